@@ -1,0 +1,55 @@
+"""Events: what happened, for people and programs that follow along; and alarms, which are events that stay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+Severity = Literal["info", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event about to be stored. ``data`` is JSON-ready and passes the redactor before it is stored.
+
+    Kinds: ``device.added|changed|suspended|decommissioned|replaced``, ``hostkey.first_contact|changed|accepted``,
+    ``backup.stored|quarantined|accepted|refused|failed``, ``job.started|finished|cancelled``,
+    ``alarm.raised|cleared``, ``key.rotated``, ``original.opened``, ``token.created|revoked``, ``schedule.skipped``.
+    """
+
+    kind: str
+    at: datetime
+    severity: Severity = "info"
+    device_id: str | None = None
+    job_id: str | None = None
+    message: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A stored event; ``id`` grows, and is the ``Last-Event-ID`` of the stream."""
+
+    id: int
+    kind: str
+    at: datetime
+    severity: str
+    device: str | None
+    device_id: str | None
+    job_id: str | None
+    message: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A condition that holds until it is cleared. ``key`` is unique among raised ones, e.g. ``backup.overdue:<id>``."""
+
+    key: str
+    kind: str
+    device_id: str | None
+    device: str | None
+    raised_at: datetime
+    message: str

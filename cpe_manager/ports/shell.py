@@ -1,0 +1,107 @@
+"""What a driver is given: a shell on one device, opened and authenticated by somebody else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """Log-in data by reference; never stored, logged or printed (``repr`` hides the secrets)."""
+
+    username: str
+    password: str = field(default="", repr=False)
+    enable_password: str = field(default="", repr=False)
+    private_key: str = field(default="", repr=False)
+    """OpenSSH private key text; empty when a password is used."""
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every device password in it, for the scrubber that keeps them out of backups (§5.2.1.3)."""
+        return tuple(s for s in (self.password, self.enable_password) if s)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Everything needed to open a session to one device. Times in seconds."""
+
+    device_id: str
+    name: str
+    host: str
+    port: int
+    family: str
+    credential_ref: str
+    pinned_keys: tuple[str, ...] = ()
+    """Accepted host keys, OpenSSH public-key form ``algorithm base64``; empty means first contact."""
+    connect_timeout: float = 15.0
+    command_timeout: float = 30.0
+    session_timeout: float = 120.0
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ExecResult:
+    """Output of one command on an exec channel. ``exit_status`` is None when the channel ended without one."""
+
+    stdout: str
+    stderr: str
+    exit_status: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PromptRules:
+    """How a family's interactive shell is read; all patterns are searched in ANSI-free, CR-normalised text."""
+
+    prompt: re.Pattern[str]
+    """Matches a whole last line that is a prompt; named group ``host`` gives the hostname in it when it has one."""
+    pager: re.Pattern[str] | None = None
+    """Matches the pager's text at the end of what was received."""
+    pager_answer: str = " "
+    errors: re.Pattern[str] | None = None
+    """Matches a line with which the device refuses a command."""
+    newline: str = "\n"
+
+
+class Terminal(Protocol):
+    """An interactive shell behind the prompt engine."""
+
+    @property
+    def hostname(self) -> str:
+        """The hostname in the prompt that was learned at log-in; empty when the prompt has none."""
+        ...
+
+    async def run(self, command: str, *, evidence: re.Pattern[str] | None = None) -> str:
+        """Send one command, return what it printed: no echo, no prompt, no pager, ``\\n`` line ends.
+
+        With ``evidence`` a prompt counts only when the pattern is found before it. Raises ``CommandRefused`` when the
+        family's error pattern matches, ``PromptLost``, ``DeviceTimeout``, ``SessionDropped`` or ``FetchIncomplete``
+        (prompt is back and stays, evidence is not there).
+        """
+        ...
+
+    async def elevate(self, command: str, *, ask: re.Pattern[str], secret: str) -> None:
+        """Send a privilege command, answer its password question, wait for the prompt that follows.
+
+        The new prompt is learned; the secret is never echoed into results or logs.
+        """
+        ...
+
+
+class Shell(Protocol):
+    """One open session. A driver asks for what its family speaks: an interactive terminal or exec channels."""
+
+    @property
+    def credential(self) -> Credential: ...
+
+    @property
+    def options(self) -> Mapping[str, str]: ...
+
+    async def terminal(self, rules: PromptRules) -> Terminal:
+        """Open the PTY shell, get past banners, learn the prompt. At most one per session."""
+        ...
+
+    async def execute(self, command: str) -> ExecResult:
+        """Run one command on its own exec channel, to its end."""
+        ...

@@ -1,0 +1,1 @@
+"""Configurations of a small business site, made from a seed."""

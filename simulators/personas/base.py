@@ -1,0 +1,150 @@
+"""What a family has to offer to be a virtual CPE: a `Persona`, and a `Dialogue` for each terminal session.
+
+Both speak plain text with LF line ends and know nothing of SSH, of faults or of time other than the state's clock.
+A family is one file in this package with a module-level `PERSONA`.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from simulators.spec import DeviceSpec
+from simulators.state import DeviceState
+
+
+class Effect(enum.Enum):
+    """What the front has to do once a reply's text is out."""
+
+    NONE = enum.auto()
+    CLOSE = enum.auto()
+    RESTART = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Answer to one command.
+
+    config marks text that is the box's configuration: faults that damage configurations apply to it. error is what
+    a shell writes to standard error. status is the exit status on an exec channel.
+    """
+
+    text: str = ""
+    error: str = ""
+    status: int = 0
+    config: bool = False
+    effect: Effect = Effect.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """Fixed habits of a family on the wire.
+
+    exec_newline: line end of replies on an exec channel. more and wipe: pager prompt, and what removes it. noise: an
+    unsolicited line that the box may print into a session.
+    """
+
+    exec_newline: str = "\n"
+    more: str = "--More--"
+    wipe: str = "\r        \r"
+    noise: str = "kernel: eth1: link down"
+
+
+class Dialogue(Protocol):
+    """One terminal session: lines in, replies out. The front prints `prompt` after each reply."""
+
+    @property
+    def prompt(self) -> str: ...
+
+    @property
+    def echo(self) -> bool:
+        """False while a password is asked for."""
+        ...
+
+    @property
+    def single_key(self) -> bool:
+        """True while one key press is an answer, without Enter."""
+        ...
+
+    @property
+    def page_length(self) -> int:
+        """Lines on a page; 0 when the pager is off."""
+        ...
+
+    def greeting(self) -> str:
+        """What is printed after login, before the first prompt."""
+        ...
+
+    def feed(self, line: str) -> Reply:
+        """Answer a line that was typed, without its line end."""
+        ...
+
+    def control(self, key: str) -> Reply:
+        """Answer Ctrl-`key` (`C`, `D` on an empty line, `Z`)."""
+        ...
+
+
+class Persona(Protocol):
+    """A device family. Stateless: what it changes is in the `DeviceState` that it is given."""
+
+    @property
+    def family(self) -> str: ...
+
+    @property
+    def summary(self) -> str: ...
+
+    @property
+    def options(self) -> Mapping[str, str]:
+        """Option name to its meaning; the first word of the meaning is the default."""
+        ...
+
+    @property
+    def traits(self) -> Traits: ...
+
+    def factory_config(self, spec: DeviceSpec) -> str:
+        """The body of the generated configuration."""
+        ...
+
+    def running_text(self, state: DeviceState) -> str:
+        """What the family's own command shows for the running configuration, to the letter."""
+        ...
+
+    def dialogue(self, state: DeviceState) -> Dialogue:
+        """Start a terminal session."""
+        ...
+
+    def execute(self, state: DeviceState, command: str, stdin: str) -> Reply:
+        """Run one command of an exec channel."""
+        ...
+
+    def reads_stdin(self, command: str) -> bool:
+        """Whether an exec command needs what the client sends up to end of file."""
+        ...
+
+    def change(self, state: DeviceState, text: str) -> None:
+        """Apply configuration lines in the family's language, as if somebody had typed them.
+
+        Raises ValueError if the family does not take a line."""
+        ...
+
+    def sample_change(self, spec: DeviceSpec, number: int) -> str:
+        """A harmless configuration change; another one for each number."""
+        ...
+
+    def refusal(self, command: str) -> Reply:
+        """How the family says that it does not know a command."""
+        ...
+
+    def shrink(self, text: str) -> str:
+        """A shown configuration with most sections gone and all outer marks of completeness intact."""
+        ...
+
+    def plant(self, body: str, line: str) -> str:
+        """A configuration body that holds `line` as a line of free text."""
+        ...
+
+    def login_forms(self, spec: DeviceSpec) -> tuple[str, ...]:
+        """Every spelling in which the device's own passwords occur in the generated configuration."""
+        ...

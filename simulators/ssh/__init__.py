@@ -1,0 +1,1 @@
+"""The SSH front of a virtual CPE."""
