@@ -9,7 +9,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 
-NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
+
+def _no_options() -> Mapping[str, str]:
+    return MappingProxyType({})
+
+
 _ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
 
 
@@ -42,7 +46,7 @@ class DeviceSpec:
     address: str = "127.0.0.1"
     port: int = 0
     authorized_keys: tuple[str, ...] = ()
-    options: Mapping[str, str] = NO_OPTIONS
+    options: Mapping[str, str] = field(default_factory=_no_options)
 
     @cached_property
     def secrets(self) -> Secrets:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from simulators.spec import DeviceSpec
 
@@ -14,6 +14,12 @@ Clock = Callable[[], datetime]
 def utc_now() -> datetime:
     """The clock that boxes go by unless they are given another."""
     return datetime.now(UTC)
+
+
+def new_state(spec: DeviceSpec, body: str, clock: Clock = utc_now) -> DeviceState:
+    """The state of a box that has been up for a while, by its seed between a day and three months, unchanged since."""
+    booted = clock() - timedelta(seconds=spec.rng("uptime").randrange(86_400, 90 * 86_400))
+    return DeviceState(spec=spec, running=body, startup=body, clock=clock, booted_at=booted, changed_at=booted)
 
 
 @dataclass(slots=True)
@@ -27,9 +33,9 @@ class DeviceState:
     spec: DeviceSpec
     running: str
     startup: str
-    clock: Clock = utc_now
-    booted_at: datetime = field(default_factory=utc_now)
-    changed_at: datetime = field(default_factory=utc_now)
+    clock: Clock
+    booted_at: datetime
+    changed_at: datetime
     changed_by: str = "console"
     boots: int = 1
     displays: int = 0

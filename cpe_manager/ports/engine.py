@@ -45,5 +45,5 @@ class Engine(Protocol):
     async def enqueue(self, tickets: Sequence[Ticket]) -> None: ...
 
     async def stop(self, grace: float) -> None:
-        """Phase one: take no new ticket. Phase two, after ``grace`` seconds: cancel what still runs, and wait for it."""
+        """Phase one: take no new ticket. Phase two, ``grace`` seconds later: cancel what still runs and wait for it."""
         ...

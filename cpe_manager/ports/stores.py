@@ -38,7 +38,7 @@ class DeviceStatus:
 
 @dataclass(frozen=True, slots=True)
 class HostKey:
-    """A host key in OpenSSH public-key form. ``state``: ``pinned`` or ``offered`` (seen, differs, waits for a person)."""
+    """A host key in OpenSSH public-key form; ``state`` is ``pinned`` or ``offered`` (differs, waits for a person)."""
 
     device_id: str
     key: str
@@ -240,6 +240,13 @@ class JobStore(Protocol):
         """
         ...
 
+    async def take(self, job_id: str, *, owner: str, now: datetime, ttl: float) -> bool:
+        """Hold a job without device rows for ``ttl`` seconds (again to renew).
+
+        False when it has ended or another owner's hold is alive. Sets ``started_at`` the first time.
+        """
+        ...
+
     async def finish(
         self, job_id: str, state: JobState, *, at: datetime, result: Mapping[str, Any], error: str | None
     ) -> bool:
@@ -247,7 +254,14 @@ class JobStore(Protocol):
         ...
 
     async def cancel(self, job_id: str, *, at: datetime, by: str) -> Job:
-        """Due rows become ``cancelled``; what is in flight ends by itself. Raises ``NotFound``, ``Conflict`` when ended."""
+        """Due rows become ``cancelled``; what is in flight ends by itself. Raises ``NotFound``, ``Conflict`` (ended)."""
+        ...
+
+    async def release_all(self, now: datetime) -> int:
+        """Let go of every lease and every hold, whoever has it; for a start as the only process on the database.
+
+        Fences stay, so whatever an earlier owner still writes is refused. Returns how many leases were live.
+        """
         ...
 
     async def preempt(self, device_id: str) -> None:
@@ -365,6 +379,10 @@ class Maintenance(Protocol):
     """The database as a whole."""
 
     async def ping(self) -> None: ...
+
+    async def meta_get(self, key: str) -> str | None: ...
+
+    async def meta_set(self, key: str, value: str) -> None: ...
 
     async def migrate(self) -> None:
         """To the newest schema, under one lock."""

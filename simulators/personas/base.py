@@ -27,8 +27,9 @@ class Effect(enum.Enum):
 class Reply:
     """Answer to one command.
 
-    config marks text that is the box's configuration: faults that damage configurations apply to it. error is what
-    a shell writes to standard error. status is the exit status on an exec channel.
+    config marks text that is the box's configuration: faults that damage configurations apply to it, and not to lead
+    and trail, which are sent before and after it. error is what a shell writes to standard error. status is the exit
+    status on an exec channel.
     """
 
     text: str = ""
@@ -36,6 +37,8 @@ class Reply:
     status: int = 0
     config: bool = False
     effect: Effect = Effect.NONE
+    lead: str = ""
+    trail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +46,15 @@ class Traits:
     """Fixed habits of a family on the wire.
 
     exec_newline: line end of replies on an exec channel. more and wipe: pager prompt, and what removes it. noise: an
-    unsolicited line that the box may print into a session.
+    unsolicited line that the box may print into a session. quiet_without_pty: neither prompt nor echo without a
+    terminal, as a Unix shell.
     """
 
     exec_newline: str = "\n"
     more: str = "--More--"
     wipe: str = "\r        \r"
     noise: str = "kernel: eth1: link down"
+    quiet_without_pty: bool = True
 
 
 class Dialogue(Protocol):
@@ -115,11 +120,19 @@ class Persona(Protocol):
         """Start a terminal session."""
         ...
 
-    def execute(self, state: DeviceState, command: str, stdin: str) -> Reply:
+    def hostname(self, state: DeviceState) -> str:
+        """The name that the box shows now; a configuration change can change it."""
+        ...
+
+    def config_prompt(self, state: DeviceState) -> str:
+        """The prompt at which the running configuration can be shown."""
+        ...
+
+    def execute(self, state: DeviceState, command: str, stdin: str, /) -> Reply:
         """Run one command of an exec channel."""
         ...
 
-    def reads_stdin(self, command: str) -> bool:
+    def reads_stdin(self, command: str, /) -> bool:
         """Whether an exec command needs what the client sends up to end of file."""
         ...
 
@@ -133,7 +146,7 @@ class Persona(Protocol):
         """A harmless configuration change; another one for each number."""
         ...
 
-    def refusal(self, command: str) -> Reply:
+    def refusal(self, command: str, /) -> Reply:
         """How the family says that it does not know a command."""
         ...
 

@@ -1,0 +1,72 @@
+# The verbs of the project. Set-up happens by itself: each verb first brings .venv up to date with the lock.
+
+VENV := .venv/bin
+READY := .venv/.ready
+PYTEST := $(VENV)/python -m pytest -p tests.support.no_skips -p tests.support.tiers -n auto --dist worksteal
+UV_COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(VENV)/uv pip compile -q --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-emit-find-links
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-fast test-rest check check-lint check-format check-types check-imports \
+	lab bench docs lock packages clean
+
+help:  ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## Make .venv from the locked dependencies (every other verb does it when needed)
+
+$(READY): requirements-dev.lock pyproject.toml scripts/setup.sh
+	@sh scripts/setup.sh
+	@touch $@
+
+demo: $(READY)  ## A fleet of virtual CPEs and a daemon to look at; ONCE=1 runs through and stops
+	@$(VENV)/python scripts/demo.py
+
+test:  ## Everything: check, the fast tier, then real boxes, database servers, wheel and container
+	@bash scripts/test-all.sh
+
+test-fast: $(READY)  ## Unit, contract and property tests, in random order
+	@$(PYTEST) -q --tier fast --durations 5
+
+test-rest: $(READY) packages
+	@$(PYTEST) -q --tier rest --durations 10
+
+check:  ## Lint, format, types and the direction of imports, side by side
+	@$(MAKE) --no-print-directory $(READY)
+	@$(MAKE) --no-print-directory -j -k --output-sync=target check-lint check-format check-types check-imports
+
+check-lint:
+	@$(VENV)/ruff check --quiet . && echo "ruff check: clean"
+
+check-format:
+	@$(VENV)/ruff format --quiet --diff . && echo "ruff format: clean"
+
+check-types:
+	@$(VENV)/mypy
+
+check-imports:
+	@$(VENV)/lint-imports
+
+lab: $(READY)  ## Two real boxes (OpenSSH and FRR) in network namespaces, until Ctrl-C
+	@sh scripts/debian-packages.sh lab
+	@$(VENV)/python -m tests.lab
+
+bench: $(READY)  ## Measure a night's backup
+	@$(VENV)/python -m benchmarks.backup
+
+docs: $(READY)  ## Write the generated part of docs/
+	@$(VENV)/python -m scripts.docs
+
+lock:  ## Resolve the dependencies again
+	@$(MAKE) --no-print-directory $(READY)
+	$(UV_COMPILE) --group dev pyproject.toml -o requirements-dev.lock
+	$(UV_COMPILE) -c requirements-dev.lock pyproject.toml -o requirements.lock
+	@# What builds the wheel inside the container image.
+	echo hatchling | $(UV_COMPILE) -c requirements-dev.lock - -o requirements-build.lock
+
+packages:
+	@sh scripts/debian-packages.sh lab postgres container
+
+clean:  ## Remove what was made here: .venv, caches, var/
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist var
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

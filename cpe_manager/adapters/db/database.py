@@ -1,0 +1,65 @@
+"""The door to all stores of one database."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from cpe_manager.adapters.db.backups import SqlBackups
+from cpe_manager.adapters.db.engine import target
+from cpe_manager.adapters.db.events import SqlEvents
+from cpe_manager.adapters.db.inventory import SqlInventory
+from cpe_manager.adapters.db.jobs import SqlJobs
+from cpe_manager.adapters.db.maintenance import SqlMaintenance
+from cpe_manager.adapters.db.schedules import SqlSchedules
+from cpe_manager.adapters.db.tokens import SqlTokens
+from cpe_manager.adapters.db.transactions import Connections
+
+
+class Database:
+    """Open with ``Database.open``, close when done; use within one event loop."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self.inventory = SqlInventory(connections)
+        self.jobs = SqlJobs(connections)
+        self.backups = SqlBackups(connections)
+        self.schedules = SqlSchedules(connections)
+        self.tokens = SqlTokens(connections)
+        self.events = SqlEvents(connections)
+        self.maintenance = SqlMaintenance(connections)
+
+    @classmethod
+    async def open(cls, url: str, *, busy_timeout: float = 10.0, pool: int = 4) -> Self:
+        """Connect to ``sqlite:////path/to/file`` or ``postgresql://user:password@host:port/name``.
+
+        ``busy_timeout`` in seconds. A SQLite file is made when there is none; the schema is ``maintenance.migrate``'s.
+        Raises ``StoreError`` when the database cannot be reached, ``SettingsError`` for a URL that means nothing.
+        """
+        database = cls(Connections(target(url, busy_timeout=busy_timeout, pool=pool)))
+        try:
+            await database.maintenance.ping()
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    @property
+    def label(self) -> str:
+        """The database in words: a file or ``host:port/name``, never a password."""
+        return self._connections.target.label
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self._connections.target.is_sqlite
+
+    async def close(self) -> None:
+        await self._connections.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

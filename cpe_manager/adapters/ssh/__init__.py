@@ -1,0 +1,1 @@
+"""Sessions over SSH. The only place that knows asyncssh."""

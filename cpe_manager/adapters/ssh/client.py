@@ -1,0 +1,71 @@
+"""What our side answers during the handshake: is this the right key, and who are we."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Sequence
+
+import asyncssh
+
+from cpe_manager.ports.shell import Credential
+
+
+def public_form(key: asyncssh.SSHKey) -> str:
+    """``algorithm base64``, as OpenSSH writes public keys, without a comment."""
+    return f"{key.algorithm.decode()} {b64encode(key.public_data).decode()}"
+
+
+def bare(key: str) -> str:
+    """A stored key without what may follow it (a comment)."""
+    return " ".join(key.split()[:2])
+
+
+class HandshakeClient(asyncssh.SSHClient):
+    """One connection's answers. The host key is judged before anything secret is sent.
+
+    A secret is offered once only: a second try of the same password by another method counts as a second failure on
+    the device, and repeated failures lock accounts.
+    """
+
+    def __init__(self, pinned: tuple[str, ...], credential: Credential, key: asyncssh.SSHKey | None) -> None:
+        self._accepted = {bare(entry) for entry in pinned}
+        self._password: str | None = credential.password or None
+        self._key = key
+        self.host_key = ""
+        self.refused_key = ""
+
+    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:  # noqa: ARG002
+        """First contact accepts what is shown, and from then on nothing else, also when keys are exchanged anew."""
+        shown = public_form(key)
+        if self._accepted and shown not in self._accepted:
+            self.refused_key = shown
+            return False
+        self._accepted = self._accepted or {shown}
+        self.host_key = shown
+        return True
+
+    def public_key_auth_requested(self) -> asyncssh.SSHKey | None:
+        key, self._key = self._key, None
+        return key
+
+    def password_auth_requested(self) -> str | None:
+        password, self._password = self._password, None
+        return password
+
+    def kbdint_auth_requested(self) -> str | None:
+        return None if self._password is None else ""
+
+    def kbdint_challenge_received(
+        self,
+        name: str,  # noqa: ARG002
+        instructions: str,  # noqa: ARG002
+        lang: str,  # noqa: ARG002
+        prompts: Sequence[tuple[str, bool]],
+    ) -> list[str] | None:
+        """One hidden question is the password's; a challenge without questions is a mere message."""
+        if not prompts:
+            return []
+        if len(prompts) > 1 or prompts[0][1]:
+            return None
+        password = self.password_auth_requested()
+        return None if password is None else [password]

@@ -1,0 +1,68 @@
+"""The factory of sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncssh
+
+from cpe_manager.adapters.ssh.client import HandshakeClient
+from cpe_manager.adapters.ssh.connection import Connection, base_options, close, connect
+from cpe_manager.adapters.ssh.errors import device_error
+from cpe_manager.adapters.ssh.limits import HandshakePacer, SshLimits
+from cpe_manager.adapters.ssh.shell import SshShell
+from cpe_manager.domain.errors import DeviceTimeout
+from cpe_manager.ports.clock import Clock
+from cpe_manager.ports.sessions import Credentials, OpenedSession
+from cpe_manager.ports.shell import Credential, Target
+
+
+class SshSessions:
+    """Implements ``ports.sessions.Sessions``. One per process: it holds the pace of handshakes."""
+
+    def __init__(self, credentials: Credentials, clock: Clock, limits: SshLimits | None = None) -> None:
+        self._credentials = credentials
+        self._limits = limits or SshLimits()
+        self._pacer = HandshakePacer(clock, self._limits.handshakes_per_second)
+        self._base = base_options()
+        self._keys: dict[str, tuple[str, asyncssh.SSHKey]] = {}
+        # asyncssh tells every step of every connection; what matters of them comes out as our errors.
+        logging.getLogger("asyncssh").setLevel(logging.CRITICAL)
+
+    @asynccontextmanager
+    async def open(self, target: Target) -> AsyncIterator[OpenedSession]:
+        credential = self._credentials.get(target.credential_ref)
+        client = HandshakeClient(target.pinned_keys, credential, self._key(target.credential_ref, credential))
+        await self._pacer.turn()
+        scope = asyncio.timeout(target.session_timeout)
+        try:
+            async with scope:
+                connection = await connect(target, credential.username, client, self._base)
+                try:
+                    yield self._session(connection, target, credential)
+                finally:
+                    await close(connection, self._limits.close)
+        except TimeoutError as error:
+            if not scope.expired():
+                raise
+            raise DeviceTimeout(f"{target.host}:{target.port}: session over {target.session_timeout:g} s") from error
+
+    def _session(self, connection: Connection, target: Target, credential: Credential) -> OpenedSession:
+        return OpenedSession(SshShell(connection, target, credential, self._limits), connection.host_key)
+
+    def _key(self, reference: str, credential: Credential) -> asyncssh.SSHKey | None:
+        """The private key, parsed once for as long as its text stays the same. Raises ``CredentialMissing``."""
+        text = credential.private_key
+        if not text:
+            return None
+        kept = self._keys.get(reference)
+        if kept is None or kept[0] != text:
+            try:
+                kept = (text, asyncssh.import_private_key(text))
+            except ValueError as error:
+                raise device_error(error, reference, logged_in=False) from error
+            self._keys[reference] = kept
+        return kept[1]

@@ -1,0 +1,57 @@
+"""What route functions are given: the services, the caller with the scope that is needed, a page's bounds."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Query, Request, Response, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
+
+from cpe_manager.api.schemas.jobs import JobView
+from cpe_manager.domain.errors import Forbidden, Unauthorised
+from cpe_manager.domain.jobs import Job
+from cpe_manager.domain.tokens import Scope, Token
+from cpe_manager.services.bundle import Services
+
+bearer = HTTPBearer(auto_error=False, description="A token made by `cpe-manager token create`; scopes as listed.")
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+def _caller(
+    needed: SecurityScopes,
+    request: Request,
+    _credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
+) -> Token:
+    """The token was checked by the middleware already; here it is about what it may do."""
+    token: Token | None = request.scope.get("state", {}).get("caller")
+    if token is None:
+        raise Unauthorised("no valid token")
+    missing = [scope for scope in needed.scopes if Scope(scope) not in token.scopes]
+    if missing:
+        raise Forbidden(f"token {token.name} lacks the scope {', '.join(missing)}")
+    return token
+
+
+ServicesDep = Annotated[Services, Depends(_services)]
+Reader = Annotated[Token, Security(_caller, scopes=[Scope.READ.value])]
+Writer = Annotated[Token, Security(_caller, scopes=[Scope.WRITE.value])]
+Admin = Annotated[Token, Security(_caller, scopes=[Scope.ADMIN.value])]
+OriginalsReader = Annotated[Token, Security(_caller, scopes=[Scope.ORIGINALS.value])]
+
+Limit = Annotated[int, Query(ge=1, le=1000, description="Items on a page")]
+Cursor = Annotated[str | None, Query(max_length=1000, description="`next_cursor` of the page before")]
+
+
+def job_view(services: Services, job: Job) -> JobView:
+    """With what hinders the daemon, for whoever waits for the job."""
+    return JobView.of(job, hindrance=(services.worker.hindrance, services.worker.hindrance_code))
+
+
+def accepted(services: Services, response: Response, job: Job) -> JobView:
+    """For a 202: says where the job can be followed."""
+    response.headers["Location"] = f"/api/v1/jobs/{job.id}"
+    return job_view(services, job)

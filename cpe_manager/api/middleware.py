@@ -1,0 +1,139 @@
+"""Around every request: its id, its canonical log line, its token, the bound on its body. Plain ASGI, for streams."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any, Final
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cpe_manager.api.problems import internal_problem, plain_problem, problem_response
+from cpe_manager.domain.errors import CpeManagerError, Unauthorised
+from cpe_manager.runtime.metrics import Metrics
+from cpe_manager.services.tokens import Tokens
+
+log = structlog.get_logger()
+
+PROTECTED: Final = "/api/"
+"""Everything below needs a token, paths that do not exist included: a route cannot be left open by oversight."""
+API_PREFIX: Final = "/api/v1"
+ROUTINE: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+
+MEGABYTE: Final = 1024 * 1024
+BODY_LIMIT: Final = 1 * MEGABYTE
+BODY_LIMITS: Final = {"/api/v1/imports": 64 * MEGABYTE}
+"""Bytes by path, where the common limit is too small."""
+
+
+class RequestLog:
+    """Outermost: gives the request its id, answers what nobody else did, and writes one line."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        status, started = 0, time.perf_counter()
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        except Exception:
+            # The edge of the process: whatever it was is logged whole, and the client gets an id, never the cause.
+            log.exception("http.internal_error", request_id=request_id, method=scope["method"], path=scope["path"])
+            if status == 0:
+                await internal_problem(request_id)(scope, receive, sending)
+        finally:
+            self._note(scope, status, (time.perf_counter() - started) * 1000)
+
+    def _note(self, scope: Scope, status: int, milliseconds: float) -> None:
+        route = route_template(scope)
+        state: dict[str, Any] = scope["state"]
+        caller = state.get("caller")
+        self._metrics.request(scope["method"], route, status)
+        write = log.debug if route in ROUTINE else log.info
+        write(
+            "http.request",
+            method=scope["method"],
+            route=route,
+            status=status,
+            ms=round(milliseconds, 1),
+            token_name=caller.name if caller else None,
+            request_id=state["request_id"],
+        )
+
+
+def route_template(scope: Scope) -> str:
+    """``/api/v1/devices/{name}``; one word for all that matched nothing, so that scanners make no new series."""
+    path = getattr(scope.get("route"), "path", None)
+    if not isinstance(path, str):
+        return "unmatched"
+    # A route of an included router may know its path without the prefix under which it was included.
+    return API_PREFIX + path if scope["path"].startswith(PROTECTED) and not path.startswith(PROTECTED) else path
+
+
+class Authentication:
+    """Everything under ``/api/`` is for bearers of a valid token, before its body is read."""
+
+    def __init__(self, app: ASGIApp, tokens: Tokens) -> None:
+        self._app, self._tokens = app, tokens
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(PROTECTED):
+            state = scope.setdefault("state", {})
+            try:
+                state["caller"] = await self._tokens.authenticate(_bearer(scope))
+            except CpeManagerError as error:
+                await problem_response(error, state.get("request_id", ""))(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _bearer(scope: Scope) -> str:
+    scheme, _, text = Headers(scope=scope).get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not text.strip():
+        raise Unauthorised("no token: pass one as 'Authorization: Bearer ...' (cpe-manager token create)")
+    return text.strip()
+
+
+class BodyLimit:
+    """Refuses what announces itself as too large at once, and what turns out so while it is read."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        limit = BODY_LIMITS.get(scope["path"], BODY_LIMIT)
+        detail = f"at most {limit // MEGABYTE} MiB"
+        announced = Headers(scope=scope).get("content-length", "0")
+        if announced.isdecimal() and int(announced) > limit:
+            await plain_problem("too_large", 413, detail, scope["state"]["request_id"])(scope, receive, send)
+            return
+        seen = 0
+
+        async def receiving() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > limit:
+                raise HTTPException(413, detail)
+            return message
+
+        await self._app(scope, receiving, send)

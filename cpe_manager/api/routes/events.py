@@ -1,0 +1,52 @@
+"""Events, as pages and as a stream, and the alarms that hold now."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import StreamingResponse
+
+from cpe_manager.api.deps import Limit, Reader, ServicesDep
+from cpe_manager.api.feed import EventFeed
+from cpe_manager.api.problems import documented
+from cpe_manager.api.schemas.common import PageOf
+from cpe_manager.api.schemas.system import AlarmView, EventView
+
+router = APIRouter(tags=["events"], responses=documented())
+
+EventId = Annotated[int, Query(ge=0, description="Only events with a greater id")]
+
+
+@router.get("/events", operation_id="listEvents", summary="Events, oldest first")
+async def listing(services: ServicesDep, _caller: Reader, after: EventId = 0, limit: Limit = 200) -> PageOf[EventView]:
+    found = await services.events.after(after, limit=limit)
+    following = str(found[-1].id) if len(found) == limit else None
+    return PageOf(items=[EventView.of(event) for event in found], next_cursor=following)
+
+
+@router.get(
+    "/events/stream",
+    operation_id="streamEvents",
+    summary="Events as they happen (server-sent events); resumes after Last-Event-ID, else begins now",
+    response_class=StreamingResponse,
+    responses={200: {"description": "One SSE message for each event", "content": {"text/event-stream": {}}}},
+)
+async def stream(
+    request: Request,
+    _caller: Reader,
+    after: Annotated[int | None, Query(ge=0, description="For clients that cannot set the header")] = None,
+    last_event_id: Annotated[int | None, Header(ge=0)] = None,
+) -> StreamingResponse:
+    feed: EventFeed = request.app.state.feed
+    first = await feed.start_id(last_event_id if last_event_id is not None else after)
+    return StreamingResponse(
+        feed.frames(first),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+@router.get("/alarms", operation_id="listAlarms", summary="Conditions that hold now, such as an overdue backup")
+async def alarms(services: ServicesDep, _caller: Reader) -> PageOf[AlarmView]:
+    return PageOf(items=[AlarmView.of(alarm) for alarm in await services.events.alarms()])

@@ -1,0 +1,23 @@
+"""Groups: named bundles of settings that devices inherit."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from cpe_manager.api.deps import Reader, ServicesDep, Writer
+from cpe_manager.api.problems import documented
+from cpe_manager.api.schemas.common import PageOf
+from cpe_manager.api.schemas.devices import GroupBody, GroupView
+from cpe_manager.domain.inventory import Group
+
+router = APIRouter(prefix="/groups", tags=["groups"], responses=documented())
+
+
+@router.get("", operation_id="listGroups", summary="All groups")
+async def listing(services: ServicesDep, _caller: Reader) -> PageOf[GroupView]:
+    return PageOf(items=[GroupView.of(group) for group in await services.inventory.groups()])
+
+
+@router.put("/{name}", operation_id="putGroup", summary="Make a group, or replace its settings")
+async def put(name: str, body: GroupBody, services: ServicesDep, caller: Writer) -> GroupView:
+    return GroupView.of(await services.inventory.put_group(Group(name, **body.model_dump()), by=caller.name))

@@ -1,0 +1,1 @@
+"""Request and response bodies. They depend on pydantic and the domain alone, so that the client shares them."""

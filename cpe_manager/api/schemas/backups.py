@@ -1,0 +1,64 @@
+"""Versions, differences, and what starts a run."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import Field, model_validator
+
+from cpe_manager.api.schemas.common import Body, View
+from cpe_manager.domain.backups import Backup, BackupState
+
+
+class BackupView(View):
+    """A stored version, without its contents. ``number`` counts within the position and is never used twice."""
+
+    id: str
+    device: str
+    device_id: str
+    position_id: str
+    number: int
+    state: BackupState
+    captured_at: datetime
+    family: str
+    fingerprint: str = Field(description="Keyed hash; equal ones mean that nothing worth storing changed")
+    size: int = Field(description="Bytes of the original")
+    lines: int
+    reason: str | None = Field(description="Why it is quarantined or refused")
+    job_id: str | None
+
+    @classmethod
+    def of(cls, backup: Backup) -> BackupView:
+        return cls.model_validate(backup)
+
+
+class TextView(View):
+    """A version with its text. ``redacted`` false means the restore-grade original, secrets included."""
+
+    backup: BackupView
+    redacted: bool
+    text: str
+
+
+class DiffView(View):
+    """Unified diff between two redacted views; ``added`` and ``removed`` count lines."""
+
+    older: BackupView
+    newer: BackupView
+    text: str
+    added: int
+    removed: int
+
+
+class RunBody(Body):
+    """Exactly one of the three: device names, a group (with the groups below it), or all active devices."""
+
+    names: list[str] | None = Field(default=None, min_length=1, max_length=10_000)
+    group: str | None = None
+    all: bool = False
+
+    @model_validator(mode="after")
+    def _one_choice(self) -> RunBody:
+        if (self.names is not None) + (self.group is not None) + self.all != 1:
+            raise ValueError("give exactly one of names, group and all")
+        return self

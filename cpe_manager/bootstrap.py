@@ -1,0 +1,317 @@
+"""Names the implementations behind the ports, and nothing else does. Also what must happen before a daemon runs."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from backups.keyfile import KeyFile
+from backups.vault import Vault
+from cpe_manager.adapters.clock import SystemClock, SystemIds
+from cpe_manager.adapters.db.database import Database
+from cpe_manager.adapters.engine.embedded import EmbeddedEngine
+from cpe_manager.adapters.git_export import GitExport
+from cpe_manager.adapters.inventory.formats import InventoryFormats
+from cpe_manager.adapters.schedule import Timetable
+from cpe_manager.adapters.secrets import CredentialFile
+from cpe_manager.adapters.ssh.limits import SshLimits
+from cpe_manager.adapters.ssh.sessions import SshSessions
+from cpe_manager.domain.errors import Conflict, KeyringError, SettingsError, StoreError
+from cpe_manager.domain.jobs import JobKind, Priority
+from cpe_manager.domain.retention import Policy
+from cpe_manager.domain.tokens import Scope
+from cpe_manager.ports.clock import Clock, Ids
+from cpe_manager.ports.engine import Engine
+from cpe_manager.ports.timer import Timer
+from cpe_manager.runtime.metrics import Metrics
+from cpe_manager.services.archive import ArchiveReport
+from cpe_manager.services.archive import read as read_archive
+from cpe_manager.services.archive import write as write_archive
+from cpe_manager.services.attempt import Attempt, Outside, RetryPolicy
+from cpe_manager.services.bundle import Services
+from cpe_manager.services.chores import Alarms, Figures, FollowUps
+from cpe_manager.services.history import History
+from cpe_manager.services.importing import Importer
+from cpe_manager.services.inventory import Inventory
+from cpe_manager.services.jobs import SHARD_TICKET, SIMPLE_TICKET, Jobs
+from cpe_manager.services.keys import Keys
+from cpe_manager.services.scheduling import NewSchedule, ScheduleStores, Scheduling
+from cpe_manager.services.sweep import Rhythm, Sweep
+from cpe_manager.services.tokens import Tokens
+from cpe_manager.services.upkeep import Export, Retention, Rewrap, Step, Upkeep, UpkeepStores, Verify
+from cpe_manager.services.worker import ShardWorker, WorkerLimits
+from cpe_manager.settings import Settings
+from drivers.roster import DriverRoster
+
+RING_ID = "ring_id"
+"""Under this name the database remembers which key ring its originals are sealed with."""
+
+ALL_SCOPES = frozenset(Scope)
+FIRST_SETTINGS = """\
+# Settings of cpe-manager; every one can also be given as CPE_MANAGER_<NAME> in the environment.
+# What is commented out shows its default. docs/how-to/operate.md explains them.
+
+# database_url = ""            # empty: SQLite in this directory; or postgresql://user@host/database
+# host = "127.0.0.1"
+# port = 8640
+# sessions = 200               # device sessions open at once
+# sessions_per_access_node = 8 # behind one access node, over all workers; 0 is no cap
+# nightly_cron = "0 1 * * *"   # used by init for the first schedule
+# nightly_timezone = "Europe/Brussels"
+# nightly_window_minutes = 240
+# git_export_dir = "/var/lib/cpe-manager/devices.git"
+"""
+FIRST_CREDENTIALS = """\
+# Log-ins of devices, by name; inventories refer to the name. Keep this file readable by its owner alone.
+# [credentials.core-ios]
+# username = "backup"
+# password = "..."             # or password_file = "/run/credentials/core-ios", or password_env = "CORE_IOS"
+# enable_password = "..."
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class InitResult:
+    """``token`` is None when the installation had tokens already; its text exists only here."""
+
+    data_dir: Path
+    url: str
+    token: str | None
+    created: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A built process. ``tasks`` run under supervision from start to stop."""
+
+    services: Services
+    worker: ShardWorker
+    engine: Engine
+    timer: Timer
+    metrics: Metrics
+    clock: Clock
+    ids: Ids
+    owner: str
+    tasks: Mapping[str, Callable[[], Awaitable[None]]]
+    take_over: Callable[[], Awaitable[None]]
+    """To be called by the one process that works on a SQLite database: whoever held leases before it is gone."""
+
+
+async def init(settings: Settings) -> InitResult:
+    """Make what is missing of an installation: settings, keys, credentials file, database, schedule, first token.
+
+    Safe to repeat: what exists is left as it is. Raises ``SettingsError``, ``KeyringError``, ``StoreError``.
+    """
+    created = []
+    _make_private_dir(settings.data_dir)
+    for path, text in (
+        (settings.data_dir / "cpe-manager.toml", FIRST_SETTINGS),
+        (settings.credentials, FIRST_CREDENTIALS),
+    ):
+        if _write_private(path, text):
+            created.append(path)
+    clock = SystemClock()
+    ids = SystemIds(clock)
+    keys = KeyFile(settings.keyring, ids)
+    if not settings.keyring.exists():
+        await _refuse_new_keys_for_old_backups(settings)
+        _make_private_dir(settings.keyring.parent)
+        keys.create(clock.now())
+        created.append(settings.keyring)
+    async with opened(settings) as parts:
+        token = await _first_token(parts.services.tokens)
+        if not await parts.services.scheduling.list():
+            await parts.services.scheduling.add(_nightly(settings))
+    url = f"http://{settings.host}:{settings.port}"
+    return InitResult(settings.data_dir, url, token, tuple(created))
+
+
+async def _refuse_new_keys_for_old_backups(settings: Settings) -> None:
+    """A fresh key ring beside a database of sealed originals would only hide that the keys were lost."""
+    async with _database(settings) as database:
+        if await database.maintenance.schema_version() and await database.maintenance.meta_get(RING_ID):
+            raise KeyringError(
+                f"{settings.keyring} is missing, but the database holds originals sealed with its keys: "
+                "put the key file back, or restore an archive with cpe-manager unarchive"
+            )
+
+
+async def _first_token(tokens: Tokens) -> str | None:
+    if await tokens.list():
+        return None
+    return (await tokens.create("admin", ALL_SCOPES, days=None, by="init")).text
+
+
+def _nightly(settings: Settings) -> NewSchedule:
+    return NewSchedule("nightly", settings.nightly_cron, settings.nightly_timezone, settings.nightly_window_minutes)
+
+
+def _make_private_dir(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"cannot make {path}: {error.strerror}") from error
+
+
+def _write_private(path: Path, text: str) -> bool:
+    """True when it was made; an existing file is left alone."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise SettingsError(f"cannot write {path}: {error.strerror}") from error
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+    return True
+
+
+@asynccontextmanager
+async def _database(settings: Settings) -> AsyncIterator[Database]:
+    database = await Database.open(settings.url)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@contextmanager
+def only_daemon(settings: Settings) -> Iterator[None]:
+    """On SQLite one process owns the database and its leases; a lock on a file says which. Raises ``Conflict``."""
+    if settings.scaled:
+        yield
+        return
+    _make_private_dir(settings.data_dir)
+    path = settings.data_dir / "daemon.lock"
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Conflict(f"another daemon runs on {settings.data_dir} (it holds {path})") from error
+        yield
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Parts]:
+    """Database migrated, keys checked, everything built; nothing runs yet. Closed on the way out."""
+    if not (settings.data_dir / "cpe-manager.toml").exists() and not settings.keyring.exists():
+        raise SettingsError(f"{settings.data_dir} is not set up: run cpe-manager init --data-dir {settings.data_dir}")
+    clock = SystemClock()
+    ids = SystemIds(clock)
+    keys = KeyFile(settings.keyring, ids)
+    vault = Vault(keys)
+    ring_id = vault.ring_id()
+    async with _database(settings) as database:
+        await database.maintenance.migrate()
+        await _check_ring(database, ring_id, settings.keyring)
+        yield await _build(settings, database, vault, keys, clock, ids)
+
+
+async def _check_ring(database: Database, ring_id: str, path: Path) -> None:
+    known = await database.maintenance.meta_get(RING_ID)
+    if known is None:
+        await database.maintenance.meta_set(RING_ID, ring_id)
+    elif known != ring_id:
+        raise KeyringError(f"{path} is the key file of another installation; what is stored was sealed with other keys")
+
+
+async def _engine(settings: Settings, clock: Clock) -> Engine:
+    if not settings.scaled:
+        return EmbeddedEngine(clock=clock)
+    if not settings.url.startswith("postgresql"):
+        raise SettingsError("engine = procrastinate needs PostgreSQL (setting database_url)")
+    from cpe_manager.adapters.engine.procrastinate import ProcrastinateEngine
+    from cpe_manager.adapters.engine.tables import ensure_schema
+
+    await ensure_schema(settings.url)
+    return ProcrastinateEngine(settings.url)
+
+
+async def _build(
+    settings: Settings, database: Database, vault: Vault, keys: KeyFile, clock: SystemClock, ids: SystemIds
+) -> Parts:
+    owner = f"{socket.gethostname()[:60]}:{os.getpid()}:{ids.new()[-8:]}"
+    metrics = Metrics()
+    drivers = DriverRoster()
+    credentials = CredentialFile(settings.credentials)
+    engine = await _engine(settings, clock)
+    timer = Timetable(clock)
+    jobs = Jobs(database.jobs, database.inventory, engine, clock, ids, shard_size=settings.shard_size)
+    sessions = SshSessions(credentials, clock, SshLimits(handshakes_per_second=settings.handshakes_per_second))
+    attempt = Attempt(
+        Outside(sessions, drivers, credentials, vault, clock, ids),
+        RetryPolicy(settings.retry_base_seconds, settings.retry_cap_seconds),
+    )
+    limits = WorkerLimits(owner, settings.sessions, settings.sessions_per_access_node, settings.lease_seconds)
+    worker = ShardWorker(database.jobs, database.inventory, attempt, clock, limits, metrics)
+    stores = UpkeepStores(database.jobs, database.backups, database.events)
+    exporter = GitExport(settings.git_export_dir, clock) if settings.git_export_dir else None
+    policy = Policy(settings.keep_last, settings.keep_daily, settings.keep_weekly, settings.keep_monthly)
+    steps: dict[JobKind, Step] = {
+        JobKind.VERIFY: Verify(stores, vault, drivers, clock),
+        JobKind.ROTATE: Rewrap(stores, vault, keys),
+        JobKind.RETENTION: Retention(stores, policy, settings.nightly_timezone, clock),
+        JobKind.EXPORT: Export(stores, vault, exporter),
+    }
+    upkeep = Upkeep(stores, steps, clock, owner=owner)
+    engine.register(SHARD_TICKET, worker.handle)
+    engine.register(SIMPLE_TICKET, upkeep.handle)
+    schedule_stores = ScheduleStores(database.schedules, database.inventory, database.events)
+    scheduling = Scheduling(schedule_stores, jobs, timer, clock, ids)
+    inventory = Inventory(database.inventory, clock, ids, drivers, credentials, jobs.first_backup)
+    services = Services(
+        inventory=inventory,
+        importer=Importer(inventory, InventoryFormats()),
+        history=History(database.inventory, database.backups, database.events, vault, clock),
+        jobs=jobs,
+        scheduling=scheduling,
+        tokens=Tokens(database.tokens, database.events, clock, ids),
+        keys=Keys(keys, database.backups, jobs, database.events, clock),
+        worker=worker,
+        events=database.events,
+        maintenance=database.maintenance,
+        drivers=drivers,
+        credentials=credentials,
+        clock=clock,
+    )
+    chores = [
+        ("schedules", scheduling.reload),
+        ("alarms", Alarms(database.inventory, database.events, clock).look),
+        ("follow-ups", FollowUps(jobs, clock, export=exporter is not None).look),
+        ("figures", Figures(database.inventory, database.events, jobs, metrics).look),
+    ]
+    sweep = Sweep(database.jobs, engine, clock, Rhythm(settings.sweep_seconds), chores)
+
+    async def take_over() -> None:
+        if not settings.scaled:
+            await database.jobs.release_all(clock.now())
+
+    tasks = {"writer": worker.settler.run, "leases": worker.keeper.run, "sweep": sweep.run}
+    return Parts(services, worker, engine, timer, metrics, clock, ids, owner, tasks, take_over)
+
+
+async def archive(settings: Settings, path: Path, passphrase: str) -> ArchiveReport:
+    """Database and keys into one file, sealed with the passphrase; a running daemon is not disturbed."""
+    clock = SystemClock()
+    keys = KeyFile(settings.keyring, SystemIds(clock))
+    keys.ring()  # a missing key file is said before a database is made
+    async with _database(settings) as database:
+        await _check_ring(database, keys.ring().ring_id, settings.keyring)
+        return await write_archive(path, passphrase, database.maintenance, keys, clock)
+
+
+async def unarchive(settings: Settings, path: Path, passphrase: str, *, keys_only: bool = False) -> ArchiveReport:
+    """An archive into an empty installation (or only its keys beside an existing database)."""
+    clock = SystemClock()
+    with only_daemon(settings):
+        _make_private_dir(settings.data_dir)
+        _write_private(settings.data_dir / "cpe-manager.toml", FIRST_SETTINGS)
+        _write_private(settings.credentials, FIRST_CREDENTIALS)
+        keys = KeyFile(settings.keyring, SystemIds(clock))
+        async with _database(settings) as database:
+            return await read_archive(path, passphrase, database.maintenance, keys, keys_only=keys_only)

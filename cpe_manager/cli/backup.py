@@ -1,0 +1,126 @@
+"""``cpe-manager backup``: runs, versions, differences, decisions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from cpe_manager.cli.connection import state_of
+from cpe_manager.cli.options import Device, Json, Number, Wait
+from cpe_manager.cli.progress import settle
+from cpe_manager.cli.render import coloured_diff, err, out, show_json, show_json_items, table
+from cpe_manager.domain.backups import BackupState
+from cpe_manager.domain.errors import InputError
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command()
+def run(
+    ctx: typer.Context,
+    names: Annotated[list[str] | None, typer.Argument(help="Device names.", metavar="[DEVICE...]")] = None,
+    group: Annotated[str | None, typer.Option(help="All of this group and the groups below it.")] = None,
+    all_devices: Annotated[bool, typer.Option("--all", help="All active devices.")] = False,
+    wait: Wait = True,
+    as_json: Json = False,
+) -> None:
+    """Back up devices now. With --wait (the default) the exit code is 14 when a device failed."""
+    body: dict[str, Any] = {"names": names or None, "group": group, "all": all_devices}
+    if bool(names) + (group is not None) + all_devices != 1:
+        raise InputError("say what to back up: device names, --group GROUP, or --all")
+    with state_of(ctx).client() as client:
+        settle(client, client.run_backup(body), wait=wait, as_json=as_json)
+
+
+@app.command("list")
+def listing(
+    ctx: typer.Context,
+    device: Device,
+    state: Annotated[BackupState | None, typer.Option(help="Only versions in this state.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Show so many; default all.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List a device's versions, newest first, over all hardware its position has had."""
+    with state_of(ctx).client() as client:
+        found = list(client.backups(device, limit=limit, state=state))
+    if as_json:
+        show_json_items(found)
+        return
+    columns = ("version", "state", "captured", "lines", "bytes", "reason")
+    table(columns, [(b.number, b.state, b.captured_at, b.lines, b.size, b.reason) for b in found])
+
+
+@app.command()
+def show(
+    ctx: typer.Context,
+    device: Device,
+    version: Number = None,
+    original: Annotated[
+        bool,
+        typer.Option(
+            "--original",
+            help="The restore-grade original, secrets included; needs the scope originals, leaves a trace.",
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Print a version's configuration, secrets masked. Default: the current version."""
+    with state_of(ctx).client() as client:
+        found = client.backup_text(device, version, original=original)
+    if as_json:
+        show_json(found)
+    else:
+        typer.echo(found.text, nl=not found.text.endswith("\n"))
+
+
+@app.command()
+def diff(
+    ctx: typer.Context,
+    device: Device,
+    older: Annotated[int | None, typer.Argument(min=1, metavar="[A]", help="Default: the good one before B.")] = None,
+    newer: Annotated[int | None, typer.Argument(min=1, metavar="[B]", help="Default: the newest good one.")] = None,
+    context: Annotated[int, typer.Option("--context", "-U", min=0, max=100, help="Unchanged lines around.")] = 3,
+    as_json: Json = False,
+) -> None:
+    """Show what changed between two versions (secrets masked; a changed secret still shows as a change)."""
+    with state_of(ctx).client() as client:
+        found = client.diff(device, older, newer, context=context)
+    if as_json:
+        show_json(found)
+    elif found.text:
+        coloured_diff(found.text)
+    else:
+        err(f"versions {found.older.number} and {found.newer.number} of {found.newer.device} do not differ")
+
+
+@app.command()
+def verify(ctx: typer.Context, wait: Wait = True, as_json: Json = False) -> None:
+    """Open and re-hash every stored version."""
+    with state_of(ctx).client() as client:
+        settle(client, client.verify(), wait=wait, as_json=as_json)
+
+
+@app.command()
+def export(ctx: typer.Context, wait: Wait = True, as_json: Json = False) -> None:
+    """Write all redacted current versions to the git repository of the settings."""
+    with state_of(ctx).client() as client:
+        settle(client, client.export(), wait=wait, as_json=as_json)
+
+
+@app.command()
+def accept(ctx: typer.Context, device: Device, version: Number = None) -> None:
+    """Take a quarantined version into the history. Default: the newest quarantined one."""
+    _decide(ctx, device, version, accepted=True)
+
+
+@app.command()
+def refuse(ctx: typer.Context, device: Device, version: Number = None) -> None:
+    """Refuse a quarantined version. Default: the newest quarantined one."""
+    _decide(ctx, device, version, accepted=False)
+
+
+def _decide(ctx: typer.Context, device: str, version: int | None, *, accepted: bool) -> None:
+    with state_of(ctx).client() as client:
+        decided = client.decide(device, version, accept=accepted)
+    out(f"{decided.device} version {decided.number} {'accepted' if accepted else 'refused'}")

@@ -1,0 +1,124 @@
+"""The long-running processes: ``serve`` (API and work) and ``work`` (work only), with a stop in two phases."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from importlib.metadata import version
+
+import structlog
+import uvicorn
+
+from cpe_manager.api.app import create_app
+from cpe_manager.bootstrap import Parts, only_daemon, opened
+from cpe_manager.domain.errors import AddressInUse, SettingsError
+from cpe_manager.runtime.logs import configure
+from cpe_manager.runtime.supervisor import Supervisor
+from cpe_manager.settings import Settings
+
+log = structlog.get_logger()
+
+
+class _Server(uvicorn.Server):
+    """Signals are ours: the library would end the process before the second phase of stopping."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(settings: Settings, ready: Callable[[str], None] | None = None) -> None:
+    """API, timer, sweep and worker in one process, until SIGTERM or SIGINT.
+
+    ``ready`` is called with the base URL once requests are answered. Raises ``AddressInUse``, ``SettingsError``,
+    ``KeyringError``, ``StoreError`` before anything has started.
+    """
+    configure(settings.log_level)
+    with only_daemon(settings), _listening(settings.host, settings.port) as listener:
+        async with opened(settings) as parts, _working(parts, settings):
+            host, port = listener.getsockname()[:2]
+            url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+            app = create_app(parts.services, metrics=parts.metrics, version=version("cpe-manager"))
+            config = uvicorn.Config(
+                app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=3, server_header=False
+            )
+            server = _Server(config)
+            stop = _stop_signal()
+            task = asyncio.create_task(server.serve(sockets=[listener]), name="http")
+            while not server.started and not task.done():
+                await asyncio.sleep(0.01)
+            log.info("daemon.ready", url=url, engine="procrastinate" if settings.scaled else "embedded")
+            if ready is not None and not task.done():
+                ready(url)
+            await asyncio.wait({task, asyncio.create_task(stop.wait(), name="stop")}, return_when="FIRST_COMPLETED")
+            log.info("daemon.stopping")
+            parts.worker.stop()
+            server.should_exit = True
+            await task
+    log.info("daemon.stopped")
+
+
+async def work(settings: Settings, ready: Callable[[str], None] | None = None) -> None:
+    """A worker without API and timer; needs PostgreSQL, where tickets can be shared."""
+    configure(settings.log_level)
+    if not settings.scaled:
+        raise SettingsError("a worker of its own needs PostgreSQL (setting database_url); SQLite has one process")
+    stop = _stop_signal()
+    async with opened(settings) as parts, _working(parts, settings, timer=False):
+        log.info("worker.ready", owner=parts.owner)
+        if ready is not None:
+            ready(parts.owner)
+        await stop.wait()
+        log.info("worker.stopping")
+        parts.worker.stop()
+    log.info("worker.stopped")
+
+
+@asynccontextmanager
+async def _working(parts: Parts, settings: Settings, *, timer: bool = True) -> AsyncIterator[None]:
+    """Engine, sweep, leases and writer around the body; on the way out in the order in which they need each other."""
+    await parts.take_over()
+    supervisor = Supervisor(parts.clock, parts.ids)
+    for name, run in parts.tasks.items():
+        supervisor.add(name, run)
+    await parts.engine.start()
+    try:
+        supervisor.start()
+        if timer:
+            await parts.services.scheduling.start()
+        yield
+    finally:
+        if timer:
+            await parts.timer.stop(settings.stop_grace_seconds)
+        parts.worker.stop()
+        await parts.engine.stop(settings.stop_grace_seconds)
+        await parts.worker.settler.drain()
+        await supervisor.stop(0)
+
+
+def _stop_signal() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    """The socket is bound before anything else starts: a port in use costs nothing."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with contextlib.closing(socket.socket(family, socket.SOCK_STREAM)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise AddressInUse(f"cannot listen on {host}:{port}: {reason.lower()}") from error
+        listener.listen(512)
+        listener.setblocking(False)
+        yield listener

@@ -1,0 +1,241 @@
+"""The one prompt engine: reads an interactive shell from its bytes, without doing any I/O.
+
+Whoever owns the channel feeds what arrives, in pieces of any size, and sends back what ``Progress.reply`` holds::
+
+    engine.expect_login()             # then feed() until phase READY, then learn()
+    engine.expect("show version")     # then send the command, feed() until READY, then take()
+
+The work per piece looks at the last line only; the whole text is decoded and cleaned once, when a prompt stands at its
+end. Cutting the same stream in other places never changes what comes out.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from functools import lru_cache
+from typing import Final, NamedTuple, Protocol
+
+from cpe_manager.kit.terminal_text import clean, decode, rendered, without_escapes
+
+_CURSOR_QUERY: Final = b"\x1b[6n"
+_CURSOR_REPORT: Final = b"\x1b[1;1R"
+_DANGLING: Final = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*)?\Z")
+# A last line longer than this many bytes is no prompt; it bounds what is looked at per piece.
+_TAIL: Final = 1024
+# The echo stands at the head of a reply: behind a prompt and perhaps a log line, never thousands of bytes away.
+_ECHO_WITHIN: Final = 2048
+
+
+class Phase(enum.Enum):
+    """Where the conversation stands after a piece."""
+
+    WAITING = enum.auto()
+    LIKELY = enum.auto()
+    """A prompt stands at the end, but the echo or the evidence has not been seen: more may follow."""
+    READY = enum.auto()
+    ASKED = enum.auto()
+    """The question that was expected stands at the end."""
+
+
+class Progress(NamedTuple):
+    phase: Phase
+    reply: bytes
+    """What the device wants to read now: an answer to its pager or cursor query; mostly empty."""
+
+
+class Patterns(Protocol):
+    """How a family's shell is read; ``ports.shell.PromptRules`` is one, and says what each pattern means."""
+
+    @property
+    def prompt(self) -> re.Pattern[str]: ...
+
+    @property
+    def pager(self) -> re.Pattern[str] | None: ...
+
+    @property
+    def pager_answer(self) -> str: ...
+
+    @property
+    def errors(self) -> re.Pattern[str] | None: ...
+
+
+class PromptEngine:
+    """One conversation. After log-in the prompt is known to the letter, and only that string ends a reply.
+
+    The prompt seen at log-in may have been a line of a banner. So the first command's reply may teach another one, if
+    it stands behind that command's echo.
+    """
+
+    def __init__(self, patterns: Patterns) -> None:
+        self._patterns = patterns
+        self._raw = bytearray()
+        self._scanned = 0
+        self._paged_at = -1
+        self._command: str | None = None
+        self._evidence: re.Pattern[str] | None = None
+        self._question: re.Pattern[str] | None = None
+        self._phase = Phase.WAITING
+        self._idle = True
+        self._settled = False
+        self._body = ""
+        self._echo_seen = False
+        self._proven = False
+        self._echoes: bool | None = None
+        self.prompt = ""
+        self.hostname = ""
+        self.last_line = ""
+
+    @property
+    def received(self) -> int:
+        """Bytes since the last ``expect``."""
+        return len(self._raw)
+
+    @property
+    def evidence_seen(self) -> bool:
+        """Whether the last complete look found the evidence; True when none was asked."""
+        return self._evidence is None or self._proven
+
+    def expect_login(self) -> None:
+        """The next prompt is the first one: whatever the family's pattern matches."""
+        self._start(None, None)
+
+    def expect(self, command: str, evidence: re.Pattern[str] | None = None) -> None:
+        """A command is about to be sent; what was left unread before it is dropped."""
+        self._start(command, evidence)
+
+    def expect_question(self, command: str, question: re.Pattern[str]) -> None:
+        """A command is about to be sent that asks something (a password) in its last line."""
+        self._start(command, None)
+        self._question = question
+
+    def expect_secret(self, question: re.Pattern[str]) -> None:
+        """The secret is about to be sent: a prompt follows, maybe a new one, or the question again. No echo."""
+        self._start(None, None)
+        self._question = question
+
+    def feed(self, data: bytes) -> Progress:
+        """Take a piece. Costs a look at the last line; a prompt in it costs one pass over the whole reply."""
+        self._raw += data
+        reply = self._cursor_reports()
+        if self._idle:
+            self._keep_dangling()
+            return Progress(Phase.WAITING, reply)
+        self._phase = Phase.WAITING
+        start = self._raw.rfind(b"\n", max(0, len(self._raw) - _TAIL)) + 1
+        if start < len(self._raw) and len(self._raw) - start <= _TAIL:
+            self.last_line = clean(self._raw[start:]).rstrip()
+            reply += self._look(start)
+        else:
+            self.last_line = ""
+        return Progress(self._phase, reply)
+
+    def learn(self) -> None:
+        """Accept the prompt that stands at the end; from now on only it counts. Ends the expectation."""
+        self.prompt = self.last_line
+        found = self._patterns.prompt.fullmatch(self.prompt)
+        groups = found.groupdict() if found else {}
+        self.hostname = groups.get("host") or ""
+        self._end()
+
+    def take(self) -> str:
+        """The reply without echo and prompt, and the end of the expectation.
+
+        Taking a reply in phase LIKELY is a decision that nothing more comes: it settles whether this device echoes.
+        """
+        if self._command is not None and not self._settled:
+            self._echoes = self._echo_seen
+            self._settled = True
+            if self.last_line != self.prompt:
+                self.learn()
+        self._end()
+        return self._body
+
+    def refusal(self) -> str:
+        """The line with which the device refused the command, empty when it did not."""
+        if self._patterns.errors is None or (self._evidence is not None and self.evidence_seen):
+            return ""
+        found = self._patterns.errors.search(self._body)
+        return found.group().strip() if found else ""
+
+    def _start(self, command: str | None, evidence: re.Pattern[str] | None) -> None:
+        self._keep_dangling()
+        self._paged_at = -1
+        self._command, self._evidence, self._question = command, evidence, None
+        self._phase, self._idle = Phase.WAITING, False
+        self._body, self._echo_seen, self._proven, self.last_line = "", False, False, ""
+
+    def _end(self) -> None:
+        self._idle = True
+        self._keep_dangling()
+
+    def _keep_dangling(self) -> None:
+        """Forget what was read, but for the first half of an escape sequence whose second half is still to come."""
+        found = _DANGLING.search(self._raw, max(0, len(self._raw) - 32))
+        self._raw = bytearray(found.group() if found else b"")
+        self._scanned = 0
+
+    def _cursor_reports(self) -> bytes:
+        """One report for each cursor query in what is new, also when the query came in two pieces."""
+        found, reports = self._raw.find(_CURSOR_QUERY, self._scanned), b""
+        while found >= 0:
+            reports += _CURSOR_REPORT
+            self._scanned = found + len(_CURSOR_QUERY)
+            found = self._raw.find(_CURSOR_QUERY, self._scanned)
+        self._scanned = max(self._scanned, len(self._raw) - len(_CURSOR_QUERY) + 1, 0)
+        return reports
+
+    def _look(self, start: int) -> bytes:
+        """Decide what the last line, which begins at byte ``start``, is."""
+        line, patterns = self.last_line, self._patterns
+        if self._question is not None and self._question.search(line):
+            self._phase = Phase.ASKED
+        elif self._is_prompt(line):
+            self._phase = self._judge()
+        elif patterns.pager is not None and self._paged_at != start and patterns.pager.search(line):
+            self._paged_at = start
+            return patterns.pager_answer.encode()
+        return b""
+
+    def _is_prompt(self, line: str) -> bool:
+        if line == self.prompt and line:
+            return True
+        free = self._command is None or self._question is not None or not self._settled
+        return free and self._patterns.prompt.fullmatch(line) is not None
+
+    def _judge(self) -> Phase:
+        """A prompt stands at the end: is it the end of this reply?"""
+        if self._command is None:
+            return Phase.READY
+        self._body, self._echo_seen = self._split(self._command)
+        if self._evidence is not None:
+            self._proven = self._evidence.search(self._body) is not None
+            return Phase.READY if self._proven or (self._echo_seen and self.refusal()) else Phase.LIKELY
+        return Phase.READY if self._echo_seen or self._echoes is False else Phase.LIKELY
+
+    def _split(self, command: str) -> tuple[str, bool]:
+        """The reply between echo and prompt, and whether the echo was there."""
+        text = without_escapes(decode(self._raw))
+        begin = _after_echo(text, command)
+        body = rendered(text[max(begin, 0) :])
+        return body[: body.rfind("\n") + 1], begin >= 0
+
+
+def _after_echo(text: str, command: str) -> int:
+    """Where the line after the echo begins; -1 when there is no echo.
+
+    An echo is a whole line near the head of the reply: the command alone or right behind a prompt, wrapped or not.
+    """
+    if text.startswith(command) and text[len(command) : len(command) + 1] == "\n":
+        return len(command) + 1
+    found = _echo_pattern(command).search(text, 0, _ECHO_WITHIN + 4 * len(command))
+    return found.end() if found else -1
+
+
+@lru_cache(maxsize=64)
+def _echo_pattern(command: str) -> re.Pattern[str]:
+    """The command with what terminals put between its letters when it does not fit on a line."""
+    move = r"[\r\x08]|\x1b\[[012]?K"
+    gap = rf"(?:[ \n]|{move})*"
+    letters = gap.join(re.escape(letter) for letter in command if letter != " ")
+    return re.compile(rf"(?:\A|(?<=\n))(?:{move})*(?:[^\s]{{1,128}}[#>$%:\])][ ]?)?{letters}(?:[ ]|{move})*\n")

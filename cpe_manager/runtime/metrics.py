@@ -1,0 +1,138 @@
+"""Metrics in the Prometheus text format. A registry of our own, so that two apps in one process do not collide."""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
+
+from cpe_manager.ports.stores import DeviceStatus
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+SECONDS = (0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300)
+
+FLEET: Mapping[str, tuple[str, str]] = {
+    "cpe_backup_last_success_timestamp_seconds": (
+        "device, family, group",
+        "When a complete configuration was last fetched from an active device, Unix time; absent when never",
+    ),
+    "cpe_backup_overdue_devices": ("", "Active devices whose last good backup is older than their target"),
+    "cpe_backup_failing_devices": ("family, code", "Active devices whose last attempt failed, by error code"),
+}
+"""Metrics of the fleet's snapshot: labels and meaning."""
+
+Status = tuple[str, str, str | None, DeviceStatus]
+"""(name, family or '', group, status) of an active device, as ``EventStore.statuses`` gives it."""
+
+
+class Metrics:
+    """What one process counts, and the snapshot of the fleet that it was last given."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self._attempts = Counter(
+            "cpe_backup_attempts",
+            "Attempts at a device by this process; outcome 'retry' is a failure to be tried again",
+            ("family", "outcome", "code"),
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "cpe_backup_duration_seconds",
+            "Duration of an attempt, from connecting to the judged capture",
+            ("family",),
+            buckets=SECONDS,
+            registry=self._registry,
+        )
+        self._sessions = self._gauge("cpe_manager_sessions", "Device sessions in flight in this process")
+        self._open_jobs = self._gauge("cpe_manager_open_jobs", "Jobs that have not ended")
+        self._due_rows = self._gauge("cpe_manager_due_rows", "Device rows of open jobs that are still to be done")
+        self._devices = Gauge("cpe_devices", "Devices by life state", ("state",), registry=self._registry)
+        self._requests = Counter(
+            "cpe_manager_http_requests",
+            "HTTP requests answered",
+            ("method", "route", "status"),
+            registry=self._registry,
+        )
+        self._info = Info("cpe_manager", "Version and engine of this process", registry=self._registry)
+        self._fleet = b""
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(name, text, registry=self._registry)
+
+    def identify(self, *, version: str, engine: str) -> None:
+        self._info.info({"version": version, "engine": engine})
+
+    def attempt(self, family: str, outcome: str, code: str, seconds: float) -> None:
+        """One ended attempt; ``code`` is the error code, empty when there was no error."""
+        self._attempts.labels(family, outcome, code).inc()
+        self._seconds.labels(family).observe(seconds)
+
+    def sessions(self, open_now: int) -> None:
+        self._sessions.set(open_now)
+
+    def request(self, method: str, route: str, status: int) -> None:
+        """One answered HTTP request; ``route`` is the template, so that the number of series stays small."""
+        self._requests.labels(method, route, str(status)).inc()
+
+    def refresh(
+        self, statuses: Sequence[Status], devices: Mapping[str, int], open_jobs: int, due_rows: int
+    ) -> None:  # fmt: skip
+        """A new snapshot of the fleet. ``devices``: number by life state."""
+        self._open_jobs.set(open_jobs)
+        self._due_rows.set(due_rows)
+        for state, number in devices.items():
+            self._devices.labels(str(state)).set(number)
+        # Rendered here, once a minute, and not in each scrape: through the library's samples 100,000 devices would
+        # block the event loop for more than half a second every time.
+        self._fleet = "".join(_fleet(statuses)).encode()
+
+    def render(self) -> bytes:
+        """Everything, in the text format 0.0.4."""
+        return generate_latest(self._registry) + self._fleet
+
+    def described(self) -> Iterator[tuple[str, str, str, str]]:
+        """(name, type, labels, meaning) of every metric of our own; the reference page is made of it."""
+        for family in self._registry.collect():
+            if not family.name.startswith("process_"):
+                suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
+                yield family.name + suffix, family.type, ", ".join(_LABELS.get(family.name, ())), family.documentation
+        for name, (labels, text) in FLEET.items():
+            yield name, "gauge", labels, text
+
+
+_LABELS: Mapping[str, tuple[str, ...]] = {
+    "cpe_backup_attempts": ("family", "outcome", "code"),
+    "cpe_backup_duration_seconds": ("family",),
+    "cpe_devices": ("state",),
+    "cpe_manager_http_requests": ("method", "route", "status"),
+    "cpe_manager": ("version", "engine"),
+}
+
+
+def _fleet(statuses: Iterable[Status]) -> Iterator[str]:
+    overdue = 0
+    failing: Tally[tuple[str, str]] = Tally()
+    last = "cpe_backup_last_success_timestamp_seconds"
+    yield _head(last)
+    for name, family, group, status in statuses:
+        overdue += status.overdue_since is not None
+        if status.failures and status.last_error_code:
+            failing[(family, status.last_error_code)] += 1
+        if status.last_success_at is not None:
+            labels = f'device="{_escaped(name)}",family="{_escaped(family)}",group="{_escaped(group or "")}"'
+            yield f"{last}{{{labels}}} {status.last_success_at.timestamp():.3f}\n"
+    yield _head("cpe_backup_overdue_devices")
+    yield f"cpe_backup_overdue_devices {overdue}\n"
+    yield _head("cpe_backup_failing_devices")
+    for (family, code), number in sorted(failing.items()):
+        yield f'cpe_backup_failing_devices{{family="{_escaped(family)}",code="{_escaped(code)}"}} {number}\n'
+
+
+def _head(name: str) -> str:
+    return f"# HELP {name} {FLEET[name][1]}\n# TYPE {name} gauge\n"
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')

@@ -1,0 +1,195 @@
+"""One attempt at one device: open, fetch, judge, seal. Its end is data (``Settled``), never an exception."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from backups.vault import Vault
+
+from cpe_manager.domain.acceptance import quarantine_reason
+from cpe_manager.domain.backups import Draft
+from cpe_manager.domain.errors import CpeManagerError, DeviceError, HostKeyChanged, InputError
+from cpe_manager.domain.events import NewEvent
+from cpe_manager.domain.inventory import DeviceSettings, Group
+from cpe_manager.domain.jobs import Outcome
+from cpe_manager.domain.settings_inheritance import Resolved, resolve
+from cpe_manager.domain.timing import backoff
+from cpe_manager.ports.clock import Clock, Ids
+from cpe_manager.ports.driver import Capture, Driver, Drivers
+from cpe_manager.ports.sessions import Credentials, Sessions
+from cpe_manager.ports.shell import Target
+from cpe_manager.ports.stores import Claimed, Settled
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Back-off between attempts at one device: exponential with jitter, in seconds."""
+
+    base: float = 20.0
+    cap: float = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What an attempt needs from outside."""
+
+    sessions: Sessions
+    drivers: Drivers
+    credentials: Credentials
+    vault: Vault
+    clock: Clock
+    ids: Ids
+
+
+@dataclass(slots=True)
+class _Contact:
+    """What was learned on the way, also when the attempt failed later."""
+
+    host_key: str | None = None
+
+
+class Attempt:
+    """Makes attempts; holds no state between them."""
+
+    def __init__(self, outside: Outside, retry: RetryPolicy) -> None:
+        self._outside, self._retry = outside, retry
+
+    async def run(self, claimed: Claimed, groups: Mapping[str, Group]) -> Settled:
+        """Never raises but for cancellation and programming errors."""
+        contact = _Contact()
+        settings = DeviceSettings()
+        try:
+            resolved = resolve(claimed.device, groups)
+            settings = resolved.settings
+            driver = self._outside.drivers.get(self._known("family", resolved.family))
+            capture = await self._fetch(claimed, resolved, driver, contact)
+            return self._judge(claimed, resolved, driver, capture, contact)
+        except CpeManagerError as error:
+            return self._failed(claimed, settings, error, contact)
+
+    @staticmethod
+    def _known(what: str, value: str | None) -> str:
+        if not value:
+            raise InputError(f"no {what} is set, neither on the device nor on its group")
+        return value
+
+    async def _fetch(self, claimed: Claimed, resolved: Resolved, driver: Driver, contact: _Contact) -> Capture:
+        device, settings = claimed.device, resolved.settings
+        target = Target(
+            device_id=device.id,
+            name=device.name,
+            host=device.address,
+            port=resolved.port,
+            family=driver.spec.family,
+            credential_ref=self._known("credential", resolved.credential),
+            pinned_keys=claimed.pinned_keys,
+            connect_timeout=settings.connect_timeout,
+            command_timeout=settings.command_timeout,
+            session_timeout=settings.session_timeout,
+            options=settings.options,
+        )
+        async with self._outside.sessions.open(target) as opened:
+            if not claimed.pinned_keys:
+                contact.host_key = opened.host_key
+            return await driver.fetch(opened.shell)
+
+    def _judge(
+        self, claimed: Claimed, resolved: Resolved, driver: Driver, capture: Capture, contact: _Contact
+    ) -> Settled:
+        outside, device, last = self._outside, claimed.device, claimed.last_good
+        secrets = outside.credentials.get(resolved.credential or "").secrets()
+        examined = outside.vault.examine(capture.text, driver.spec, secrets)
+        if last is not None and last.fingerprint == examined.fingerprint:
+            return self._settled(claimed, contact, outcome=Outcome.UNCHANGED)
+        reason = quarantine_reason(examined.size, examined.lines, last, ratio=resolved.settings.shrink_ratio)
+        backup_id = outside.ids.new()
+        draft = outside.vault.draft(examined, driver.spec, position_id=device.position_id, object_id=backup_id)
+        return self._stored(claimed, contact, backup_id, draft, reason)
+
+    def _stored(self, claimed: Claimed, contact: _Contact, backup_id: str, draft: Draft, reason: str | None) -> Settled:
+        name = claimed.device.name
+        if reason is None:
+            event = self._event(claimed, "backup.stored", f"{name}: new version, {draft.lines} lines")
+        else:
+            event = self._event(claimed, "backup.quarantined", f"{name}: {reason}", warning=True)
+        return self._settled(
+            claimed,
+            contact,
+            outcome=Outcome.STORED if reason is None else Outcome.QUARANTINED,
+            draft=draft,
+            backup_id=backup_id,
+            reason=reason,
+            event=event,
+        )
+
+    def _settled(
+        self,
+        claimed: Claimed,
+        contact: _Contact,
+        *,
+        outcome: Outcome,
+        draft: Draft | None = None,
+        backup_id: str | None = None,
+        reason: str | None = None,
+        event: NewEvent | None = None,
+    ) -> Settled:
+        events = [event] if event else []
+        if contact.host_key is not None:
+            events.append(self._first_contact(claimed, contact.host_key))
+        return Settled(
+            job_id=claimed.job_id,
+            lease=claimed.lease,
+            at=self._outside.clock.now(),
+            outcome=outcome,
+            backup_id=backup_id,
+            draft=draft,
+            quarantine_reason=reason,
+            first_host_key=contact.host_key,
+            events=tuple(events),
+        )
+
+    def _failed(self, claimed: Claimed, settings: DeviceSettings, error: CpeManagerError, contact: _Contact) -> Settled:
+        now = self._outside.clock.now()
+        attempt = claimed.attempts + 1
+        again = error.retryable and isinstance(error, DeviceError) and attempt < settings.max_attempts
+        wait = backoff(attempt, base=self._retry.base, cap=self._retry.cap, jitter=self._outside.ids.jitter())
+        offered = error.offered if isinstance(error, HostKeyChanged) else None
+        events = []
+        if contact.host_key is not None:
+            events.append(self._first_contact(claimed, contact.host_key))
+        if offered is not None:
+            events.append(self._event(claimed, "hostkey.changed", str(error), warning=True))
+        if not again:
+            events.append(self._event(claimed, "backup.failed", f"{claimed.device.name}: {error}", warning=True))
+        return Settled(
+            job_id=claimed.job_id,
+            lease=claimed.lease,
+            at=now,
+            outcome=None if again else Outcome.FAILED,
+            retry_at=now + timedelta(seconds=wait) if again else None,
+            error_code=error.code,
+            error=str(error),
+            first_host_key=contact.host_key,
+            offered_host_key=offered,
+            events=tuple(events),
+        )
+
+    def _first_contact(self, claimed: Claimed, key: str) -> NewEvent:
+        kind = key.split(" ", 1)[0]
+        message = f"{claimed.device.name}: first contact, {kind} host key pinned"
+        return self._event(claimed, "hostkey.first_contact", message, data={"host_key": key})
+
+    def _event(
+        self, claimed: Claimed, kind: str, message: str, *, warning: bool = False, data: Mapping[str, str] | None = None
+    ) -> NewEvent:
+        return NewEvent(
+            kind,
+            self._outside.clock.now(),
+            "warning" if warning else "info",
+            device_id=claimed.device.id,
+            job_id=claimed.job_id,
+            message=message,
+            data=dict(data or {}),
+        )

@@ -1,0 +1,46 @@
+"""The services of one process, as the API and the daemon are given them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cpe_manager.domain.errors import StoreError
+from cpe_manager.ports.clock import Clock
+from cpe_manager.ports.driver import Drivers
+from cpe_manager.ports.sessions import Credentials
+from cpe_manager.ports.stores import EventStore, Maintenance
+from cpe_manager.services.history import History
+from cpe_manager.services.importing import Importer
+from cpe_manager.services.inventory import Inventory
+from cpe_manager.services.jobs import Jobs
+from cpe_manager.services.keys import Keys
+from cpe_manager.services.scheduling import Scheduling
+from cpe_manager.services.tokens import Tokens
+from cpe_manager.services.worker import ShardWorker
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a surface may call. ``worker`` tells what hinders work (disk full, database locked)."""
+
+    inventory: Inventory
+    importer: Importer
+    history: History
+    jobs: Jobs
+    scheduling: Scheduling
+    tokens: Tokens
+    keys: Keys
+    worker: ShardWorker
+    events: EventStore
+    maintenance: Maintenance
+    drivers: Drivers
+    credentials: Credentials
+    clock: Clock
+
+    async def ready(self) -> str | None:
+        """None when the process can do its work, else the reason in one line."""
+        try:
+            await self.maintenance.ping()
+        except StoreError as error:
+            return str(error)
+        return self.worker.hindrance

@@ -1,0 +1,58 @@
+"""Sealing keys: which are in use, a new one without downtime, and an old one out of service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from cpe_manager.domain.errors import Conflict, NotFound
+from cpe_manager.domain.events import NewEvent
+from cpe_manager.domain.jobs import Job, JobKind
+from cpe_manager.ports.clock import Clock
+from cpe_manager.ports.keys import KeyStore
+from cpe_manager.ports.stores import BackupStore, EventStore
+from cpe_manager.services.jobs import Jobs
+
+
+@dataclass(frozen=True, slots=True)
+class KeyView:
+    """``objects``: how many sealed originals this key wraps."""
+
+    key_id: str
+    created_at: datetime
+    active: bool
+    objects: int
+
+
+class Keys:
+    """Rotation: a new active key first, then a job that re-wraps every data key; reading works all the while."""
+
+    def __init__(self, keys: KeyStore, backups: BackupStore, jobs: Jobs, events: EventStore, clock: Clock) -> None:
+        self._keys, self._backups, self._jobs = keys, backups, jobs
+        self._events, self._clock = events, clock
+
+    async def list(self) -> list[KeyView]:
+        used = await self._backups.key_ids()
+        return [KeyView(key.key_id, key.created_at, key.active, used.get(key.key_id, 0)) for key in self._keys.infos()]
+
+    async def rotate(self, *, by: str) -> Job:
+        """Make and activate a new key; the job re-wraps what older keys wrap."""
+        now = self._clock.now()
+        key_id = self._keys.rotate(now)
+        await self._events.add([NewEvent("key.rotated", now, "warning", message=f"key {key_id} active, by {by}")])
+        job = await self._jobs.start(JobKind.ROTATE, {}, by=by)
+        if job is None:  # without an occurrence nothing can have been there before
+            raise Conflict("the re-wrapping did not start")
+        return job
+
+    async def retire(self, key_id: str, *, by: str) -> None:
+        """Take an unused key out of the key file. Raises ``Conflict`` while it is active or still wraps anything."""
+        found = {view.key_id: view for view in await self.list()}.get(key_id)
+        if found is None:
+            raise NotFound(f"no key {key_id}")
+        if found.active or found.objects:
+            why = "is the active one" if found.active else f"still wraps {found.objects} originals"
+            raise Conflict(f"key {key_id} {why}")
+        self._keys.retire(key_id)
+        message = f"key {key_id} retired by {by}"
+        await self._events.add([NewEvent("key.retired", self._clock.now(), "warning", message=message)])

@@ -1,0 +1,159 @@
+"""Schedules: kept in our own table, fired by the timer, made into exactly one run per occurrence.
+
+Misfire policy: an occurrence missed while the daemon was down is made up for at start as long as its window is open,
+spread over what is left of it; one whose window has closed is skipped, and the next one comes as usual. The
+occurrence key makes it safe for every node to fire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from cpe_manager.domain.errors import Conflict, InputError, NotFound
+from cpe_manager.domain.events import NewEvent
+from cpe_manager.domain.jobs import Job, Priority
+from cpe_manager.domain.schedules import Schedule
+from cpe_manager.domain.settings_inheritance import with_descendants
+from cpe_manager.domain.timing import fires_at_most_daily, occurrence_key, remaining_window
+from cpe_manager.ports.clock import Clock, Ids
+from cpe_manager.ports.stores import DeviceFilter, EventStore, InventoryStore, ScheduleStore
+from cpe_manager.ports.timer import Timer
+from cpe_manager.services.jobs import Jobs, RunRequest
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleView:
+    schedule: Schedule
+    next_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewSchedule:
+    """What a person gives; see ``Schedule`` for the meaning of the fields."""
+
+    name: str
+    cron: str
+    timezone: str
+    window_minutes: int
+    group: str | None = None
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleStores:
+    schedules: ScheduleStore
+    inventory: InventoryStore
+    events: EventStore
+
+
+class Scheduling:
+    """Keeps the timer equal to the table."""
+
+    def __init__(self, stores: ScheduleStores, jobs: Jobs, timer: Timer, clock: Clock, ids: Ids) -> None:
+        self._store, self._inventory, self._events = stores.schedules, stores.inventory, stores.events
+        self._jobs = jobs
+        self._timer, self._clock, self._ids = timer, clock, ids
+        self._loaded: Sequence[Schedule] = ()
+
+    async def start(self) -> None:
+        """Catch up on what was missed, then hand over to the timer."""
+        await self.reload()
+        for schedule in self._loaded:
+            missed = self._timer.previous(schedule, self._clock.now()) if schedule.enabled else None
+            if missed is not None:
+                await self.fire(schedule, missed)
+        self._timer.start(self._fired)
+
+    async def reload(self) -> None:
+        """Follow the table; called again every so often, since another node may have changed it."""
+        schedules = await self._store.schedules()
+        definitions = [(s.id, s.cron, s.timezone, s.window_minutes, s.group, s.enabled) for s in schedules]
+        known = [(s.id, s.cron, s.timezone, s.window_minutes, s.group, s.enabled) for s in self._loaded]
+        self._loaded = schedules
+        if definitions != known:
+            self._timer.replace(schedules)
+
+    async def _fired(self, schedule: Schedule, scheduled_at: datetime) -> None:
+        await self.fire(schedule, scheduled_at)
+
+    async def fire(self, schedule: Schedule, scheduled_at: datetime) -> Job | None:
+        """The run of one occurrence; None when some node has made it already, or its window has passed."""
+        window = remaining_window(scheduled_at, schedule.window_minutes, self._clock.now())
+        if window is None:
+            await self._skipped(schedule, scheduled_at)
+            return None
+        daily = fires_at_most_daily(schedule.cron)
+        request = RunRequest(
+            trigger=f"schedule:{schedule.name}",
+            where=await self._selection(schedule),
+            occurrence=occurrence_key(schedule.id, scheduled_at, schedule.timezone, daily=daily),
+            window=window,
+            priority=Priority.BULK,
+        )
+        job = await self._jobs.start_backup(request)
+        if job is not None:
+            await self._store.fired(schedule.id, scheduled_at)
+        return job
+
+    async def _skipped(self, schedule: Schedule, scheduled_at: datetime) -> None:
+        message = (
+            f"schedule {schedule.name}: the run of {scheduled_at:%Y-%m-%d %H:%M} UTC was missed, its window is over"
+        )
+        await self._events.add([NewEvent("schedule.skipped", self._clock.now(), "warning", message=message)])
+
+    async def run_now(self, name: str, *, by: str) -> Job:
+        """The schedule's devices, at once and beside its occurrences. Raises ``NotFound``, ``InputError``."""
+        schedule = await self._named(name)
+        job = await self._jobs.start_backup(RunRequest("manual", await self._selection(schedule), by=by))
+        if job is None:  # without an occurrence nothing can have been there before
+            raise Conflict(f"schedule {name} did not start")
+        return job
+
+    async def _selection(self, schedule: Schedule) -> DeviceFilter:
+        if schedule.group is None:
+            return DeviceFilter()
+        groups = await self._inventory.groups()
+        return DeviceFilter(groups=tuple(sorted(with_descendants([schedule.group], groups))))
+
+    async def list(self) -> list[ScheduleView]:
+        now = self._clock.now()
+        return [
+            ScheduleView(schedule, self._timer.next(schedule, now) if schedule.enabled else None)
+            for schedule in await self._store.schedules()
+        ]
+
+    async def add(self, new: NewSchedule) -> ScheduleView:
+        """Raises ``InputError`` for cron, zone, window or group; ``Conflict`` for a name in use."""
+        self._timer.validate(new.cron, new.timezone)
+        if not 1 <= new.window_minutes <= 24 * 60:
+            raise InputError("the window is 1 to 1440 minutes")
+        if not new.name.strip():
+            raise InputError("a schedule needs a name")
+        if new.group is not None and new.group not in {group.name for group in await self._inventory.groups()}:
+            raise InputError(f"no group {new.group}")
+        now = self._clock.now()
+        schedule = Schedule(
+            id=self._ids.new(),
+            name=new.name.strip(),
+            cron=new.cron,
+            timezone=new.timezone,
+            window_minutes=new.window_minutes,
+            group=new.group,
+            enabled=new.enabled,
+            created_at=now,
+        )
+        await self._store.add(schedule)
+        await self.reload()
+        return ScheduleView(schedule, self._timer.next(schedule, now) if schedule.enabled else None)
+
+    async def remove(self, name: str) -> None:
+        await self._store.remove(name)
+        await self.reload()
+
+    async def _named(self, name: str) -> Schedule:
+        for schedule in await self._store.schedules():
+            if name in {schedule.name, schedule.id}:
+                return schedule
+        raise NotFound(f"no schedule {name}")

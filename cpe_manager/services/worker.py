@@ -1,0 +1,225 @@
+"""Works off shards: claims due devices as session slots become free, makes the attempts, settles them in batches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from cpe_manager.domain.errors import StoreError
+from cpe_manager.domain.inventory import Group
+from cpe_manager.domain.jobs import Outcome, Priority
+from cpe_manager.ports.clock import Clock
+from cpe_manager.ports.engine import Ticket
+from cpe_manager.ports.stores import Claimed, InventoryStore, JobStore, Settled
+from cpe_manager.services.attempt import Attempt
+from cpe_manager.services.leases import LeaseKeeper
+from cpe_manager.services.settler import Settler
+
+log = structlog.get_logger()
+
+CLAIM = 64
+"""Devices leased in one go at the most."""
+GATHER_SECONDS = 0.05
+"""How long a claim waits for more slots to become free: claiming one by one would cost a transaction a device."""
+LOOK_AGAIN_SECONDS = 0.2
+"""How often a shard with nothing claimable is looked at while its sessions run (caps and retries free up)."""
+
+
+class Slots:
+    """Session slots of one priority class."""
+
+    def __init__(self, size: int, clock: Clock) -> None:
+        self._size, self._free, self._clock = size, size, clock
+        self._freed = asyncio.Event()
+
+    async def take(self) -> int:
+        """At least one slot, and up to ``CLAIM`` of those that become free within a moment."""
+        while True:
+            while self._free <= 0:
+                self._freed.clear()
+                await self._freed.wait()
+            if self._free < min(CLAIM, self._size):
+                await self._clock.sleep(GATHER_SECONDS)
+            taken = min(self._free, CLAIM)
+            if taken > 0:
+                self._free -= taken
+                return taken
+
+    def give(self, slots: int) -> None:
+        self._free += slots
+        self._freed.set()
+
+
+class Observer(Protocol):
+    """Told of every attempt; the metrics implement it."""
+
+    def attempt(self, family: str, outcome: str, code: str, seconds: float) -> None: ...
+
+    def sessions(self, open_now: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLimits:
+    """``owner`` names this process in leases; ``lease_ttl`` in seconds."""
+
+    owner: str
+    sessions: int = 200
+    per_access_node: int = 8
+    lease_ttl: float = 15.0
+
+
+class ShardWorker:
+    """One per process. ``handle`` is the engine's handler for shard tickets."""
+
+    def __init__(
+        self,
+        jobs: JobStore,
+        inventory: InventoryStore,
+        attempt: Attempt,
+        clock: Clock,
+        limits: WorkerLimits,
+        observer: Observer,
+    ) -> None:
+        self._jobs, self._inventory, self._attempt, self._clock = jobs, inventory, attempt, clock
+        self._limits, self._observer = limits, observer
+        # A class of its own for each priority: a first backup never waits behind a night's slow sessions.
+        aside = max(8, limits.sessions // 4)
+        self._slots = {
+            Priority.BULK: Slots(limits.sessions, clock),
+            Priority.NORMAL: Slots(aside, clock),
+            Priority.URGENT: Slots(aside, clock),
+        }
+        self.keeper = LeaseKeeper(jobs, clock, ttl=limits.lease_ttl)
+        self.settler = Settler(jobs, clock, self._forget)
+        self._stopping = False
+        self._hindered_until = 0.0
+
+    @property
+    def hindrance(self) -> str | None:
+        """Why results cannot be written at the moment, in one line; None when all is well."""
+        return self.settler.hindrance
+
+    @property
+    def hindrance_code(self) -> str | None:
+        return self.settler.hindrance_code
+
+    def stop(self) -> None:
+        """Phase one: claim nothing more."""
+        self._stopping = True
+
+    def _forget(self, results: Sequence[Settled]) -> None:
+        self.keeper.forget(result.lease for result in results)
+
+    async def handle(self, ticket: Ticket) -> None:
+        """Work off what is due in one shard; ends when nothing is claimable (the sweep comes back to the rest)."""
+        job_id, _, shard = ticket.id.rpartition("/")
+        if self._paused():
+            return
+        groups = {group.name: group for group in await self._inventory.groups()}
+        slots = self._slots[ticket.priority]
+        running: set[asyncio.Task[None]] = set()
+        try:
+            while not self._stopping:
+                claimed = await self._claim(job_id, int(shard), slots)
+                running = {task for task in running if not task.done()}
+                running |= {self._start(one, groups, slots) for one in claimed}
+                if not running:
+                    return
+                if not claimed:
+                    await asyncio.wait(running, timeout=LOOK_AGAIN_SECONDS)
+        finally:
+            await self._finish(running)
+
+    def _paused(self) -> bool:
+        """With results that cannot be written, fetching more would only load the devices for nothing."""
+        if self.settler.hindrance is None:
+            return False
+        now = self._clock.monotonic()
+        if now < self._hindered_until:
+            return True
+        self._hindered_until = now + 30.0
+        return False
+
+    async def _claim(self, job_id: str, shard: int, slots: Slots) -> Sequence[Claimed]:
+        taken = await slots.take()
+        claimed: Sequence[Claimed] = ()
+        try:
+            claimed = await self._jobs.claim(
+                job_id,
+                shard,
+                owner=self._limits.owner,
+                now=self._clock.now(),
+                ttl=self._limits.lease_ttl,
+                limit=taken,
+                per_access_node=self._limits.per_access_node,
+            )
+        except StoreError as error:
+            log.error("backup.claim_refused", code=error.code, reason=str(error), job_id=job_id)
+        finally:
+            slots.give(taken - len(claimed))
+        return claimed
+
+    def _start(self, claimed: Claimed, groups: Mapping[str, Group], slots: Slots) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._one(claimed, groups, slots), name=f"backup {claimed.device.name}")
+        self.keeper.hold(claimed.lease, task)
+        return task
+
+    async def _one(self, claimed: Claimed, groups: Mapping[str, Group], slots: Slots) -> None:
+        started = self._clock.monotonic()
+        self._observer.sessions(len(self.keeper))
+        try:
+            result = await self._attempt_safely(claimed, groups)
+        except asyncio.CancelledError:
+            # Lost lease, pre-emption or shutdown: give the row back as it was; a passed fence refuses even that.
+            given_back = Settled(claimed.job_id, claimed.lease, self._clock.now(), None, attempted=False)
+            await self.settler.settle(given_back)
+            raise
+        finally:
+            self.keeper.session_over(claimed.device.id)
+            slots.give(1)
+        seconds = self._clock.monotonic() - started
+        if await self.settler.settle(result):
+            self._report(claimed, result, seconds)
+
+    async def _attempt_safely(self, claimed: Claimed, groups: Mapping[str, Group]) -> Settled:
+        try:
+            return await self._attempt.run(claimed, groups)
+        except Exception as error:
+            log.exception("backup.defect", device=claimed.device.name)
+            reason = f"internal error ({type(error).__name__}); the log has the details"
+            now = self._clock.now()
+            return Settled(claimed.job_id, claimed.lease, now, Outcome.FAILED, error_code="internal", error=reason)
+
+    def _report(self, claimed: Claimed, result: Settled, seconds: float) -> None:
+        """One canonical line and one observation for each attempt."""
+        outcome = result.outcome or "retry"
+        family = claimed.device.family or "inherited"
+        self._observer.attempt(family, outcome, result.error_code or "", seconds)
+        write = log.warning if result.outcome in {Outcome.FAILED, Outcome.QUARANTINED} else log.info
+        write(
+            "backup.device",
+            device=claimed.device.name,
+            site=claimed.device.site,
+            job_id=claimed.job_id,
+            outcome=outcome,
+            attempt=claimed.attempts + 1,
+            fence=claimed.lease.fence,
+            seconds=round(seconds, 3),
+            **({"size": result.draft.size} if result.draft else {}),
+            **({"code": result.error_code, "error": result.error} if result.error_code else {}),
+            **({"reason": result.quarantine_reason} if result.quarantine_reason else {}),
+        )
+
+    async def _finish(self, running: set[asyncio.Task[None]]) -> None:
+        """On a normal end and when stopping gently, let them end; when cancelled, cancel them and wait."""
+        if not running:
+            return
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            for one in running:
+                one.cancel("shutdown")
+        await asyncio.gather(*running, return_exceptions=True)

@@ -1,0 +1,106 @@
+"""The daemon's settings: environment over file over defaults.
+
+File: ``<data_dir>/cpe-manager.toml`` (written by ``cpe-manager init``). Environment: ``CPE_MANAGER_<NAME>``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from cpe_manager.domain.errors import SettingsError
+
+FILE_NAME = "cpe-manager.toml"
+
+
+class Settings(BaseSettings):
+    """All settings of one daemon or worker. Times in seconds unless the name says otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix="CPE_MANAGER_", extra="forbid", frozen=True)
+
+    data_dir: Path
+    database_url: str = ""
+    """SQLAlchemy URL; empty means SQLite in the data directory. ``postgresql://...`` for PostgreSQL."""
+    engine: str = Field(default="auto", pattern="^(auto|embedded|procrastinate)$")
+    """``auto``: Procrastinate on PostgreSQL, embedded on SQLite."""
+    keyring_file: Path | None = None
+    """Sealing keys; default ``<data_dir>/keys/keyring.json``. Keep it, and a copy of it, outside the database."""
+    credentials_file: Path | None = None
+    """Device credentials; default ``<data_dir>/credentials.toml``."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8640, ge=0, le=65535)
+
+    sessions: int = Field(default=200, ge=1)
+    """Device sessions open at once in one process."""
+    handshakes_per_second: float = Field(default=150.0, gt=0)
+    sessions_per_access_node: int = Field(default=8, ge=0)
+    """Sessions at once behind one access node, over all workers; 0 is no cap."""
+    shard_size: int = Field(default=250, ge=1)
+    lease_seconds: float = Field(default=15.0, ge=1)
+    sweep_seconds: float = Field(default=2.0, gt=0)
+    retry_base_seconds: float = Field(default=20.0, gt=0)
+    retry_cap_seconds: float = Field(default=900.0, gt=0)
+    stop_grace_seconds: float = Field(default=10.0, ge=0)
+
+    nightly_cron: str = "0 1 * * *"
+    nightly_timezone: str = "Europe/Brussels"
+    nightly_window_minutes: int = Field(default=240, ge=1)
+
+    keep_last: int = Field(default=30, ge=1)
+    keep_daily: int = Field(default=31, ge=0)
+    keep_weekly: int = Field(default=13, ge=0)
+    keep_monthly: int = Field(default=24, ge=0)
+
+    git_export_dir: Path | None = None
+    """Bare git repository of redacted views, updated after each run; None switches the automatic export off."""
+    log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
+
+    @property
+    def url(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir / 'cpe-manager.sqlite3'}"
+
+    @property
+    def scaled(self) -> bool:
+        """Whether tickets travel through PostgreSQL, so that several workers can share the work."""
+        return self.engine == "procrastinate" or (self.engine == "auto" and self.url.startswith("postgresql"))
+
+    @property
+    def keyring(self) -> Path:
+        return self.keyring_file or self.data_dir / "keys" / "keyring.json"
+
+    @property
+    def credentials(self) -> Path:
+        return self.credentials_file or self.data_dir / "credentials.toml"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What the caller gives, then the environment, then the file of the data directory."""
+        del dotenv_settings, file_secret_settings
+        data_dir = init_settings().get("data_dir")
+        file = TomlConfigSettingsSource(settings_cls, Path(data_dir) / FILE_NAME) if data_dir else None
+        return (init_settings, env_settings, *((file,) if file else ()))
+
+
+def load(data_dir: Path, **overrides: Any) -> Settings:
+    """Settings for a data directory. Raises ``SettingsError`` with one line that names file or variable."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(data_dir=data_dir.absolute(), **given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        message = f"setting {name}: {first['msg']} (in {data_dir / FILE_NAME} or CPE_MANAGER_{name.upper()})"
+        raise SettingsError(message) from error
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{data_dir / FILE_NAME}: {error}") from error

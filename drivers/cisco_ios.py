@@ -1,0 +1,221 @@
+"""Cisco IOS and IOS XE over its interactive shell.
+
+A text is taken for the whole running configuration when all of this holds: it starts with the header that counts its
+bytes, it is as long as the header says, its last line is ``end`` right before the very prompt that was learned at
+log-in, it names the host that the prompt names, and no log message stands in it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from cpe_manager.domain.errors import CommandRefused, FetchIncomplete, ForeignText
+from cpe_manager.kit.config_text import after_header, checked, last_lines, values
+from cpe_manager.kit.secret_rules import REST, WORD, patterns
+from cpe_manager.ports.driver import Capture, Facts, SecretRule, Spec
+from cpe_manager.ports.shell import PromptRules, Shell, Terminal
+
+# How often the configuration is asked for in one session: a log message in the middle is bad luck, not a state.
+_ATTEMPTS: Final = 3
+# The counter may or may not count what stands between header and body; more than this missing is no such matter.
+_SLACK: Final = 64
+_TYPE: Final = r"(?:[0-9] )?"  # 0 plain, 5/8/9 hashes, 6/7 reversible
+
+_RULES: Final = PromptRules(
+    prompt=re.compile(r"(?P<host>[A-Za-z0-9][\w.-]{0,62})(?:\([\w-]+\))?[#>]"),
+    pager=re.compile(r"^ ?-+ ?[Mm]ore ?-+$"),
+    errors=re.compile(
+        r"^(?:%|Command authorization failed) ?"
+        r"(?:Invalid|Incomplete|Ambiguous|Unknown|Authorization|Error|Bad|Access denied|Permission|No ).*",
+        re.MULTILINE,
+    ),
+)
+_ASK: Final = re.compile(r"^[Pp]assword: ?$")
+_EVIDENCE: Final = re.compile(r"\nend[ \t]*\n+\Z")
+_HEADER: Final = "Current configuration"
+_BYTES: Final = re.compile(r" ?: ?(\d+) bytes\s*\Z")
+# A log message at the head of a line, or behind the clock or counter that IOS puts before it. The same words elsewhere
+# are configuration: event managers and log filters quote them.
+_MNEMONIC: Final = re.compile(r"%[A-Z][A-Z0-9_]*(?:-[A-Z0-9_]+)?-[0-7]-[A-Z0-9_]+: ")
+_STAMP: Final = re.compile(
+    r"(?:\A|.*\W)(?:[*.]?[A-Z][a-z]{2} [ \d]\d (?:\d{4} )?\d\d:\d\d:\d\d(?:\.\d+)?(?: [A-Z]{2,5})?|\w+): \Z"
+)
+
+
+def _hostname(text: str) -> str | None:
+    return next(iter(values(text, "hostname ")), None)
+
+
+SPEC: Final = Spec(
+    family="cisco_ios",
+    title="Cisco IOS, IOS XE",
+    comment="!",
+    volatile=patterns(
+        r"^! (?:Last configuration change|NVRAM config last updated) at .*$",
+        r"^! No configuration change since last restart$",
+        r"^ntp clock-period \d+$",
+    ),
+    secrets=(
+        *(
+            SecretRule(pattern, "login")
+            for pattern in patterns(
+                rf"^username \S+ (?:.*? )?(?:password|secret|masked-secret) {_TYPE}{REST}",
+                rf"^enable (?:password|secret) (?:level \d+ )?{_TYPE}{REST}",
+                # Below `line` and `parser view`. Elsewhere (PKI, 802.1X) it is a log-in, too.
+                rf"^ +(?:password|secret) {_TYPE}{REST}",
+            )
+        ),
+        *(
+            SecretRule(pattern, "snmp")
+            for pattern in patterns(
+                rf"^snmp-server community {_TYPE}{WORD}",
+                r"^snmp-server host \S+ (?:vrf \S+ )?(?:(?:traps|informs) )?"
+                rf"(?:version (?:1|2c|3 (?:auth|noauth|priv)) )?{_TYPE}{WORD}",
+                rf"^snmp-server user \S+ \S+ .*?\bauth (?:md5|sha(?:-?\d+)?) (?:[0-9]{{1,3}} )?{WORD}",
+                rf"^snmp-server user \S+ \S+ .*?\bpriv (?:3?des|aes(?: \d+)?) {WORD}",
+                rf"^snmp mib community-map +{WORD}",
+                rf"^rmon event \d+ .*?\btrap {WORD}",
+            )
+        ),
+        *(
+            SecretRule(pattern, "wifi")
+            for pattern in patterns(
+                rf"^ .*\bwpa-psk (?:ascii|hex) {_TYPE}{REST}",
+                rf"^ .*\bset-key (?:ascii|hex) {_TYPE}{WORD}",
+                rf"^ +encryption .*?\bkey \d+ size \S+ {_TYPE}{WORD}",
+            )
+        ),
+        *(
+            SecretRule(pattern, "ppp")
+            for pattern in patterns(
+                rf"^ +ppp (?:chap|eap) password {_TYPE}{REST}",
+                rf"^ +ppp pap sent-username \S+ password {_TYPE}{WORD}",
+                rf"^ +(?:l2tp tunnel|vpdn) password {_TYPE}{WORD}",
+                rf"^ .*\b(?:apn|profile) .*?\bpassword {_TYPE}{WORD}",
+            )
+        ),
+        *(
+            SecretRule(pattern, "key")
+            for pattern in patterns(
+                rf"^ +key-string {_TYPE}{REST}",
+                rf"^ +(?:standby|vrrp|glbp) .*?\bauthentication (?:text |md5 key-string )?{_TYPE}(?!md5 ){WORD}",
+                rf"^ +pre-shared-key (?:(?:local|remote) )?(?:(?:address|hostname) .*?\bkey )?{_TYPE}{WORD}$",
+                rf"^crypto isakmp key {_TYPE}(?P<secret>\S+) (?:address|hostname) ",
+                # A number alone below `key chain` names a key; behind a type it is one.
+                rf"^ +key {_TYPE}(?!\d+[ \t]*$){REST}",
+                rf"^(?:tacacs|radius)-server (?:.*? )?key {_TYPE}{WORD}",
+                rf"^ +(?:server-private|client|server) .*?\b(?:server-)?key {_TYPE}{WORD}",
+                rf"^ntp authentication-key \d+ \S+ {WORD}",
+                rf"^ +neighbor \S+ password {_TYPE}{WORD}",
+                rf"^mpls ldp .*?\bpassword .*?{_TYPE}{WORD}$",
+                rf"\bmessage-digest-key \d+ md5 {_TYPE}{WORD}",
+                rf"\bauthentication-key {_TYPE}{WORD}",
+                rf"\bauthentication mode hmac-sha-256 {_TYPE}{WORD}",
+                rf"^ +(?:isis|area-|domain-) ?password {_TYPE}{WORD}",
+                rf"^ +ip nhrp authentication {_TYPE}{WORD}",
+                rf"\bsession-key (?:in|out)bound (?:ah|esp) \d+ (?:cipher )?{WORD}",
+                rf"\bauthenticator (?!.*session-key){WORD}$",
+            )
+        ),
+        *(
+            SecretRule(pattern, "other")
+            for pattern in patterns(
+                rf"^ip (?:ftp|http client) password {_TYPE}{WORD}",
+                rf"^ +(?:authentication|credentials) .*?\bpassword {_TYPE}{WORD}",
+                r"\b[a-z]+://[^\s:/@]+:(?P<secret>[^\s@]+)@",
+            )
+        ),
+    ),
+    maturity="lab",
+    hostname=_hostname,
+)
+
+
+class CiscoIos:
+    """Implements ``ports.driver.Driver``."""
+
+    @property
+    def spec(self) -> Spec:
+        return SPEC
+
+    async def fetch(self, shell: Shell) -> Capture:
+        terminal = await _terminal(shell)
+        problem = FetchIncomplete("never asked")
+        for _ in range(_ATTEMPTS):
+            try:
+                text = await _privileged(terminal, shell, "show running-config", _EVIDENCE)
+                return Capture(_accepted(text, terminal.hostname), terminal.hostname)
+            except FetchIncomplete as error:
+                problem = error
+        raise problem
+
+    async def facts(self, shell: Shell) -> Facts:
+        terminal = await _terminal(shell)
+        text = await terminal.run("show version")
+        return Facts(
+            hostname=terminal.hostname,
+            model=_first(r"^[Cc]isco (\S+) .*(?:processor|revision)", text),
+            serial=_first(r"^Processor board ID (\S+)", text),
+            os_release=_first(r"^Cisco IOS.*, Version ([^,\s]+)", text),
+        )
+
+
+async def _terminal(shell: Shell) -> Terminal:
+    terminal = await shell.terminal(_RULES)
+    await terminal.run("terminal length 0")
+    return terminal
+
+
+async def _privileged(terminal: Terminal, shell: Shell, command: str, evidence: re.Pattern[str]) -> str:
+    """Run a command of enable mode. User mode does not know it: only then is there a reason to elevate."""
+    try:
+        return await terminal.run(command, evidence=evidence)
+    except CommandRefused as refusal:
+        if not shell.credential.enable_password:
+            raise
+        try:
+            await terminal.elevate("enable", ask=_ASK, secret=shell.credential.enable_password)
+        except CommandRefused:
+            # Enable mode already: the refusal was meant.
+            raise refusal from None
+    return await terminal.run(command, evidence=evidence)
+
+
+def _accepted(printed: str, prompt_host: str) -> str:
+    """The configuration out of a reply. Raises ``FetchIncomplete`` or ``ForeignText``."""
+    header, rest = after_header(printed, _HEADER)
+    announced = _BYTES.search(header, len(_HEADER))
+    if announced is None:
+        raise FetchIncomplete("the header of the configuration does not count its bytes")
+    text = checked(rest)
+    if message := _log_message(text):
+        raise FetchIncomplete(f"a log message stands in the configuration: {message}")
+    last, *before = last_lines(text, 2)
+    if last != "end" or before == ["end"]:
+        raise FetchIncomplete("the configuration does not end in one `end`")
+    # Counted with either line end, for the device's count may be of both.
+    missing = int(announced.group(1)) - len(text.encode()) - text.count("\n")
+    if missing > _SLACK:
+        raise FetchIncomplete(f"{missing} bytes fewer than the device announced")
+    names = values(text, "hostname ")
+    if names != [prompt_host]:
+        raise ForeignText(f"the configuration is of {', '.join(names) or 'a nameless device'}, not of {prompt_host}")
+    return text
+
+
+def _log_message(text: str) -> str:
+    """The first unsolicited log message in a configuration, shortened; empty when there is none."""
+    for found in _MNEMONIC.finditer(text) if "%" in text else ():
+        start = text.rfind("\n", 0, found.start()) + 1
+        if start == found.start() or _STAMP.match(text[start : found.start()]):
+            return text[start : start + 80].partition("\n")[0]
+    return ""
+
+
+def _first(pattern: str, text: str) -> str:
+    found = re.search(pattern, text, re.MULTILINE)
+    return found.group(1) if found else ""
+
+
+DRIVER: Final = CiscoIos()

@@ -1,0 +1,182 @@
+"""A running virtual CPE: spec, state, faults, and what a test may ask it or do to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import asyncssh
+
+from simulators.faults.active import ActiveFaults
+from simulators.faults.kinds import Fault, PromptInConfig, Refuse
+from simulators.faults.mangle import Origin
+from simulators.personas.base import Persona
+from simulators.personas.registry import persona_for
+from simulators.spec import DeviceSpec
+from simulators.ssh.hostkeys import host_key, public_line
+from simulators.ssh.server import options_for, reset
+from simulators.state import DeviceState, new_state
+
+_COMMANDS_KEPT = 2000
+# Between the last byte and a reset: a reset that overtakes data would take it back from the reader's socket.
+_RESET_DELAY = 0.03
+
+
+@dataclass(slots=True)
+class Stats:
+    """Counters since the start. connections counts accepted TCP connections, refused ones included; sessions are SSH
+    channels after login; auth_completed counts logins by password or key."""
+
+    connections: int = 0
+    open_connections: int = 0
+    auth_completed: int = 0
+    passwords_accepted: int = 0
+    passwords_refused: int = 0
+    sessions: int = 0
+    open_sessions: int = 0
+    max_open_sessions: int = 0
+    commands: deque[str] = field(default_factory=lambda: deque(maxlen=_COMMANDS_KEPT))
+
+    def session_opened(self) -> None:
+        self.sessions += 1
+        self.open_sessions += 1
+        self.max_open_sessions = max(self.max_open_sessions, self.open_sessions)
+
+    def session_closed(self) -> None:
+        self.open_sessions -= 1
+
+    def logged_in(self, accepted: bool) -> None:
+        if accepted:
+            self.passwords_accepted += 1
+        else:
+            self.passwords_refused += 1
+
+
+class Device:
+    """One box. It has an address and a port once its fleet has started.
+
+    Everything here belongs to the fleet's event loop; from another thread or process go through the control socket.
+    """
+
+    def __init__(self, spec: DeviceSpec, down_time: float = 0.5) -> None:
+        self.spec = spec
+        self.persona: Persona = persona_for(spec.family)
+        self.faults = ActiveFaults()
+        self.stats = Stats()
+        self.rng = spec.rng("wire")
+        self.address = spec.address
+        self.port = spec.port
+        self._key_generation = 0
+        self.mute: set[asyncio.Transport] = set()
+        self.on_port_change: Callable[[Device], None] | None = None
+        self._down_time = down_time
+        self._down_until = 0.0
+        self._connections: set[asyncssh.SSHServerConnection] = set()
+        self._state: DeviceState | None = None
+        self._changes = 0
+        self._options: asyncssh.SSHServerConnectionOptions | None = None
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def state(self) -> DeviceState:
+        """Made when first asked for: a fleet of a thousand starts without writing a thousand configurations."""
+        if self._state is None:
+            self._state = new_state(self.spec, self.persona.factory_config(self.spec))
+        return self._state
+
+    @property
+    def host_key_public(self) -> str:
+        """The true host key, as `ssh-ed25519 AAAA...`."""
+        return public_line(host_key(self.spec, self._key_generation))
+
+    @property
+    def is_down(self) -> bool:
+        return asyncio.get_running_loop().time() < self._down_until
+
+    @property
+    def port_wanted(self) -> bool:
+        """False while the `refuse` fault wants the port closed."""
+        fault = self.faults.peek(Refuse)
+        return fault is None or fault.how != "refused"
+
+    def options(self) -> asyncssh.SSHServerConnectionOptions:
+        """The SSH options with the present host key, made at the first connection."""
+        if self._options is None:
+            self._options = options_for(self, host_key(self.spec, self._key_generation))
+        return self._options
+
+    def rotate_host_key(self) -> str:
+        """Take a new host key for connections from now on, and return its public half."""
+        self._key_generation += 1
+        self._options = None
+        return self.host_key_public
+
+    def set_fault(self, fault: Fault) -> None:
+        """Make something go wrong from now on; sessions that are open keep their session faults."""
+        self.faults.set(fault)
+        if isinstance(fault, PromptInConfig):
+            line = self.persona.config_prompt(self.state)
+            self.state.running = self.persona.plant(self.state.running, line)
+        self._signal_port()
+
+    def clear_faults(self, name: str | None = None) -> None:
+        """Heal one fault or all of them. A prompt planted in the configuration stays there, as text that is its own."""
+        self.faults.clear(name)
+        self._signal_port()
+
+    def running_text(self) -> str:
+        """The ground truth: what the box itself would show for its running configuration now, LF line ends."""
+        return self.persona.running_text(self.state)
+
+    def change(self, text: str | None = None) -> str:
+        """Change the running configuration behind the manager's back and return the lines that did it.
+
+        Without text: a harmless change, another one each time. Raises ValueError for lines that the family refuses.
+        """
+        if text is None:
+            self._changes += 1
+            text = self.persona.sample_change(self.spec, self._changes)
+        self.persona.change(self.state, text)
+        return text
+
+    def login_forms(self) -> tuple[str, ...]:
+        """All spellings of the device's own passwords in its generated configuration (none may be in a backup)."""
+        return self.persona.login_forms(self.spec)
+
+    def restart(self, down: float | None = None) -> None:
+        """Lose all sessions and what was not saved, and be away for `down` seconds."""
+        self._down_until = asyncio.get_running_loop().time() + (self._down_time if down is None else down)
+        self.state.restart()
+        for connection in tuple(self._connections):
+            self.reset_connection(connection)
+
+    def origin(self, command: str) -> Origin:
+        return Origin(self.persona, self.state, command)
+
+    def connection_opened(self, connection: asyncssh.SSHServerConnection) -> None:
+        self._connections.add(connection)
+        self.stats.open_connections += 1
+
+    def connection_closed(self, connection: asyncssh.SSHServerConnection) -> None:
+        self._connections.discard(connection)
+        self.stats.open_connections -= 1
+
+    def reset_connection(self, connection: asyncssh.SSHServerConnection) -> None:
+        """Cut a connection with a TCP reset, just after what has been written."""
+        asyncio.get_running_loop().call_later(_RESET_DELAY, reset, connection)
+
+    def hang_up(self) -> None:
+        """Drop all connections at once; for the end of the fleet."""
+        for connection in tuple(self._connections):
+            connection.abort()
+        for transport in tuple(self.mute):
+            transport.abort()
+
+    def _signal_port(self) -> None:
+        if self.on_port_change is not None:
+            self.on_port_change(self)

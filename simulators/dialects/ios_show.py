@@ -1,0 +1,137 @@
+"""What an IOS router's show commands print."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+
+from simulators.dialects.ios_config import normalise
+from simulators.generate.site import make_site
+from simulators.state import DeviceState
+
+_CLOCK_PERIOD = 17179860
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.strftime("%H:%M:%S UTC %a %b ") + f"{moment.day} {moment.year}"
+
+
+def hostname_of(state: DeviceState) -> str:
+    found = re.search(r"^hostname (\S+)", state.running, re.MULTILINE)
+    return found.group(1) if found else "Router"
+
+
+def banner_of(state: DeviceState) -> str:
+    """The message of the day, which is printed at login."""
+    found = re.search(r"^banner motd \^C\n(.*?)^\^C$", state.running, re.MULTILINE | re.DOTALL)
+    return found.group(1) if found else ""
+
+
+def _with_end(body: str, displays: int) -> str:
+    """The clock period drifts from one display to the next, as on boxes that discipline their clock."""
+    return f"{body}ntp clock-period {_CLOCK_PERIOD + displays % 37}\n!\nend\n\n"
+
+
+def running_text(state: DeviceState) -> str:
+    state.displays += 1
+    body = _with_end(state.running, state.displays)
+    return (
+        f"Building configuration...\n\nCurrent configuration : {len(body)} bytes\n!\n"
+        f"! Last configuration change at {_stamp(state.changed_at)} by {state.changed_by}\n!\n{body}"
+    )
+
+
+def _startup(state: DeviceState) -> str:
+    body = _with_end(state.startup, 0)
+    return f"Using {len(body)} out of 262136 bytes\n!\n{body}"
+
+
+def _uptime(state: DeviceState) -> str:
+    minutes = int(state.uptime) // 60
+    return f"{minutes // 1440} days, {minutes // 60 % 24} hours, {minutes % 60} minutes"
+
+
+def _version(state: DeviceState) -> str:
+    site = make_site(state.spec)
+    name = hostname_of(state)
+    return (
+        "Cisco IOS Software, C800 Software (C800-UNIVERSALK9-M), Version 15.7(3)M8, RELEASE SOFTWARE (fc1)\n"
+        "Simulated box, no vendor's software inside\n\n"
+        f"ROM: System Bootstrap, Version 15.7(3r)M, RELEASE SOFTWARE\n\n{name} uptime is {_uptime(state)}\n"
+        f"System returned to ROM by {'power-on' if state.boots == 1 else 'reload'}\n"
+        'System image file is "flash:c800-universalk9-mz.SPA.157-3.M8.bin"\n\n'
+        f"Cisco C891F-K9 (revision 1.0) with 491520K/32768K bytes of memory.\nProcessor board ID {site.serial}\n\n"
+        "1 Cellular interface\n8 FastEthernet interfaces\n2 Gigabit Ethernet interfaces\n"
+        "255K bytes of non-volatile configuration memory.\n\nConfiguration register is 0x2102\n\n"
+    )
+
+
+def _inventory(state: DeviceState) -> str:
+    serial = make_site(state.spec).serial
+    return (
+        f'NAME: "C891F-K9", DESCR: "C891F-K9 chassis, Hw Serial#: {serial}, Hw Revision: 1.0"\n'
+        f"PID: C891F-K9          , VID: V01, SN: {serial}\n\n"
+    )
+
+
+def _clock(state: DeviceState) -> str:
+    now = state.clock()
+    return (
+        f"*{now.strftime('%H:%M:%S')}.{now.microsecond // 1000:03d} UTC {now.strftime('%a %b')} {now.day} {now.year}\n"
+    )
+
+
+def _interfaces(state: DeviceState) -> str:
+    rows = [f"{'Interface':<27}{'IP-Address':<16}OK? Method Status                Protocol"]
+    for block in re.finditer(r"^interface (\S+)\n((?: .*\n)*)", state.running, re.MULTILINE):
+        address = re.search(r"^ ip address (\d\S+)", block.group(2), re.MULTILINE)
+        down = re.search(r"^ shutdown$", block.group(2), re.MULTILINE)
+        status = "administratively down" if down else "up"
+        shown = address.group(1) if address else "unassigned"
+        rows.append(f"{block.group(1):<27}{shown:<16}YES NVRAM  {status:<22}{'down' if down else 'up'}")
+    return "\n".join(rows) + "\n"
+
+
+SHOWS: Mapping[str, Callable[[DeviceState], str]] = MappingProxyType(
+    {
+        "show running-config": running_text,
+        "show startup-config": _startup,
+        "show version": _version,
+        "show inventory": _inventory,
+        "show clock": _clock,
+        "show ip interface brief": _interfaces,
+    }
+)
+
+
+def filtered(text: str, rest: tuple[str, ...]) -> str | None:
+    """Output behind `| include|exclude|begin|section WORDS`, or of one block (`interface X`). None: not understood."""
+    if rest[0] != "|":
+        return _section(text, normalise(" ".join(rest)))
+    if len(rest) < 3:
+        return None
+    verb, pattern = rest[1], re.compile(re.escape(" ".join(rest[2:])))
+    lines = text.splitlines(keepends=True)
+    if "include".startswith(verb):
+        return "".join(line for line in lines if pattern.search(line))
+    if "exclude".startswith(verb):
+        return "".join(line for line in lines if not pattern.search(line))
+    if "begin".startswith(verb):
+        first = next((index for index, line in enumerate(lines) if pattern.search(line)), len(lines))
+        return "".join(lines[first:])
+    return _section(text, " ".join(rest[2:])) if "section".startswith(verb) else None
+
+
+def _section(text: str, header: str) -> str:
+    return "".join(found.group(0) for found in re.finditer(rf"^{re.escape(header)}.*\n(?: .*\n)*", text, re.MULTILINE))
+
+
+def shrink(text: str) -> str:
+    """Keep the head, the hostname and the terminal lines; the byte count is that of what is left."""
+    head, _, body = text.partition("version ")
+    hostname = re.search(r"^hostname .*$", body, re.MULTILINE)
+    tail = body[body.rfind("line con 0") :]
+    kept = f"version 15.7\n!\n{hostname.group(0) if hostname else ''}\n!\n{tail}"
+    return re.sub(r"(Current configuration : )\d+", rf"\g<1>{len(kept)}", head) + kept

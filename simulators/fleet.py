@@ -1,0 +1,118 @@
+"""Many virtual CPEs in one process: one listener each, one event loop, one set of SSH options.
+
+async with Fleet([DeviceSpec("r1", "cisco_ios")]) as fleet:
+    device = fleet.device("r1")
+    ...connect to device.address, device.port...
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import resource
+import socket
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self
+
+from simulators.device import Device
+from simulators.spec import DeviceSpec
+from simulators.ssh.server import answer
+
+_BACKLOG = 128
+# Descriptors besides one listener per box: open sessions, event loop, control socket.
+_SPARE_DESCRIPTORS = 4096
+
+
+class Fleet:
+    """Starts and stops boxes together. `down_time`: how long, in seconds, a restart keeps a box away."""
+
+    def __init__(self, specs: Iterable[DeviceSpec], down_time: float = 0.5) -> None:
+        self._devices = {spec.name: Device(spec, down_time) for spec in specs}
+        self._servers: dict[str, asyncio.Server] = {}
+        self._opening: set[asyncio.Task[None]] = set()
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        return tuple(self._devices.values())
+
+    def device(self, name: str) -> Device:
+        """The box with that name. Raises KeyError if there is none."""
+        return self._devices[name]
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Open all listeners. Raises OSError if an address cannot be bound; then none stays open."""
+        raise_descriptor_limit(len(self._devices) + _SPARE_DESCRIPTORS)
+        try:
+            for device in self._devices.values():
+                await self._serve(device, self._bind(device))
+                device.on_port_change = self._follow_port
+        except OSError:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Close listeners and connections."""
+        for task in tuple(self._opening):
+            task.cancel()
+        await asyncio.gather(*self._opening, return_exceptions=True)
+        for server in self._servers.values():
+            server.close()
+        self._servers.clear()
+        for device in self._devices.values():
+            device.on_port_change = None
+            device.hang_up()
+        # One turn of the loop lets the aborted transports call connection_lost.
+        await asyncio.sleep(0)
+
+    def _bind(self, device: Device) -> socket.socket:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setblocking(False)
+            sock.bind((device.address, device.port))
+            sock.listen(_BACKLOG)
+        except OSError:
+            sock.close()
+            raise
+        device.port = sock.getsockname()[1]
+        return sock
+
+    async def _serve(self, device: Device, sock: socket.socket) -> None:
+        factory = functools.partial(answer, device)
+        server = await asyncio.get_running_loop().create_server(factory, sock=sock, backlog=_BACKLOG)
+        self._servers[device.name] = server
+
+    def _follow_port(self, device: Device) -> None:
+        """Close or reopen a box's port as its faults want it. The socket listens again before this returns."""
+        server = self._servers.get(device.name)
+        if server is not None and not device.port_wanted:
+            server.close()
+            del self._servers[device.name]
+        elif server is None and device.port_wanted:
+            work = self._serve(device, self._bind(device))
+            task = asyncio.get_running_loop().create_task(work, name=f"cpe-sim-open-{device.name}")
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
+
+
+def raise_descriptor_limit(wanted: int) -> None:
+    """Raise the soft limit of open files towards `wanted`, as far as the hard limit lets it.
+
+    Raises OSError when even the hard limit leaves no room for the listeners."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    ceiling = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if ceiling <= wanted - _SPARE_DESCRIPTORS:
+        raise OSError(f"{wanted - _SPARE_DESCRIPTORS} boxes need more open files than the hard limit of {hard}")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, ceiling), hard))

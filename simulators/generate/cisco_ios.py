@@ -1,0 +1,232 @@
+"""A small business site's configuration as an IOS router has it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from simulators.dialects.ios_config import secret9, type7
+from simulators.generate.site import Site, make_site, static_host
+from simulators.spec import DeviceSpec
+
+NATURAL_SIZE = 3500
+_RULE = "******************************************************\n"
+_NOTICE = "* Authorised staff only. What you do here is logged. *\n"
+# What trips readers that take any line like a prompt for one.
+_LOOK_ALIKE = "R1#\n* Trouble? Say: configure nothing, call the desk >   *\n"
+
+
+def user_secret(spec: DeviceSpec) -> str:
+    return secret9(spec.secrets.login, f"user {spec.seed} {spec.name}")
+
+
+def enable_secret(spec: DeviceSpec) -> str:
+    return secret9(spec.secrets.enable, f"enable {spec.seed} {spec.name}")
+
+
+def line_password(spec: DeviceSpec) -> str:
+    """The password of the terminal lines; readable unless the box encrypts, which is reversible too."""
+    if spec.options.get("password_encryption", "no") == "yes":
+        return f"7 {type7(spec.secrets.login)}"
+    return spec.secrets.login
+
+
+def factory_config(spec: DeviceSpec) -> str:
+    """The body from `version` to before `end`."""
+    site = make_site(spec)
+    head = "".join((_system(spec, site), _dhcp(site), _wifi_and_wan(spec, site)))
+    tail = _closing(spec, site)
+    missing = max(spec.config_bytes or NATURAL_SIZE, NATURAL_SIZE) - len(head) - len(tail)
+    return head + _filler(spec, site, missing) + tail
+
+
+def _block(text: str) -> str:
+    return textwrap.dedent(text).lstrip("\n")
+
+
+def _system(spec: DeviceSpec, site: Site) -> str:
+    encryption = (
+        "service password-encryption" if line_password(spec).startswith("7 ") else "no service password-encryption"
+    )
+    exec_author = "aaa authorization exec default local\n" if spec.options.get("login", "user") == "privileged" else ""
+    return (
+        _block(f"""
+        version 15.7
+        service timestamps debug datetime msec
+        service timestamps log datetime msec
+        {encryption}
+        !
+        hostname {site.hostname}
+        !
+        boot-start-marker
+        boot-end-marker
+        !
+        enable secret 9 {enable_secret(spec)}
+        !
+        aaa new-model
+        !
+        aaa authentication login default local
+        """)
+        + exec_author
+        + _block(f"""
+        !
+        clock timezone CET 1 0
+        clock summer-time CEST recurring last Sun Mar 2:00 last Sun Oct 3:00
+        !
+        no ip domain lookup
+        ip domain name cpe.example
+        ip cef
+        !
+        username {spec.username} privilege 15 secret 9 {user_secret(spec)}
+        !
+        """)
+    )
+
+
+def _dhcp(site: Site) -> str:
+    text = _block(f"""
+        ip dhcp excluded-address {site.lan_ip} {site.lan_net}.{int(site.pool_first.rpartition(".")[2]) - 1}
+        ip dhcp excluded-address {site.lan_net}.{int(site.pool_last.rpartition(".")[2]) + 1} {site.lan_net}.254
+        !
+        ip dhcp pool LAN
+         network {site.lan_net}.0 255.255.255.0
+         default-router {site.lan_ip}
+         dns-server 198.18.0.53 198.18.1.53
+         domain-name office.example
+         lease 0 {site.lease_hours}
+        !
+        """)
+    return text + "".join(_reservation(host.name, host.address, host.mac) for host in site.hosts)
+
+
+def _reservation(name: str, address: str, mac: str) -> str:
+    digits = mac.replace(":", "")
+    dotted = f"{digits[:4]}.{digits[4:8]}.{digits[8:]}"
+    return f"ip dhcp pool {name}\n host {address} 255.255.255.0\n hardware-address {dotted}\n!\n"
+
+
+def _wifi_and_wan(spec: DeviceSpec, site: Site) -> str:
+    return _block(f"""
+        dot11 ssid {site.ssid}
+         vlan 1
+         authentication open
+         authentication key-management wpa version 2
+         guest-mode
+         wpa-psk ascii 0 {spec.secrets.wifi}
+        !
+        interface Loopback0
+         description management
+         ip address 10.{spec.seed % 250}.{int(site.lan_net.split(".")[2])}.1 255.255.255.255
+        !
+        interface GigabitEthernet0/0
+         description fixed line
+         no ip address
+         duplex auto
+         speed auto
+         pppoe-client dial-pool-number 1
+        !
+        interface GigabitEthernet0/1
+         description customer LAN
+         ip address {site.lan_ip} 255.255.255.0
+         ip nat inside
+         duplex auto
+         speed auto
+        !
+        interface Dot11Radio0
+         no ip address
+         encryption vlan 1 mode ciphers aes-ccm
+         ssid {site.ssid}
+         channel {site.channel}
+         station-role root
+        !
+        interface Cellular0/2/0
+         description mobile line
+         ip address negotiated
+         ip nat outside
+         encapsulation slip
+         shutdown
+        !
+        interface Dialer1
+         description internet
+         ip address {site.wan_ip} 255.255.255.0
+         ip mtu 1492
+         ip nat outside
+         encapsulation ppp
+         dialer pool 1
+         dialer-group 1
+         ppp authentication chap pap callin
+         ppp chap hostname {site.ppp_user}
+         ppp chap password 0 {spec.secrets.ppp}
+         ppp pap sent-username {site.ppp_user} password 0 {spec.secrets.ppp}
+        !
+        router bgp {site.local_as}
+         bgp log-neighbor-changes
+         network {site.wan_ip} mask 255.255.255.255
+         neighbor {site.wan_gateway} remote-as 65000
+        !
+        ip forward-protocol nd
+        no ip http server
+        no ip http secure-server
+        !
+        """)
+
+
+def _filler(spec: DeviceSpec, site: Site, missing: int) -> str:
+    """More reservations, until the wanted size is reached."""
+    rng = spec.rng("filler")
+    parts: list[str] = []
+    index = len(site.hosts)
+    while missing > 0:
+        host = static_host(rng, site.lan_net, index)
+        parts.append(_reservation(host.name, host.address, host.mac))
+        missing -= len(parts[-1])
+        index += 1
+    return "".join(parts)
+
+
+def _closing(spec: DeviceSpec, site: Site) -> str:
+    return (
+        "".join(_mapping_lines(site))
+        + _block(f"""
+        ip nat inside source list NAT interface Dialer1 overload
+        ip route 0.0.0.0 0.0.0.0 Dialer1
+        ip route 0.0.0.0 0.0.0.0 Cellular0/2/0 250
+        ip ssh version 2
+        !
+        ip access-list standard MGMT
+         permit 10.0.0.0 0.255.255.255
+        ip access-list extended NAT
+         permit ip {site.lan_net}.0 0.0.0.255 any
+        !
+        dialer-list 1 protocol ip permit
+        !
+        snmp-server community {spec.secrets.snmp} RO MGMT
+        snmp-server location {site.location}
+        snmp-server contact noc@operator.example
+        !
+        banner motd ^C
+        """)
+        + _RULE
+        + _NOTICE
+        + ("" if spec.options.get("banner", "tricky") == "plain" else _LOOK_ALIKE)
+        + _RULE
+        + _block(f"""
+        ^C
+        !
+        line con 0
+         password {line_password(spec)}
+        line vty 0 4
+         access-class MGMT in
+         exec-timeout 15 0
+         password {line_password(spec)}
+         transport input ssh
+        !
+        ntp server 198.18.0.123
+        """)
+    )
+
+
+def _mapping_lines(site: Site) -> Iterator[str]:
+    for item in site.mappings:
+        inside = f"{item.protocol} {item.host} {item.inside}"
+        yield f"ip nat inside source static {inside} interface Dialer1 {item.outside}\n"

@@ -1,0 +1,111 @@
+"""One SSH channel on a virtual CPE: a terminal session or one command."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import asyncssh
+
+from simulators.personas.base import Reply
+from simulators.ssh.output import Ending, Output, plan
+from simulators.ssh.terminal import Habits, Hooks, Terminal
+from simulators.ssh.wire import Wire
+
+if TYPE_CHECKING:
+    from simulators.device import Device
+
+
+class CpeSession(asyncssh.SSHServerSession[bytes]):
+    """Callbacks rather than streams: a fleet in one process serves hundreds of these a second."""
+
+    def __init__(self, device: Device, connection: asyncssh.SSHServerConnection) -> None:
+        self._device = device
+        self._connection = connection
+        self._command: str | None = None
+        self._has_pty = False
+        self._terminal: Terminal | None = None
+        self._stdin = bytearray()
+        self._wants_stdin = False
+
+    def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
+        self._channel = chan
+        self._wire = Wire(chan, self._device.faults, self._device.rng)
+        self._device.stats.session_opened()
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        self._wire.stop()
+        self._device.stats.session_closed()
+
+    def pty_requested(self, _type: str, _size: tuple[int, int, int, int], _modes: object) -> bool:
+        self._has_pty = True
+        return True
+
+    def shell_requested(self) -> bool:
+        return True
+
+    def exec_requested(self, command: str) -> bool:
+        self._command = command
+        return True
+
+    def session_started(self) -> None:
+        device = self._device
+        if self._command is not None:
+            self._wants_stdin = device.persona.reads_stdin(self._command)
+            if not self._wants_stdin:
+                self._execute(self._command)
+            return
+        habits = Habits.draw(device.persona.traits, device.faults, self._has_pty)
+        hooks = Hooks(self._plan, self._finish, lambda: device.persona.hostname(device.state))
+        self._terminal = Terminal(device.persona.dialogue(device.state), habits, self._wire, hooks)
+        self._terminal.start()
+
+    def data_received(self, data: bytes, _datatype: int | None) -> None:
+        if self._terminal is not None:
+            self._terminal.receive(data)
+        elif self._wants_stdin:
+            self._stdin += data
+
+    def eof_received(self) -> bool:
+        if self._terminal is not None:
+            self._terminal.end_of_input()
+        elif self._wants_stdin and self._command is not None:
+            self._wants_stdin = False
+            self._execute(self._command)
+        return True
+
+    def break_received(self, _msec: int) -> bool:
+        return True
+
+    def signal_received(self, _signal: str) -> None:
+        self._finish(Output("", ending=Ending.CLOSE, status=-1))
+
+    def _plan(self, command: str, reply: Reply) -> Output:
+        self._device.stats.commands.append(command)
+        return plan(reply, self._device.faults, self._device.origin(command))
+
+    def _execute(self, command: str) -> None:
+        device = self._device
+        reply = device.persona.execute(device.state, command, self._stdin.decode("utf-8", "replace"))
+        output = self._plan(command, reply)
+        self._wire.write_error(self._encode(output.error))
+        data, rest_at = self._encode(output.text), len(self._encode(output.text[: output.rest_at]))
+        pieces: list[bytes | float] = [data[:rest_at], output.rest, data[rest_at:]] if rest_at else [data]
+        self._wire.send(pieces, lambda: self._finish(output))
+
+    def _finish(self, output: Output) -> None:
+        """End the channel the way the output says."""
+        if output.ending is Ending.HANG or self._channel.is_closing():
+            return
+        if output.ending is Ending.DROP:
+            self._device.reset_connection(self._connection)
+        elif output.ending is Ending.RESTART:
+            self._device.restart(output.down)
+        elif output.status < 0:
+            self._channel.write_eof()
+            self._channel.close()
+        else:
+            self._channel.exit(output.status)
+
+    def _encode(self, text: str) -> bytes:
+        newline = self._device.persona.traits.exec_newline
+        return text.replace("\n", newline).encode("utf-8", "surrogateescape")

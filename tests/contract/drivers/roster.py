@@ -1,0 +1,38 @@
+"""Every driver with the box that it is tried on. A new family is one more line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class DriverCase:
+    """box: options of the virtual CPE. device: options of the device in the inventory.
+
+    blind_to: faults that leave a text with every mark of completeness in place; there the guard against shrinking
+    configurations has to notice, no driver can.
+    """
+
+    family: str
+    box: Mapping[str, str] = field(default_factory=dict)
+    device: Mapping[str, str] = field(default_factory=dict)
+    blind_to: frozenset[str] = frozenset()
+
+    def __str__(self) -> str:
+        options = [f"{key}={value}" for key, value in {**self.box, **self.device}.items()]
+        return "-".join((self.family, *options))
+
+
+ROSTER = (
+    DriverCase("cisco_ios", blind_to=frozenset({"shrunk"})),
+    DriverCase(
+        "cisco_ios",
+        box={"login": "privileged", "password_encryption": "yes"},
+        blind_to=frozenset({"shrunk"}),
+    ),
+    DriverCase("openwrt"),
+    DriverCase("frr_linux", device={"vtysh": "login"}, blind_to=frozenset({"shrunk", "truncate-keeps-end"})),
+    DriverCase("frr_linux", box={"mode": "linux"}, device={"vtysh": "command"}),
+    DriverCase("frr_linux", box={"mode": "linux"}),
+)

@@ -1,0 +1,186 @@
+"""A small world for end-to-end tests: a simulated fleet and the product, each in processes of their own.
+
+Nothing here reaches into the product: it is started, talked to and killed as an operator's machine would do it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+BIN = Path(sys.executable).parent
+PATIENCE = 90.0
+"""Seconds after which a test stops hoping; how long things really take is measured in benchmarks/."""
+
+
+def eventually(what: str, probe: Any, *, within: float = PATIENCE, every: float = 0.1) -> Any:
+    """The first truthy answer of ``probe``; fails with ``what`` when none comes."""
+    deadline = time.monotonic() + within
+    last: Any = None
+    while time.monotonic() < deadline:
+        last = probe()
+        if last:
+            return last
+        time.sleep(every)  # noqa: TID251  a test process has no event loop to hold up
+    raise AssertionError(f"never came: {what} (last answer: {last!r})")
+
+
+@dataclass
+class Process:
+    """One started process with its log; ended by its own id, never by name."""
+
+    name: str
+    popen: subprocess.Popen[bytes]
+    log: Path
+
+    def kill(self) -> None:
+        self.popen.kill()
+        self.popen.wait(timeout=30)
+
+    def stop(self, *, within: float = 40.0) -> int:
+        if self.popen.poll() is None:
+            self.popen.send_signal(signal.SIGCONT)
+            self.popen.terminate()
+            try:
+                self.popen.wait(timeout=within)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise AssertionError(f"{self.name} did not stop:\n{self.tail()}") from None
+        return self.popen.returncode
+
+    @property
+    def alive(self) -> bool:
+        return self.popen.poll() is None
+
+    def tail(self, lines: int = 40) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def spawn(name: str, argv: Sequence[str], log: Path, env: dict[str, str] | None = None) -> Process:
+    with log.open("ab") as out:
+        popen = subprocess.Popen(argv, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=env)
+    return Process(name, popen, log)
+
+
+@dataclass
+class World:
+    """One data directory, one fleet, and the processes between them."""
+
+    home: Path
+    env: dict[str, str] = field(default_factory=dict)
+    processes: list[Process] = field(default_factory=list)
+    url: str = ""
+    token: str = ""
+    starts: int = 0
+
+    @property
+    def data(self) -> Path:
+        return self.home / "data"
+
+    @property
+    def control(self) -> Path:
+        return self.home / "sim.sock"
+
+    @property
+    def inventory(self) -> Path:
+        return self.home / "fleet.csv"
+
+    @property
+    def credentials(self) -> Path:
+        return self.data / "credentials.toml"
+
+    def environment(self) -> dict[str, str]:
+        keep = {name: value for name, value in os.environ.items() if not name.startswith("CPE_MANAGER_")}
+        auth = {"CPE_MANAGER_URL": self.url, "CPE_MANAGER_TOKEN": self.token} if self.url else {}
+        return {**keep, "HOME": str(self.home), "NO_COLOR": "1", "COLUMNS": "200", **auth, **self.env}
+
+    def fleet(self, count: int, *, seed: int = 7, base: str = "127.1.0.1", extra: Sequence[str] = ()) -> Process:
+        """Start the simulated fleet on ephemeral ports and wait until it is ready."""
+        self.data.mkdir(parents=True, exist_ok=True)
+        ready = self.home / "sim.ready"
+        argv = [
+            str(BIN / "cpe-sim"), "fleet", "--count", str(count), "--seed", str(seed), "--base", base, "--port", "0",
+            "--inventory", str(self.inventory), "--credentials", str(self.credentials),
+            "--control", str(self.control), "--ready-file", str(ready), *extra,
+        ]  # fmt: skip
+        process = spawn("cpe-sim", argv, self.home / "sim.log", self.environment())
+        self.processes.append(process)
+        eventually("the simulated fleet", lambda: ready.exists() or not process.alive)
+        assert process.alive, process.tail()
+        return process
+
+    def init(self) -> None:
+        done = self.cli("init", "--data-dir", str(self.data), "--json")
+        assert done.returncode == 0, done.stderr
+        self.token = json.loads(done.stdout)["token"]
+
+    def serve(self, *args: str) -> Process:
+        """Start the daemon on an ephemeral port and wait until it answers."""
+        self.starts += 1
+        ready = self.home / f"daemon-{self.starts}.url"
+        argv = [str(BIN / "cpe-manager"), "serve", "--data-dir", str(self.data), "--port", "0"]
+        process = spawn(
+            "daemon", [*argv, "--ready-file", str(ready), *args], self.home / "daemon.log", self.environment()
+        )
+        self.processes.append(process)
+        eventually("the daemon", lambda: ready.exists() or not process.alive)
+        assert process.alive, process.tail()
+        self.url = ready.read_text().strip()
+        return process
+
+    def worker(self, *args: str) -> Process:
+        self.starts += 1
+        argv = [str(BIN / "cpe-manager"), "worker", "--data-dir", str(self.data), *args]
+        process = spawn(f"worker-{self.starts}", argv, self.home / f"worker-{self.starts}.log", self.environment())
+        self.processes.append(process)
+        return process
+
+    def cli(self, *args: str, stdin: str | None = None, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        argv = [str(BIN / "cpe-manager"), *args]
+        return subprocess.run(
+            argv, input=stdin, capture_output=True, text=True, timeout=timeout, env=self.environment(), check=False
+        )
+
+    def ok(self, *args: str, timeout: float = 120) -> str:
+        done = self.cli(*args, timeout=timeout)
+        assert done.returncode == 0, f"{args}: exit {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.logs()}"
+        return done.stdout
+
+    def json(self, *args: str) -> Any:
+        return json.loads(self.ok(*args, "--json"))
+
+    def api(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {self.token}"}, timeout=30)
+
+    def sim(self, *args: str) -> str:
+        argv = [str(BIN / "cpe-sim"), "ctl", "--control", str(self.control), *args]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def logs(self) -> str:
+        return "\n".join(f"--- {process.name}\n{process.tail()}" for process in self.processes)
+
+
+@contextmanager
+def world(home: Path, **env: str) -> Iterator[World]:
+    """Ends every process it started, whatever happens."""
+    made = World(home, env=dict(env))
+    try:
+        yield made
+    finally:
+        for process in reversed(made.processes):
+            if process.alive:
+                process.popen.send_signal(signal.SIGCONT)
+                process.kill()

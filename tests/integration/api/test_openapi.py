@@ -1,0 +1,86 @@
+"""The description of the API is valid and complete, and no route is open that should not be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+from openapi_spec_validator import validate
+
+from cpe_manager.domain.tokens import Scope
+from tests.integration.api.world import World
+
+OPEN = {"/healthz", "/readyz", "/metrics"}
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [(path, method, found) for path, methods in document["paths"].items() for method, found in methods.items()]
+
+
+async def test_the_description_is_valid_openapi_3_1(http: httpx.AsyncClient) -> None:
+    document = (await http.get("/api/v1/openapi.json")).json()
+    assert document["openapi"].startswith("3.1")
+    validate(document)
+
+
+async def test_every_operation_has_its_own_stable_id_a_tag_a_summary_and_its_errors(world: World) -> None:
+    found = operations(world.app.openapi())
+    ids = [operation["operationId"] for _, _, operation in found]
+    assert len(ids) == len(set(ids))
+    for path, method, operation in found:
+        assert operation["operationId"].isalnum(), (path, method)
+        assert operation["tags"], (path, method)
+        assert operation["summary"], (path, method)
+        if path not in OPEN:
+            assert {"401", "403", "422", "500", "503"} <= operation["responses"].keys(), (path, method)
+            for status, answer in operation["responses"].items():
+                if int(status) >= 400:
+                    assert list(answer["content"]) == ["application/problem+json"], (path, method, status)
+
+
+async def test_every_operation_but_the_three_probes_names_one_scope(world: World) -> None:
+    for path, method, operation in operations(world.app.openapi()):
+        if path in OPEN:
+            assert "security" not in operation
+            continue
+        scopes = [scope for requirement in operation["security"] for names in requirement.values() for scope in names]
+        assert len(scopes) == 1, (path, method)
+        assert Scope(scopes[0])
+        if method == "get" and "originals" not in scopes and "admin" not in scopes:
+            assert scopes == ["read"], (path, method)
+        if method != "get":
+            assert scopes[0] in {"write", "admin"}, (path, method)
+
+
+def _filled(path: str) -> str:
+    return path.replace("{version}", "1").replace("{", "").replace("}", "")
+
+
+async def test_no_route_answers_without_a_token_but_the_three_probes(world: World) -> None:
+    async with await world.client(token="") as stranger:
+        for path, method, _ in operations(world.app.openapi()):
+            answer = await stranger.request(method, _filled(path))
+            if path in OPEN:
+                assert answer.status_code == 200, path
+            else:
+                assert answer.status_code == 401, (path, method)
+                assert answer.json()["code"] == "unauthorised"
+                assert answer.headers["www-authenticate"] == "Bearer"
+
+
+async def test_every_route_refuses_a_token_that_has_all_scopes_but_its_own(world: World) -> None:
+    for path, method, operation in operations(world.app.openapi()):
+        if path in OPEN:
+            continue
+        needed = next(Scope(name) for names in operation["security"][0].values() for name in names)
+        async with await world.client(*(set(Scope) - {needed})) as client:
+            answer = await client.request(method, _filled(path))
+        assert answer.status_code == 403, (path, method)
+        assert answer.json()["code"] == "forbidden"
+        assert str(needed) in answer.json()["detail"]
+
+
+async def test_a_path_under_api_that_does_not_exist_is_closed_to_strangers_too(world: World) -> None:
+    async with await world.client(token="cpem_guess") as stranger:
+        assert (await stranger.get("/api/v1/nothing")).status_code == 401
+        assert (await stranger.get("/docs")).status_code == 404

@@ -1,0 +1,191 @@
+"""The HTTP application over real stores, a real vault and real services; only time, tickets and devices are not real."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+from fastapi import FastAPI
+
+from backups.keyfile import KeyFile
+from backups.vault import Vault
+from cpe_manager.adapters.clock import SystemIds
+from cpe_manager.adapters.db.database import Database
+from cpe_manager.adapters.inventory.formats import InventoryFormats
+from cpe_manager.api.app import ApiOptions, create_app
+from cpe_manager.api.feed import FeedRhythm
+from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.jobs import Outcome
+from cpe_manager.domain.schedules import Schedule
+from cpe_manager.domain.tokens import Scope
+from cpe_manager.ports.driver import Drivers
+from cpe_manager.ports.engine import Ticket
+from cpe_manager.ports.shell import Credential
+from cpe_manager.ports.stores import DeviceFilter, Settled
+from cpe_manager.runtime.metrics import Metrics
+from cpe_manager.services.bundle import Services
+from cpe_manager.services.history import History
+from cpe_manager.services.importing import Importer
+from cpe_manager.services.inventory import Inventory
+from cpe_manager.services.jobs import Jobs, RunRequest
+from cpe_manager.services.keys import Keys
+from cpe_manager.services.scheduling import Scheduling, ScheduleStores
+from cpe_manager.services.tokens import Tokens
+from drivers.roster import DriverRoster
+from tests.fakes.clock import SimulatedClock
+from tests.fakes.credentials import FixedCredentials
+
+CONFIG = """\
+frr version 10.2
+frr defaults traditional
+hostname {name}
+password login-secret-1
+!
+interface eth0
+ description {note}
+ ip address 198.51.100.1/24
+exit
+!
+router bgp 65001
+ neighbor 198.51.100.2 password peer-secret-2
+exit
+!
+end
+"""
+"""Holds a log-in password, which is never stored, and a peer's, which only the sealed original holds."""
+
+CSV = "name,address,family,credential,site\n"
+
+
+class Waiting:
+    """An engine that only notes the tickets: what the API starts stays open until the test ends it."""
+
+    def __init__(self) -> None:
+        self.tickets: list[Ticket] = []
+
+    async def enqueue(self, tickets: Sequence[Ticket]) -> None:
+        self.tickets.extend(tickets)
+
+
+class DailyTimer:
+    """A timer for schedules that are only looked at."""
+
+    def validate(self, cron: str, timezone: str) -> None:
+        del timezone
+        if len(cron.split()) != 5:
+            raise InputError(f"cron {cron!r} has not five fields")
+
+    def replace(self, schedules: Sequence[Schedule]) -> None: ...
+
+    def next(self, schedule: Schedule, now: datetime) -> datetime | None:
+        return now + timedelta(days=1) if schedule.enabled else None
+
+
+@dataclass
+class Hindrance:
+    """What the API reads of the worker."""
+
+    hindrance: str | None = None
+    hindrance_code: str | None = None
+
+
+@dataclass
+class World:
+    app: FastAPI
+    services: Services
+    database: Database
+    vault: Vault
+    clock: SimulatedClock
+    engine: Waiting
+    worker: Hindrance
+    metrics: Metrics
+    ids: SystemIds
+    tokens: dict[frozenset[Scope], str] = field(default_factory=dict)
+
+    async def token(self, *scopes: Scope) -> str:
+        wanted = frozenset(scopes) or frozenset(Scope)
+        if wanted not in self.tokens:
+            name = "+".join(sorted(wanted))
+            self.tokens[wanted] = (await self.services.tokens.create(name, wanted, days=None, by="test")).text
+        return self.tokens[wanted]
+
+    async def client(self, *scopes: Scope, token: str | None = None) -> httpx.AsyncClient:
+        """A client of the application with a token of these scopes (all of them by default)."""
+        text = token if token is not None else await self.token(*scopes)
+        headers = {"Authorization": f"Bearer {text}"} if text else {}
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        return httpx.AsyncClient(transport=transport, base_url="http://api", headers=headers)
+
+    async def add_devices(self, *names: str) -> None:
+        """FRR devices on sites of the same name, without a first backup."""
+        async with await self.client() as http:
+            rows = [f"{name},198.51.100.{10 + index},frr_linux,lab,{name}" for index, name in enumerate(names)]
+            body = {"files": [{"name": "a.csv", "text": CSV + "\n".join(rows) + "\n"}], "backup": False}
+            answer = await http.post("/api/v1/imports", json=body)
+            assert answer.status_code == 200, answer.text
+
+    async def back_up(self, name: str, note: str, **settled: Any) -> str:
+        """Let a run end for one device as ``settled`` says; by default a version with ``note`` in it is stored."""
+        where = DeviceFilter(names=(name,))
+        job = await self.services.jobs.start_backup(RunRequest("manual", where, by="test"))
+        assert job is not None
+        claimed = await self.database.jobs.claim(
+            job.id, 0, owner="test", now=self.clock.now(), ttl=60, limit=1, per_access_node=0
+        )
+        result: dict[str, Any] = {"outcome": Outcome.STORED}
+        if settled.get("outcome") is not Outcome.FAILED:
+            spec = self.services.drivers.get("frr_linux").spec
+            examined = self.vault.examine(CONFIG.format(name=name, note=note), spec, ["login-secret-1"])
+            backup_id = self.ids.new()
+            position = claimed[0].device.position_id
+            draft = self.vault.draft(examined, spec, position_id=position, object_id=backup_id)
+            result |= {"draft": draft, "backup_id": backup_id}
+        result |= settled
+        refused = await self.database.jobs.settle([Settled(job.id, claimed[0].lease, self.clock.now(), **result)])
+        assert not refused
+        await self.clock.advance(60)
+        return job.id
+
+
+@asynccontextmanager
+async def opened(home: Path) -> AsyncIterator[World]:
+    """A world with an empty database in ``home``."""
+    clock = SimulatedClock()
+    ids = SystemIds(clock)
+    keys = KeyFile(home / "keyring.json", ids)
+    keys.create(clock.now())
+    async with await Database.open(f"sqlite:///{home / 'test.sqlite3'}") as database:
+        await database.maintenance.migrate()
+        yield _world(database, keys, clock, ids)
+
+
+def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: SystemIds) -> World:
+    engine, worker, vault, metrics = Waiting(), Hindrance(), Vault(keys), Metrics()
+    drivers: Drivers = DriverRoster()
+    credentials = FixedCredentials({"lab": Credential("backup", "login-secret-1")})
+    jobs = Jobs(database.jobs, database.inventory, cast("Any", engine), clock, ids, shard_size=250)
+    inventory = Inventory(database.inventory, clock, ids, drivers, credentials, jobs.first_backup)
+    schedule_stores = ScheduleStores(database.schedules, database.inventory, database.events)
+    services = Services(
+        inventory=inventory,
+        importer=Importer(inventory, InventoryFormats()),
+        history=History(database.inventory, database.backups, database.events, vault, clock),
+        jobs=jobs,
+        scheduling=Scheduling(schedule_stores, jobs, cast("Any", DailyTimer()), clock, ids),
+        tokens=Tokens(database.tokens, database.events, clock, ids),
+        keys=Keys(keys, database.backups, jobs, database.events, clock),
+        worker=cast("Any", worker),
+        events=database.events,
+        maintenance=database.maintenance,
+        drivers=drivers,
+        credentials=credentials,
+        clock=clock,
+    )
+    options = ApiOptions(engine="embedded", feed=FeedRhythm(poll=0.02, heartbeat=0.1))
+    app = create_app(services, metrics=metrics, version="1.2.3", options=options)
+    return World(app, services, database, vault, clock, engine, worker, metrics, ids)

@@ -1,0 +1,41 @@
+"""Boxes for the tests: each test gets its own, in well under a second, and they are gone when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.lab.box import LoginShell, RealBox, missing
+
+StartBox = Callable[[str, LoginShell], RealBox]
+
+
+@pytest.fixture
+def lab_possible() -> None:
+    if reason := missing():
+        pytest.skip(f"no lab: {reason}")
+
+
+@pytest.fixture
+def start_box(lab_possible: None) -> Iterator[StartBox]:
+    """Starts a box by host name and login shell of its user."""
+    with ExitStack() as running:
+        yield lambda name, shell: running.enter_context(RealBox(name, shell))
+
+
+@pytest.fixture
+def vtysh_box(start_box: StartBox) -> RealBox:
+    return start_box("gent-r1", "/usr/bin/vtysh")
+
+
+@pytest.fixture
+def bash_box(start_box: StartBox) -> RealBox:
+    return start_box("namur-r1", "/bin/bash")
+
+
+@pytest.fixture(params=["/usr/bin/vtysh", "/bin/bash"], ids=["vtysh", "bash"])
+def box(request: pytest.FixtureRequest, start_box: StartBox) -> RealBox:
+    """One box of each kind in turn."""
+    return start_box("aalst-r1", request.param)

@@ -1,0 +1,139 @@
+"""A podman of the test's own: storage, settings and base image, apart from whatever the machine has.
+
+No registry is needed: the base image is made from Debian's packages. What pip needs on this machine to reach its
+packages (``pip config list``: indexes, folders, certificates) is lent to the build as read-only mounts and stays out of
+the image.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+from tests.packaging.conftest import ROOT, command
+
+BASE = "localhost/base:latest"
+_SUITE = "bookworm"
+_BASE_PACKAGES = "python3,python3-venv,ca-certificates"
+_PROGRAMS = ("podman", "runc", "mmdebstrap")
+_SETTINGS = """\
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+log_driver = "k8s-file"
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+"""
+
+
+def missing() -> str:
+    """What keeps containers from being built here, as one line; empty when nothing does."""
+    if os.geteuid() != 0:
+        return "making a base image needs root"
+    absent = [program for program in _PROGRAMS if shutil.which(program) is None]
+    return f"not installed: {', '.join(absent)} (scripts/debian-packages.sh container)" if absent else ""
+
+
+class Podman:
+    """Containers and images under one folder; leaving the context removes them all."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._settings = folder / "containers.conf"
+        self._program = ["podman", f"--root={folder / 'storage'}", f"--runroot={folder / 'run'}"]
+
+    def __enter__(self) -> Self:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._settings.write_text(_SETTINGS)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.attempt("rm", "--all", "--force", "--time=0")
+        self.attempt("rmi", "--all", "--force")
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def attempt(self, *argv: str | Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        """Run podman; any end will do."""
+        return subprocess.run(
+            [*self._program, *argv],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env={**os.environ, "CONTAINERS_CONF": str(self._settings)},
+            check=False,
+        )
+
+    def __call__(self, *argv: str | Path, timeout: float = 120) -> str:
+        """Run podman to a good end; what it printed on standard output."""
+        done = self.attempt(*argv, timeout=timeout)
+        assert done.returncode == 0, f"podman {' '.join(map(str, argv))}: {done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def build(self, tag: str) -> None:
+        """Build the repository's Dockerfile on the stand-in base."""
+        self("import", base_archive(), BASE)
+        lent = [f"--volume={source}:{goal}:ro" for source, goal in self._pip_mounts()]
+        # Docker's image format, for the OCI one has no health check.
+        options = ["--format=docker", "--network=host", f"--build-arg=BASE_IMAGE={BASE}", f"--tag={tag}"]
+        self("build", *options, *lent, ROOT, timeout=400)
+
+    def _pip_mounts(self) -> list[tuple[Path, str]]:
+        text, places = pip_settings(command(sys.executable, "-m", "pip", "config", "list"))
+        settings = self._folder / "pip.conf"
+        settings.write_text(text)
+        return [(settings, "/etc/pip.conf"), *((place, str(place)) for place in places)]
+
+
+def pip_settings(listing: str) -> tuple[str, list[Path]]:
+    """pip's own account of its settings as one pip.conf, and the local files and folders they point at.
+
+    Later lines win and environment variables (``:env:``) come last, as in pip itself.
+    """
+    sections: dict[str, dict[str, str]] = {"global": {}}
+    for line in sorted(listing.splitlines(), key=lambda line: line.startswith(":env:")):
+        name, _, value = line.partition("=")
+        section, _, key = name.rpartition(".")
+        sections.setdefault("global" if section == ":env:" else section, {})[key] = ast.literal_eval(value)
+    text = "\n".join(
+        f"[{section}]\n" + "\n".join(f"{key} = {value}" for key, value in keys.items())
+        for section, keys in sections.items()
+    )
+    words = [word for keys in sections.values() for value in keys.values() for word in value.split()]
+    return f"{text}\n", sorted({place for word in words if (place := _local_place(word)) is not None})
+
+
+def _local_place(word: str) -> Path | None:
+    if word.startswith("file:"):
+        # An index page links to files beside it, so its parent is needed as well.
+        place = Path(urlsplit(word).path).parent
+    elif word.startswith("/"):
+        place = Path(word)
+    else:
+        return None
+    return place if place.exists() and place != Path("/") else None
+
+
+def base_archive() -> Path:
+    """A minimal Debian with Python, as the root file system of an image; made once and kept under ``var/``."""
+    recipe = hashlib.sha256(f"{_SUITE} {_BASE_PACKAGES}".encode()).hexdigest()[:12]
+    archive = ROOT / "var" / "container" / f"base-{recipe}.tar"
+    if not archive.exists():
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        part = archive.with_name(f"{os.getpid()}-{archive.name}")
+        try:
+            command("mmdebstrap", "--quiet", "--variant=minbase", f"--include={_BASE_PACKAGES}", _SUITE, part)
+            part.rename(archive)
+        finally:
+            part.unlink(missing_ok=True)
+    return archive

@@ -1,0 +1,82 @@
+"""The test runner's own promises: nothing is skipped unseen in CI, and the two tiers together are the whole suite."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.packaging.conftest import ROOT
+from tests.support.tiers import is_fast
+
+_SUITE = """
+import pytest
+
+def test_runs():
+    assert True
+
+@pytest.mark.skip(reason="not on this machine")
+def test_is_skipped():
+    raise AssertionError
+
+def test_skips_itself():
+    pytest.skip("no server here")
+
+@pytest.mark.xfail(strict=True)
+def test_is_known_to_fail():
+    raise AssertionError
+"""
+
+_MODULE = """
+import pytest
+
+pytest.skip("not this module", allow_module_level=True)
+"""
+
+
+def run_suite(folder: Path, text: str, *, ci: str, workers: int) -> subprocess.CompletedProcess[str]:
+    (folder / "test_sample.py").write_text(text)
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    environment = {**os.environ, "CI": ci, "PYTHONPATH": str(ROOT)}
+    options = ("-p", "tests.support.no_skips", "-n", str(workers), "-ra", "--rootdir", str(folder))
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *options, str(folder)],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=environment,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("workers", [0, 2], ids=["one process", "workers"])
+def test_a_skipped_test_fails_in_ci_and_says_why(tmp_path: Path, workers: int) -> None:
+    done = run_suite(tmp_path, _SUITE, ci="true", workers=workers)
+    assert done.returncode == 1
+    # pytest calls a test that a mark skipped an error, for it never came to run.
+    assert "1 failed, 1 passed, 1 xfailed, 1 error" in done.stdout
+    assert "not on this machine" in done.stdout
+    assert "no server here" in done.stdout
+
+
+@pytest.mark.parametrize("workers", [0, 2], ids=["one process", "workers"])
+def test_a_module_that_skips_itself_fails_in_ci(tmp_path: Path, workers: int) -> None:
+    done = run_suite(tmp_path, _MODULE, ci="true", workers=workers)
+    assert done.returncode not in {0, 5}
+    assert "not this module" in done.stdout
+
+
+def test_elsewhere_a_skip_stays_a_skip(tmp_path: Path) -> None:
+    done = run_suite(tmp_path, _SUITE, ci="", workers=0)
+    assert done.returncode == 0
+    assert "1 passed, 2 skipped, 1 xfailed" in done.stdout
+
+
+def test_a_test_that_needs_more_than_python_is_not_in_the_fast_tier() -> None:
+    assert is_fast(Path("tests/unit/test_x.py"), frozenset({"parametrize"}))
+    assert not is_fast(Path("tests/contract/test_x.py"), frozenset({"postgres"}))
+    assert not is_fast(Path("tests/e2e/test_x.py"), frozenset())

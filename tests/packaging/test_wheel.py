@@ -1,0 +1,80 @@
+"""The wheel is complete by itself: what users install is what was tested."""
+
+from __future__ import annotations
+
+import shutil
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.packaging.conftest import ROOT, command
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+PACKAGES = {"cpe_manager", "drivers", "backups", "simulators"}
+
+_IMPORT_ALL = """
+import importlib, pkgutil, sys
+for name in sys.argv[1:]:
+    package = importlib.import_module(name)
+    for module in pkgutil.walk_packages(package.__path__, name + "."):
+        # Alembic runs these itself, inside a migration; a __main__ runs its program.
+        if ".migrations." not in module.name and not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+            print(module.name)
+"""
+
+_RUN_TESTS = """
+import sys
+sys.path.append(sys.argv[1])  # the test tools; the product's own dependencies are found before them
+import pytest
+sys.exit(pytest.main(sys.argv[2:]))
+"""
+
+
+def test_the_wheel_holds_the_four_packages_and_their_data_and_no_tests(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    tops = {name.split("/")[0] for name in names}
+    assert {top for top in tops if not top.startswith("cpe_manager-")} == PACKAGES
+    assert {f"{package}/py.typed" for package in PACKAGES} <= names
+    migrations = ROOT / "cpe_manager" / "adapters" / "db" / "migrations"
+    expected = {str(path.relative_to(ROOT)) for path in migrations.rglob("*") if path.suffix in {".py", ".mako"}}
+    assert expected
+    assert expected <= names
+
+
+def test_the_wheel_brings_the_example_configuration(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    (data,) = {name.split("/")[0] for name in names if ".data/" in name}
+    shipped = {str(path.relative_to(ROOT)) for path in (ROOT / "config").rglob("*") if path.is_file()}
+    assert shipped
+    assert {f"{data}/data/share/cpe-manager/{name}" for name in shipped} <= names
+
+
+def test_the_programs_start_and_tell_their_version_and_use(installed: Path) -> None:
+    version = command(installed / "bin" / "cpe-manager", "--version")
+    assert version.split()[-1] == "0.1.0"
+    assert "serve" in command(installed / "bin" / "cpe-manager", "--help")
+    assert "Usage" in command(installed / "bin" / "cpe-sim", "--help")
+    assert (installed / "share" / "cpe-manager" / "config" / "systemd" / "cpe-manager.service").is_file()
+
+
+def test_every_module_imports_with_nothing_but_the_runtime_lock(installed: Path, tmp_path: Path) -> None:
+    imported = command(installed / "bin" / "python", "-I", "-c", _IMPORT_ALL, *sorted(PACKAGES), cwd=tmp_path).split()
+    assert {"cpe_manager.daemon", "cpe_manager.cli.main", "simulators.cli"} <= set(imported)
+
+
+def test_the_unit_tests_pass_against_the_installed_wheel(installed: Path, tmp_path: Path) -> None:
+    for folder in ("unit", "fakes", "support"):
+        shutil.copytree(ROOT / "tests" / folder, tmp_path / "tests" / folder)
+    for file in ("pyproject.toml", "tests/conftest.py"):
+        if (ROOT / file).exists():
+            shutil.copy(ROOT / file, tmp_path / file)
+    python = installed / "bin" / "python"
+    place = command(python, "-c", "import cpe_manager; print(cpe_manager.__file__)", cwd=tmp_path).strip()
+    assert Path(place).is_relative_to(installed)
+    tools = sysconfig.get_path("purelib")
+    told = command(python, "-c", _RUN_TESTS, tools, "-q", "-n", "2", "tests/unit", cwd=tmp_path)
+    assert " passed" in told

@@ -1,0 +1,144 @@
+"""What holds for every command: help, one line for a failure, the documented exit code."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import Result
+
+from cpe_manager.cli.main import app
+from cpe_manager.domain.outcomes import EXIT_CODE
+from tests.unit.cli.conftest import Cli
+
+PROGRAM = "from cpe_manager.cli.main import main; main()"
+
+
+def commands() -> list[tuple[str, ...]]:
+    def walk(command: object, path: tuple[str, ...]) -> list[tuple[str, ...]]:
+        below = getattr(command, "commands", {})
+        return [path, *(found for name, child in below.items() for found in walk(child, (*path, name)))]
+
+    return walk(typer.main.get_command(app), ())
+
+
+def one_line(result: Result, code: str, *words: str) -> None:
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("cpe-manager: ")
+    for word in words:
+        assert word in lines[0]
+    assert result.exit_code == EXIT_CODE[code]
+
+
+@pytest.mark.parametrize("path", commands(), ids=" ".join)
+def test_every_command_explains_itself_and_each_of_its_options(bare: Cli, path: tuple[str, ...]) -> None:
+    result = bare(*path, "--help")
+    assert result.exit_code == 0
+    command = typer.main.get_command(app)
+    for name in path:
+        command = command.commands[name]  # type: ignore[attr-defined]
+    assert command.help
+    for param in command.params:
+        if param.param_type_name == "option" and not param.name.endswith("completion"):
+            assert getattr(param, "help", None), (path, param.name)
+
+
+def test_help_loads_neither_http_nor_tables_nor_the_daemon() -> None:
+    heavy = "[m for m in ('httpx', 'pydantic', 'rich', 'sqlalchemy', 'fastapi', 'asyncio') if m in sys.modules]"
+    script = f"""
+import sys, json
+from cpe_manager.cli.main import app
+try:
+    app(["--help"])
+except SystemExit:
+    print("HEAVY" + json.dumps({heavy}))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert json.loads(done.stdout.rpartition("HEAVY")[2]) == []
+
+
+def test_the_version_is_shown(bare: Cli) -> None:
+    assert bare("--version").stdout.startswith("cpe-manager 0")
+
+
+def test_a_command_alone_shows_its_help(bare: Cli) -> None:
+    result = bare("devices")
+    assert "accept-key" in result.stderr
+    assert result.exit_code == EXIT_CODE["usage"]
+
+
+@pytest.mark.parametrize(
+    ("args", "word"),
+    [
+        (("devces",), "Did you mean 'devices'"),
+        (("devices", "list", "--colour"), "--colour"),
+        (("devices", "show"), "DEVICE"),
+        (("devices", "list", "--state", "lost"), "lost"),
+        (("backup", "show", "r1", "zero"), "zero"),
+        (("backup", "list", "r1", "--limit", "0"), "0"),
+    ],
+)
+def test_a_mistake_in_the_command_is_one_line_and_exit_code_2(bare: Cli, args: tuple[str, ...], word: str) -> None:
+    one_line(bare(*args), "usage", word, "--help")
+
+
+def test_without_a_token_the_ways_to_give_one_are_named(bare: Cli) -> None:
+    one_line(bare("devices", "list"), "unauthorised", "--token", "CPE_MANAGER_TOKEN")
+
+
+def test_without_a_daemon_the_place_that_was_tried_is_named(bare: Cli) -> None:
+    one_line(bare("--url", "http://127.0.0.1:9", "--token", "t", "jobs", "list"), "unreachable", "http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1", "127.0.0.1:8640", "http://[", "nonsense"])
+def test_a_url_that_is_none_is_bad_input(bare: Cli, url: str) -> None:
+    one_line(bare("--url", url, "--token", "t", "jobs", "list"), "input", url)
+
+
+def test_a_client_file_is_found_by_data_directory_and_flags_win_over_it(bare: Cli, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "client.toml").write_text('url = "http://127.0.0.1:9"\ntoken = "t"\n')
+    by_env = bare("jobs", "list", env={"CPE_MANAGER_DATA_DIR": str(data)})
+    one_line(by_env, "unreachable", "http://127.0.0.1:9")
+    one_line(bare("--data-dir", str(data), "jobs", "list"), "unreachable", "http://127.0.0.1:9")
+    one_line(bare("--data-dir", str(data), "--url", "http://127.0.0.1:8", "jobs", "list"), "unreachable", ":8")
+
+
+def test_a_person_s_own_client_file_is_found(bare: Cli, tmp_path: Path) -> None:
+    own = tmp_path / "config" / "cpe-manager" / "client.toml"
+    own.parent.mkdir(parents=True)
+    own.write_text('url = "http://127.0.0.1:9"\ntoken = "t"\n')
+    one_line(bare("jobs", "list"), "unreachable", "http://127.0.0.1:9")
+    own.write_text("url = ")
+    one_line(bare("jobs", "list"), "input", str(own))
+
+
+def test_with_debug_the_traceback_is_left_alone(bare: Cli) -> None:
+    result = bare("--debug", "--url", "http://127.0.0.1:9", "--token", "t", "jobs", "list")
+    assert type(result.exception).__name__ == "DaemonUnreachable"
+
+
+def test_a_reader_that_goes_away_is_no_error_message() -> None:
+    shell = f'"{sys.executable}" -c "{PROGRAM}" backup run --help | true'
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=False, timeout=60)
+    assert done.stderr == ""
+
+
+def test_ctrl_c_ends_with_130_and_without_a_traceback(tmp_path: Path) -> None:
+    script = f"""
+import signal, threading, sys
+sys.argv = ["cpe-manager", "archive", {str(tmp_path / "a")!r}]
+import cpe_manager.cli.local as local
+local._passphrase.__code__ = (lambda file, *, confirm: signal.raise_signal(signal.SIGINT)).__code__
+local._passphrase.__globals__["signal"] = signal
+{PROGRAM}
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr.strip()) == (128 + signal.SIGINT, "")

@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import pytest
+
+from cpe_manager.kit.prompt import Phase, PromptEngine
+
+PROMPT = re.compile(r"(?P<host>[\w.-]+)(?:\([\w-]+\))?[#>]")
+EVIDENCE = re.compile(r"^end\s*\Z", re.MULTILINE)
+CONFIG = "Current configuration : 9 bytes\nhostname r1\n!\nend\n"
+
+
+@dataclass(frozen=True)
+class Rules:
+    prompt: re.Pattern[str] = PROMPT
+    pager: re.Pattern[str] | None = re.compile(r"^ ?--More--$")
+    pager_answer: str = " "
+    errors: re.Pattern[str] | None = re.compile(r"^% ?(?:Invalid|Unknown).*", re.MULTILINE)
+
+
+def logged_in(first: bytes = b"\r\nr1#") -> PromptEngine:
+    engine = PromptEngine(Rules())
+    engine.expect_login()
+    assert engine.feed(first).phase is Phase.READY
+    engine.learn()
+    return engine
+
+
+def settled(first: bytes = b"\r\nr1#") -> PromptEngine:
+    engine = logged_in(first)
+    engine.expect("terminal length 0")
+    assert engine.feed(b"terminal length 0\r\nr1#").phase is Phase.READY
+    assert engine.take() == ""
+    return engine
+
+
+def printed(text: str) -> bytes:
+    return text.replace("\n", "\r\n").encode()
+
+
+def test_the_prompt_behind_a_banner_is_learned_with_its_hostname() -> None:
+    engine = logged_in(b"\r\n*** private ***\r\nACCESS# by permit only\r\n\r\nedge-7.lab#")
+    assert (engine.prompt, engine.hostname) == ("edge-7.lab#", "edge-7.lab")
+
+
+def test_a_banner_line_that_looks_like_a_prompt_is_unlearned_by_the_first_command() -> None:
+    engine = logged_in(b"\r\nACCESS#")
+    assert engine.hostname == "ACCESS"
+    engine.expect("terminal length 0")
+    assert engine.feed(b"\r\nr1#").phase is Phase.LIKELY
+    assert engine.feed(b"terminal length 0\r\nr1#").phase is Phase.READY
+    assert engine.take() == ""
+    assert (engine.prompt, engine.hostname) == ("r1#", "r1")
+
+
+def test_the_reply_comes_without_echo_and_prompt() -> None:
+    engine = settled()
+    engine.expect("show clock")
+    assert engine.feed(b"show clock\r\n12:00:00 UTC\r\nr1#").phase is Phase.READY
+    assert engine.take() == "12:00:00 UTC\n"
+
+
+def test_a_prompt_that_was_printed_before_the_echo_ends_nothing() -> None:
+    engine = settled()
+    engine.expect("show clock")
+    assert engine.feed(b"\r\nr1#").phase is Phase.LIKELY
+    assert engine.feed(b"show clock\r\n12:00:00 UTC\r\nr1#").phase is Phase.READY
+    assert engine.take() == "12:00:00 UTC\n"
+
+
+def test_a_device_without_echo_is_known_as_such_after_the_first_command() -> None:
+    engine = logged_in()
+    engine.expect("terminal length 0")
+    assert engine.feed(b"\r\nr1#").phase is Phase.LIKELY
+    assert engine.take() == "\n"
+    engine.expect("show clock")
+    assert engine.feed(b"12:00\r\nr1#").phase is Phase.READY
+    assert engine.take() == "12:00\n"
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        "show running-config\r\n",
+        "r1#show running-config\r\n",
+        "show runn\r\ning-config\r\n",
+        "show runn \ring-config\r\n",
+        "show runn \x08ing-config \r\n",
+        "\x1b[Kshow running\x1b[K-config\r\n",
+        "\x1b[1mshow\x1b[0m running-config\r\n",
+        "%LINK-3-UPDOWN: changed\r\nr1#show running-config\r\n",
+    ],
+)
+def test_an_echo_is_recognised_in_every_form_that_terminals_give_it(echo: str) -> None:
+    engine = settled()
+    engine.expect("show running-config")
+    assert engine.feed(echo.encode() + printed("hostname r1\nend\nr1#")).phase is Phase.READY
+    assert engine.take() == "hostname r1\nend\n"
+
+
+def test_a_reply_line_that_ends_in_the_command_is_no_echo() -> None:
+    engine = logged_in()
+    engine.expect("terminal length 0")
+    engine.feed(b"r1#")
+    engine.take()
+    engine.expect("show running-config")
+    engine.feed(printed("alias exec sr show running-config\nend\nr1#"))
+    assert engine.take() == "alias exec sr show running-config\nend\n"
+
+
+def test_a_configuration_line_equal_to_the_prompt_ends_nothing_before_the_evidence() -> None:
+    engine = settled()
+    engine.expect("show run", EVIDENCE)
+    assert engine.feed(b"show run\r\nbanner motd ^\r\nr1#").phase is Phase.LIKELY
+    assert not engine.evidence_seen
+    assert engine.feed(b"\r\n^\r\nend\r\n\r\nr1#").phase is Phase.READY
+    assert engine.take() == "banner motd ^\nr1#\n^\nend\n\n"
+
+
+def test_the_evidence_without_the_prompt_is_not_enough() -> None:
+    engine = settled()
+    engine.expect("show run", EVIDENCE)
+    assert engine.feed(b"show run\r\nend\r\n").phase is Phase.WAITING
+
+
+def test_another_hosts_prompt_is_no_prompt_once_ours_is_known() -> None:
+    engine = settled()
+    engine.expect("show clock")
+    assert engine.feed(b"show clock\r\n12:00\r\nr2#").phase is Phase.WAITING
+    assert engine.last_line == "r2#"
+
+
+def test_a_refusal_ends_the_wait_for_evidence() -> None:
+    engine = settled()
+    engine.expect("show run", EVIDENCE)
+    progress = engine.feed(b"show run\r\n        ^\r\n% Invalid input detected at '^' marker.\r\n\r\nr1#")
+    assert progress.phase is Phase.READY
+    assert engine.refusal() == "% Invalid input detected at '^' marker."
+
+
+def test_error_words_in_a_complete_configuration_are_no_refusal() -> None:
+    engine = settled()
+    engine.expect("show run", EVIDENCE)
+    engine.feed(b"show run\r\nbanner motd ^\r\n% Invalid users go away\r\n^\r\nend\r\nr1#")
+    assert engine.refusal() == ""
+
+
+def test_the_pager_is_answered_once_and_leaves_no_trace() -> None:
+    engine = settled()
+    engine.expect("show run", EVIDENCE)
+    assert engine.feed(b"show run\r\nline 1\r\n --More-- ").reply == b" "
+    wipe = b"\x08" * 9 + b" " * 8 + b"\x08" * 9
+    replies = [engine.feed(bytes((byte,))).reply for byte in wipe]
+    assert set(replies) == {b""}
+    assert engine.feed(b" line 2\r\n--More--").reply == b" "
+    assert engine.feed(b"\r        \rend\r\nr1#").phase is Phase.READY
+    assert engine.take() == "line 1\n line 2\nend\n"
+
+
+def test_every_cursor_query_is_answered_also_when_torn_apart_and_between_commands() -> None:
+    engine = PromptEngine(Rules())
+    engine.expect_login()
+    assert [engine.feed(bytes((byte,))).reply for byte in b"\x1b[6n"] == [b"", b"", b"", b"\x1b[1;1R"]
+    assert engine.feed(b"\x1b[6n\x1b[6nr1#").reply == b"\x1b[1;1R" * 2
+    engine.learn()
+    assert engine.feed(b"\x1b[6").reply == b""
+    assert engine.feed(b"n").reply == b"\x1b[1;1R"
+
+
+def test_half_an_escape_sequence_left_behind_the_prompt_does_not_spoil_the_next_echo() -> None:
+    engine = settled()
+    engine.feed(b"\x1b[0")
+    engine.expect("show clock")
+    assert engine.feed(b"m\x1b[Kshow clock\r\n12:00\r\nr1#").phase is Phase.READY
+    assert engine.take() == "12:00\n"
+
+
+def test_a_password_question_is_recognised_and_the_next_prompt_learned() -> None:
+    engine = logged_in(b"\r\nr1>")
+    engine.expect_question("enable", re.compile(r"^[Pp]assword:$"))
+    assert engine.feed(b"enable\r\nPassword: ").phase is Phase.ASKED
+    engine.expect_secret(re.compile(r"^[Pp]assword:$"))
+    assert engine.feed(b"\r\n").phase is Phase.WAITING
+    assert engine.feed(b"r1#").phase is Phase.READY
+    engine.learn()
+    assert engine.prompt == "r1#"
+
+
+def test_a_device_that_asks_nothing_gives_the_new_prompt_at_once() -> None:
+    engine = logged_in(b"\r\nr1>")
+    engine.expect_question("enable", re.compile(r"^[Pp]assword:$"))
+    assert engine.feed(b"enable\r\nr1#").phase is Phase.READY
+    engine.learn()
+    assert engine.prompt == "r1#"
+
+
+def test_a_character_torn_apart_between_reads_is_whole_in_the_reply() -> None:
+    engine = settled()
+    engine.expect("show snmp location")
+    place = "Café Zürich 東京\r\n".encode()
+    for byte in b"show snmp location\r\n" + place + b"r1#":
+        engine.feed(bytes((byte,)))
+    assert engine.take() == "Café Zürich 東京\n"
