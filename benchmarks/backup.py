@@ -32,7 +32,7 @@ def start_fleet(home: Path, devices: int) -> subprocess.Popen[bytes]:
     argv = [
         str(Path(sys.executable).parent / "cpe-sim"), "fleet", "--count", str(devices), "--mix", "cisco_ios",
         "--port", "0", "--inventory", str(home / "fleet.csv"), "--credentials", str(home / "credentials.toml"),
-        "--control", "none", "--ready-file", str(ready),
+        "--control", "none", "--ready-file", str(ready), "--option", "cisco_ios.banner=plain",
     ]  # fmt: skip
     fleet = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     for _ in range(600):
@@ -101,7 +101,7 @@ def judge(ratios: dict[str, float], rounds: list[dict[str, dict[str, Any]]], con
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--devices", type=int, default=300)
+    parser.add_argument("--devices", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, help="write every round's figures to this file")
     chosen = parser.parse_args()

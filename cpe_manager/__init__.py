@@ -1,1 +1,1 @@
-""""""
+"""The daemon: from the nouns of the service (``domain``) up to its surfaces (``api``, ``cli``)."""

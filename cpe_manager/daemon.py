@@ -13,7 +13,7 @@ from importlib.metadata import version
 import structlog
 import uvicorn
 
-from cpe_manager.api.app import create_app
+from cpe_manager.api.app import ApiOptions, create_app
 from cpe_manager.bootstrap import Parts, only_daemon, opened
 from cpe_manager.domain.errors import AddressInUse, SettingsError
 from cpe_manager.runtime.logs import configure
@@ -42,7 +42,9 @@ async def serve(settings: Settings, ready: Callable[[str], None] | None = None) 
         async with opened(settings) as parts, _working(parts, settings):
             host, port = listener.getsockname()[:2]
             url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-            app = create_app(parts.services, metrics=parts.metrics, version=version("cpe-manager"))
+            engine = "procrastinate" if settings.scaled else "embedded"
+            options = ApiOptions(engine=engine)
+            app = create_app(parts.services, metrics=parts.metrics, version=version("cpe-manager"), options=options)
             config = uvicorn.Config(
                 app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=3, server_header=False
             )
@@ -51,12 +53,13 @@ async def serve(settings: Settings, ready: Callable[[str], None] | None = None) 
             task = asyncio.create_task(server.serve(sockets=[listener]), name="http")
             while not server.started and not task.done():
                 await asyncio.sleep(0.01)
-            log.info("daemon.ready", url=url, engine="procrastinate" if settings.scaled else "embedded")
+            log.info("daemon.ready", url=url, engine=engine)
             if ready is not None and not task.done():
                 ready(url)
             await asyncio.wait({task, asyncio.create_task(stop.wait(), name="stop")}, return_when="FIRST_COMPLETED")
             log.info("daemon.stopping")
             parts.worker.stop()
+            app.state.feed.close()  # open event streams would hold the server up
             server.should_exit = True
             await task
     log.info("daemon.stopped")

@@ -26,8 +26,8 @@ _RULES: Final = PromptRules(
     prompt=re.compile(r"(?P<host>[A-Za-z0-9][\w.-]{0,62})(?:\([\w-]+\))?[#>]"),
     pager=re.compile(r"^ ?-+ ?[Mm]ore ?-+$"),
     errors=re.compile(
-        r"^(?:%|Command authorization failed) ?"
-        r"(?:Invalid|Incomplete|Ambiguous|Unknown|Authorization|Error|Bad|Access denied|Permission|No ).*",
+        r"^(?:% ?(?:Invalid|Incomplete|Ambiguous|Unknown|Authorization|Error|Bad|Access denied|Permission|No )"
+        r"|Command authorization failed).*",
         re.MULTILINE,
     ),
 )

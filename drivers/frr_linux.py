@@ -30,7 +30,7 @@ _RULES: Final = PromptRules(
     prompt=re.compile(r"(?:[\w.-]+@)?(?P<host>[A-Za-z0-9][\w.-]{0,62})(?:\([\w-]+\)|:[^\s#$]*)?[#>$]"),
     pager=re.compile(r"^(?:--More--|\(END\)|:)$"),
     pager_answer=" ",
-    errors=re.compile(r"^(?:% (?:Unknown|Ambiguous|Command|There is no)|-?\w*sh: ).*", re.MULTILINE),
+    errors=re.compile(r"^(?:% (?:Unknown|Ambiguous|Command|There is no)|-?\w*sh: |Exiting: ).*", re.MULTILINE),
 )
 _EVIDENCE: Final = re.compile(r"\nend[ \t]*\n+\Z")
 _HEADER: Final = "Current configuration:"

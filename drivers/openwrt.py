@@ -94,7 +94,7 @@ SPEC: Final = Spec(
             SecretRule(pattern, "other")
             for pattern in patterns(
                 # One word for PPP, dynamic DNS, EAP and rpcd: which of them it is, its line does not tell.
-                rf"^[ \t]+(?:option|list) (?:password|passwd|pass|auth_pass|userpass)[0-9]? (?!'{_HASH}){QUOTED}",
+                rf"^[ \t]+(?:option|list) (?:(?:auth_|user)?pass|passwd|password)[0-9]? (?!'(?:{_HASH}|\$p\$)){QUOTED}",
                 _option("token", "api_?key", "apikey", "access_key", "access_secret", "secret_key", "credentials"),
                 _option("smtp_pass(?:word)?", "mqtt_pass(?:word)?", "proxy_pass(?:word)?", "auth_pass", "kadpassword"),
                 r"\b[a-z]+://[^\s:/@']+:(?P<secret>[^\s@']+)@",
@@ -141,15 +141,14 @@ class OpenWrt:
 def _accepted(result: ExecResult) -> Capture:
     """The configuration out of a reply. Raises ``CommandRefused``, ``FetchIncomplete`` or ``ForeignText``."""
     mark, *before = last_lines(result.stdout, 3)
-    if mark.startswith(_MARK) and mark[len(_MARK) :] not in ("", "0"):
-        reason = result.stderr.strip().partition("\n")[0]
-        raise CommandRefused(f"`uci export` ended with status {mark[len(_MARK) :]}: {reason or 'no reason given'}")
+    status = mark[len(_MARK) :] if mark.startswith(_MARK) else ""
+    if status not in ("", "0") or result.exit_status not in (0, None):
+        reason = result.stderr.strip().partition("\n")[0] or "no reason given"
+        raise CommandRefused(f"`uci export` ended with status {status or result.exit_status}: {reason}")
     digest = _DIGEST.fullmatch(before[1]) if len(before) == 2 else None
-    if mark != f"{_MARK}0" or digest is None or result.exit_status != 0:
+    if status != "0" or digest is None or result.exit_status is None:
         raise FetchIncomplete("the end mark behind the configuration is missing")
     exported = result.stdout[: result.stdout.rindex(digest.group())]
-    if not exported.strip() and (reason := result.stderr.strip()):
-        raise CommandRefused(f"`uci export`: {reason.partition(chr(10))[0]}")
     text, name = checked(exported), before[0]
     written = _hostname(text)
     if written is not None and written != name:

@@ -125,7 +125,10 @@ class Device:
         self._signal_port()
 
     def clear_faults(self, name: str | None = None) -> None:
-        """Heal one fault or all of them. A prompt planted in the configuration stays there, as text that is its own."""
+        """Heal one fault or all of them. A prompt planted in the configuration stays there, as text that is its own.
+
+        A port that a fault had closed is open again some milliseconds later: `Fleet.settled()` waits for that.
+        """
         self.faults.clear(name)
         self._signal_port()
 

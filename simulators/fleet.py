@@ -8,6 +8,8 @@ async with Fleet([DeviceSpec("r1", "cisco_ios")]) as fleet:
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import functools
 import resource
 import socket
@@ -20,6 +22,8 @@ from simulators.spec import DeviceSpec
 from simulators.ssh.server import answer
 
 _BACKLOG = 128
+_STOP_SECONDS = 2.0
+_REOPEN_SECONDS = 5.0
 # Descriptors besides one listener per box: open sessions, event loop, control socket.
 _SPARE_DESCRIPTORS = 4096
 
@@ -30,7 +34,7 @@ class Fleet:
     def __init__(self, specs: Iterable[DeviceSpec], down_time: float = 0.5) -> None:
         self._devices = {spec.name: Device(spec, down_time) for spec in specs}
         self._servers: dict[str, asyncio.Server] = {}
-        self._opening: set[asyncio.Task[None]] = set()
+        self._opening: dict[str, asyncio.Task[None]] = {}
 
     @property
     def devices(self) -> tuple[Device, ...]:
@@ -62,17 +66,26 @@ class Fleet:
 
     async def stop(self) -> None:
         """Close listeners and connections."""
-        for task in tuple(self._opening):
+        opening = tuple(self._opening.values())
+        for task in opening:
             task.cancel()
-        await asyncio.gather(*self._opening, return_exceptions=True)
-        for server in self._servers.values():
-            server.close()
-        self._servers.clear()
+        await asyncio.gather(*opening, return_exceptions=True)
         for device in self._devices.values():
             device.on_port_change = None
             device.hang_up()
-        # One turn of the loop lets the aborted transports call connection_lost.
+        closing = tuple(self._servers.values())
+        self._servers.clear()
+        for server in closing:
+            server.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_SECONDS):
+                await asyncio.gather(*(server.wait_closed() for server in closing))
+        # One more turn of the loop lets aborted transports call connection_lost.
         await asyncio.sleep(0)
+
+    async def settled(self) -> None:
+        """Wait until all ports that are to be open again are. Raises what kept one closed."""
+        await asyncio.gather(*self._opening.values())
 
     def _bind(self, device: Device) -> socket.socket:
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -89,20 +102,42 @@ class Fleet:
 
     async def _serve(self, device: Device, sock: socket.socket) -> None:
         factory = functools.partial(answer, device)
-        server = await asyncio.get_running_loop().create_server(factory, sock=sock, backlog=_BACKLOG)
+        try:
+            server = await asyncio.get_running_loop().create_server(factory, sock=sock, backlog=_BACKLOG)
+        except (OSError, asyncio.CancelledError):
+            sock.close()
+            raise
         self._servers[device.name] = server
 
     def _follow_port(self, device: Device) -> None:
-        """Close or reopen a box's port as its faults want it. The socket listens again before this returns."""
+        """Close or reopen a box's port as its faults want it."""
         server = self._servers.get(device.name)
         if server is not None and not device.port_wanted:
             server.close()
             del self._servers[device.name]
-        elif server is None and device.port_wanted:
-            work = self._serve(device, self._bind(device))
+        elif server is None and device.port_wanted and device.name not in self._opening:
+            work = self._reopen(device, self._try_bind(device))
             task = asyncio.get_running_loop().create_task(work, name=f"cpe-sim-open-{device.name}")
-            self._opening.add(task)
-            task.add_done_callback(self._opening.discard)
+            self._opening[device.name] = task
+            task.add_done_callback(lambda _: self._opening.pop(device.name))
+
+    async def _reopen(self, device: Device, sock: socket.socket | None) -> None:
+        """Listen again. On asyncio's own loop the socket is there already; uvloop takes a moment to let go of it."""
+        async with asyncio.timeout(_REOPEN_SECONDS):
+            while sock is None:
+                await asyncio.sleep(0.005)
+                sock = self._try_bind(device)
+        await self._serve(device, sock)
+        # The fault may have come back in the meantime.
+        self._follow_port(device)
+
+    def _try_bind(self, device: Device) -> socket.socket | None:
+        try:
+            return self._bind(device)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            return None
 
 
 def raise_descriptor_limit(wanted: int) -> None:

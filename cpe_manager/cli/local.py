@@ -35,15 +35,12 @@ def attach(app: typer.Typer) -> None:
 def init(
     ctx: typer.Context,
     data_dir: DataDir = None,
-    database_url: Annotated[
-        str | None, typer.Option(help="postgresql://user@host/database; default SQLite in the data directory.")
-    ] = None,
     as_json: Json = False,
 ) -> None:
     """Set up a data directory: settings, sealing keys, database, nightly schedule, first token. Safe to repeat."""
     from cpe_manager import bootstrap
 
-    settings = _settings(ctx, data_dir, database_url=database_url)
+    settings = _settings(ctx, data_dir)
     made = _run(bootstrap.init(settings))
     written = [str(path) for path in made.created]
     if made.token is not None:
@@ -177,4 +174,7 @@ def _settings(ctx: typer.Context, data_dir: Path | None, **overrides: Any) -> Se
 def _run(work: Coroutine[Any, Any, T]) -> T:
     import asyncio
 
-    return asyncio.run(work)
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)

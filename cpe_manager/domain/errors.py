@@ -27,7 +27,7 @@
         |-- CredentialMissing    credential      no         untouched   the reference resolves to nothing
         |-- UnknownFamily        family          no         untouched   no driver of that name
         |-- ProtocolError        protocol        yes        untouched   the other side broke SSH
-        |-- PromptLost           prompt          yes        untouched   the prompt never came (back) or is not the known one
+        |-- PromptLost           prompt          yes        untouched   the prompt never came back, or is another one
         |-- CommandRefused       refused         no         untouched   the device answered with an error
         `-- FetchIncomplete      incomplete      yes        untouched   the end-of-config evidence was not seen
             `-- ForeignText      foreign_text    yes        untouched   the text is not this device's configuration

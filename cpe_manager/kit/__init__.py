@@ -1,1 +1,1 @@
-""""""
+"""Pure text helpers that drivers and the vault share."""

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Protocol
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
-from cpe_manager.kit.linescan import LineFinder, Span, line_finder, matching_lines
+from cpe_manager.kit.linescan import LineScanner, Span, line_around, line_scanner, matching_lines
 
 REMOVED: Final = "__removed_device_password__"
 """Stands where a device password was. One word without quotes or brackets: it stays one value in every dialect."""
@@ -47,6 +47,8 @@ LABELS: Final = {
     "other": "secret",
 }
 
+Secret = tuple[int, int, str]
+"""(start, end, kind) of a secret in a text."""
 Tag = Callable[[str, str], str]
 """(kind, secret) -> a few characters that tell one secret from another. Must be keyed; see ``redact``."""
 
@@ -65,36 +67,35 @@ class SecretRule(Protocol):
 class _Rules:
     """Rules made ready for searching."""
 
-    rules: tuple[SecretRule, ...]
-    find: LineFinder
+    kinds: tuple[str, ...]
+    scanner: LineScanner
 
-    def spans(self, text: str) -> list[tuple[int, int, str]]:
-        """(start, end, kind) of each secret in order; overlapping ones become one that has the first one's kind."""
-        found = [
-            (*match.span("secret"), rule.kind)
-            for start, end in self.find(text)
-            for rule in self.rules
-            for match in rule.pattern.finditer(text, start, end)
-        ]
-        return _merge(span for span in found if span[0] < span[1])
+    def spans(self, text: str) -> list[Secret]:
+        """The secrets of a text in order; overlapping ones become one that has the first one's kind."""
+        return _merge(secret for line in self.scanner.candidates(text) for secret in self.in_line(text, line))
+
+    def in_line(self, text: str, line: Span) -> Iterator[Secret]:
+        for number, match in self.scanner.matches(text, *line):
+            start, end = match.span("secret")
+            if start < end:
+                yield start, end, self.kinds[number]
 
 
 def strip_login(text: str, rules: Sequence[SecretRule], device_secrets: Iterable[str] = ()) -> str:
     """``text`` with the device's log-in passwords replaced by ``REMOVED``; applying it twice changes nothing more.
 
     First wherever a rule of kind ``login`` finds one. Then, belt and braces, every literal occurrence of
-    ``device_secrets``, also as JSON, XML or URL would write it, but for places that a rule of another kind names: a
-    wifi key stays a wifi key even when somebody chose the device password for it. See ``SHORTEST_LITERAL`` and
-    ``VOCABULARY`` for the passwords that cannot be told from ordinary text.
+    ``device_secrets``, also as JSON, XML or URL would write it, but for places that a rule names as something else: a
+    wifi key stays a wifi key even when somebody chose the device password for it. Kind ``other`` is not something
+    else: there the line does not tell whose secret it is, and a secret that reads like the device password is taken for
+    it. See ``SHORTEST_LITERAL`` and ``VOCABULARY`` for the passwords that cannot be told from ordinary text.
     """
-    login, others = _split(tuple(rules))
+    login, named = _split(tuple(rules))
     spans = login.spans(text)
     literals = [form for secret in device_secrets for form in _forms(secret) if form in text]
-    if literals:
-        kept = others.spans(text)
-        hits = (match.span() for form in literals for match in _literal(form).finditer(text))
-        loose = [(*hit, "login") for hit in hits if not any(a <= hit[0] and hit[1] <= b for a, b, _ in kept)]
-        spans = _merge([*spans, *loose])
+    hits = (match.span() for form in literals for match in _literal(form).finditer(text))
+    loose = [(*hit, "login") for hit in hits if not _within(hit, named.in_line(text, line_around(text, hit[0])))]
+    spans = _merge([*spans, *loose]) if loose else spans
     return _replace(text, [(start, end, REMOVED) for start, end, _ in spans]) if spans else text
 
 
@@ -137,14 +138,14 @@ def _mask(kind: str, secret: str, tag: Tag | None) -> str:
 
 @lru_cache(maxsize=128)
 def _whole(rules: tuple[SecretRule, ...]) -> _Rules:
-    return _Rules(rules, line_finder(tuple(rule.pattern for rule in rules)))
+    return _Rules(tuple(rule.kind for rule in rules), line_scanner(tuple(rule.pattern for rule in rules)))
 
 
 @lru_cache(maxsize=128)
 def _split(rules: tuple[SecretRule, ...]) -> tuple[_Rules, _Rules]:
-    """(login rules, the others)."""
+    """(login rules, rules that name a secret as something else)."""
     login = tuple(rule for rule in rules if rule.kind == "login")
-    return _whole(login), _whole(tuple(rule for rule in rules if rule.kind != "login"))
+    return _whole(login), _whole(tuple(rule for rule in rules if rule.kind not in ("login", "other")))
 
 
 def _forms(secret: str) -> set[str]:
@@ -162,8 +163,12 @@ def _literal(form: str) -> re.Pattern[str]:
     return re.compile(source if len(form) >= ANYWHERE_LITERAL else rf"(?<!\w){source}(?!\w)")
 
 
-def _merge(spans: Iterable[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
-    merged: list[tuple[int, int, str]] = []
+def _within(span: Span, secrets: Iterable[Secret]) -> bool:
+    return any(start <= span[0] and span[1] <= end for start, end, _ in secrets)
+
+
+def _merge(spans: Iterable[Secret]) -> list[Secret]:
+    merged: list[Secret] = []
     for start, end, kind in sorted(spans, key=lambda span: (span[0], -span[1])):
         if merged and start < merged[-1][1]:
             first, last, known = merged[-1]
@@ -182,6 +187,3 @@ def _replace(text: str, spans: Sequence[tuple[int, int, str]]) -> str:
         position = end
     parts.append(text[position:])
     return "".join(parts)
-
-
-__all__ = ["REMOVED", "SecretRule", "Span", "Tag", "canonical", "redact", "strip_login"]

@@ -28,7 +28,7 @@ Handler = Callable[[Ticket], Awaitable[None]]
 
 
 class Engine(Protocol):
-    """Contract (``tests/contract/test_engine_contract.py``):
+    """Contract (``tests/contract/engine/test_engine_contract.py``):
 
     - a ticket that is waiting is not doubled by enqueueing it again; one that is running may be queued once more;
     - the same ticket is never handled twice at the same time by one process;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,6 +17,6 @@ class ExportedFile:
 
 
 class Exporter(Protocol):
-    def export(self, files: Sequence[ExportedFile]) -> Mapping[str, Any]:
+    def export(self, files: Iterable[ExportedFile]) -> Mapping[str, Any]:
         """Make the target hold exactly these files. Blocking; JSON-ready summary back."""
         ...

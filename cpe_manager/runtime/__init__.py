@@ -1,1 +1,1 @@
-""""""
+"""Supervised tasks, logs, metrics."""

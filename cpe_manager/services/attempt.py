@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from backups.vault import Vault
-
 from cpe_manager.domain.acceptance import quarantine_reason
 from cpe_manager.domain.backups import Draft
 from cpe_manager.domain.errors import CpeManagerError, DeviceError, HostKeyChanged, InputError

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backups.vault import Vault
-
 from cpe_manager.domain.backups import Backup, BackupState
 from cpe_manager.domain.errors import Conflict, InputError
 from cpe_manager.domain.events import NewEvent

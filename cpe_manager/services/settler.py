@@ -14,6 +14,8 @@ from cpe_manager.ports.stores import JobStore, Settled
 log = structlog.get_logger()
 
 BATCH = 200
+LINGER_SECONDS = 0.15
+"""How long the first result of a batch waits for company: a transaction costs as much as several sessions."""
 PAUSES = (0.5, 1.0, 2.0, 4.0)
 """Waits in seconds between tries of a batch that the database refused."""
 
@@ -44,6 +46,8 @@ class Settler:
         """The writer; runs until cancelled."""
         while True:
             await self._wake.wait()
+            if len(self._waiting) < BATCH:
+                await self._clock.sleep(LINGER_SECONDS)
             self._wake.clear()
             while self._waiting:
                 batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]

@@ -6,16 +6,19 @@ Each can be stopped at any point and started again: what is done is not done twi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from backups.vault import Vault
 
+from backups.vault import Vault
+from cpe_manager.domain.backups import Backup
 from cpe_manager.domain.errors import CpeManagerError, NotFound
 from cpe_manager.domain.events import NewEvent
+from cpe_manager.domain.inventory import Device
 from cpe_manager.domain.jobs import Job, JobKind, JobState
+from cpe_manager.domain.paging import Page
 from cpe_manager.domain.retention import Policy, Version, expired
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.driver import Drivers, Spec
@@ -27,6 +30,7 @@ from cpe_manager.ports.stores import BackupStore, EventStore, JobStore
 log = structlog.get_logger()
 
 HOLD_SECONDS = 30.0
+PAGE_SECONDS = 60.0
 Step = Callable[[Job], Coroutine[Any, Any, dict[str, Any]]]
 MOST_NAMED = 100
 """Broken versions listed by name in a job's result; the count is always whole."""
@@ -170,13 +174,20 @@ class Export:
     async def __call__(self, _job: Job) -> dict[str, Any]:
         if self._exporter is None:
             return {"error": "no git repository is configured (setting git_export_dir)"}
-        files: list[ExportedFile] = []
+        loop = asyncio.get_running_loop()
+        return dict(await asyncio.to_thread(self._exporter.export, self._files(loop)))
+
+    def _files(self, loop: asyncio.AbstractEventLoop) -> Iterator[ExportedFile]:
+        """In the exporter's thread, a page at a time: a fleet's views at once would fill the memory."""
         after: str | None = None
         while True:
-            page = await self._backups.current(after=after)
+            page = asyncio.run_coroutine_threadsafe(_page(self._backups, after), loop).result(PAGE_SECONDS)
             for device, _backup, redacted in page.items:
-                files.append(ExportedFile(device.group, device.name, self._vault.read_redacted(redacted)))
+                yield ExportedFile(device.group, device.name, self._vault.read_redacted(redacted))
             after = page.next
             if after is None:
-                break
-        return dict(await asyncio.to_thread(self._exporter.export, files))
+                return
+
+
+async def _page(backups: BackupStore, after: str | None) -> Page[tuple[Device, Backup, bytes]]:
+    return await backups.current(after=after)

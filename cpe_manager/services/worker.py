@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 CLAIM = 64
 """Devices leased in one go at the most."""
-GATHER_SECONDS = 0.05
+GATHER_SECONDS = 0.15
 """How long a claim waits for more slots to become free: claiming one by one would cost a transaction a device."""
 LOOK_AGAIN_SECONDS = 0.2
 """How often a shard with nothing claimable is looked at while its sessions run (caps and retries free up)."""

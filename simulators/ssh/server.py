@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import asyncssh
 
@@ -68,8 +68,7 @@ class _Slam(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         linger_off(transport.get_extra_info("socket"))
-        if isinstance(transport, asyncio.Transport):
-            transport.abort()
+        cast("asyncio.Transport", transport).abort()
 
 
 class _Mute(asyncio.Protocol):
@@ -79,9 +78,9 @@ class _Mute(asyncio.Protocol):
         self._device = device
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.Transport):
-            self._transport = transport
-            self._device.mute.add(transport)
+        # A cast and no isinstance: uvloop's transports are none of asyncio's classes.
+        self._transport = cast("asyncio.Transport", transport)
+        self._device.mute.add(self._transport)
 
     def connection_lost(self, _exc: Exception | None) -> None:
         self._device.mute.discard(self._transport)

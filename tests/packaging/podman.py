@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -44,15 +45,15 @@ def missing() -> str:
 
 
 class Podman:
-    """Containers and images under one folder; leaving the context removes them all."""
+    """Containers and images under one folder of their own; leaving the context removes them all."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._settings = folder / "containers.conf"
-        self._program = ["podman", f"--root={folder / 'storage'}", f"--runroot={folder / 'run'}"]
+    def __init__(self) -> None:
+        # Not under pytest's folder: podman takes no path of more than 50 characters for its run-time files.
+        self._folder = Path(tempfile.mkdtemp(prefix="cpe-podman-"))
+        self._settings = self._folder / "containers.conf"
+        self._program = ["podman", f"--root={self._folder / 'storage'}", f"--runroot={self._folder / 'run'}"]
 
     def __enter__(self) -> Self:
-        self._folder.mkdir(parents=True, exist_ok=True)
         self._settings.write_text(_SETTINGS)
         return self
 

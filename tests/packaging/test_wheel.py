@@ -66,15 +66,14 @@ def test_every_module_imports_with_nothing_but_the_runtime_lock(installed: Path,
     assert {"cpe_manager.daemon", "cpe_manager.cli.main", "simulators.cli"} <= set(imported)
 
 
-def test_the_unit_tests_pass_against_the_installed_wheel(installed: Path, tmp_path: Path) -> None:
-    for folder in ("unit", "fakes", "support"):
-        shutil.copytree(ROOT / "tests" / folder, tmp_path / "tests" / folder)
-    for file in ("pyproject.toml", "tests/conftest.py"):
-        if (ROOT / file).exists():
-            shutil.copy(ROOT / file, tmp_path / file)
+def test_copied_tests_pass_against_the_installed_wheel(installed: Path, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
     python = installed / "bin" / "python"
     place = command(python, "-c", "import cpe_manager; print(cpe_manager.__file__)", cwd=tmp_path).strip()
     assert Path(place).is_relative_to(installed)
-    tools = sysconfig.get_path("purelib")
-    told = command(python, "-c", _RUN_TESTS, tools, "-q", "-n", "2", "tests/unit", cwd=tmp_path)
+    # The command line against a live daemon, and the vault; that drivers work from the wheel, the container test shows.
+    # test_reference.py compares with docs/, which is no part of the wheel.
+    chosen = ("tests/unit/cli", "tests/unit/backups", "--ignore-glob=*/test_reference.py")
+    told = command(python, "-c", _RUN_TESTS, sysconfig.get_path("purelib"), "-q", *chosen, cwd=tmp_path)
     assert " passed" in told

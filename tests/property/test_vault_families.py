@@ -42,10 +42,3 @@ def test_no_device_password_is_kept_and_no_secret_is_shown(family: str, seed: in
     kept = {secret for secret in (secrets.snmp, secrets.wifi, secrets.ppp) if secret in text}
     assert not [secret for secret in kept if secret not in original]
     assert VAULT.check(row(draft), draft.sealed, draft.redacted, spec) is None
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_without_the_credential_at_hand_the_rules_alone_remove_the_device_password(family: str) -> None:
-    device, text = running(family, 17)
-    examined = VAULT.examine(text, DriverRoster().get(family).spec)
-    assert not [form for form in all_personas()[family].login_forms(device) if form in examined.text]

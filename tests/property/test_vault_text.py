@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from backups.vault import Vault
 from cpe_manager.kit.linescan import matching_lines
 from cpe_manager.kit.redaction import REMOVED, canonical
+from cpe_manager.kit.regex_source import merged_source, required_literal
 from tests.unit.backups.support import SPEC, FixedRings, row
 
 VAULT = Vault(FixedRings())
@@ -78,11 +79,21 @@ def test_canonical_text_has_exactly_the_lines_that_are_not_volatile(text: str) -
     assert canonical(text, SPEC.volatile).rstrip("\n") == "\n".join(kept).rstrip("\n")
 
 
-PATTERNS = [r"^a+", r"^(?:b|c) (?P<secret>\S+)", r"b$", r"\s+c", r"^\s*a\s*$", r"(?i)^C B", r"^(?P<x>a)b(?P=x)", r"^|z"]
+PATTERNS = [
+    *(r"^a+", r"^(?:b|c) (?P<secret>\S+)", r"b$", r"\s+c", r"^\s*a\s*$", r"(?i)^C B", r"^(?P<x>a)b(?P=x)", r"^|z"),
+    *(r"^ .*abc", r"\babc? a", r"abb*c", r"ab{0,2}ca", r"^ab\x63a", r"[abc]ca b|ccc", r"^.*?(?:ab)?cab", r"(?i)abc"),
+]
 
 
-@given(st.text("abcC \n", max_size=120), st.lists(st.sampled_from(PATTERNS), min_size=1, max_size=6, unique=True))
+@given(st.text("abcC \n", max_size=160), st.lists(st.sampled_from(PATTERNS), min_size=1, max_size=6, unique=True))
 def test_the_merged_scan_agrees_with_one_pattern_after_the_other(text: str, sources: list[str]) -> None:
     patterns = tuple(re.compile(source, re.MULTILINE) for source in sources)
     expected = [line for line in text.split("\n") if any(pattern.search(line) for pattern in patterns)]
     assert [text[start:end] for start, end in matching_lines(text, patterns)] == expected
+
+
+@given(st.sampled_from(PATTERNS), st.data())
+def test_a_literal_said_to_be_required_is_in_every_match(source: str, data: st.DataObject) -> None:
+    plain = merged_source(source)
+    literal = "" if plain is None or "(?i)" in source else required_literal(plain)
+    assert literal in data.draw(st.from_regex(re.compile(source, re.MULTILINE)))

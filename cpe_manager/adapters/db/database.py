@@ -14,6 +14,7 @@ from cpe_manager.adapters.db.maintenance import SqlMaintenance
 from cpe_manager.adapters.db.schedules import SqlSchedules
 from cpe_manager.adapters.db.tokens import SqlTokens
 from cpe_manager.adapters.db.transactions import Connections
+from cpe_manager.ports.stores import BackupStore, EventStore, InventoryStore, JobStore, ScheduleStore, TokenStore
 
 
 class Database:
@@ -21,12 +22,12 @@ class Database:
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
-        self.inventory = SqlInventory(connections)
-        self.jobs = SqlJobs(connections)
-        self.backups = SqlBackups(connections)
-        self.schedules = SqlSchedules(connections)
-        self.tokens = SqlTokens(connections)
-        self.events = SqlEvents(connections)
+        self.inventory: InventoryStore = SqlInventory(connections)
+        self.jobs: JobStore = SqlJobs(connections)
+        self.backups: BackupStore = SqlBackups(connections)
+        self.schedules: ScheduleStore = SqlSchedules(connections)
+        self.tokens: TokenStore = SqlTokens(connections)
+        self.events: EventStore = SqlEvents(connections)
         self.maintenance = SqlMaintenance(connections)
 
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 from sqlalchemy import select
@@ -13,11 +14,12 @@ from cpe_manager.adapters.db.engine import Target
 from cpe_manager.adapters.db.migrator import current_revision, upgrade
 from cpe_manager.adapters.db.tables import meta
 from cpe_manager.adapters.db.transactions import Connections, Transaction, to_its_end
+from cpe_manager.ports.stores import Maintenance
 
 T = TypeVar("T")
 
 
-class SqlMaintenance:
+class SqlMaintenance(Maintenance):
     """``Maintenance`` over SQL, and a table of small facts (``meta_get``, ``meta_set``)."""
 
     def __init__(self, connections: Connections) -> None:
@@ -46,8 +48,8 @@ class SqlMaintenance:
         await self._db.write(work)
 
     async def dump(self) -> AsyncIterator[tuple[str, Sequence[Mapping[str, Any]]]]:
-        async with self._db.snapshot() as connection:
-            async for batch in transfer.dump(connection):
+        async with self._db.snapshot() as connection, aclosing(transfer.dump(connection)) as batches:
+            async for batch in batches:
                 yield batch
 
     async def load(self, batches: AsyncIterator[tuple[str, Sequence[Mapping[str, Any]]]]) -> int:

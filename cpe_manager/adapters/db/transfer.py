@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, LargeBinary, Table, exists, func, literal, select
+from sqlalchemy import Column, LargeBinary, Table, exists, func, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cpe_manager.adapters.db.tables import event, metadata
@@ -22,12 +22,17 @@ from cpe_manager.domain.errors import Conflict, InputError
 Batch = tuple[str, Sequence[Mapping[str, Any]]]
 
 
-async def dump(connection: AsyncConnection) -> AsyncIterator[Batch]:
+async def dump(connection: AsyncConnection) -> AsyncGenerator[Batch]:
     for table in metadata.sorted_tables:
         writers = {column.name: _writer(column) for column in table.columns}
-        async with connection.stream(select(table).execution_options(yield_per=BATCH)) as result:
-            async for rows in result.mappings().partitions(BATCH):
-                yield table.name, [{name: write(row[name]) for name, write in writers.items()} for row in rows]
+        key = list(table.primary_key.columns)
+        # Page by page along the key, within one snapshot: no cursor is left open when the reader goes away.
+        query = select(table).order_by(*key).limit(BATCH)
+        rows = (await connection.execute(query)).mappings().all()
+        while rows:
+            yield table.name, [{name: write(row[name]) for name, write in writers.items()} for row in rows]
+            last = tuple_(*(rows[-1][column.name] for column in key))
+            rows = (await connection.execute(query.where(tuple_(*key) > last))).mappings().all()
 
 
 async def load(tx: Transaction, batches: AsyncIterator[Batch]) -> int:

@@ -1,1 +1,1 @@
-""""""
+"""Reading the inventory files of other tools."""

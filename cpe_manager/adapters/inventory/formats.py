@@ -86,6 +86,8 @@ def _joined(source: InventorySource, files: Sequence[SourceFile], options: Sourc
         except ImportErrors as error:
             problems.extend(error.problems)
         except InputError as error:
+            if error.file is None:  # a wrong option, which is wrong for every file
+                raise
             problems.append(Problem(error.reason, error.file, error.line))
     if problems:
         raise ImportErrors(problems)

@@ -46,6 +46,9 @@ def read_yaml(text: str, *, file: str) -> Value:
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise InputError(f"not valid YAML: {error.reason}", file=file, line=line) from error
+    except UnicodeEncodeError as error:
+        line = text.count("\n", 0, error.start) + 1
+        raise InputError("holds half of a character; save the file as UTF-8", file=file, line=line) from error
 
 
 def _line(event: Any) -> int:

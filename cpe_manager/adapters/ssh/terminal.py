@@ -88,8 +88,8 @@ class PtyTerminal(asyncssh.SSHClientSession[bytes]):
     async def elevate(self, command: str, *, ask: re.Pattern[str], secret: str) -> None:
         """A device that asks nothing and shows another prompt has elevated, too.
 
-        Raises ``AuthFailed`` when the secret was refused, ``CommandRefused`` when nothing was asked and nothing changed,
-        and what ``run`` raises.
+        Raises ``AuthFailed`` when the secret was refused, ``CommandRefused`` when nothing was asked and nothing
+        changed, and what ``run`` raises.
         """
         before = self._engine.prompt
         self._engine.expect_question(command, ask)

@@ -78,7 +78,7 @@ async def test_a_database_of_a_newer_program_is_refused_in_words(db: Database, d
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     engine.dispose()
-    with pytest.raises(StoreError, match="9999.*newer version"):
+    with pytest.raises(StoreError, match=r"9999.*newer version"):
         await db.maintenance.migrate()
 
 

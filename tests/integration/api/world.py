@@ -1,4 +1,4 @@
-"""The HTTP application over real stores, a real vault and real services; only time, tickets and devices are not real."""
+"""The HTTP application over real stores, vault and services; only time, tickets and devices are not real."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from cpe_manager.services.importing import Importer
 from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.jobs import Jobs, RunRequest
 from cpe_manager.services.keys import Keys
-from cpe_manager.services.scheduling import Scheduling, ScheduleStores
+from cpe_manager.services.scheduling import ScheduleStores, Scheduling
 from cpe_manager.services.tokens import Tokens
 from drivers.roster import DriverRoster
 from tests.fakes.clock import SimulatedClock

@@ -6,11 +6,14 @@ import asyncio
 
 import asyncssh
 import pytest
+import uvloop
 
 from simulators.faults import kinds
 from simulators.faults.kinds import fault_types, make_fault
 from simulators.faults.roster import fault_roster
+from simulators.fleet import Fleet
 from simulators.personas.registry import all_personas
+from simulators.spec import DeviceSpec
 
 FAMILIES = sorted(all_personas())
 SHOW = {"cisco_ios": "show startup-config", "openwrt": "uci export", "frr_linux": "show running-config"}
@@ -92,6 +95,36 @@ async def test_refuse_resets_or_closes_the_port(start_box):
     reader, writer = await asyncio.open_connection(box.address, box.port)
     assert (await reader.readline()).startswith(b"SSH-2.0-")
     writer.close()
+
+
+def test_faults_at_the_door_work_on_uvloop_too():
+    doors = (
+        (kinds.Refuse(how="refused"), ConnectionRefusedError),
+        (kinds.Refuse(), ConnectionResetError),
+    )
+
+    async def knock(box):
+        async with asyncio.timeout(5):
+            reader, writer = await asyncio.open_connection(box.address, box.port)
+            try:
+                return await reader.readline()
+            finally:
+                writer.close()
+
+    async def visit():
+        async with Fleet([DeviceSpec("a", "openwrt")]) as fleet:
+            box = fleet.device("a")
+            for fault, error in doors:
+                box.set_fault(fault)
+                await fleet.settled()
+                with pytest.raises(error):
+                    await knock(box)
+                box.clear_faults()
+            await fleet.settled()
+            return await knock(box)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(visit()).startswith(b"SSH-2.0-")
 
 
 async def test_banner_hang_takes_the_connection_and_says_nothing(start_box):

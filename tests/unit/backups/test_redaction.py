@@ -6,6 +6,7 @@ import pytest
 
 from cpe_manager.kit.linescan import matching_lines
 from cpe_manager.kit.redaction import REMOVED, canonical, redact, strip_login
+from cpe_manager.kit.regex_source import required_literal
 from tests.unit.backups.support import ENABLE, LOGIN, SECRETS, SPEC, TEXT, rule
 
 
@@ -62,6 +63,12 @@ def test_a_wifi_key_that_equals_the_device_password_stays_a_wifi_key() -> None:
         f"admin-password {REMOVED}",
         f"note {REMOVED}",
     ]
+
+
+def test_a_secret_of_unknown_owner_that_reads_like_the_device_password_is_taken_for_it() -> None:
+    rules = (*SPEC.secrets, rule(r"option password '(?P<secret>[^']+)'", "other"))
+    text = f"option password '{LOGIN}'\noption password 'Other-pw-1'\n"
+    assert strip_login(text, rules, (LOGIN,)) == f"option password '{REMOVED}'\noption password 'Other-pw-1'\n"
 
 
 @pytest.mark.parametrize("secret", ["abc", "password", "Cisco", ""])
@@ -130,3 +137,25 @@ def test_a_greedy_rule_that_runs_into_the_next_line_hides_no_secret_there() -> N
     rules = (rule(r"^pw (?P<secret>\S+)\s*$", "snmp"),)
     masked = "pw <snmp community>\n"
     assert redact("pw one\n\npw two\npw three\n", rules) == f"{masked}\n{masked}{masked}"
+
+
+@pytest.mark.parametrize(
+    ("source", "literal"),
+    [
+        (r"\bmessage-digest-key \d+ md5 (?P<secret>\S+)", "message-digest-key "),
+        (r"\b[a-z]+://[^\s:/@]+:", "://"),
+        (r"^ .*\bwpa-psk (?:ascii|hex) ", "wpa-psk "),
+        (r"option key (?!'[1-4]')", "option key "),
+        (r"pass(?:word)?", "pass"),
+        (r"colou?r", "colo"),
+        (r"ab+c", "ab"),
+        (r"one|two", ""),
+        (r"(?:one|two)", ""),
+        (r"a\.b\.c\(d", "a.b.c(d"),
+        (r"\x41bcd", ""),
+        (r"[(|]key", "key"),
+        (r"ab{2}cd", "cd"),
+    ],
+)
+def test_the_text_that_every_match_needs_is_read_from_a_pattern(source: str, literal: str) -> None:
+    assert required_literal(source) == literal

@@ -2,14 +2,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+import structlog
 from typer.testing import CliRunner, Result
 
 from cpe_manager.cli.main import app
 from tests.integration.api.live import Live, live_daemon
 
 Cli = Callable[..., Result]
+
+
+@pytest.fixture(autouse=True)
+def silent_daemon() -> Iterator[None]:
+    """The daemon shares the process, so its lines would land in the command's captured output."""
+
+    def drop(*_event: object) -> NoReturn:
+        raise structlog.DropEvent
+
+    structlog.configure(processors=[drop])
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cpe_manager.domain.import_plan import ImportPlan, PlanOptions
@@ -46,9 +46,7 @@ def test_silence_keeps_what_is_stored_and_an_empty_value_takes_it_away() -> None
     )  # fmt: skip
     groups = [Group("g")]
     assert planned([full], [record(family=None)], groups=groups).unchanged == (full,)
-    empty = record(
-        port=0, group="", credential="", serial="", model="", line_ref="", settings={"max_attempts": None}
-    )
+    empty = record(port=0, group="", credential="", serial="", model="", line_ref="", settings={"max_attempts": None})
     (change,) = planned([full], [empty], groups=groups).changed
     assert change.after == device()
 
@@ -262,6 +260,7 @@ def records(draw: st.DrawFn) -> list[DeviceRecord]:
     ]
 
 
+@settings(deadline=None)
 @given(first=records(), second=records(), suspend=st.booleans())
 def test_the_same_document_planned_again_changes_nothing(
     first: list[DeviceRecord], second: list[DeviceRecord], suspend: bool

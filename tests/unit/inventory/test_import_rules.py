@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cpe_manager.domain import import_rules as rules
@@ -50,13 +50,15 @@ def test_an_address_is_kept_in_its_canonical_form(text: str, canonical: str) -> 
 
 
 @pytest.mark.parametrize(
-    "text", ["", "10.0.0.256", "10.0.0", "0.0.0.0", "::", "224.0.0.1", "a..b", "-a.example", "a b", "10.0.0.1/24", "é.be"]
+    "text",
+    ["", "10.0.0.256", "10.0.0", "0.0.0.0", "::", "224.0.0.1", "a..b", "-a.example", "a b", "10.0.0.1/24", "é.be"],
 )
 def test_what_is_no_address_of_one_device_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="address"):
         rules.address(text)
 
 
+@settings(deadline=None)
 @given(st.ip_addresses().filter(lambda ip: not ip.is_multicast and not ip.is_unspecified))
 def test_every_host_address_passes_and_stays_the_same_the_second_time(ip: Any) -> None:
     once = rules.address(str(ip))

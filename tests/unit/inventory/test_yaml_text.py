@@ -42,6 +42,7 @@ def test_a_bomb_of_aliases_and_merges_stays_small() -> None:
         ("a: 1\nb: c: d\n", "f:2", "not valid YAML"),
         ("a: 1\nb: [1\n", "f:3", "not valid YAML"),
         ("a: 1\nb: \x07\n", "f:2", "not valid YAML"),
+        ("a: 1\nb: \ud800\n", "f:2", "half of a character"),
         ("a: 1\na: 2\n", "f:2", "'a' is on line 1 already"),
         ("a: *x\n", "f:1", "alias"),
         ("a: &x [*x]\n", "f:1", "alias"),

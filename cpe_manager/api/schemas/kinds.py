@@ -1,0 +1,36 @@
+"""The kinds of events, for whoever follows the stream; the reference page is made of this table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+EVENT_KINDS: Final[Mapping[str, str]] = {
+    "device.added": "A device came into the inventory",
+    "device.changed": "Fields of a device changed; `data` says which",
+    "device.suspended": "A device is no longer visited for the time being",
+    "device.resumed": "A suspended device is in service again",
+    "device.decommissioned": "A device left service for good; its history stays",
+    "device.replaced": "Other hardware took over a position; the history goes on",
+    "group.changed": "A group was made, or its settings were replaced",
+    "hostkey.first_contact": "The first session pinned the host key that the device showed",
+    "hostkey.changed": "A device showed another host key than the pinned one; it waits for a person",
+    "hostkey.accepted": "A person accepted the offered host key, or had the keys forgotten",
+    "backup.stored": "A new version was stored",
+    "backup.quarantined": "A capture is suspicious and waits for a person; the last good version stays current",
+    "backup.accepted": "A person took a quarantined version into the history",
+    "backup.refused": "A person refused a quarantined version",
+    "backup.failed": "The last attempt of a run at a device failed",
+    "job.started": "A job was made",
+    "job.finished": "A job ended, done or failed; `data` has the counts",
+    "job.cancelled": "A job was cancelled",
+    "alarm.raised": "A condition holds that needs somebody, such as an overdue backup",
+    "alarm.cleared": "The condition is over",
+    "key.rotated": "A new sealing key is active",
+    "key.retired": "An unused sealing key was taken out of the key file",
+    "original.opened": "Somebody opened a sealed original, secrets included",
+    "token.created": "An API token was made",
+    "token.revoked": "An API token was revoked",
+    "schedule.skipped": "An occurrence was missed and its window has passed",
+    "verify.broken": "Verification found versions that do not open or do not re-hash",
+}

@@ -1,0 +1,203 @@
+"""Writes the reference pages that are made from code: ``python -m scripts.docs [--check]``.
+
+With ``--check`` nothing is written; the exit code is 1 when a page is not what the code says.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import typer
+
+from cpe_manager.api.app import create_app
+from cpe_manager.api.problems import TITLES
+from cpe_manager.api.schemas.kinds import EVENT_KINDS
+from cpe_manager.cli.main import app
+from cpe_manager.domain.errors import CpeManagerError
+from cpe_manager.domain.outcomes import EXIT_CODE, exit_code, http_status
+from cpe_manager.runtime.metrics import Metrics
+
+FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
+NOTE = "<!-- Made by `make docs` from the code; edit the code. -->\n"
+
+MEANINGS = {
+    "ok": "Done",
+    "internal": "Something unforeseen; `--debug` shows where",
+    "usage": "The command itself is wrong: unknown option, missing argument",
+    "job_failed": "The command did its part, but the job ended as failed (for a run: at least one device failed)",
+    "device": "A device or the way to it failed",
+    "unreachable": "No daemon answers",
+    "address_in_use": "The port to listen on is taken",
+}
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    def line(cells: Iterable[object]) -> str:
+        return "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |\n"
+
+    return line(head) + line("---" for _ in head) + "".join(line(row) for row in rows)
+
+
+def cli_page() -> str:
+    root = typer.main.get_command(app)
+    text = (
+        "\nOptions of `cpe-manager` itself stand before the command. The daemon's URL and token come from `--url` and "
+        "`--token`, else from `CPE_MANAGER_URL` and `CPE_MANAGER_TOKEN`, else from the first client file found: "
+        "`client.toml` in the data directory that is named, `~/.config/cpe-manager/client.toml`, "
+        "`~/.local/share/cpe-manager/client.toml`. Every failure is one line on standard error and an "
+        "[exit code](exit-codes.md).\n"
+    )
+    return "".join(["# The command line\n\n", NOTE, text, *_commands(root, ("cpe-manager",))])
+
+
+def _commands(command: Any, path: tuple[str, ...]) -> Iterator[str]:
+    below: Mapping[str, Any] = getattr(command, "commands", {})
+    arguments = [param for param in command.params if param.param_type_name == "argument"]
+    usage = " ".join([*path, *map(_metavar, arguments)])
+    yield f"\n{'#' * min(len(path) + 1, 4)} {' '.join(path)}\n\n{command.help}\n"
+    if not below:
+        yield f"\n    {usage}\n"
+    rows = [(f"`{_metavar(param)}`", param.help or "") for param in arguments]
+    options = [param for param in command.params if param.param_type_name == "option"]
+    rows += [(_option(param), _described(param)) for param in options if not param.name.endswith("completion")]
+    if rows:
+        yield "\n" + table(("", ""), rows)
+    for name, child in below.items():
+        yield from _commands(child, (*path, name))
+
+
+def _metavar(param: Any) -> str:
+    name = param.metavar or param.name.upper()
+    return name if param.required or name.startswith("[") else f"[{name}]"
+
+
+def _option(param: Any) -> str:
+    return ", ".join(f"`{name}`" for name in (*param.opts, *param.secondary_opts))
+
+
+def _described(param: Any) -> str:
+    words = [param.help or ""]
+    kind = param.type_descriptor.annotation
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        words.append("One of " + ", ".join(f"`{one.value}`" for one in kind) + ".")
+    default = param.default
+    if default not in (None, False, "", ()) and not callable(default) and not param.is_eager:
+        words.append(f"Default: `{getattr(default, 'value', default)}`.")
+    if param.envvar:
+        words.append(f"Environment: `{param.envvar}`.")
+    return " ".join(words)
+
+
+def api_page() -> str:
+    nothing = cast("Any", SimpleNamespace(tokens=None, events=None))
+    document = create_app(nothing, metrics=Metrics(), version="0").openapi()
+    parts = ["# The API\n\n", NOTE, "\n", document["info"]["description"], "\n\n", _API_TEXT]
+    by_tag: dict[str, list[tuple[str, str, str, str]]] = {}
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            scopes = [scope for one in operation.get("security", ()) for names in one.values() for scope in names]
+            row = (f"`{method.upper()} {path}`", ", ".join(scopes) or "none", operation["summary"], _ends(operation))
+            by_tag.setdefault(operation["tags"][0], []).append(row)
+    for tag, rows in by_tag.items():
+        parts.append(f"\n## {tag}\n\n" + table(("request", "scope", "what", "answers"), rows))
+    parts.append("\n## Problems\n\n" + table(("code", "status", "retryable", "title"), _problems()))
+    return "".join(parts)
+
+
+_API_TEXT = """\
+The full description (OpenAPI 3.1) is at `/api/v1/openapi.json`. Scopes: `read` sees, `write` operates, `admin` manages
+tokens and keys, `originals` opens sealed originals; none includes another. `GET /api/v1/events/stream` sends
+server-sent events: `id` is the event's id, and a client that comes back with `Last-Event-ID` misses nothing. Request
+bodies are limited to 1 MiB, imports to 64 MiB.
+"""
+
+
+def _ends(operation: Mapping[str, Any]) -> str:
+    return ", ".join(sorted(operation["responses"]))
+
+
+def _kinds(root: type[CpeManagerError] = CpeManagerError) -> Iterator[type[CpeManagerError]]:
+    for kind in root.__subclasses__():
+        if kind.__module__.startswith("cpe_manager.domain.errors"):
+            yield kind
+        yield from _kinds(kind)
+
+
+def _problems() -> Iterator[tuple[str, int, str, str]]:
+    for kind in _kinds():
+        if kind.code not in {"unreachable", "address_in_use"}:
+            title = TITLES.get(kind.code, MEANINGS["device"])
+            yield f"`{kind.code}`", http_status(kind.code), "yes" if kind.retryable else "no", title
+    for code, status in {"method_not_allowed": 405, "too_large": 413, "bad_request": 400, "not_ready": 503}.items():
+        yield f"`{code}`", status, "no", TITLES[code]
+
+
+def exit_codes_page() -> str:
+    codes: dict[int, list[str]] = {}
+    for code in (*EXIT_CODE, *(kind.code for kind in _kinds())):
+        known = codes.setdefault(exit_code(code), [])
+        if code not in known:
+            known.append(code)
+    rows = [(number, _meaning(names), ", ".join(f"`{name}`" for name in names)) for number, names in codes.items()]
+    rows.append((130, "Ended by Ctrl-C; a job that was being waited for goes on", ""))
+    return f"# Exit codes\n\n{NOTE}\n" + table(("code", "meaning", "errors"), rows)
+
+
+def _meaning(names: Sequence[str]) -> str:
+    if "device" in names:
+        return MEANINGS["device"]
+    return "; ".join(dict.fromkeys(MEANINGS.get(name) or TITLES[name] for name in names))
+
+
+def metrics_page() -> str:
+    rows = [(f"`{name}`", kind, labels, text) for name, kind, labels, text in Metrics().described()]
+    text = (
+        "`GET /metrics`, Prometheus text format, without a token. Counters and histograms are this process's own; the "
+        "figures of the fleet are a snapshot taken every half minute, so that a scrape costs the database nothing. The "
+        "usual `process_*` metrics are there too.\n\n"
+    )
+    return f"# Metrics\n\n{NOTE}\n{text}" + table(("metric", "type", "labels", "meaning"), rows)
+
+
+def events_page() -> str:
+    text = (
+        "`GET /api/v1/events` pages through them, `GET /api/v1/events/stream` follows them, `cpe-manager events -f` "
+        "shows them. `severity` is `info`, `warning` or `error`. Secrets never reach an event.\n\n"
+    )
+    rows = [(f"`{kind}`", meaning) for kind, meaning in EVENT_KINDS.items()]
+    return f"# Events\n\n{NOTE}\n{text}" + table(("kind", "when"), rows)
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "cli.md": cli_page,
+    "api.md": api_page,
+    "exit-codes.md": exit_codes_page,
+    "metrics.md": metrics_page,
+    "events.md": events_page,
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """0, or 1 when ``--check`` found a page that is behind."""
+    behind = []
+    for name, page in PAGES.items():
+        path, text = FOLDER / name, page()
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        behind.append(name)
+        if "--check" not in arguments:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    if "--check" not in arguments or not behind:
+        return 0
+    print(f"not what the code says, run make docs: {', '.join(behind)}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

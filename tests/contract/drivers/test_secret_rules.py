@@ -1,0 +1,167 @@
+"""Which words of a configuration line are a secret, and of what kind."""
+
+from __future__ import annotations
+
+import pytest
+
+from drivers.roster import DriverRoster
+
+IOS = [
+    ("username noc privilege 15 secret 9 $9$nhEmQVczB7dqsO$X.HsgL6x1il0RxkOSSvyQYwucySCt7qFm4v7pqCxkKM", "login", -1),
+    ("username noc password 7 0822455D0A16", "login", -1),
+    ("username noc secret plain words", "login", -2),
+    ("username noc common-criteria-policy STRICT secret 8 $8$abc", "login", -1),
+    ("enable secret 5 $1$mERr$hx5rVt7rPNoS4wqbXKX7m0", "login", -1),
+    ("enable secret level 7 5 $1$mERr$abc", "login", -1),
+    ("enable password seven-dwarfs", "login", -1),
+    (" password 7 0822455D0A16", "login", -1),
+    (" password in clear", "login", -2),
+    (" secret 5 $1$view$abc", "login", -1),
+    ("snmp-server community s3cr3t RO 99", "snmp", 2),
+    ("snmp-server host 10.0.0.9 version 2c trapword", "snmp", -1),
+    ("snmp-server host 10.0.0.9 vrf MGMT informs version 3 priv trapuser", "snmp", -1),
+    ("snmp-server user u g v3 auth sha AUTHWORD priv aes 128 PRIVWORD", "snmp", 7),
+    ("snmp-server user u g v3 auth sha AUTHWORD priv aes 128 PRIVWORD", "snmp", -1),
+    ("snmp-server user u g v3 encrypted auth md5 AA:BB priv des CC:DD access 10", "snmp", 8),
+    (" wpa-psk ascii 7 107E1B101345425A5D4769", "wifi", -1),
+    (" wpa-psk ascii 0 three word key", "wifi", -3),
+    (" security wpa psk set-key ascii 0 wifikey123", "wifi", -1),
+    (" encryption vlan 1 key 1 size 128bit 7 ABCDEF transmit-key", "wifi", -2),
+    (" ppp chap password 0 chapword", "ppp", -1),
+    (" ppp pap sent-username fb1@isp password 7 papword", "ppp", -1),
+    (" l2tp tunnel password 0 tunnelword", "ppp", -1),
+    ("  key-string 7 0822455D0A16", "key", -1),
+    ("  key-string several words here", "key", -3),
+    (" pre-shared-key address 0.0.0.0 0.0.0.0 key ikeword", "key", -1),
+    (" pre-shared-key local ikeword", "key", -1),
+    ("  pre-shared-key ikeword", "key", -1),
+    ("crypto isakmp key ikeword address 0.0.0.0", "key", 3),
+    ("crypto isakmp key 6 ikeword hostname hub.example", "key", 4),
+    ("tacacs-server host 10.0.0.1 key 7 tacword", "key", -1),
+    ("radius-server key radword", "key", -1),
+    (" key 7 radword", "key", -1),
+    (" key radword", "key", -1),
+    (" server-private 10.0.0.1 auth-port 1812 key 7 radword", "key", -1),
+    (" client 10.0.0.2 server-key 0 coaword", "key", -1),
+    ("ntp authentication-key 1 md5 ntpword 7", "key", 4),
+    (" neighbor 10.0.0.1 password 7 bgpword", "key", -1),
+    (" ip ospf message-digest-key 1 md5 7 ospfword", "key", -1),
+    (" area 0 virtual-link 10.0.0.1 authentication-key 7 ospfword", "key", -1),
+    (" standby 1 authentication md5 key-string 7 hsrpword", "key", -1),
+    (" standby 1 authentication hsrpword", "key", -1),
+    (" vrrp 1 authentication text vrrpword", "key", -1),
+    (" isis password isisword", "key", -1),
+    (" ip nhrp authentication nhrpword", "key", -1),
+    ("ip ftp password 7 ftpword", "other", -1),
+    ("  authentication username sip password 7 sipword", "other", -1),
+]
+UCI = [
+    ("\toption password '$1$salt$hash'", "login", "$1$salt$hash"),
+    ("\toption password '$6$salt$hash'", "login", "$6$salt$hash"),
+    ("\toption password 'ppp word'", "other", "ppp word"),
+    ("\toption community 'public-ish'", "snmp", "public-ish"),
+    ("\toption key 'wifi key 1'", "wifi", "wifi key 1"),
+    ("\toption key '12345'", "wifi", "12345"),
+    ("\toption key1 's:abcde'", "wifi", "s:abcde"),
+    ("\toption sae_password 'sae'", "wifi", "sae"),
+    ("\toption key 'it'\\''s'", "wifi", "it'\\''s"),
+    ("\toption private_key 'WGKEY='", "key", "WGKEY="),
+    ("\toption preshared_key 'WGPSK='", "key", "WGPSK="),
+    ("\toption auth_secret 'radius'", "key", "radius"),
+    ("\toption pincode '1234'", "ppp", "1234"),
+    ("\toption update_url 'http://user:pw@dyn.example/u'", "other", "pw"),
+]
+FRR = [
+    ("password zebra-word", "login", "zebra-word"),
+    ("password 8 HASHED", "login", "HASHED"),
+    ("enable password enable-word", "login", "enable-word"),
+    (" neighbor 10.0.0.1 password bgp-word", "key", "bgp-word"),
+    ("  key-string rip-word", "key", "rip-word"),
+    (" ip ospf message-digest-key 1 md5 ospf-word", "key", "ospf-word"),
+    (" ip ospf authentication-key ospf-word", "key", "ospf-word"),
+    (" ip rip authentication string rip-word", "key", "rip-word"),
+    (" isis password md5 isis-word", "key", "isis-word"),
+    (" area-password clear isis-word", "key", "isis-word"),
+    (" neighbor 10.0.0.1 password ldp-word", "key", "ldp-word"),
+]
+NOT_SECRET = {
+    "cisco_ios": (
+        "service password-encryption",
+        "no service password-encryption",
+        "password encryption aes",
+        "key chain RIP",
+        " key 1",
+        "username noc privilege 15",
+        "aaa authentication login default local",
+        "snmp-server location Kerkstraat 12",
+        "snmp-server enable traps bgp",
+        " ppp authentication chap pap callin",
+        " ppp chap hostname fb1@isp",
+        " authentication open",
+        " ip ospf authentication message-digest",
+        " crypto pki certificate chain TP",
+        "ip ssh version 2",
+    ),
+    "openwrt": (
+        "\toption key '1'",
+        "\toption keyboard 'be'",
+        "\toption password_auth 'on'",
+        "\toption PasswordAuth 'on'",
+        "\toption username 'fb1@isp'",
+        "\toption encryption 'psk2+ccmp'",
+        "\toption password '$p$root'",
+        "\toption url 'https://downloads.example/releases'",
+    ),
+    "frr_linux": (
+        "service password-encryption",
+        "key chain K1",
+        " key 1",
+        " ip ospf authentication message-digest",
+        " neighbor 10.0.0.1 remote-as 65000",
+        " description password reset line",
+    ),
+}
+
+
+def found_in(family: str, line: str) -> list[tuple[str, str]]:
+    """(kind, secret), each span once, the first rule's kind."""
+    spans: dict[tuple[int, int], tuple[str, str]] = {}
+    for rule in DriverRoster().get(family).spec.secrets:
+        for match in rule.pattern.finditer(line):
+            spans.setdefault(match.span("secret"), (rule.kind, match["secret"]))
+    return list(spans.values())
+
+
+def words_from(line: str, place: int) -> str:
+    """The word at ``place``; the last words from it on when it counts from the end and several are left."""
+    words = line.split(" ")
+    return words[place] if place >= 0 or place == -1 else " ".join(words[place:])
+
+
+@pytest.mark.parametrize(("line", "kind", "place"), IOS)
+def test_ios_secrets_are_named_in_all_their_forms(line: str, kind: str, place: int) -> None:
+    expected = "ABCDEF" if "transmit-key" in line else words_from(line, place)
+    assert (kind, expected) in found_in("cisco_ios", line)
+    assert {found for found, _ in found_in("cisco_ios", line)} == {kind}
+
+
+@pytest.mark.parametrize(("line", "kind", "secret"), UCI)
+def test_uci_secrets_are_named_whatever_they_are_quoted_with(line: str, kind: str, secret: str) -> None:
+    assert found_in("openwrt", line) == [(kind, secret)]
+
+
+@pytest.mark.parametrize(("line", "kind", "secret"), FRR)
+def test_frr_secrets_are_named(line: str, kind: str, secret: str) -> None:
+    assert found_in("frr_linux", line) == [(kind, secret)]
+
+
+@pytest.mark.parametrize(("family", "line"), [(family, line) for family, lines in NOT_SECRET.items() for line in lines])
+def test_lines_that_only_talk_about_secrets_stay_readable(family: str, line: str) -> None:
+    assert found_in(family, line) == []
+
+
+@pytest.mark.parametrize("family", DriverRoster().families())
+def test_every_rule_names_its_secret_and_works_line_by_line(family: str) -> None:
+    for rule in DriverRoster().get(family).spec.secrets:
+        assert "secret" in rule.pattern.groupindex
+        assert not [match for match in rule.pattern.finditer("\n \n\t\n") if match["secret"]]

@@ -1,0 +1,85 @@
+"""What import-linter cannot say about the house: one importer for each library, empty packages, small files."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PRODUCT = ("cpe_manager", "drivers", "backups")
+IMPORTERS = {
+    "aiosqlite": ("cpe_manager/adapters/db/",),
+    "alembic": ("cpe_manager/adapters/db/",),
+    "apscheduler": ("cpe_manager/adapters/schedule.py",),
+    "asyncssh": ("cpe_manager/adapters/ssh/",),
+    "cryptography": ("backups/",),
+    "dulwich": ("cpe_manager/adapters/git_export.py",),
+    "fastapi": ("cpe_manager/api/",),
+    "httpx": ("cpe_manager/client.py",),
+    "procrastinate": ("cpe_manager/adapters/engine/",),
+    "prometheus_client": ("cpe_manager/runtime/metrics.py",),
+    "psycopg": ("cpe_manager/adapters/db/", "cpe_manager/adapters/engine/"),
+    "pydantic": ("cpe_manager/api/", "cpe_manager/cli/", "cpe_manager/client.py", "cpe_manager/settings.py"),
+    "pydantic_settings": ("cpe_manager/settings.py",),
+    "rich": ("cpe_manager/cli/",),
+    "sqlalchemy": ("cpe_manager/adapters/db/",),
+    "starlette": ("cpe_manager/api/",),
+    "typer": ("cpe_manager/cli/",),
+    "uvicorn": ("cpe_manager/daemon.py",),
+    "uvloop": ("cpe_manager/cli/",),
+    "yaml": ("cpe_manager/adapters/inventory/",),
+    "zstandard": ("backups/",),
+}
+MOST_LINES = 400
+
+
+def product_files() -> Iterator[Path]:
+    for folder in PRODUCT:
+        yield from (ROOT / folder).rglob("*.py")
+
+
+def imported(tree: ast.Module) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("library", sorted(IMPORTERS))
+def test_each_library_is_imported_in_its_one_place_and_used_there(library: str) -> None:
+    users = [
+        path.relative_to(ROOT).as_posix()
+        for path in product_files()
+        if library in imported(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    strangers = [path for path in users if not path.startswith(IMPORTERS[library])]
+    assert strangers == []
+    # aiosqlite is named in database URLs only
+    assert users or library == "aiosqlite"
+
+
+def test_packages_hold_a_docstring_at_most() -> None:
+    for path in product_files():
+        if path.name == "__init__.py":
+            body = ast.parse(path.read_text(encoding="utf-8")).body
+            assert all(isinstance(node, ast.Expr) for node in body), path
+
+
+def test_every_package_says_what_it_is() -> None:
+    silent = [
+        path.relative_to(ROOT).as_posix()
+        for path in product_files()
+        if path.name == "__init__.py" and not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    assert silent == []
+
+
+def test_no_file_of_the_product_has_grown_out_of_hand() -> None:
+    long = {path.as_posix(): n for path in product_files() if (n := len(path.read_text().splitlines())) > MOST_LINES}
+    assert long == {}
