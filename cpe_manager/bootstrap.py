@@ -21,10 +21,11 @@ from cpe_manager.adapters.schedule import Timetable
 from cpe_manager.adapters.secrets import CredentialFile
 from cpe_manager.adapters.ssh.limits import SshLimits
 from cpe_manager.adapters.ssh.sessions import SshSessions
-from cpe_manager.domain.errors import Conflict, KeyringError, SettingsError, StoreError
-from cpe_manager.domain.jobs import JobKind, Priority
+from cpe_manager.domain.errors import Conflict, KeyringError, SettingsError
+from cpe_manager.domain.jobs import JobKind
 from cpe_manager.domain.retention import Policy
 from cpe_manager.domain.tokens import Scope
+from cpe_manager.kit.log_redaction import Redactor
 from cpe_manager.ports.clock import Clock, Ids
 from cpe_manager.ports.engine import Engine
 from cpe_manager.ports.timer import Timer
@@ -197,8 +198,11 @@ def only_daemon(settings: Settings) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Parts]:
-    """Database migrated, keys checked, everything built; nothing runs yet. Closed on the way out."""
+async def opened(settings: Settings, redactor: Redactor | None = None) -> AsyncIterator[Parts]:
+    """Database migrated, keys checked, everything built; nothing runs yet. Closed on the way out.
+
+    ``redactor``: the one that the process's logs go through; sessions tell it the log-ins they use.
+    """
     if not (settings.data_dir / "cpe-manager.toml").exists() and not settings.keyring.exists():
         raise SettingsError(f"{settings.data_dir} is not set up: run cpe-manager init --data-dir {settings.data_dir}")
     clock = SystemClock()
@@ -209,7 +213,7 @@ async def opened(settings: Settings) -> AsyncIterator[Parts]:
     async with _database(settings) as database:
         await database.maintenance.migrate()
         await _check_ring(database, ring_id, settings.keyring)
-        yield await _build(settings, database, vault, keys, clock, ids)
+        yield await _build(settings, database, vault, keys, ids, redactor or Redactor())
 
 
 async def _check_ring(database: Database, ring_id: str, path: Path) -> None:
@@ -233,8 +237,9 @@ async def _engine(settings: Settings, clock: Clock) -> Engine:
 
 
 async def _build(
-    settings: Settings, database: Database, vault: Vault, keys: KeyFile, clock: SystemClock, ids: SystemIds
+    settings: Settings, database: Database, vault: Vault, keys: KeyFile, ids: SystemIds, redactor: Redactor
 ) -> Parts:
+    clock = SystemClock()
     owner = f"{socket.gethostname()[:60]}:{os.getpid()}:{ids.new()[-8:]}"
     metrics = Metrics()
     drivers = DriverRoster()
@@ -244,7 +249,7 @@ async def _build(
     jobs = Jobs(database.jobs, database.inventory, engine, clock, ids, shard_size=settings.shard_size)
     sessions = SshSessions(credentials, clock, SshLimits(handshakes_per_second=settings.handshakes_per_second))
     attempt = Attempt(
-        Outside(sessions, drivers, credentials, vault, clock, ids),
+        Outside(sessions, drivers, credentials, vault, clock, ids, redactor),
         RetryPolicy(settings.retry_base_seconds, settings.retry_cap_seconds),
     )
     limits = WorkerLimits(owner, settings.sessions, settings.sessions_per_access_node, settings.lease_seconds)

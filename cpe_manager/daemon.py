@@ -16,6 +16,7 @@ import uvicorn
 from cpe_manager.api.app import ApiOptions, create_app
 from cpe_manager.bootstrap import Parts, only_daemon, opened
 from cpe_manager.domain.errors import AddressInUse, SettingsError
+from cpe_manager.kit.log_redaction import Redactor
 from cpe_manager.runtime.logs import configure
 from cpe_manager.runtime.supervisor import Supervisor
 from cpe_manager.settings import Settings
@@ -37,9 +38,10 @@ async def serve(settings: Settings, ready: Callable[[str], None] | None = None) 
     ``ready`` is called with the base URL once requests are answered. Raises ``AddressInUse``, ``SettingsError``,
     ``KeyringError``, ``StoreError`` before anything has started.
     """
-    configure(settings.log_level)
+    redactor = Redactor()
+    configure(settings.log_level, redactor=redactor)
     with only_daemon(settings), _listening(settings.host, settings.port) as listener:
-        async with opened(settings) as parts, _working(parts, settings):
+        async with opened(settings, redactor) as parts, _working(parts, settings):
             host, port = listener.getsockname()[:2]
             url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
             engine = "procrastinate" if settings.scaled else "embedded"
@@ -67,11 +69,12 @@ async def serve(settings: Settings, ready: Callable[[str], None] | None = None) 
 
 async def work(settings: Settings, ready: Callable[[str], None] | None = None) -> None:
     """A worker without API and timer; needs PostgreSQL, where tickets can be shared."""
-    configure(settings.log_level)
+    redactor = Redactor()
+    configure(settings.log_level, redactor=redactor)
     if not settings.scaled:
         raise SettingsError("a worker of its own needs PostgreSQL (setting database_url); SQLite has one process")
     stop = _stop_signal()
-    async with opened(settings) as parts, _working(parts, settings, timer=False):
+    async with opened(settings, redactor) as parts, _working(parts, settings, timer=False):
         log.info("worker.ready", owner=parts.owner)
         if ready is not None:
             ready(parts.owner)
@@ -98,7 +101,9 @@ async def _working(parts: Parts, settings: Settings, *, timer: bool = True) -> A
         if timer:
             await parts.timer.stop(settings.stop_grace_seconds)
         parts.worker.stop()
-        await parts.engine.stop(settings.stop_grace_seconds)
+        grace = settings.stop_grace_seconds
+        await asyncio.gather(parts.engine.stop(grace), parts.worker.close(grace))
+        await parts.worker.close(0)  # what a claim under way began meanwhile
         await parts.worker.settler.drain()
         await supervisor.stop(0)
 

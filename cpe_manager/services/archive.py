@@ -66,12 +66,17 @@ async def read(
         sections = archive.sections()
         manifest = _manifest(sections)
         ring = from_bytes(_whole(sections, "keyring"))
-        if keys.path.exists():
-            if keys.ring().ring_id != ring.ring_id:
-                raise Conflict(f"{keys.path} is the key file of another installation; move it away first")
-        else:
+        fresh = not keys.path.exists()
+        if fresh:
             keys.adopt(ring)
-        rows = None if keys_only else await _load(sections, manifest, database)
+        elif keys.ring().ring_id != ring.ring_id:
+            raise Conflict(f"{keys.path} is the key file of another installation; move it away first")
+        try:
+            rows = None if keys_only else await _load(sections, manifest, database)
+        except BaseException:
+            if fresh:
+                keys.path.unlink(missing_ok=True)
+            raise
     return ArchiveReport(path, ring.ring_id, manifest["schema"], manifest["created_at"], rows)
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from datetime import timedelta
 
-from backups.vault import Vault
+import structlog
+
+from backups.vault import Examined, Vault
 from cpe_manager.domain.acceptance import quarantine_reason
 from cpe_manager.domain.backups import Draft
 from cpe_manager.domain.errors import CpeManagerError, DeviceError, HostKeyChanged, InputError
@@ -15,11 +18,17 @@ from cpe_manager.domain.inventory import DeviceSettings, Group
 from cpe_manager.domain.jobs import Outcome
 from cpe_manager.domain.settings_inheritance import Resolved, resolve
 from cpe_manager.domain.timing import backoff
+from cpe_manager.kit.log_redaction import Redactor
 from cpe_manager.ports.clock import Clock, Ids
 from cpe_manager.ports.driver import Capture, Driver, Drivers
 from cpe_manager.ports.sessions import Credentials, Sessions
 from cpe_manager.ports.shell import Target
 from cpe_manager.ports.stores import Claimed, Settled
+
+log = structlog.get_logger()
+
+LONGEST_ERROR = 500
+"""Characters kept of an error: a device may have said a lot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +41,7 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What an attempt needs from outside."""
+    """What an attempt needs from outside. ``redactor`` is the one of the logs: it is told of log-ins while in use."""
 
     sessions: Sessions
     drivers: Drivers
@@ -40,6 +49,7 @@ class Outside:
     vault: Vault
     clock: Clock
     ids: Ids
+    redactor: Redactor = field(default_factory=Redactor)
 
 
 @dataclass(slots=True)
@@ -47,6 +57,7 @@ class _Contact:
     """What was learned on the way, also when the attempt failed later."""
 
     host_key: str | None = None
+    settings: DeviceSettings = field(default_factory=DeviceSettings)
 
 
 class Attempt:
@@ -56,17 +67,29 @@ class Attempt:
         self._outside, self._retry = outside, retry
 
     async def run(self, claimed: Claimed, groups: Mapping[str, Group]) -> Settled:
-        """Never raises but for cancellation and programming errors."""
+        """Raises nothing but cancellation: a driver's defect fails this device alone."""
         contact = _Contact()
-        settings = DeviceSettings()
-        try:
-            resolved = resolve(claimed.device, groups)
-            settings = resolved.settings
-            driver = self._outside.drivers.get(self._known("family", resolved.family))
-            capture = await self._fetch(claimed, resolved, driver, contact)
-            return self._judge(claimed, resolved, driver, capture, contact)
-        except CpeManagerError as error:
-            return self._failed(claimed, settings, error, contact)
+        with ExitStack() as held:
+            try:
+                return await self._visit(claimed, groups, contact, held)
+            except CpeManagerError as error:
+                return self._failed(claimed, error, contact)
+            except Exception as error:  # noqa: BLE001 - see above; the log has the traceback
+                log.exception("backup.defect", device=claimed.device.name)
+                reason = f"internal error ({type(error).__name__}); the log has the details"
+                return self._failed(claimed, CpeManagerError(reason), contact)
+
+    async def _visit(
+        self, claimed: Claimed, groups: Mapping[str, Group], contact: _Contact, held: ExitStack
+    ) -> Settled:  # fmt: skip
+        resolved = resolve(claimed.device, groups)
+        contact.settings = resolved.settings
+        driver = self._outside.drivers.get(self._known("family", resolved.family))
+        secrets = self._outside.credentials.get(self._known("credential", resolved.credential)).secrets()
+        held.enter_context(self._outside.redactor.holding(*secrets))
+        capture = await self._fetch(claimed, resolved, driver, contact)
+        examined = self._outside.vault.examine(capture.text, driver.spec, secrets)
+        return self._judge(claimed, driver, examined, contact)
 
     @staticmethod
     def _known(what: str, value: str | None) -> str:
@@ -94,17 +117,14 @@ class Attempt:
                 contact.host_key = opened.host_key
             return await driver.fetch(opened.shell)
 
-    def _judge(
-        self, claimed: Claimed, resolved: Resolved, driver: Driver, capture: Capture, contact: _Contact
-    ) -> Settled:
-        outside, device, last = self._outside, claimed.device, claimed.last_good
-        secrets = outside.credentials.get(resolved.credential or "").secrets()
-        examined = outside.vault.examine(capture.text, driver.spec, secrets)
+    def _judge(self, claimed: Claimed, driver: Driver, examined: Examined, contact: _Contact) -> Settled:
+        outside, last = self._outside, claimed.last_good
         if last is not None and last.fingerprint == examined.fingerprint:
             return self._settled(claimed, contact, outcome=Outcome.UNCHANGED)
-        reason = quarantine_reason(examined.size, examined.lines, last, ratio=resolved.settings.shrink_ratio)
+        reason = quarantine_reason(examined.size, examined.lines, last, ratio=contact.settings.shrink_ratio)
         backup_id = outside.ids.new()
-        draft = outside.vault.draft(examined, driver.spec, position_id=device.position_id, object_id=backup_id)
+        position = claimed.device.position_id
+        draft = outside.vault.draft(examined, driver.spec, position_id=position, object_id=backup_id)
         return self._stored(claimed, contact, backup_id, draft, reason)
 
     def _stored(self, claimed: Claimed, contact: _Contact, backup_id: str, draft: Draft, reason: str | None) -> Settled:
@@ -149,19 +169,20 @@ class Attempt:
             events=tuple(events),
         )
 
-    def _failed(self, claimed: Claimed, settings: DeviceSettings, error: CpeManagerError, contact: _Contact) -> Settled:
+    def _failed(self, claimed: Claimed, error: CpeManagerError, contact: _Contact) -> Settled:
         now = self._outside.clock.now()
         attempt = claimed.attempts + 1
-        again = error.retryable and isinstance(error, DeviceError) and attempt < settings.max_attempts
+        again = error.retryable and isinstance(error, DeviceError) and attempt < contact.settings.max_attempts
         wait = backoff(attempt, base=self._retry.base, cap=self._retry.cap, jitter=self._outside.ids.jitter())
         offered = error.offered if isinstance(error, HostKeyChanged) else None
+        said = self._outside.redactor.text(" ".join(str(error).split()))[:LONGEST_ERROR]
         events = []
         if contact.host_key is not None:
             events.append(self._first_contact(claimed, contact.host_key))
         if offered is not None:
-            events.append(self._event(claimed, "hostkey.changed", str(error), warning=True))
+            events.append(self._event(claimed, "hostkey.changed", said, warning=True))
         if not again:
-            events.append(self._event(claimed, "backup.failed", f"{claimed.device.name}: {error}", warning=True))
+            events.append(self._event(claimed, "backup.failed", f"{claimed.device.name}: {said}", warning=True))
         return Settled(
             job_id=claimed.job_id,
             lease=claimed.lease,
@@ -169,7 +190,7 @@ class Attempt:
             outcome=None if again else Outcome.FAILED,
             retry_at=now + timedelta(seconds=wait) if again else None,
             error_code=error.code,
-            error=str(error),
+            error=said,
             first_host_key=contact.host_key,
             offered_host_key=offered,
             events=tuple(events),

@@ -62,11 +62,17 @@ class FollowUps:
         self._seen: set[str] = set()
 
     async def look(self) -> None:
-        page = await self._jobs.list(limit=30)
-        for job in page.items:
-            if job.id not in self._seen and self._ended_run(job):
-                await self._follow(job)
-                self._seen.add(job.id)
+        after: str | None = None
+        while True:
+            page = await self._jobs.list(after=after, limit=200)
+            for job in page.items:
+                if job.id not in self._seen and self._ended_run(job):
+                    await self._follow(job)
+                    self._seen.add(job.id)
+            after = page.next
+            # A run made before that ended, if at all, so long after its window that the next one's follow-ups do.
+            if after is None or self._clock.now() - page.items[-1].created_at > 2 * RECENT:
+                return
 
     def _ended_run(self, job: Job) -> bool:
         ended = job.kind is JobKind.BACKUP and job.state is not JobState.OPEN and job.finished_at is not None

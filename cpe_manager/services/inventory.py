@@ -175,7 +175,7 @@ class Inventory:
     async def apply(self, planned: ImportPlan, sites: Mapping[str, str], *, by: str) -> Written:
         """Store a plan in one transaction; the caller holds ``writing``."""
         written = write(planned, sites, self._writing(by))
-        if True:
+        if not planned.is_empty:
             await self.store.apply(written.changes)
         return written
 

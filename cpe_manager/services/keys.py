@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from cpe_manager.domain.errors import Conflict, NotFound
 from cpe_manager.domain.events import NewEvent
@@ -12,6 +12,9 @@ from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.keys import KeyStore
 from cpe_manager.ports.stores import BackupStore, EventStore
 from cpe_manager.services.jobs import Jobs
+
+UNDER_WAY = timedelta(minutes=2)
+"""For how long after a rotation a result sealed with the key before may still wait to be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +49,20 @@ class Keys:
         return job
 
     async def retire(self, key_id: str, *, by: str) -> None:
-        """Take an unused key out of the key file. Raises ``Conflict`` while it is active or still wraps anything."""
-        found = {view.key_id: view for view in await self.list()}.get(key_id)
+        """Take an unused key out of the key file.
+
+        Raises ``Conflict`` while it is active or still wraps anything, or may: for two minutes after a rotation.
+        """
+        views = await self.list()
+        found = {view.key_id: view for view in views}.get(key_id)
         if found is None:
             raise NotFound(f"no key {key_id}")
         if found.active or found.objects:
             why = "is the active one" if found.active else f"still wraps {found.objects} originals"
             raise Conflict(f"key {key_id} {why}")
+        rotated = max(view.created_at for view in views if view.active)
+        if self._clock.now() - rotated < UNDER_WAY:
+            raise Conflict(f"key {key_id} may be needed by backups under way: two minutes after a rotation it can go")
         self._keys.retire(key_id)
         message = f"key {key_id} retired by {by}"
         await self._events.add([NewEvent("key.retired", self._clock.now(), "warning", message=message)])

@@ -22,12 +22,17 @@ class LeaseKeeper:
         self._held: dict[str, tuple[Lease, asyncio.Task[None] | None]] = {}
 
     def hold(self, lease: Lease, task: asyncio.Task[None]) -> None:
+        before = self._held.get(lease.device_id)
+        if before is not None and before[1] is not None:
+            # Its lease ran out while nothing could be written, and was taken again here: one session is enough.
+            before[1].cancel("lease lost")
         self._held[lease.device_id] = (lease, task)
 
-    def session_over(self, device_id: str) -> None:
+    def session_over(self, lease: Lease) -> None:
         """The session has ended, the result is not written yet: keep the lease, there is nothing to stop any more."""
-        if device_id in self._held:
-            self._held[device_id] = (self._held[device_id][0], None)
+        held = self._held.get(lease.device_id)
+        if held is not None and held[0].fence == lease.fence:
+            self._held[lease.device_id] = (held[0], None)
 
     def forget(self, leases: Iterable[Lease]) -> None:
         for lease in leases:

@@ -58,22 +58,45 @@ class Scheduling:
         self._loaded: Sequence[Schedule] = ()
 
     async def start(self) -> None:
-        """Catch up on what was missed, then hand over to the timer."""
+        """Tell of what was missed for good, catch up on what was not, then hand over to the timer."""
         await self.reload()
         for schedule in self._loaded:
-            missed = self._timer.previous(schedule, self._clock.now()) if schedule.enabled else None
-            if missed is not None:
-                await self.fire(schedule, missed)
+            await self._tell_of_missed(schedule)
         self._timer.start(self._fired)
 
     async def reload(self) -> None:
-        """Follow the table; called again every so often, since another node may have changed it."""
+        """Follow the table, and make up for occurrences that no run was made of; called again every so often.
+
+        Another node may have changed the table, and the timer tries once: the database may have refused just then.
+        """
+        await self._follow_table()
+        for schedule in self._loaded:
+            missed = self._timer.previous(schedule, self._clock.now()) if schedule.enabled else None
+            last = schedule.last_occurrence_at
+            if missed is not None and (last is None or last < missed):
+                await self.fire(schedule, missed)
+
+    async def _follow_table(self) -> None:
         schedules = await self._store.schedules()
         definitions = [(s.id, s.cron, s.timezone, s.window_minutes, s.group, s.enabled) for s in schedules]
         known = [(s.id, s.cron, s.timezone, s.window_minutes, s.group, s.enabled) for s in self._loaded]
-        self._loaded = schedules
         if definitions != known:
             self._timer.replace(schedules)
+        self._loaded = schedules
+
+    async def _tell_of_missed(self, schedule: Schedule) -> None:
+        """Of the first occurrence after the last one whose window closed with nobody there to fire it."""
+        since = schedule.last_occurrence_at or schedule.created_at
+        missed = self._timer.next(schedule, since) if schedule.enabled and since is not None else None
+        if missed is None or since is None:
+            return
+        over = remaining_window(missed, schedule.window_minutes, self._clock.now()) is None
+        if over and self._key(schedule, missed) != self._key(schedule, since):
+            await self._skipped(schedule, missed)
+
+    @staticmethod
+    def _key(schedule: Schedule, at: datetime) -> str:
+        return occurrence_key(schedule.id, at, schedule.timezone, daily=fires_at_most_daily(schedule.cron))
 
     async def _fired(self, schedule: Schedule, scheduled_at: datetime) -> None:
         await self.fire(schedule, scheduled_at)
@@ -84,17 +107,15 @@ class Scheduling:
         if window is None:
             await self._skipped(schedule, scheduled_at)
             return None
-        daily = fires_at_most_daily(schedule.cron)
         request = RunRequest(
             trigger=f"schedule:{schedule.name}",
             where=await self._selection(schedule),
-            occurrence=occurrence_key(schedule.id, scheduled_at, schedule.timezone, daily=daily),
+            occurrence=self._key(schedule, scheduled_at),
             window=window,
             priority=Priority.BULK,
         )
         job = await self._jobs.start_backup(request)
-        if job is not None:
-            await self._store.fired(schedule.id, scheduled_at)
+        await self._store.fired(schedule.id, scheduled_at)
         return job
 
     async def _skipped(self, schedule: Schedule, scheduled_at: datetime) -> None:
@@ -145,12 +166,12 @@ class Scheduling:
             created_at=now,
         )
         await self._store.add(schedule)
-        await self.reload()
+        await self._follow_table()
         return ScheduleView(schedule, self._timer.next(schedule, now) if schedule.enabled else None)
 
     async def remove(self, name: str) -> None:
         await self._store.remove(name)
-        await self.reload()
+        await self._follow_table()
 
     async def _named(self, name: str) -> Schedule:
         for schedule in await self._store.schedules():

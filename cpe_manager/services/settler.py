@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from cpe_manager.domain.errors import StoreError
+from cpe_manager.domain.jobs import Outcome
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.stores import JobStore, Settled
+from cpe_manager.services.hindrance import Hindrance
 
 log = structlog.get_logger()
 
@@ -25,14 +27,15 @@ class Settler:
 
     A batch that the database keeps refusing (disk full, locked) is dropped after the last pause: nothing is lost by
     it, for the rows are still due and the device will be fetched again; ``hindrance`` then says why work stands still.
+    A result that cannot be written at all is found by halving its batch, and fails its device alone.
     """
 
-    def __init__(self, jobs: JobStore, clock: Clock, forget: Callable[[Sequence[Settled]], None]) -> None:
-        self._jobs, self._clock, self._forget = jobs, clock, forget
+    def __init__(
+        self, jobs: JobStore, clock: Clock, forget: Callable[[Sequence[Settled]], None], hindrance: Hindrance
+    ) -> None:
+        self._jobs, self._clock, self._forget, self._hindrance = jobs, clock, forget, hindrance
         self._waiting: list[tuple[Settled, asyncio.Future[bool]]] = []
         self._wake = asyncio.Event()
-        self.hindrance: str | None = None
-        self.hindrance_code: str | None = None
 
     async def settle(self, result: Settled) -> bool:
         """Returns once it is written: True, or False when it was refused (fence passed) or dropped."""
@@ -43,49 +46,68 @@ class Settler:
         return await asyncio.shield(future)
 
     async def run(self) -> None:
-        """The writer; runs until cancelled."""
+        """The writer; runs until cancelled. What waits already is written first, also by a writer started anew."""
         while True:
-            await self._wake.wait()
+            if not self._waiting:
+                self._wake.clear()
+                await self._wake.wait()
             if len(self._waiting) < BATCH:
                 await self._clock.sleep(LINGER_SECONDS)
-            self._wake.clear()
-            while self._waiting:
-                batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-                await self._write(batch)
+            await self.drain()
 
     async def drain(self) -> None:
-        """Write what is left, for the second phase of stopping."""
+        """Write what is waiting now; by itself, the second phase of stopping."""
         while self._waiting:
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
             await self._write(batch)
 
     async def _write(self, batch: list[tuple[Settled, asyncio.Future[bool]]]) -> None:
-        results = [result for result, _ in batch]
-        written: set[int] = set()
+        written: frozenset[int] = frozenset()
         try:
-            refused = await self._settle_patiently(results)
-            if refused is not None:
-                lost = {id(result) for result in refused}
-                written = {id(result) for result in results} - lost
-                for result in refused:
-                    log.warning("backup.fence_passed", device_id=result.lease.device_id, fence=result.lease.fence)
+            written = await self._written([result for result, _ in batch])
         finally:
-            self._forget(results)
+            self._forget([result for result, _ in batch])
             for result, future in batch:
                 if not future.done():
                     future.set_result(id(result) in written)
 
+    async def _written(self, results: Sequence[Settled]) -> frozenset[int]:
+        """The ``id()`` of those that were written as they are."""
+        try:
+            refused = await self._settle_patiently(results)
+        except Exception:  # noqa: BLE001 - whatever is wrong with one result, the others have to be written
+            log.exception("backup.unwritable", results=len(results))
+            return await self._halved(results)
+        if refused is None:
+            return frozenset()
+        for result in refused:
+            log.warning("backup.fence_passed", device_id=result.lease.device_id, fence=result.lease.fence)
+        return frozenset(map(id, results)) - frozenset(map(id, refused))
+
+    async def _halved(self, results: Sequence[Settled]) -> frozenset[int]:
+        if len(results) > 1:
+            middle = len(results) // 2
+            return await self._written(results[:middle]) | await self._written(results[middle:])
+        one = results[0]
+        reason = "internal error: its result could not be written; the log has the details"
+        failed = Settled(one.job_id, one.lease, one.at, Outcome.FAILED, error_code="internal", error=reason)
+        try:
+            await self._settle_patiently([failed])
+        except Exception:  # noqa: BLE001 - nothing is left to be said of it; its lease runs out, the sweep comes back
+            log.exception("backup.unwritable", device_id=one.lease.device_id)
+        return frozenset()
+
     async def _settle_patiently(self, results: Sequence[Settled]) -> Sequence[Settled] | None:
+        """Those refused by their fence; None when the database refused to the end."""
         for pause in (*PAUSES, None):
             try:
                 refused = await self._jobs.settle(results)
             except StoreError as error:
-                self.hindrance, self.hindrance_code = str(error), error.code
+                self._hindrance.refused(error)
                 log.error("backup.settle_refused", code=error.code, reason=str(error), results=len(results))
-                if pause is None:
-                    return None
-                await self._clock.sleep(pause)
+                if pause is not None:
+                    await self._clock.sleep(pause)
             else:
-                self.hindrance = self.hindrance_code = None
+                self._hindrance.over()
                 return refused
         return None

@@ -8,11 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from cpe_manager.domain.errors import InputError, Unauthorised
+import structlog
+
+from cpe_manager.domain.errors import InputError, StoreError, Unauthorised
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.tokens import Scope, Token
 from cpe_manager.ports.clock import Clock, Ids
 from cpe_manager.ports.stores import EventStore, TokenStore
+
+log = structlog.get_logger()
 
 PREFIX = "cpem_"
 """Makes a leaked token findable by secret scanners."""
@@ -64,9 +68,14 @@ class Tokens:
     async def _note_use(self, token_id: str, now: datetime) -> None:
         # "Last used" to the minute is enough, and spares a write for each request.
         seen = self._seen.get(token_id)
-        if seen is None or now - seen > timedelta(minutes=1):
-            self._seen[token_id] = now
+        if seen is not None and now - seen <= timedelta(minutes=1):
+            return
+        self._seen[token_id] = now
+        try:
             await self._store.used([token_id], now)
+        except StoreError as error:
+            # With a full disk one has to be able to look around.
+            log.warning("token.use_not_noted", code=error.code, reason=str(error))
 
     async def list(self) -> Sequence[Token]:
         return await self._store.tokens()

@@ -87,6 +87,9 @@ class Upkeep:
             error = result.pop("error", None)
         except CpeManagerError as failure:
             error = str(failure)
+        except Exception as failure:  # noqa: BLE001 - left open, the sweep would start a defect again and again
+            log.exception("job.defect", job_id=job.id, kind=job.kind)
+            error = f"internal error ({type(failure).__name__}); the log has the details"
         state = JobState.FAILED if error else JobState.DONE
         await self._jobs.finish(job.id, state, at=self._clock.now(), result=result, error=error)
         (log.error if error else log.info)("job.finished", job_id=job.id, kind=job.kind, state=state, error=error)

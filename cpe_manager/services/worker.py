@@ -16,6 +16,7 @@ from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.engine import Ticket
 from cpe_manager.ports.stores import Claimed, InventoryStore, JobStore, Settled
 from cpe_manager.services.attempt import Attempt
+from cpe_manager.services.hindrance import Hindrance
 from cpe_manager.services.leases import LeaseKeeper
 from cpe_manager.services.settler import Settler
 
@@ -27,6 +28,10 @@ GATHER_SECONDS = 0.15
 """How long a claim waits for more slots to become free: claiming one by one would cost a transaction a device."""
 LOOK_AGAIN_SECONDS = 0.2
 """How often a shard with nothing claimable is looked at while its sessions run (caps and retries free up)."""
+LOOKS = 5
+"""Looks in vain after which a shard is left: its last sessions go on, and a dead device holds up no other shard."""
+PROBE = 4
+"""Devices tried at a time while the database refuses."""
 
 
 class Slots:
@@ -93,71 +98,82 @@ class ShardWorker:
             Priority.NORMAL: Slots(aside, clock),
             Priority.URGENT: Slots(aside, clock),
         }
+        self._hindrance = Hindrance(clock)
         self.keeper = LeaseKeeper(jobs, clock, ttl=limits.lease_ttl)
-        self.settler = Settler(jobs, clock, self._forget)
+        self.settler = Settler(jobs, clock, self._forget, self._hindrance)
         self._stopping = False
-        self._hindered_until = 0.0
+        self._sessions: set[asyncio.Task[None]] = set()
 
     @property
     def hindrance(self) -> str | None:
         """Why results cannot be written at the moment, in one line; None when all is well."""
-        return self.settler.hindrance
+        error = self._hindrance.error
+        return None if error is None else str(error)
 
     @property
     def hindrance_code(self) -> str | None:
-        return self.settler.hindrance_code
+        error = self._hindrance.error
+        return None if error is None else error.code
 
     def stop(self) -> None:
         """Phase one: claim nothing more."""
         self._stopping = True
 
+    async def close(self, grace: float) -> None:
+        """Phase two: sessions get ``grace`` seconds to end, then they are cancelled and their rows given back."""
+        self.stop()
+        sessions = set(self._sessions)
+        try:
+            if sessions:
+                await asyncio.wait(sessions, timeout=grace)
+        finally:
+            for session in sessions:
+                session.cancel("shutdown")
+        await asyncio.gather(*sessions, return_exceptions=True)
+
     def _forget(self, results: Sequence[Settled]) -> None:
         self.keeper.forget(result.lease for result in results)
 
     async def handle(self, ticket: Ticket) -> None:
-        """Work off what is due in one shard; ends when nothing is claimable (the sweep comes back to the rest)."""
+        """Work off what is due in one shard; ends when nothing is claimable (the sweep comes back to the rest).
+
+        Sessions are the worker's, not the ticket's: they outlive this call, until ``close``.
+        """
         job_id, _, shard = ticket.id.rpartition("/")
-        if self._paused():
+        if self._hindrance.pause():
             return
+        most = CLAIM if self._hindrance.error is None else PROBE
         groups = {group.name: group for group in await self._inventory.groups()}
         slots = self._slots[ticket.priority]
         running: set[asyncio.Task[None]] = set()
-        try:
-            while not self._stopping:
-                claimed = await self._claim(job_id, int(shard), slots)
-                running = {task for task in running if not task.done()}
-                running |= {self._start(one, groups, slots) for one in claimed}
-                if not running:
-                    return
-                if not claimed:
-                    await asyncio.wait(running, timeout=LOOK_AGAIN_SECONDS)
-        finally:
-            await self._finish(running)
+        in_vain = 0
+        while not self._stopping:
+            claimed = await self._claim(job_id, int(shard), slots, most)
+            running = {task for task in running if not task.done()}
+            running |= {self._start(one, groups, slots) for one in claimed}
+            in_vain = 0 if claimed else in_vain + 1
+            if not running or in_vain > LOOKS or self._hindrance.error is not None:
+                return
+            if not claimed:
+                await asyncio.wait(running, timeout=LOOK_AGAIN_SECONDS)
 
-    def _paused(self) -> bool:
-        """With results that cannot be written, fetching more would only load the devices for nothing."""
-        if self.settler.hindrance is None:
-            return False
-        now = self._clock.monotonic()
-        if now < self._hindered_until:
-            return True
-        self._hindered_until = now + 30.0
-        return False
-
-    async def _claim(self, job_id: str, shard: int, slots: Slots) -> Sequence[Claimed]:
+    async def _claim(self, job_id: str, shard: int, slots: Slots, most: int) -> Sequence[Claimed]:
         taken = await slots.take()
         claimed: Sequence[Claimed] = ()
         try:
+            if self._stopping:  # it was a session's end that gave the slots, maybe long after the look before
+                return claimed
             claimed = await self._jobs.claim(
                 job_id,
                 shard,
                 owner=self._limits.owner,
                 now=self._clock.now(),
                 ttl=self._limits.lease_ttl,
-                limit=taken,
+                limit=min(taken, most),
                 per_access_node=self._limits.per_access_node,
             )
         except StoreError as error:
+            self._hindrance.refused(error)
             log.error("backup.claim_refused", code=error.code, reason=str(error), job_id=job_id)
         finally:
             slots.give(taken - len(claimed))
@@ -166,33 +182,26 @@ class ShardWorker:
     def _start(self, claimed: Claimed, groups: Mapping[str, Group], slots: Slots) -> asyncio.Task[None]:
         task = asyncio.create_task(self._one(claimed, groups, slots), name=f"backup {claimed.device.name}")
         self.keeper.hold(claimed.lease, task)
+        self._sessions.add(task)
+        task.add_done_callback(self._sessions.discard)
         return task
 
     async def _one(self, claimed: Claimed, groups: Mapping[str, Group], slots: Slots) -> None:
         started = self._clock.monotonic()
         self._observer.sessions(len(self.keeper))
         try:
-            result = await self._attempt_safely(claimed, groups)
+            result = await self._attempt.run(claimed, groups)
         except asyncio.CancelledError:
             # Lost lease, pre-emption or shutdown: give the row back as it was; a passed fence refuses even that.
             given_back = Settled(claimed.job_id, claimed.lease, self._clock.now(), None, attempted=False)
             await self.settler.settle(given_back)
             raise
         finally:
-            self.keeper.session_over(claimed.device.id)
+            self.keeper.session_over(claimed.lease)
             slots.give(1)
         seconds = self._clock.monotonic() - started
         if await self.settler.settle(result):
             self._report(claimed, result, seconds)
-
-    async def _attempt_safely(self, claimed: Claimed, groups: Mapping[str, Group]) -> Settled:
-        try:
-            return await self._attempt.run(claimed, groups)
-        except Exception as error:
-            log.exception("backup.defect", device=claimed.device.name)
-            reason = f"internal error ({type(error).__name__}); the log has the details"
-            now = self._clock.now()
-            return Settled(claimed.job_id, claimed.lease, now, Outcome.FAILED, error_code="internal", error=reason)
 
     def _report(self, claimed: Claimed, result: Settled, seconds: float) -> None:
         """One canonical line and one observation for each attempt."""
@@ -213,13 +222,3 @@ class ShardWorker:
             **({"code": result.error_code, "error": result.error} if result.error_code else {}),
             **({"reason": result.quarantine_reason} if result.quarantine_reason else {}),
         )
-
-    async def _finish(self, running: set[asyncio.Task[None]]) -> None:
-        """On a normal end and when stopping gently, let them end; when cancelled, cancel them and wait."""
-        if not running:
-            return
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            for one in running:
-                one.cancel("shutdown")
-        await asyncio.gather(*running, return_exceptions=True)

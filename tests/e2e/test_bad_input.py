@@ -142,8 +142,9 @@ def test_a_full_disk_loses_nothing_and_work_goes_on_when_there_is_room(small_dis
                     pass
             except OSError:
                 filler.flush()
-        for device in w.json("devices", "list")["items"]:
-            w.sim("change", device["name"])
+        with w.sim() as fleet:
+            for device in fleet.devices():
+                fleet.change(device["name"])
         one_line(w.cli("backup", "run", "--all", "--wait"), "store_full", "full")
         ballast.unlink()
         w.ok("backup", "run", "--all", "--wait")

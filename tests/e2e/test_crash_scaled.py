@@ -18,9 +18,16 @@ DEVICES = 200
 LEASE = 3.0
 
 
-def shared_run(w: World) -> tuple[Process, str]:
-    """A daemon and a worker, and a run of all devices that has begun; returns the worker and the job."""
+def shared_run(w: World, *, slow: bool = False) -> tuple[Process, str]:
+    """A daemon and a worker, and a run of all devices that has begun; returns the worker and the job.
+
+    ``slow``: every other device takes some seconds for its answer, so that sessions are open at any moment.
+    """
     w.fleet(DEVICES)
+    if slow:
+        with w.sim() as fleet:
+            for device in fleet.devices()[::2]:
+                fleet.set_fault(device["name"], "slow", chunk=500, delay=0.2)
     w.init()
     w.serve()
     w.ok("devices", "import", str(w.inventory), "--no-backup")
@@ -78,9 +85,7 @@ def test_a_worker_that_froze_and_came_back_writes_nothing_after_its_fence_has_pa
     tmp_path: Path, postgres_url: str
 ) -> None:
     with world(tmp_path, **settings(postgres_url)) as w:
-        worker, job = shared_run(w)
-        for device in w.json("devices", "list", "--limit", "30")["items"]:
-            w.sim("fault", device["name"], "slow", "rate=400")
+        worker, job = shared_run(w, slow=True)
         eventually("work by the worker", lambda: "backup.device" in worker.log.read_text())
         os.kill(worker.popen.pid, signal.SIGSTOP)
         eventually("the end of the run without it", lambda: w.json("jobs", "show", job)["state"] != "open")

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from simulators.control import ControlClient
 from tests.e2e.world import World, eventually, world
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -27,16 +26,17 @@ def w(tmp_path: Path) -> Iterator[World]:
 
 
 def test_planted_secrets_are_seen_nowhere_and_come_back_from_the_sealed_original(w: World) -> None:
-    with ControlClient(w.control) as control:
-        planted = {device["name"]: _texts(control.secrets(device["name"])) for device in control.devices()}
-        families = {device["name"]: device["family"] for device in control.devices()}
+    with w.sim() as fleet:
+        planted = {device["name"]: _texts(fleet.secrets(device["name"])) for device in fleet.devices()}
+        families = {device["name"]: device["family"] for device in fleet.devices()}
     assert set(families.values()) == set(FAMILIES)
     w.ok("devices", "import", str(w.inventory))
     eventually("the first backups", lambda: w.json("jobs", "list")["items"][0]["state"] == "done")
     names = [device["name"] for device in w.json("devices", "list")["items"]]
-    for name in names:
-        w.sim("change", name)
-    w.sim("fault", names[0], "auth_failure", "times=1")
+    with w.sim() as fleet:
+        for name in names:
+            fleet.change(name)
+        fleet.set_fault(names[0], "auth_failure", times=1)
     w.cli("backup", "run", "--all", "--wait")
     w.ok("backup", "run", "--all", "--wait")
 

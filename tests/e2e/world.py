@@ -19,6 +19,8 @@ from typing import Any
 
 import httpx
 
+from simulators.control import ControlClient
+
 BIN = Path(sys.executable).parent
 PATIENCE = 90.0
 """Seconds after which a test stops hoping; how long things really take is measured in benchmarks/."""
@@ -163,11 +165,11 @@ class World:
     def api(self) -> httpx.Client:
         return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {self.token}"}, timeout=30)
 
-    def sim(self, *args: str) -> str:
-        argv = [str(BIN / "cpe-sim"), "ctl", "--control", str(self.control), *args]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+    @contextmanager
+    def sim(self) -> Iterator[ControlClient]:
+        """The simulated fleet's control."""
+        with ControlClient(self.control) as control:
+            yield control
 
     def logs(self) -> str:
         return "\n".join(f"--- {process.name}\n{process.tail()}" for process in self.processes)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -117,7 +118,7 @@ def _free_port() -> int:
 
 def _run(folder: Path, *command: str | Path) -> None:
     """Run a program; PostgreSQL refuses to run as root."""
-    account = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
+    account: dict[str, Any] = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
     with (folder / "output").open("w+") as output:
         done = subprocess.run(
             [str(part) for part in command],

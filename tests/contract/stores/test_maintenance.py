@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import stat
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +224,7 @@ async def test_a_dump_that_is_left_early_gives_its_connection_back(db: Database)
     await fleet(db, 600)
     for _ in range(8):
         batches = db.maintenance.dump()
+        assert isinstance(batches, AsyncGenerator)
         async for _ in batches:
             break
         await batches.aclose()

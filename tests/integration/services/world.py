@@ -102,6 +102,7 @@ class Node:
         """As the daemon stops: claims end, then sessions, then what has ended is written."""
         self.worker.stop()
         await asyncio.gather(self.engine.stop(grace), self.worker.close(grace))
+        await self.worker.close(0)
         await self.worker.settler.drain()
         await self.die()
 

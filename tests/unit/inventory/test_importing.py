@@ -56,6 +56,13 @@ async def test_the_same_file_again_changes_nothing(w: World) -> None:
     assert len(w.backed_up) == 3
 
 
+async def test_an_import_without_changes_writes_nothing(w: World) -> None:
+    plain = "name,address,family\nr1,10.0.0.1,openwrt\n"
+    await w.load(plain)
+    await w.load(plain)
+    assert len(w.store.applied) == 1
+
+
 async def test_a_dry_run_tells_everything_and_does_nothing(w: World) -> None:
     report = await w.load(FLEET, replace(ASK, dry_run=True))
     assert [(row.action, row.name, row.site) for row in report.rows] == [

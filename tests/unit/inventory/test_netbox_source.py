@@ -44,6 +44,14 @@ def test_netbox_devices_are_read_from_a_page_or_a_list() -> None:
     assert (listed.name, listed.address, listed.line) == ("r1", "10.0.0.1", 1)
 
 
+def test_the_line_of_a_device_is_right_wherever_the_results_stand() -> None:
+    text = json.dumps({"count": [1, {"results": []}], "results": [netbox_device()], "previous": None}, indent=1)
+    (got,) = read("netbox", text).devices
+    lines = text.splitlines()
+    assert lines[got.line - 1].strip() == "{"
+    assert lines[got.line - 2].strip() == '"results": ['
+
+
 @pytest.mark.parametrize(
     ("status", "state"),
     [("active", "active"), ("offline", "suspended"), ("planned", "suspended"), ("decommissioning", "suspended")],

@@ -39,7 +39,7 @@ def test_rancid_lines_of_either_form_tell_who_is_up() -> None:
         ("r2", "cisco_ios", LifeState.SUSPENDED),
         ("2001:db8::1", "frr_linux", LifeState.ACTIVE),
     ]
-    old = read("router_db", "r1:cisco:up\nr2:cisco:DOWN:a; b\n")
+    old = read("router_db", "r1:cisco:up:a; b\nr2:cisco:DOWN\n")
     assert [d.state for d in old.devices] == [LifeState.ACTIVE, LifeState.SUSPENDED]
 
 
