@@ -20,7 +20,7 @@ import uvloop
 
 from benchmarks.peers import Figures
 from cpe_manager.bootstrap import Parts, init, opened
-from cpe_manager.domain.jobs import JobState
+from cpe_manager.domain.jobs import JobState, Priority
 from cpe_manager.ports.inventory_source import SourceFile
 from cpe_manager.ports.stores import DeviceFilter
 from cpe_manager.runtime.logs import configure
@@ -36,7 +36,7 @@ def cpu() -> float:
 
 async def run(parts: Parts, client: str) -> Figures:
     before, started = cpu(), time.perf_counter()
-    job = await parts.services.jobs.start_backup(RunRequest("manual", DeviceFilter()))
+    job = await parts.services.jobs.start_backup(RunRequest("manual", DeviceFilter(), priority=Priority.BULK))
     if job is None:
         raise SystemExit("the run did not start")
     while job.state is JobState.OPEN:

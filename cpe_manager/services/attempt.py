@@ -74,7 +74,7 @@ class Attempt:
                 return await self._visit(claimed, groups, contact, held)
             except CpeManagerError as error:
                 return self._failed(claimed, error, contact)
-            except Exception as error:  # noqa: BLE001 - see above; the log has the traceback
+            except Exception as error:  # see above; the log has the traceback
                 log.exception("backup.defect", device=claimed.device.name)
                 reason = f"internal error ({type(error).__name__}); the log has the details"
                 return self._failed(claimed, CpeManagerError(reason), contact)

@@ -75,7 +75,7 @@ class Settler:
         """The ``id()`` of those that were written as they are."""
         try:
             refused = await self._settle_patiently(results)
-        except Exception:  # noqa: BLE001 - whatever is wrong with one result, the others have to be written
+        except Exception:  # whatever is wrong with one result, the others have to be written
             log.exception("backup.unwritable", results=len(results))
             return await self._halved(results)
         if refused is None:
@@ -93,7 +93,7 @@ class Settler:
         failed = Settled(one.job_id, one.lease, one.at, Outcome.FAILED, error_code="internal", error=reason)
         try:
             await self._settle_patiently([failed])
-        except Exception:  # noqa: BLE001 - nothing is left to be said of it; its lease runs out, the sweep comes back
+        except Exception:  # nothing is left to be said of it; its lease runs out, the sweep comes back
             log.exception("backup.unwritable", device_id=one.lease.device_id)
         return frozenset()
 

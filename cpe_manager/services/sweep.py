@@ -58,7 +58,7 @@ class Sweep:
             await chore()
         except StoreError as error:
             log.error("sweep.refused", chore=name, code=error.code, reason=str(error))
-        except Exception:  # noqa: BLE001 - a chore with a defect must not keep tickets from being issued
+        except Exception:  # a chore with a defect must not keep tickets from being issued
             log.exception("sweep.defect", chore=name)
 
     async def issue(self) -> None:

@@ -87,7 +87,7 @@ class Upkeep:
             error = result.pop("error", None)
         except CpeManagerError as failure:
             error = str(failure)
-        except Exception as failure:  # noqa: BLE001 - left open, the sweep would start a defect again and again
+        except Exception as failure:  # left open, the sweep would start a defect again and again
             log.exception("job.defect", job_id=job.id, kind=job.kind)
             error = f"internal error ({type(failure).__name__}); the log has the details"
         state = JobState.FAILED if error else JobState.DONE
