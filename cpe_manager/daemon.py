@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
+from typing import Any
 
 import structlog
 import uvicorn
@@ -26,6 +27,14 @@ log = structlog.get_logger()
 
 class _Server(uvicorn.Server):
     """Signals are ours: the library would end the process before the second phase of stopping."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -53,12 +62,11 @@ async def serve(settings: Settings, ready: Callable[[str], None] | None = None) 
             server = _Server(config)
             stop = _stop_signal()
             task = asyncio.create_task(server.serve(sockets=[listener]), name="http")
-            while not server.started and not task.done():
-                await asyncio.sleep(0.01)
+            await _first(task, asyncio.create_task(server.ready.wait(), name="ready"))
             log.info("daemon.ready", url=url, engine=engine)
             if ready is not None and not task.done():
                 ready(url)
-            await asyncio.wait({task, asyncio.create_task(stop.wait(), name="stop")}, return_when="FIRST_COMPLETED")
+            await _first(task, asyncio.create_task(stop.wait(), name="stop"))
             log.info("daemon.stopping")
             parts.worker.stop()
             app.state.feed.close()  # open event streams would hold the server up
@@ -106,6 +114,13 @@ async def _working(parts: Parts, settings: Settings, *, timer: bool = True) -> A
         await parts.worker.close(0)  # what a claim under way began meanwhile
         await parts.worker.settler.drain()
         await supervisor.stop(0)
+
+
+async def _first(server: asyncio.Task[None], wanted: asyncio.Task[Any]) -> None:
+    """Wait for ``wanted``, or for the server to end before it came."""
+    await asyncio.wait({server, wanted}, return_when=asyncio.FIRST_COMPLETED)
+    wanted.cancel()
+    await asyncio.gather(wanted, return_exceptions=True)
 
 
 def _stop_signal() -> asyncio.Event:

@@ -21,8 +21,6 @@ from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.schedules import Schedule
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.timer import OnFire
-from cpe_manager.ports.clock import Clock
-from cpe_manager.ports.timer import OnFire
 
 TriggerOf = Callable[[Schedule], Any]
 

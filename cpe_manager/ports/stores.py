@@ -234,8 +234,8 @@ class JobStore(Protocol):
     async def settle(self, results: Sequence[Settled]) -> Sequence[Settled]:
         """Write attempts in one transaction. Returns those refused because their fence has passed (nothing written).
 
-        A ``draft`` becomes a version: ``good`` (and current), or ``quarantined`` when a reason is given. A draft whose
-        fingerprint equals the newest quarantined or refused version's of the same device adds no second copy.
+        A ``draft`` becomes a version: ``good`` (and current), or ``quarantined`` when a reason is given. A doubted
+        draft with the fingerprint of the device's newest quarantined or refused version adds no second copy.
         Closes the job (``job.finished``) when its last row ends.
         """
         ...
@@ -254,7 +254,7 @@ class JobStore(Protocol):
         ...
 
     async def cancel(self, job_id: str, *, at: datetime, by: str) -> Job:
-        """Due rows become ``cancelled``; what is in flight ends by itself. Raises ``NotFound``, ``Conflict`` (ended)."""
+        """Due rows become ``cancelled``; sessions end by themselves. Raises ``NotFound``, ``Conflict`` (ended)."""
         ...
 
     async def release_all(self, now: datetime) -> int:

@@ -11,8 +11,8 @@ import structlog
 
 from backups.vault import Examined, Vault
 from cpe_manager.domain.acceptance import quarantine_reason
-from cpe_manager.domain.backups import Draft
-from cpe_manager.domain.errors import CpeManagerError, DeviceError, HostKeyChanged, InputError
+from cpe_manager.domain.backups import Draft, LastGood
+from cpe_manager.domain.errors import CpeManagerError, DeviceError, FetchIncomplete, HostKeyChanged, InputError
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.inventory import DeviceSettings, Group
 from cpe_manager.domain.jobs import Outcome
@@ -87,9 +87,20 @@ class Attempt:
         driver = self._outside.drivers.get(self._known("family", resolved.family))
         secrets = self._outside.credentials.get(self._known("credential", resolved.credential)).secrets()
         held.enter_context(self._outside.redactor.holding(*secrets))
-        capture = await self._fetch(claimed, resolved, driver, contact)
-        examined = self._outside.vault.examine(capture.text, driver.spec, secrets)
+        examined = await self._read(claimed, resolved, driver, contact)
+        if _lost_something(examined, claimed.last_good):
+            again = await self._read(claimed, resolved, driver, contact)
+            if again.fingerprint != examined.fingerprint:
+                raise FetchIncomplete(
+                    f"two readings of the configuration differ ({examined.lines} and {again.lines} lines); "
+                    "the shorter one would have been believed"
+                )
         return self._judge(claimed, driver, examined, contact)
+
+    async def _read(self, claimed: Claimed, resolved: Resolved, driver: Driver, contact: _Contact) -> Examined:
+        capture = await self._fetch(claimed, resolved, driver, contact)
+        secrets = self._outside.credentials.get(resolved.credential or "").secrets()
+        return self._outside.vault.examine(capture.text, driver.spec, secrets)
 
     @staticmethod
     def _known(what: str, value: str | None) -> str:
@@ -213,3 +224,12 @@ class Attempt:
             message=message,
             data=dict(data or {}),
         )
+
+
+def _lost_something(examined: Examined, last: LastGood | None) -> bool:
+    """Whether the capture has less than the last good version: lines missing, or bytes.
+
+    A text that was cut in its middle on the way can look whole in a family whose dialect counts nothing. It is read
+    once more, in a session of its own, before it is believed; a real removal costs one more session, once.
+    """
+    return last is not None and (examined.lines < last.lines or examined.size < last.size)

@@ -64,14 +64,14 @@ def writer(where: Target) -> AsyncEngine:
     if not where.is_sqlite:
         return _postgres(where)
     _make_private_file(Path(where.label))
-    engine = create_async_engine(where.url, connect_args=_sqlite_args(where), pool_size=1, max_overflow=0)
+    engine = create_async_engine(where.url, **_sqlite(where), pool_size=1, max_overflow=0)
     _set_up_sqlite(engine.sync_engine, begin="BEGIN IMMEDIATE")
     return engine
 
 
 def reader(where: Target) -> AsyncEngine:
     """A pool of SQLite connections that cannot write; PostgreSQL uses the writer's engine for both."""
-    engine = create_async_engine(where.url, connect_args=_sqlite_args(where), pool_size=where.pool, max_overflow=0)
+    engine = create_async_engine(where.url, **_sqlite(where), pool_size=where.pool, max_overflow=0)
     _set_up_sqlite(engine.sync_engine, begin="BEGIN", more=("PRAGMA query_only=ON",))
     return engine
 
@@ -81,10 +81,11 @@ def migrator(where: Target) -> Engine:
     if where.is_sqlite:
         _make_private_file(Path(where.label))
         url = where.url.set(drivername="sqlite+pysqlite")
-        engine = create_sync_engine(url, connect_args=_sqlite_args(where), poolclass=NullPool)
+        engine = create_sync_engine(url, **_sqlite(where), poolclass=NullPool)
         _set_up_sqlite(engine, begin="BEGIN IMMEDIATE")
         return engine
-    return create_sync_engine(where.url, connect_args=_postgres_args(where, timeout_ms=0), poolclass=NullPool)
+    arguments = _postgres_args(where, timeout_ms=0)
+    return create_sync_engine(where.url, connect_args=arguments, poolclass=NullPool, hide_parameters=True)
 
 
 def _postgres(where: Target) -> AsyncEngine:
@@ -92,6 +93,7 @@ def _postgres(where: Target) -> AsyncEngine:
         where.url,
         connect_args=_postgres_args(where, timeout_ms=_TIMES_OUT_MS),
         pool_size=where.pool,
+        hide_parameters=True,
         max_overflow=0,
         pool_timeout=30,
         pool_pre_ping=True,  # a restarted server costs no failed transaction
@@ -110,9 +112,10 @@ def _postgres_args(where: Target, *, timeout_ms: int) -> dict[str, Any]:
     }
 
 
-def _sqlite_args(where: Target) -> dict[str, Any]:
+def _sqlite(where: Target) -> dict[str, Any]:
     # isolation_level=None: we say BEGIN ourselves, the module's own idea of transactions leaves reads outside of them.
-    return {"timeout": where.busy_timeout, "isolation_level": None}
+    # hide_parameters, here and elsewhere: a traceback must not print digests, wrapped keys or configurations.
+    return {"connect_args": {"timeout": where.busy_timeout, "isolation_level": None}, "hide_parameters": True}
 
 
 def _set_up_sqlite(engine: Engine, *, begin: str, more: tuple[str, ...] = ()) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import bindparam, select, tuple_, update
+from sqlalchemy import bindparam, func, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from cpe_manager.adapters.db.tables import device, device_group, device_status, line, position, site
@@ -88,7 +88,9 @@ async def _lines(tx: Transaction, lines: Sequence[LineChange]) -> None:
         return
     sites = await _site_ids(tx, {one.site for one in lines})
     insert = tx.insert(line)
-    changed = {"kind": insert.excluded.kind, "access_node": insert.excluded.access_node}
+    # A file that does not state the kind leaves what is known of it.
+    kind = func.coalesce(insert.excluded.kind, line.c.kind)
+    changed = {"kind": kind, "access_node": insert.excluded.access_node}
     values: list[Values] = [
         {
             "id": one.id,

@@ -102,8 +102,13 @@ class Connections:
 
     async def write_once(self, work: Work[T]) -> T:
         """As ``write``, for work of any length that cannot be repeated."""
+
+        async def unhurried(transaction: Transaction) -> T:
+            await self._may_idle(transaction.connection)
+            return await work(transaction)
+
         async with self._turn:
-            return await to_its_end(self._once(self._writer, work, None), "db-write-once", patient=False)
+            return await to_its_end(self._once(self._writer, unhurried, None), "db-write-once", patient=False)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:
@@ -113,7 +118,13 @@ class Connections:
             async with self._reader.connect() as connection:
                 await connection.execution_options(**options)
                 async with connection.begin():
+                    await self._may_idle(connection)
                     yield connection
+
+    async def _may_idle(self, connection: AsyncConnection) -> None:
+        """PostgreSQL: this transaction may wait for its reader or its source, however slow a disk they are on."""
+        if not self.target.is_sqlite:
+            await connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
 
     async def close(self) -> None:
         await self._writer.dispose()

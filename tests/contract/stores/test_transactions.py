@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import sqlite3
 import sys
+import traceback
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from sqlalchemy import create_engine
 
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.db.failures import translate, translated
+from cpe_manager.adapters.db.tables import meta
 from cpe_manager.adapters.db.transactions import Transaction
 from cpe_manager.domain.errors import (
     Conflict,
@@ -138,6 +140,31 @@ async def _lock_both(db: Database, ids: list[str]) -> int:
         return runs
 
     return await db._connections.write(work)
+
+
+@pytest.mark.postgres
+async def test_the_server_ends_neither_a_slow_dump_nor_a_slow_load(postgres_url: str) -> None:
+    show = "SHOW idle_in_transaction_session_timeout"
+
+    async def limit(tx: Transaction) -> object:
+        return (await tx.connection.exec_driver_sql(show)).scalar()
+
+    async with await Database.open(postgres_url, pool=1) as db:
+        assert await db._connections.write_once(limit) == "0"
+        async with db._connections.snapshot() as connection:
+            assert (await connection.exec_driver_sql(show)).scalar() == "0"
+        assert await db._connections.write(limit) == "1min"
+
+
+async def test_no_stored_value_is_printed_with_an_error(db: Database) -> None:
+    rows = [{"key": "k", "value": "planted-s3cret"}] * 2
+
+    async def work(tx: Transaction) -> None:
+        await tx.run(meta.insert(), rows)
+
+    with pytest.raises(Conflict) as refused:
+        await db._connections.write(work)
+    assert "s3cret" not in "".join(traceback.format_exception(refused.value))
 
 
 @pytest.mark.postgres

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
+from cpe_manager.domain.errors import StoreBusy
+from cpe_manager.domain.inventory import LifeState
 from cpe_manager.domain.jobs import JobState, Outcome, Priority, WorkState
+from cpe_manager.ports.stores import InventoryChanges
 from tests.fakes.sessions import Holds, Refuses, Text
 from tests.integration.services.world import World, opened, working
 
@@ -57,7 +61,7 @@ async def test_the_cap_of_an_access_node_holds_over_two_nodes_and_lets_the_other
         await world.passing(3)
         gate.set()
         ended = await world.ended(job)
-        await other.stop()
+        await world.stop(other)
         assert ended.counts["stored"] == 24
         assert world.sessions.seen.most_at_once["olt-1"] == 3
 
@@ -85,7 +89,7 @@ async def test_a_lost_lease_ends_the_session_and_nothing_of_it_is_written(tmp_pa
             job.id, 0, owner="w2", now=world.clock.now(), ttl=0, limit=1, per_access_node=0
         )
         assert not taken, "while the lease lives, nobody else gets the device"
-        world.store.always(_busy(), "renew")
+        world.store.always(StoreBusy("locked"), "renew")
         await world.clock.advance(16)
         taken = await world.database.jobs.claim(
             job.id, 0, owner="w2", now=world.clock.now(), ttl=60, limit=1, per_access_node=0
@@ -100,12 +104,6 @@ async def test_a_lost_lease_ends_the_session_and_nothing_of_it_is_written(tmp_pa
         assert await world.versions("a") == []
 
 
-def _busy() -> Exception:
-    from cpe_manager.domain.errors import StoreBusy
-
-    return StoreBusy("locked")
-
-
 async def test_a_lease_that_ran_out_unnoticed_and_is_taken_again_here_leaves_one_session(
     tmp_path: Path, sqlite_url: str
 ) -> None:
@@ -114,7 +112,7 @@ async def test_a_lease_that_ran_out_unnoticed_and_is_taken_again_here_leaves_one
         world.sessions.plan("a", Holds(), Text("hostname second\nend\n"))
         job = await world.start_run()
         await world.until("the session", lambda: world.sessions.is_open("a"))
-        world.store.always(_busy(), "renew")
+        world.store.always(StoreBusy("locked"), "renew")
         await world.clock.advance(16)
         ended = await world.ended(job)
         assert ended.counts["stored"] == 1
@@ -170,7 +168,7 @@ async def test_stopping_in_the_middle_gives_rows_back_untouched_and_the_next_pro
         await world.node.start()
         job = await world.start_run()
         await world.until("some done, eight hanging", lambda: world.sessions.open_now == 8)
-        await world.node.stop()
+        await world.stop()
         rows = (await world.database.jobs.work(job.id)).items
         assert {row.attempts for row in rows if row.state is WorkState.DUE} == {0}
         assert all(row.outcome is Outcome.STORED for row in rows if row.state is WorkState.DONE)
@@ -178,7 +176,7 @@ async def test_stopping_in_the_middle_gives_rows_back_untouched_and_the_next_pro
         fresh = world.another_node("w2")
         await fresh.start()
         assert (await world.ended(job)).counts["stored"] == 24
-        await fresh.stop()
+        await world.stop(fresh)
         assert max(world.sessions.seen.visits.values()) == 2
 
 
@@ -211,7 +209,7 @@ async def test_slots_that_become_free_after_the_stop_are_claimed_by_nobody(tmp_p
         await world.until("quiet", lambda: world.sessions.open_now == 0)
         await world.passing(3)
         assert sum(world.sessions.seen.visits.values()) == 2
-        await world.node.stop()
+        await world.stop()
 
 
 async def test_a_killed_process_costs_the_lease_time_and_no_device(tmp_path: Path, sqlite_url: str) -> None:
@@ -228,8 +226,8 @@ async def test_a_killed_process_costs_the_lease_time_and_no_device(tmp_path: Pat
         assert (await world.ended(job)).counts["stored"] == 6
         rows = (await world.database.jobs.work(job.id)).items
         assert {row.attempts for row in rows} == {1}
-        await fresh.stop()
-        await world.node.stop()
+        await world.stop(fresh)
+        await world.stop()
         assert await world.versions(NAMES[0]) == [(1, "good")], "the old process had nothing to add"
 
 
@@ -239,15 +237,10 @@ async def test_the_sweep_issues_lost_tickets_again(tmp_path: Path, sqlite_url: s
         job = await world.start_run()  # no engine runs yet: its ticket is forgotten
         await world.node.start()
         assert (await world.ended(job)).counts["stored"] == 1
-        await world.node.stop()
+        await world.stop()
 
 
 async def test_a_device_that_left_service_meanwhile_is_not_visited(tmp_path: Path, sqlite_url: str) -> None:
-    from dataclasses import replace
-
-    from cpe_manager.domain.inventory import LifeState
-    from cpe_manager.ports.stores import InventoryChanges
-
     async with opened(tmp_path, sqlite_url) as world:
         first, _ = await world.add("a", "b")
         job = await world.start_run()
@@ -256,6 +249,6 @@ async def test_a_device_that_left_service_meanwhile_is_not_visited(tmp_path: Pat
         world.sessions.plan("b", Refuses(RuntimeError("defect")))
         await world.node.start()
         ended = await world.ended(job)
-        await world.node.stop()
+        await world.stop()
         assert (ended.counts["cancelled"], ended.counts["failed"]) == (1, 1)
         assert "a" not in world.sessions.seen.visits

@@ -98,7 +98,7 @@ class Node:
         beside = {"writer": self.worker.settler.run, "leases": self.worker.keeper.run, "sweep": self.sweep.run}
         self.tasks = [asyncio.create_task(_body(run), name=name) for name, run in beside.items()]
 
-    async def stop(self, grace: float = 0.0) -> None:
+    async def stop(self, grace: float) -> None:
         """As the daemon stops: claims end, then sessions, then what has ended is written."""
         self.worker.stop()
         await asyncio.gather(self.engine.stop(grace), self.worker.close(grace))
@@ -225,6 +225,12 @@ class World:
         assert job is not None
         return await self.ended(job)
 
+    async def stop(self, node: Node | None = None, grace: float = 0.0) -> None:
+        """As ``Node.stop``, while time goes on."""
+        stopping = asyncio.create_task((node or self.node).stop(grace))
+        await self.until("the stop", stopping.done)
+        await stopping
+
     def another_node(self, owner: str, **more: Any) -> Node:
         """A second process on the same database."""
         return make_node(self, Options(**(vars(self.options) | {"owner": owner} | more)))
@@ -283,4 +289,4 @@ async def working(home: Path, url: str, **options: Any) -> AsyncIterator[World]:
         try:
             yield world
         finally:
-            await world.node.stop()
+            await world.stop()
