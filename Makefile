@@ -2,7 +2,9 @@
 
 VENV := .venv/bin
 READY := .venv/.ready
-PYTEST := $(VENV)/python -m pytest -p tests.support.no_skips -p tests.support.tiers -n auto --dist worksteal
+PYTEST := $(VENV)/python -m pytest -q -p tests.support.no_skips -p tests.support.tiers -p tests.support.no_hangs
+# Most of the rest waits for other processes, so it takes more workers than there are cores.
+REST_WORKERS = $(shell echo $$((2 * $$(nproc) + 1)))
 UV_COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(VENV)/uv pip compile -q --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links
 
@@ -17,7 +19,6 @@ setup: $(READY)  ## Make .venv from the locked dependencies (every other verb do
 
 $(READY): requirements-dev.lock pyproject.toml scripts/setup.sh
 	@sh scripts/setup.sh
-	@touch $@
 
 demo: $(READY)  ## A fleet of virtual CPEs and a daemon to look at; ONCE=1 runs through and stops
 	@$(VENV)/python scripts/demo.py
@@ -26,10 +27,10 @@ test:  ## Everything: check, the fast tier, then real boxes, database servers, w
 	@bash scripts/test-all.sh
 
 test-fast: $(READY)  ## Unit, contract and property tests, in random order
-	@$(PYTEST) -q --tier fast --durations 5
+	@$(PYTEST) --tier fast -n auto --dist worksteal --durations 5
 
 test-rest: $(READY) packages
-	@$(PYTEST) -q --tier rest --durations 10
+	@$(PYTEST) --tier rest -n $(REST_WORKERS) --dist load --maxschedchunk 1 --durations 10
 
 check:  ## Lint, format, types and the direction of imports, side by side
 	@$(MAKE) --no-print-directory $(READY)

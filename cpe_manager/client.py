@@ -49,6 +49,8 @@ class Client:
 
     def __init__(self, url: str, token: str, *, transport: httpx.BaseTransport | None = None) -> None:
         self.url = url.rstrip("/")
+        if not (token.isascii() and token.isprintable()):
+            raise InputError("the token holds characters that no token has")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
             self._http = httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT, transport=transport)
@@ -102,6 +104,8 @@ class Client:
             response = self._http.request(method, f"/api/v1{path}", params=given, json=body, timeout=timeout)
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise self._unreachable(error) from error
+        except UnicodeEncodeError as error:  # an argument that is not text in the terminal's encoding
+            raise InputError(f"not text: {error.object[error.start : error.end]!r}") from error
         if response.is_error:
             raise error_of(response.status_code, response.content)
         return response
@@ -139,6 +143,12 @@ class Client:
 
     def groups(self) -> Sequence[GroupView]:
         return self.get("/groups", PageOf[GroupView]).items
+
+    def group(self, name: str) -> GroupView:
+        return self.get(f"/groups/{part(name)}", GroupView)
+
+    def put_group(self, name: str, body: Mapping[str, Any]) -> GroupView:
+        return self.put(f"/groups/{part(name)}", GroupView, body)
 
     def import_files(self, body: Mapping[str, Any]) -> ImportView:
         return self.post("/imports", ImportView, body, timeout=IMPORT_TIMEOUT)
@@ -183,14 +193,18 @@ class Client:
     def cancel(self, job_id: str) -> JobView:
         return self.post(f"/jobs/{part(job_id)}/cancel", JobView)
 
-    def follow_job(self, job: JobView, *, every: float = 0.5) -> Iterator[JobView]:
-        """The job as it stands, then again each ``every`` seconds; the last one yielded has ended."""
+    def follow_job(self, job: JobView, *, every: float = 0.5, slowest: float = 5.0) -> Iterator[JobView]:
+        """The job as it stands, then again and again; the last one yielded has ended.
+
+        Each ``every`` seconds at first, slowing down to ``slowest``: a run may take hours, and a look is a request.
+        """
         pause = threading.Event()
         while True:
             yield job
             if job.state is not JobState.OPEN:
                 return
             pause.wait(every)
+            every = min(every * 1.05, slowest)
             job = self.job(job.id)
 
     def schedules(self) -> Sequence[ScheduleView]:
@@ -264,7 +278,9 @@ class Client:
 
 
 def part(text: str) -> str:
-    """A name as one part of a path."""
+    """A name as one part of a path. Raises ``InputError`` for what would lead to another path."""
+    if text in {"", ".", ".."} or "/" in text or not text.isprintable():
+        raise InputError(f"{text!r} is not a name")
     return quote(text, safe="")
 
 

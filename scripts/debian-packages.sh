@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what a tier needs from Debian, when something is missing: debian-packages.sh venv|lab|postgres|container ...
-# Without apt or without root it says what is missing and leaves it at that; the tests that need it say so themselves.
+# When that cannot be, it says what is missing and leaves it at that; the tests that need it say so themselves.
 set -eu
 
 packages=""
@@ -21,24 +21,36 @@ for package in $packages; do
 done
 [ -n "$missing" ] || exit 0
 
+advice="(as root on Debian: apt-get install$missing)"
 if ! command -v apt-get >/dev/null || [ "$(id -u)" -ne 0 ]; then
-    echo "debian-packages: not installed:$missing (as root on Debian: apt-get install$missing)" >&2
+    echo "debian-packages: not installed:$missing $advice" >&2
     exit 0
 fi
 
+# One at a time on this machine: the next finds the packages installed, and nobody takes away the other's policy-rc.d.
+exec 9</var/lib/dpkg
+flock 9
+
 # A daemon must not start because its package is installed: policy-rc.d says no while apt runs.
+log=$(mktemp)
+ours=""
+trap 'rm -f "$log" $ours' EXIT
+trap 'exit 130' INT TERM
 policy=/usr/sbin/policy-rc.d
-if [ ! -e "$policy" ]; then
-    trap 'rm -f "$policy"' EXIT
-    trap 'exit 130' INT TERM
-    printf '#!/bin/sh\nexit 101\n' >"$policy"
+if [ ! -e "$policy" ] || grep -q debian-packages.sh "$policy"; then
+    ours=$policy
+    printf '#!/bin/sh\n# Made by debian-packages.sh for as long as it runs.\nexit 101\n' >"$policy"
     chmod 755 "$policy"
 fi
-echo "debian-packages: installing$missing"
+
 export DEBIAN_FRONTEND=noninteractive
-# shellcheck disable=SC2086
-if ! apt-get install -qq --no-install-recommends $missing >/dev/null 2>&1; then
-    apt-get update -qq
+install() {
     # shellcheck disable=SC2086
-    apt-get install -qq --no-install-recommends $missing >/dev/null
+    apt-get install -qq -o DPkg::Lock::Timeout=300 --no-install-recommends $missing >"$log" 2>&1 9<&-
+}
+echo "debian-packages: installing$missing"
+# The list of packages may be absent or too old.
+if ! install && ! { apt-get update -qq >>"$log" 2>&1 9<&- && install; }; then
+    cat "$log" >&2
+    echo "debian-packages: could not install$missing" >&2
 fi

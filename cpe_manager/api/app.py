@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 
 from cpe_manager.api import problems
 from cpe_manager.api.feed import EventFeed, FeedRhythm
-from cpe_manager.api.middleware import API_PREFIX, Authentication, BodyLimit, RequestLog
+from cpe_manager.api.middleware import API_PREFIX, Authentication, BodyLimit, NulInPath, RequestLog
 from cpe_manager.api.routes import backups, devices, events, groups, imports, jobs, keys, schedules, system, tokens
 from cpe_manager.api.schemas.common import Problem
 from cpe_manager.runtime.metrics import Metrics
@@ -48,6 +48,7 @@ def create_app(
         middleware=[
             Middleware(RequestLog, metrics=metrics),
             Middleware(Authentication, tokens=services.tokens),
+            Middleware(NulInPath),
             Middleware(BodyLimit),
         ],
     )

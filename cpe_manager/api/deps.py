@@ -42,6 +42,10 @@ Writer = Annotated[Token, Security(_caller, scopes=[Scope.WRITE.value])]
 Admin = Annotated[Token, Security(_caller, scopes=[Scope.ADMIN.value])]
 OriginalsReader = Annotated[Token, Security(_caller, scopes=[Scope.ORIGINALS.value])]
 
+MOST_VERSIONS = 2**31 - 1
+MOST_EVENTS = 2**63 - 1
+"""What the columns hold; more is a mistake of the caller, not of the database."""
+
 Limit = Annotated[int, Query(ge=1, le=1000, description="Items on a page")]
 Cursor = Annotated[str | None, Query(max_length=1000, description="`next_cursor` of the page before")]
 

@@ -110,6 +110,20 @@ def _bearer(scope: Scope) -> str:
     return text.strip()
 
 
+class NulInPath:
+    """Such a path names nothing, and a database may refuse to look for it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and "\0" in scope["path"]:
+            detail = "no path with a NUL character"
+            await plain_problem("not_found", 404, detail, scope["state"]["request_id"])(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
 class BodyLimit:
     """Refuses what announces itself as too large at once, and what turns out so while it is read."""
 

@@ -115,15 +115,23 @@ async def _validation(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise error
     reasons = [_reason(one) for one in error.errors()]
+    if not _is_json(request) and any(one.get("loc") == ("body",) for one in error.errors()):
+        reasons = ["body: it is read as JSON; send it with Content-Type: application/json"]
     response = _body("input", 422, reasons[0], request_id(request))
     response["errors"] = [{"file": None, "line": None, "reason": reason} for reason in reasons]
     return JSONResponse(response, 422, media_type=MEDIA_TYPE)
 
 
+def _is_json(request: Request) -> bool:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+
+
 def _reason(error: Mapping[str, Any]) -> str:
     """Where and what; never the value itself, which may be a secret."""
     location: Sequence[Any] = error.get("loc", ())
-    return f"{'.'.join(str(part) for part in location)}: {error.get('msg', 'invalid')}"
+    message = str(error.get("msg", "invalid")).removeprefix("Value error, ")
+    return f"{'.'.join(str(part) for part in location)}: {message}"
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:

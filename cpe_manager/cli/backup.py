@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from cpe_manager.cli.connection import state_of
 from cpe_manager.cli.options import Device, Json, Number, Wait
 from cpe_manager.cli.progress import settle
-from cpe_manager.cli.render import coloured_diff, err, out, show_json, show_json_items, table
+from cpe_manager.cli.render import coloured_diff, err, out, show_json, show_json_items, table, tame
 from cpe_manager.domain.backups import BackupState
 from cpe_manager.domain.errors import InputError
 
@@ -41,14 +42,15 @@ def listing(
     limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Show so many; default all.")] = None,
     as_json: Json = False,
 ) -> None:
-    """List a device's versions, newest first, over all hardware its position has had."""
+    """List a device's versions, newest first. Those of earlier hardware on its position too."""
     with state_of(ctx).client() as client:
         found = list(client.backups(device, limit=limit, state=state))
     if as_json:
         show_json_items(found)
         return
     columns = ("version", "state", "captured", "lines", "bytes", "reason")
-    table(columns, [(b.number, b.state, b.captured_at, b.lines, b.size, b.reason) for b in found])
+    rows = [(b.number, b.state, b.captured_at, b.lines, b.size, b.reason) for b in found]
+    table(columns, rows, none=f"{device} has no such version")
 
 
 @app.command()
@@ -71,7 +73,8 @@ def show(
     if as_json:
         show_json(found)
     else:
-        typer.echo(found.text, nl=not found.text.endswith("\n"))
+        text = tame(found.text) if sys.stdout.isatty() else found.text
+        typer.echo(text, nl=not text.endswith("\n"))
 
 
 @app.command()
@@ -83,7 +86,7 @@ def diff(
     context: Annotated[int, typer.Option("--context", "-U", min=0, max=100, help="Unchanged lines around.")] = 3,
     as_json: Json = False,
 ) -> None:
-    """Show what changed between two versions (secrets masked; a changed secret still shows as a change)."""
+    """Show what changed between two versions. Secrets are masked; a changed secret still shows as a change."""
     with state_of(ctx).client() as client:
         found = client.diff(device, older, newer, context=context)
     if as_json:
@@ -103,7 +106,7 @@ def verify(ctx: typer.Context, wait: Wait = True, as_json: Json = False) -> None
 
 @app.command()
 def export(ctx: typer.Context, wait: Wait = True, as_json: Json = False) -> None:
-    """Write all redacted current versions to the git repository of the settings."""
+    """Bring the git export up to date. Needs the setting git_export_dir; holds redacted current versions."""
     with state_of(ctx).client() as client:
         settle(client, client.export(), wait=wait, as_json=as_json)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,12 +30,26 @@ class State:
     token: str | None = None
     data_dir: Path | None = None
 
-    def client(self) -> Client:
-        """Raises ``InputError`` for a client file that cannot be read, ``Unauthorised`` when there is no token."""
+    @contextmanager
+    def client(self) -> Iterator[Client]:
+        """Raises ``InputError`` for a client file that cannot be read, ``Unauthorised`` without a valid token."""
         from cpe_manager.client import Client
 
-        url, token = resolve(self)
-        return Client(url, token)
+        found = resolve(self)
+        with Client(found.url, found.token) as client:
+            try:
+                yield client
+            except Unauthorised as error:
+                raise Unauthorised(f"{client.url} does not accept the token from {found.source}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """``source``: where the token was found, for a person who wonders which one was used."""
+
+    url: str
+    token: str
+    source: str
 
 
 def state_of(ctx: typer.Context) -> State:
@@ -53,35 +69,60 @@ def own_client_file() -> Path:
 
 
 def client_files(data_dir: Path | None) -> tuple[Path, ...]:
-    """Where a client file is looked for, the first found counts."""
-    named = (data_dir / CLIENT_FILE,) if data_dir else ()
-    return (*named, own_client_file(), default_data_dir() / CLIENT_FILE)
+    """Where a client file is looked for, the first found counts.
+
+    For a data directory that is named only its own does: any other might lead to another daemon.
+    """
+    return (data_dir / CLIENT_FILE,) if data_dir else (own_client_file(), default_data_dir() / CLIENT_FILE)
 
 
-def resolve(state: State) -> tuple[str, str]:
-    """URL and token."""
+def resolve(state: State) -> Found:
+    """Flags and environment first, the rest from a client file. Raises ``InputError``, ``Unauthorised``."""
+    path: Path | None = None
     filed: dict[str, Any] = {}
     if not (state.url and state.token):
-        filed = next((_read(path) for path in client_files(state.data_dir) if path.exists()), {})
+        path, filed = _first_file(client_files(state.data_dir))
     token = state.token or filed.get("token")
     if not token:
-        raise Unauthorised(
-            "no token: pass --token, set CPE_MANAGER_TOKEN, or point CPE_MANAGER_DATA_DIR at an initialised directory"
-        )
-    return state.url or filed.get("url") or DEFAULT_URL, token
+        raise Unauthorised(_where_to_put_one(state, path))
+    source = "--token or CPE_MANAGER_TOKEN" if state.token else str(path)
+    return Found(state.url or filed.get("url") or DEFAULT_URL, token, source)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _where_to_put_one(state: State, path: Path | None) -> str:
+    if path is not None:
+        return f"no token in {path}; a new one is made by: cpe-manager init --new-token"
+    if state.data_dir is not None:
+        missing = f"no token: there is no {state.data_dir / CLIENT_FILE}; "
+        return f"{missing}pass --token, or make one with: cpe-manager init --new-token --data-dir {state.data_dir}"
+    return "no token: pass --token, set CPE_MANAGER_TOKEN, or point CPE_MANAGER_DATA_DIR at an initialised directory"
+
+
+def _first_file(paths: Sequence[Path]) -> tuple[Path | None, dict[str, Any]]:
+    for path in paths:
+        try:
+            return path, tomllib.loads(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (OSError, ValueError) as error:
+            raise InputError(f"cannot read it: {error}", file=str(path)) from error
+    return None, {}
+
+
+def leads_elsewhere(data_dir: Path) -> bool:
+    """Whether the calling person's own client file is for another daemon than this data directory's."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read it: {error}", file=str(path)) from error
+        _, own = _first_file((own_client_file(),))
+        _, ours = _first_file((data_dir / CLIENT_FILE,))
+    except InputError:  # whoever's it is, it is not written over
+        return True
+    return bool(own) and own != ours
 
 
 def write_client_files(data_dir: Path, url: str, token: str) -> list[Path]:
-    """One in the data directory, and the calling person's own unless there is one (it may lead to another daemon)."""
+    """One in the data directory, and the calling person's own unless there is one for another daemon."""
     own = own_client_file()
-    paths = [data_dir / CLIENT_FILE, *([] if own.exists() else [own])]
+    paths = [data_dir / CLIENT_FILE, *([] if leads_elsewhere(data_dir) else [own])]
     for path in paths:
         _write_private(path, f'{CLIENT_TEXT}url = "{url}"\ntoken = "{token}"\n')
     return paths

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cpe_manager.cli import changing
 from cpe_manager.cli.connection import state_of
-from cpe_manager.cli.options import Device, Json, Yes, confirmed
+from cpe_manager.cli.options import Device, Json, Yes, confirmed, pairs
 from cpe_manager.cli.render import fields, out, show_json, show_json_items, span, table, when
-from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.inventory import LifeState
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def listing(  # noqa: PLR0913, PLR0917 - options of the command
             (d.name, d.site, d.address, d.family, d.group, d.state, _age(d), _remark(d))
             for d in found
         ],
+        none="no devices" if any(where.values()) else "no devices yet: cpe-manager devices import FILE",
     )  # fmt: skip
 
 
@@ -56,10 +57,10 @@ def _age(device: DeviceView) -> str:
 
 def _remark(device: DeviceView) -> str:
     words = ["overdue"] if device.overdue_since else []
-    if device.failures:
-        words.append(f"failed {device.failures}x: {device.last_error_code}")
     if any(key.state == "offered" for key in device.host_keys):
         words.append("host key changed")
+    elif device.failures:
+        words.append(f"failed {device.failures}x: {device.last_error_code}")
     return ", ".join(words)
 
 
@@ -84,7 +85,8 @@ def _describe(d: DeviceView) -> None:
             ("credential", d.credential or _inherited(credential)), ("line", d.line), ("access node", d.access_node),
             ("serial", d.serial), ("model", d.model), ("installed", when(d.installed_at)),
             ("last backup", when(d.last_success_at)), ("last attempt", when(d.last_attempt_at)),
-            ("last error", d.last_error), ("overdue since", when(d.overdue_since) if d.overdue_since else None),
+            ("last error", f"{d.last_error_code}: {d.last_error}" if d.last_error_code else None),
+            ("failures", d.failures or None), ("overdue since", when(d.overdue_since) if d.overdue_since else None),
             *((f"setting {name}", value) for name, value in sorted(d.settings.items())),
             *((f"host key {key.state}", f"{key.algorithm} {key.fingerprint}") for key in d.host_keys),
         ]
@@ -128,20 +130,12 @@ def add(  # noqa: PLR0913, PLR0917 - options of the command
         out(f"{added.name} added on site {added.site}; its first backup follows")
 
 
-def pairs(texts: list[str], option: str) -> dict[str, str]:
-    """``name=value`` texts as a mapping. Raises ``InputError``."""
-    found: dict[str, str] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise InputError(f"{option} {text!r}: write it as name=value")
-        found[name] = value
-    return found
+app.command("set")(changing.change)
 
 
 @app.command()
 def suspend(ctx: typer.Context, device: Device) -> None:
-    """Take a device out of service for a while: no more visits, its history stays."""
+    """Take a device out of service for a while. No more visits; its history stays."""
     with state_of(ctx).client() as client:
         out(f"{client.device_verb(device, 'suspend').name} suspended")
 
@@ -172,7 +166,7 @@ def replace(
     address: Annotated[str | None, typer.Option(help="Its address, when it differs.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Note that the hardware was swapped: the history goes on, the host key is learned afresh."""
+    """Note that the hardware was swapped. The history goes on, the host key is learned afresh."""
     body = {"serial": serial, "model": model, "address": address}
     with state_of(ctx).client() as client:
         found = client.device_verb(device, "replace", {key: value for key, value in body.items() if value})
@@ -220,10 +214,13 @@ def import_files(  # noqa: PLR0913, PLR0917 - options of the command
     scope: Annotated[
         list[str] | None, typer.Option("--scope", help="Limit --suspend-missing to this group; repeatable.")
     ] = None,
+    make_groups: Annotated[
+        bool, typer.Option("--make-groups/--no-make-groups", help="Make groups that do not exist, or refuse them.")
+    ] = True,
     backup: Annotated[bool, typer.Option("--backup/--no-backup", help="Back up added devices right away.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Import inventory files of this or other programs: all of it, or nothing when anything is wrong."""
+    """Import inventory files of this or other programs. All of it, or nothing when anything is wrong."""
     from cpe_manager.cli.importing import read_files, show_import
 
     body = {
@@ -233,6 +230,7 @@ def import_files(  # noqa: PLR0913, PLR0917 - options of the command
         "dry_run": dry_run,
         "suspend_missing": suspend_missing,
         "scope": scope,
+        "make_groups": make_groups,
         "backup": backup,
     }
     with state_of(ctx).client() as client:
@@ -240,4 +238,4 @@ def import_files(  # noqa: PLR0913, PLR0917 - options of the command
     if as_json:
         show_json(report)
     else:
-        show_import(report)
+        show_import(report, backup=backup)

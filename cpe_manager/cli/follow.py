@@ -8,10 +8,13 @@ import typer
 
 from cpe_manager.cli.connection import state_of
 from cpe_manager.cli.options import Json, Limit
-from cpe_manager.cli.render import err, fields, out, show_json, show_json_items, show_json_line, table, when
+from cpe_manager.cli.render import err, fields, out, show_json, show_json_items, show_json_line, table, tame, when
 
 if TYPE_CHECKING:
     from cpe_manager.api.schemas.system import EventView
+
+
+MOST_NAMES = 8
 
 
 def attach(app: typer.Typer) -> None:
@@ -48,7 +51,9 @@ def _show(event: EventView, *, as_json: bool) -> None:
         show_json_line(event)
         return
     mark = {"warning": "!", "error": "!!"}.get(event.severity, "")
-    out(f"{event.id}  {event.at.astimezone():%Y-%m-%d %H:%M:%S}  {mark:2}  {event.kind:22}  {event.message}")
+    about = f"{event.device}: " if event.device and event.device not in event.message else ""
+    text = tame(about + event.message)
+    out(f"{event.id}  {event.at.astimezone():%Y-%m-%d %H:%M:%S}  {mark:2}  {event.kind:22}  {text}")
 
 
 def alarms(ctx: typer.Context, as_json: Json = False) -> None:
@@ -64,7 +69,7 @@ def alarms(ctx: typer.Context, as_json: Json = False) -> None:
 
 
 def status(ctx: typer.Context, as_json: Json = False) -> None:
-    """Show the daemon: version, engine, counts, and what hinders it."""
+    """Show the daemon. Version, engine, counts, and what hinders it."""
     state = state_of(ctx)
     with state.client() as client:
         found = client.system()
@@ -77,10 +82,17 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
             ("daemon", client.url), ("version", found.version), ("engine", found.engine),
             ("schema", found.schema_version),
             *((f"{name} devices", number) for name, number in found.devices.items()),
-            ("families", ", ".join(found.families)), ("credentials", ", ".join(found.credentials)),
+            ("families", ", ".join(found.families)), ("credentials", _few(found.credentials)),
             ("alarms", found.alarms),
             ("latest job", f"{latest.kind} {latest.state}, {when(latest.created_at)}" if latest else None),
         ]
     )  # fmt: skip
+    if found.credentials_error:
+        err(f"credentials: {found.credentials_error}")
     if found.hindrance:
         err(f"hindered: {found.hindrance}")
+
+
+def _few(names: list[str]) -> str:
+    more = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from cpe_manager.api.schemas.devices import ImportView, PlannedDevice
 
 
+MOST_SHOWN = 50
+
+
 def read_files(files: Sequence[Path]) -> list[dict[str, str]]:
     """Name and text of each. Raises ``InputError`` with the file, and for text that is not UTF-8 its line."""
     return [{"name": str(file), "text": _read(file)} for file in files]
@@ -31,18 +34,28 @@ def _read(file: Path) -> str:
         raise InputError("is not UTF-8 text", file=str(file), line=line) from error
 
 
-def show_import(report: ImportView) -> None:
-    """Tables of what changes, then one line."""
+def show_import(report: ImportView, *, backup: bool) -> None:
+    """Tables of what changes, cut short on a terminal, then one line."""
     for warning in report.warnings:
         err(f"warning: {warning}")
     if report.added:
         columns = ("name", "site", "address", "family", "group")
         rows = [(d.name, d.site, d.address, d.family, d.group) for d in report.added]
-        table(columns, rows, title="added")
+        _shortened(columns, rows, "added")
     for title, devices in _heaps(report):
         if devices:
-            table(("name", "field", "before", "after"), [row for one in devices for row in _changes(one)], title=title)
+            _shortened(("name", "field", "before", "after"), [row for one in devices for row in _changes(one)], title)
     out(_conclusion(report))
+    if backup and not report.dry_run and (report.added or report.resumed or report.replaced):
+        err("their first backups start now: cpe-manager jobs list")
+
+
+def _shortened(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str) -> None:
+    """A screen and a half for a person; everything for a pipe."""
+    shown = rows[:MOST_SHOWN] if sys.stdout.isatty() else rows
+    table(columns, shown, title=title)
+    if len(shown) < len(rows):
+        out(f"... and {len(rows) - len(shown)} more (all of them with --json, or through a pipe)")
 
 
 def _heaps(report: ImportView) -> tuple[tuple[str, list[PlannedDevice]], ...]:

@@ -34,7 +34,11 @@ def listing(
     for job in found:
         total, ended, failed = tally(job)
         rows.append((job.id, job.kind, job.state, job.trigger, job.created_at, f"{ended}/{total}", failed or ""))
-    table(("job", "kind", "state", "trigger", "created", "devices", "failed"), rows)
+    table(
+        ("job", "kind", "state", "trigger", "created", "devices", "failed"),
+        rows,
+        none="no such jobs" if state else "no jobs yet",
+    )
 
 
 @app.command()
@@ -82,6 +86,6 @@ def wait(ctx: typer.Context, job_id: JobId, as_json: Json = False) -> None:
 
 @app.command()
 def cancel(ctx: typer.Context, job_id: JobId) -> None:
-    """Cancel what a job has not begun; sessions in flight end by themselves."""
+    """Cancel what a job has not begun. Sessions in flight end by themselves."""
     with state_of(ctx).client() as client:
         out(f"job {client.cancel(job_id).id} cancelled")

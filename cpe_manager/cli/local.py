@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -11,7 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from cpe_manager.cli.connection import default_data_dir, state_of, write_client_files
+from cpe_manager.cli.connection import (
+    default_data_dir,
+    leads_elsewhere,
+    own_client_file,
+    state_of,
+    write_client_files,
+)
 from cpe_manager.cli.options import DataDir, Json
 from cpe_manager.cli.render import out
 from cpe_manager.domain.errors import InputError
@@ -35,31 +42,49 @@ def attach(app: typer.Typer) -> None:
 def init(
     ctx: typer.Context,
     data_dir: DataDir = None,
+    new_token: Annotated[
+        bool, typer.Option("--new-token", help="Make a token for all scopes even if there are some: all were lost.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Set up a data directory: settings, sealing keys, database, nightly schedule, first token. Safe to repeat."""
+    """Set up a data directory. Makes settings, sealing keys, database, nightly schedule, token; safe to repeat."""
     from cpe_manager import bootstrap
 
     settings = _settings(ctx, data_dir)
     made = _run(bootstrap.init(settings))
+    token = made.token or (_run(_another_token(settings)) if new_token else None)
     written = [str(path) for path in made.created]
-    if made.token is not None:
-        written += [str(path) for path in write_client_files(settings.data_dir, made.url, made.token)]
+    if token is not None:
+        written += [str(path) for path in write_client_files(settings.data_dir, made.url, token)]
     if as_json:
-        shown = {"data_dir": str(made.data_dir), "url": made.url, "token": made.token, "created": written}
+        shown = {"data_dir": str(made.data_dir), "url": made.url, "token": token, "created": written}
         out(json.dumps(shown, indent=2))
         return
     for path in written:
         out(f"made {path}")
-    _advise(settings, made.token)
+    _advise(settings, token, first=made.token is not None)
 
 
-def _advise(settings: Settings, token: str | None) -> None:
+async def _another_token(settings: Settings) -> str:
+    """Whoever can read the key file may have one; a running daemon knows it at once."""
+    from cpe_manager import bootstrap
+
+    async with bootstrap.opened(settings) as parts:
+        name = f"admin-{parts.clock.now():%Y%m%dT%H%M%S}"
+        return (await parts.services.tokens.create(name, bootstrap.ALL_SCOPES, days=None, by="init")).text
+
+
+def _advise(settings: Settings, token: str | None, *, first: bool) -> None:
     if token is None:
         out(f"{settings.data_dir} was set up already; nothing was replaced")
         return
-    out("\nFirst token, for all scopes; it is not shown again:")
+    out(f"\n{'First' if first else 'New'} token, for all scopes; it is not shown again:")
     out(f"  {token}")
+    if leads_elsewhere(settings.data_dir):
+        out(f"\n{own_client_file()} leads to another daemon. To talk to this one:")
+        out(f"  export CPE_MANAGER_DATA_DIR={shlex.quote(str(settings.data_dir))}")
+    if not first:
+        return
     out("\nNext:")
     out(f"  1. Copy {settings.keyring} to a safe place: without it no backup can be opened.")
     out(f"  2. Put device log-ins into {settings.credentials}.")
@@ -116,7 +141,7 @@ def archive(
     data_dir: DataDir = None,
     passphrase_file: PassphraseFile = None,
 ) -> None:
-    """Write everything (inventory, history, keys) into one file, encrypted with a passphrase."""
+    """Write everything into one encrypted file. Inventory, history and keys; the daemon may go on meanwhile."""
     from cpe_manager import bootstrap
 
     settings = _settings(ctx, data_dir)
@@ -135,7 +160,7 @@ def unarchive(
         bool, typer.Option("--keys-only", help="Bring back only the keys, beside an existing database.")
     ] = False,
 ) -> None:
-    """Restore an archive into a data directory that is not in use yet."""
+    """Restore an archive into a new data directory."""
     from cpe_manager import bootstrap
 
     settings = _settings(ctx, data_dir)
@@ -145,6 +170,9 @@ def unarchive(
     report = _run(bootstrap.unarchive(settings, file, passphrase, keys_only=keys_only))
     what = "keys" if report.rows is None else f"keys and {report.rows} rows"
     out(f"{what} restored into {settings.data_dir}; device log-ins are not in an archive: {settings.credentials}")
+    if not (settings.data_dir / "client.toml").exists():
+        place = "" if settings.data_dir == default_data_dir() else f" --data-dir {settings.data_dir}"
+        out(f"tokens go on working; a new one for this machine: cpe-manager init --new-token{place}")
 
 
 def _passphrase(file: Path | None, *, confirm: bool) -> str:

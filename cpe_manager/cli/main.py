@@ -11,13 +11,15 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cpe_manager.cli import backup, devices, follow, jobs, keys, local, schedules, tokens
+from cpe_manager.cli import backup, devices, follow, groups, jobs, keys, local, schedules, tokens
 from cpe_manager.cli.connection import State
+from cpe_manager.cli.render import tame
 from cpe_manager.domain.errors import CpeManagerError
 from cpe_manager.domain.import_rules import ImportErrors
 from cpe_manager.domain.outcomes import EXIT_CODE, exit_code
 
 PROGRAM = "cpe-manager"
+BEFORE_THE_COMMAND = ("--url", "--token", "--data-dir", "--debug", "--version")
 
 
 class Root(TyperGroup):
@@ -42,7 +44,7 @@ class Root(TyperGroup):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(EXIT_CODE["internal"])
         except Exception as error:
-            if "--debug" in given:
+            if "--debug" in given and not isinstance(error, typer.TyperException | typer.Abort):
                 raise
             sys.exit(_told(error))
         sys.exit(code if isinstance(code, int) else 0)
@@ -52,7 +54,7 @@ def _told(error: Exception) -> int:
     """Say it on standard error; the exit code."""
     if isinstance(error, ImportErrors) and len(error.problems) > 1:
         for problem in error.problems:
-            typer.echo(str(problem), err=True)
+            typer.echo(tame(str(problem)), err=True)
         _line(f"{len(error.problems)} things are wrong with the input; nothing was changed")
     elif isinstance(error, CpeManagerError):
         _line(str(error))
@@ -60,6 +62,9 @@ def _told(error: Exception) -> int:
         return _usage(error)
     elif isinstance(error, typer.Abort):
         _line("aborted")
+    elif isinstance(error, OSError):
+        about = f"{error.filename}: " if error.filename else ""
+        _line(f"{about}{error.strerror or error} (--debug shows where)")
     else:
         # The edge of the process: nobody is left to hand it to, and --debug shows it whole.
         _line(f"internal error: {type(error).__name__}: {error} (--debug shows where)")
@@ -71,21 +76,23 @@ def _usage(error: typer.TyperException) -> int:
     command = getattr(getattr(error, "ctx", None), "command_path", PROGRAM)
     if "\n" in text:  # a group without a command shows its help
         typer.echo(text, err=True)
+    elif (option := getattr(error, "option_name", None)) in BEFORE_THE_COMMAND:
+        _line(f"{option} stands before the command: {PROGRAM} {option} ... {command.partition(' ')[2]}")
     elif text:
         _line(f"{text.rstrip('.')} (see {command} --help)")
     return EXIT_CODE["usage"]
 
 
 def _line(text: str) -> None:
-    typer.echo(f"{PROGRAM}: {' '.join(text.split())}", err=True)
+    typer.echo(f"{PROGRAM}: {tame(' '.join(text.split()))}", err=True)
 
 
 app = typer.Typer(
     cls=Root,
     name=PROGRAM,
     help="Back up a fleet of business CPEs every night: sealed, complete, with history.",
-    epilog="A new installation: cpe-manager init; cpe-manager serve; then in another shell devices import FILE, "
-    "backup run --all, devices list.",
+    epilog="A new installation: cpe-manager init; cpe-manager serve; then in another shell cpe-manager devices import "
+    "FILE; cpe-manager devices list.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -123,7 +130,8 @@ def root(
 
 
 local.attach(app)
-app.add_typer(devices.app, name="devices", help="The inventory: import, look, take out of service, replace hardware.")
+app.add_typer(devices.app, name="devices", help="The inventory: import, look, change, suspend, replace.")
+app.add_typer(groups.app, name="group", help="What devices inherit: family, log-in, port, settings.")
 app.add_typer(backup.app, name="backup", help="Run backups; look at versions; decide on quarantined ones.")
 app.add_typer(schedules.app, name="schedule", help="When backups run by themselves.")
 app.add_typer(jobs.app, name="jobs", help="Anything long: runs, verifications, exports, key rotations.")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from cpe_manager.domain.errors import InputError
 
 Json = Annotated[bool, typer.Option("--json", help="JSON for programs.")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Stay until the job has ended.")]
@@ -24,6 +27,26 @@ DataDir = Annotated[
 
 
 def confirmed(question: str, *, yes: bool) -> None:
-    """Ask before what cannot be taken back; without a terminal ``--yes`` is the only way. Raises ``Abort``."""
-    if not yes:
-        typer.confirm(question, abort=True, err=True)
+    """Ask before what cannot be taken back. Raises ``Abort`` for a no, ``InputError`` when nobody can answer."""
+    if yes:
+        return
+    try:
+        agreed = typer.confirm(question, err=True)
+    except typer.Abort:
+        if sys.stdin.isatty():
+            raise
+        typer.echo(err=True)
+        raise InputError("nobody answered; where no person can, pass --yes") from None
+    if not agreed:
+        raise typer.Abort
+
+
+def pairs(texts: list[str], option: str) -> dict[str, str]:
+    """``name=value`` texts as a mapping. Raises ``InputError``."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise InputError(f"{option} {text!r}: write it as name=value")
+        found[name] = value
+    return found

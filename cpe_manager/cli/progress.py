@@ -20,6 +20,8 @@ PATIENCE = 5.0
 """Seconds that a locked database is waited for before it counts as a hindrance; a full disk counts at once."""
 QUIET = 10.0
 """Seconds between lines where there is no terminal."""
+LONG_QUIET = 60.0
+"""Seconds between lines that would say the same."""
 MOST_SHOWN = 50
 
 
@@ -84,19 +86,19 @@ def _meter(*, quiet: bool) -> Iterator[_Meter]:
 
 
 class _Lines:
-    """For logs and pipes; nothing at all when standard output is for a program."""
+    """For logs and pipes, on standard error; nothing at all when standard output is for a program."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
-        self._last = time.monotonic()
+        self._last, self._said = time.monotonic(), ""
 
     def show(self, job: JobView) -> None:
-        total, ended, _ = tally(job)
-        now = time.monotonic()
-        if self._quiet or now - self._last < QUIET or job.state is not JobState.OPEN:
+        text, now = how_far(job), time.monotonic()
+        pause = QUIET if text != self._said else LONG_QUIET
+        if self._quiet or now - self._last < pause or job.state is not JobState.OPEN:
             return
-        self._last = now
-        out(f"{job.kind} {job.id}: {ended} of {total} devices" if total else f"{job.kind} {job.id}: working")
+        self._last, self._said = now, text
+        err(f"{job.kind} {job.id}: {text}")
 
 
 class _Bar:
@@ -117,6 +119,14 @@ class _Bar:
         total, ended, failed = tally(job)
         words = f"{job.kind}" + (f", {failed} failed" if failed else "")
         self._progress.update(self._task, description=words, total=total or None, completed=ended)
+
+
+def how_far(job: JobView) -> str:
+    """What is left may be devices that did not answer, and are tried again after a pause."""
+    total, ended, failed = tally(job)
+    if not total:
+        return "working"
+    return f"{ended} of {total} devices" + (f", {failed} failed" if failed else "")
 
 
 def tally(job: JobView) -> tuple[int, int, int]:
@@ -145,9 +155,12 @@ def attention(client: Client, job: JobView) -> None:
         rows = list(client.work(job.id, limit=MOST_SHOWN, outcome="failed"))
         table(("device", "error", "reason"), [(row.device, row.error_code, row.error) for row in rows], title="failed")
         _more(job, "failed", len(rows))
-        changed = [row.device for row in rows if row.error_code == "host_key"]
-        for name in changed:
-            out(f"{name} shows another host key. If that is right: cpe-manager devices accept-key {name}")
+        for row in rows:
+            if row.error_code == "host_key":
+                out(f"{row.device} shows another host key. If that is right:")
+                out(f"  cpe-manager devices accept-key {row.device}")
+        if any(row.error_code == "auth_failed" for row in rows):
+            out("A refused log-in is tried again with the next run; correct credentials.toml before.")
     if job.counts.get("quarantined"):
         rows = list(client.work(job.id, limit=MOST_SHOWN, outcome="quarantined"))
         for row in rows:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+    from rich.table import Table as RichTable
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
+_CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def out(text: str = "") -> None:
@@ -36,30 +39,61 @@ def show_json_line(value: BaseModel) -> None:
     out(json.dumps(value.model_dump(mode="json"), ensure_ascii=False))
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "") -> None:
-    """Boxed and folded on a terminal; elsewhere aligned columns that are never cut, so that grep finds everything."""
-    texts = [[_cell(value) for value in row] for row in rows]
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "", none: str = "") -> None:
+    """Boxed on a terminal; elsewhere aligned columns that are never cut, so that grep finds everything.
+
+    ``none`` is said on standard error when there are no rows.
+    """
+    given = list(rows)
     if sys.stdout.isatty():
-        _boxed(columns, texts, title)
-        return
+        if given:
+            _boxed(columns, given, title)
+    else:
+        _aligned(columns, [[_cell(value) for value in row] for row in given], title)
+    if none and not given:
+        err(none)
+
+
+def _aligned(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
     if title:
         out(title)
-    lines = [[column.upper() for column in columns], *texts]
+    lines = [[column.upper() for column in columns], *rows]
     widths = [max(len(line[index]) for line in lines) for index in range(len(columns))]
     for line in lines:
         out("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
-def _boxed(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
-    from rich import box
+def _boxed(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str) -> None:
+    """Times lose their date, then cells are folded, where the terminal is too narrow; nothing is ever cut off."""
     from rich.console import Console
+
+    console = Console()
+    made = _made(columns, [[_cell(value) for value in row] for row in rows], title)
+    if console.measure(made, options=console.options.update(width=WIDEST)).maximum > console.width:
+        made = _made(columns, [[_short(value) for value in row] for row in rows], title)
+    console.print(made)
+
+
+WIDEST = 10_000
+
+
+def _made(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> RichTable:
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(*columns, title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    # What a row is about stays in one piece, to be copied; the rest may fold.
+    made = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for index, column in enumerate(columns):
+        made.add_column(column, overflow="fold", no_wrap=index == 0)
     for row in rows:
         made.add_row(*(Text(cell) for cell in row))
-    Console().print(made)
+    return made
+
+
+def _short(value: Any) -> str:
+    """A time as its distance alone."""
+    return _distance((datetime.now(UTC) - value).total_seconds()) if isinstance(value, datetime) else _cell(value)
 
 
 def _cell(value: Any) -> str:
@@ -67,7 +101,12 @@ def _cell(value: Any) -> str:
         return "-"
     if isinstance(value, datetime):
         return when(value)
-    return " ".join(str(value).split("\n"))
+    return tame(" ".join(str(value).split("\n")))
+
+
+def tame(text: str) -> str:
+    """Without control characters but tab and newline: a device's words must not steer the terminal."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def fields(pairs: Iterable[tuple[str, Any]]) -> None:
@@ -83,8 +122,11 @@ def when(at: datetime | None, now: datetime | None = None) -> str:
     if at is None:
         return "never"
     seconds = ((now or datetime.now(UTC)) - at).total_seconds()
-    distance = f"{span(seconds)} ago" if seconds >= 0 else f"in {span(-seconds)}"
-    return f"{at.astimezone():%Y-%m-%d %H:%M:%S} ({distance})"
+    return f"{at.astimezone():%Y-%m-%d %H:%M:%S} ({_distance(seconds)})"
+
+
+def _distance(seconds: float) -> str:
+    return f"{span(seconds)} ago" if seconds >= 0 else f"in {span(-seconds)}"
 
 
 def span(seconds: float) -> str:
@@ -100,6 +142,7 @@ def coloured_diff(text: str) -> None:
     if not sys.stdout.isatty():
         out(text.removesuffix("\n"))
         return
+    text = tame(text)
     colours = {"+": "green", "-": "red", "@": "cyan"}
     for line in text.splitlines():
         out(typer.style(line, fg=colours.get(line[:1]), bold=line.startswith(("+++", "---"))))

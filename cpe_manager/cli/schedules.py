@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
+NONE = "no schedules: nothing is backed up by itself; cpe-manager schedule add nightly '0 1 * * *'"
+
 Name = Annotated[str, typer.Argument(help="The schedule's name.", metavar="SCHEDULE")]
 
 
@@ -27,7 +29,7 @@ def listing(ctx: typer.Context, as_json: Json = False) -> None:
     if as_json:
         show_json_items(found)
         return
-    table(("name", "cron", "time zone", "window", "group", "next", "last"), [_row(one) for one in found])
+    table(("name", "cron", "time zone", "window", "group", "next", "last"), [_row(one) for one in found], none=NONE)
 
 
 def _row(schedule: ScheduleView) -> tuple[Any, ...]:

@@ -19,6 +19,8 @@ from cpe_manager.services.jobs import Jobs
 log = structlog.get_logger()
 
 RECENT = timedelta(days=2)
+TARGETS_SECONDS = 600.0
+"""How long the target ages are taken as read: they are settings, and reading a large fleet's takes a second."""
 
 
 class Alarms:
@@ -26,17 +28,21 @@ class Alarms:
 
     def __init__(self, inventory: InventoryStore, events: EventStore, clock: Clock) -> None:
         self._inventory, self._events, self._clock = inventory, events, clock
+        self._targets: Mapping[str, float] = {}
+        self._read_at: float | None = None
 
     async def look(self) -> None:
-        change = await self._events.mark_overdue(
-            await self._targets(), DeviceSettings().backup_target_hours, now=self._clock.now()
-        )
+        now = self._clock.monotonic()
+        if self._read_at is None or now - self._read_at >= TARGETS_SECONDS:
+            self._targets, self._read_at = await self._read_targets(), now
+        default = DeviceSettings().backup_target_hours
+        change = await self._events.mark_overdue(self._targets, default, now=self._clock.now())
         for alarm in change.raised:
             log.warning("alarm.raised", kind=alarm.kind, device=alarm.device, message=alarm.message)
         for alarm in change.cleared:
             log.info("alarm.cleared", kind=alarm.kind, device=alarm.device)
 
-    async def _targets(self) -> Mapping[str, float]:
+    async def _read_targets(self) -> Mapping[str, float]:
         """Hours by device id, for those whose own or group's settings differ from the default."""
         groups = {group.name: group for group in await self._inventory.groups()}
         special = {name for name, group in groups.items() if "backup_target_hours" in group.settings or group.parent}

@@ -36,9 +36,16 @@ class Settler:
         self._jobs, self._clock, self._forget, self._hindrance = jobs, clock, forget, hindrance
         self._waiting: list[tuple[Settled, asyncio.Future[bool]]] = []
         self._wake = asyncio.Event()
+        self._ended = False
 
     async def settle(self, result: Settled) -> bool:
-        """Returns once it is written: True, or False when it was refused (fence passed) or dropped."""
+        """Returns once it is written: True, or False when it was refused (fence passed) or dropped.
+
+        Dropped at once when the writer was cancelled: nobody is to wait for it, its lease runs out by itself.
+        """
+        if self._ended:
+            self._forget([result])
+            return False
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((result, future))
         self._wake.set()
@@ -47,13 +54,20 @@ class Settler:
 
     async def run(self) -> None:
         """The writer; runs until cancelled. What waits already is written first, also by a writer started anew."""
-        while True:
-            if not self._waiting:
-                self._wake.clear()
-                await self._wake.wait()
-            if len(self._waiting) < BATCH:
-                await self._clock.sleep(LINGER_SECONDS)
-            await self.drain()
+        self._ended = False
+        try:
+            while True:
+                if not self._waiting:
+                    self._wake.clear()
+                    await self._wake.wait()
+                if len(self._waiting) < BATCH:
+                    await self._clock.sleep(LINGER_SECONDS)
+                await self.drain()
+        except asyncio.CancelledError:
+            self._ended = True
+            self._let_go(self._waiting)
+            self._waiting = []
+            raise
 
     async def drain(self) -> None:
         """Write what is waiting now; by itself, the second phase of stopping."""
@@ -66,10 +80,15 @@ class Settler:
         try:
             written = await self._written([result for result, _ in batch])
         finally:
-            self._forget([result for result, _ in batch])
-            for result, future in batch:
-                if not future.done():
-                    future.set_result(id(result) in written)
+            self._let_go(batch, written)
+
+    def _let_go(
+        self, batch: list[tuple[Settled, asyncio.Future[bool]]], written: frozenset[int] = frozenset()
+    ) -> None:  # fmt: skip
+        self._forget([result for result, _ in batch])
+        for result, future in batch:
+            if not future.done():
+                future.set_result(id(result) in written)
 
     async def _written(self, results: Sequence[Settled]) -> frozenset[int]:
         """The ``id()`` of those that were written as they are."""

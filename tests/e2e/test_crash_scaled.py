@@ -36,11 +36,6 @@ def shared_run(w: World, *, slow: bool = False) -> tuple[Process, str]:
     return worker, w.json("backup", "run", "--all", "--no-wait")["id"]
 
 
-def ended(w: World, job: str) -> int:
-    counts = w.json("jobs", "show", job)["counts"]
-    return int(counts["done"]) + int(counts["failed"])
-
-
 def settings(url: str) -> dict[str, str]:
     return {
         "CPE_MANAGER_DATABASE_URL": url,
@@ -53,18 +48,11 @@ def settings(url: str) -> dict[str, str]:
 
 def whole(w: World, job: str) -> None:
     """Every device ended once, with one version."""
-    counts = w.json("jobs", "show", job)["counts"]
+    counts = w.job(job)["counts"]
     assert counts["stored"] == DEVICES, counts
-    with w.api() as api:
-        names, cursor = [], None
-        while True:
-            page = api.get("/api/v1/devices", params={"limit": 200, **({"cursor": cursor} if cursor else {})}).json()
-            names += [device["name"] for device in page["items"]]
-            cursor = page["next_cursor"]
-            if cursor is None:
-                break
-        versions = [len(api.get(f"/api/v1/devices/{name}/backups").json()["items"]) for name in names]
-    assert versions == [1] * DEVICES
+    versions = w.versions()
+    assert len(versions) == DEVICES
+    assert set(versions.values()) == {1}
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -75,9 +63,9 @@ def test_when_one_of_two_workers_is_killed_the_other_takes_up_the_rest(
         worker, job = shared_run(w)
         eventually("work by the worker", lambda: "backup.device" in worker.log.read_text())
         time.sleep(random.Random(seed).uniform(0.0, 2.0))  # noqa: TID251  the random moment
-        assert ended(w, job) < DEVICES
+        assert w.ended(job) < DEVICES
         worker.kill()
-        eventually("the end of the run", lambda: w.json("jobs", "show", job)["state"] != "open")
+        eventually("the end of the run", lambda: w.job(job)["state"] != "open")
         whole(w, job)
 
 
@@ -88,9 +76,9 @@ def test_a_worker_that_froze_and_came_back_writes_nothing_after_its_fence_has_pa
         worker, job = shared_run(w, slow=True)
         eventually("work by the worker", lambda: "backup.device" in worker.log.read_text())
         os.kill(worker.popen.pid, signal.SIGSTOP)
-        eventually("the end of the run without it", lambda: w.json("jobs", "show", job)["state"] != "open")
+        eventually("the end of the run without it", lambda: w.job(job)["state"] != "open")
         whole(w, job)
-        before = w.json("jobs", "show", job)
+        before = w.job(job)
         lines = len(worker.log.read_text().splitlines())
         os.kill(worker.popen.pid, signal.SIGCONT)
         eventually(
@@ -101,7 +89,7 @@ def test_a_worker_that_froze_and_came_back_writes_nothing_after_its_fence_has_pa
             ),
         )
         time.sleep(2 * LEASE)  # noqa: TID251  room for anything it might still write
-        assert w.json("jobs", "show", job) == before
+        assert w.job(job) == before
         whole(w, job)
         stored_after = [
             line for line in worker.log.read_text().splitlines()[lines:] if "backup.device" in line and "stored" in line

@@ -31,7 +31,7 @@ def test_planted_secrets_are_seen_nowhere_and_come_back_from_the_sealed_original
         families = {device["name"]: device["family"] for device in fleet.devices()}
     assert set(families.values()) == set(FAMILIES)
     w.ok("devices", "import", str(w.inventory))
-    eventually("the first backups", lambda: w.json("jobs", "list")["items"][0]["state"] == "done")
+    eventually("the first backups", lambda: w.get("jobs")["items"][0]["state"] == "done")
     names = [device["name"] for device in w.json("devices", "list")["items"]]
     with w.sim() as fleet:
         for name in names:

@@ -1,10 +1,11 @@
-"""The test runner's own promises: nothing is skipped unseen in CI, and the two tiers together are the whole suite."""
+"""The test runner's own promises: nothing is skipped unseen in CI, a run ends, the two tiers are the whole suite."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -36,19 +37,44 @@ import pytest
 pytest.skip("not this module", allow_module_level=True)
 """
 
+_HANGING = """
+import threading
+import pytest
 
-def run_suite(folder: Path, text: str, *, ci: str, workers: int) -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def stuck():
+    yield
+    threading.Event().wait()
+
+def test_fails_and_never_ends(stuck):
+    raise AssertionError("the first failure")
+
+def test_swallows_the_time_limit():
+    try:
+        threading.Event().wait()
+    except BaseException:
+        threading.Event().wait()
+
+def test_comes_after_them():
+    assert True
+"""
+
+
+def run_suite(
+    folder: Path, text: str, *, ci: str, workers: int, options: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
     (folder / "test_sample.py").write_text(text)
     (folder / "pytest.ini").write_text("[pytest]\n")
     environment = {**os.environ, "CI": ci, "PYTHONPATH": str(ROOT)}
-    options = ("-p", "tests.support.no_skips", "-n", str(workers), "-ra", "--rootdir", str(folder))
+    plugins = ("-p", "tests.support.no_skips", "-p", "tests.support.tiers", "-p", "tests.support.no_hangs")
+    general = ("-n", str(workers), "-ra", "--rootdir", str(folder))
     return subprocess.run(
-        [sys.executable, "-m", "pytest", *options, str(folder)],
+        [sys.executable, "-m", "pytest", *plugins, *general, *options, str(folder)],
         capture_output=True,
         text=True,
         cwd=folder,
         env=environment,
-        timeout=60,
+        timeout=110,
         check=False,
     )
 
@@ -74,6 +100,17 @@ def test_elsewhere_a_skip_stays_a_skip(tmp_path: Path) -> None:
     done = run_suite(tmp_path, _SUITE, ci="", workers=0)
     assert done.returncode == 0
     assert "1 passed, 2 skipped, 1 xfailed" in done.stdout
+
+
+def test_a_test_that_cannot_be_stopped_fails_and_the_others_run(tmp_path: Path) -> None:
+    limits = ("--timeout", "0.5", "--hang-grace", "0.5", "-p", "no:randomly")
+    done = run_suite(tmp_path, _HANGING, ci="", workers=1, options=limits)
+    assert done.returncode == 1
+    assert "crashed while running 'test_sample.py::test_fails_and_never_ends'" in done.stdout
+    assert "crashed while running 'test_sample.py::test_swallows_the_time_limit'" in done.stdout
+    assert "the first failure" in done.stdout
+    assert " 1 passed" in done.stdout
+    assert "in stuck" in done.stderr
 
 
 def test_a_test_that_needs_more_than_python_is_not_in_the_fast_tier() -> None:

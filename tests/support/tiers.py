@@ -1,7 +1,7 @@
 """``--tier fast|rest`` splits the suite in two, so that together they run every test once.
 
-Fast is unit, contract and property tests that need nothing but Python; rest is all others. Loaded with
-``-p tests.support.tiers``.
+Fast is unit, contract and property tests that need nothing but Python; rest is all others. What may take longest goes
+first, so that no worker is left alone with it at the end. Loaded with ``-p tests.support.tiers``.
 """
 
 from __future__ import annotations
@@ -23,6 +23,16 @@ def is_fast(path: Path, marks: frozenset[str]) -> bool:
     return path.parts[:1] == ("tests",) and path.parts[1] in _FAST_FOLDERS and not marks & _SLOW_MARKS
 
 
+def time_limit(item: pytest.Item) -> float:
+    """The seconds that pytest-timeout gives a test, 0 for no end."""
+    mark = item.get_closest_marker("timeout")
+    if mark is not None:
+        return float(mark.args[0] if mark.args else mark.kwargs["timeout"])
+    return float(item.config.getoption("timeout", None) or item.config.getini("timeout") or 0)
+
+
+# Last of all: the random order is kept between tests that may take equally long.
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     tier = config.getoption("tier")
     if tier is None:
@@ -34,4 +44,4 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         fast = is_fast(item.path.relative_to(config.rootpath), marks)
         (chosen if fast == (tier == "fast") else others).append(item)
     config.hook.pytest_deselected(items=others)
-    items[:] = chosen
+    items[:] = sorted(chosen, key=time_limit, reverse=True)

@@ -6,7 +6,16 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Response
 
-from cpe_manager.api.deps import Cursor, Limit, OriginalsReader, Reader, ServicesDep, Writer, accepted
+from cpe_manager.api.deps import (
+    MOST_VERSIONS,
+    Cursor,
+    Limit,
+    OriginalsReader,
+    Reader,
+    ServicesDep,
+    Writer,
+    accepted,
+)
 from cpe_manager.api.problems import documented
 from cpe_manager.api.routes.devices import group_names
 from cpe_manager.api.schemas.backups import BackupView, DiffView, RunBody, TextView
@@ -21,10 +30,10 @@ from cpe_manager.services.jobs import RunRequest
 
 router = APIRouter(tags=["backups"], responses=documented("not_found", "conflict"))
 
-Number = Annotated[int, Path(ge=1, description="A version's number")]
+Number = Annotated[int, Path(ge=1, le=MOST_VERSIONS, description="A version's number")]
 Version = Annotated[Number | Literal["current"], Path(description="A number, or `current`: the last good one")]
 Decidable = Annotated[Number | Literal["quarantined"], Path(description="A number, or `quarantined`: the newest one")]
-Optional = Annotated[int | None, Query(ge=1)]
+Optional = Annotated[int | None, Query(ge=1, le=MOST_VERSIONS)]
 
 
 @router.post("/backups", status_code=202, operation_id="runBackup", summary="Back up devices now")

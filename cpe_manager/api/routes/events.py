@@ -7,22 +7,34 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
-from cpe_manager.api.deps import Limit, Reader, ServicesDep
+from cpe_manager.api.deps import MOST_EVENTS, Cursor, Limit, Reader, ServicesDep
 from cpe_manager.api.feed import EventFeed
 from cpe_manager.api.problems import documented
 from cpe_manager.api.schemas.common import PageOf
 from cpe_manager.api.schemas.system import AlarmView, EventView
+from cpe_manager.domain.errors import InputError
 
 router = APIRouter(tags=["events"], responses=documented())
 
-EventId = Annotated[int, Query(ge=0, description="Only events with a greater id")]
+EventId = Annotated[int, Query(ge=0, le=MOST_EVENTS, description="Only events with a greater id")]
+StreamAfter = Annotated[int | None, Query(ge=0, le=MOST_EVENTS, description="For clients that cannot set the header")]
 
 
 @router.get("/events", operation_id="listEvents", summary="Events, oldest first")
-async def listing(services: ServicesDep, _caller: Reader, after: EventId = 0, limit: Limit = 200) -> PageOf[EventView]:
-    found = await services.events.after(after, limit=limit)
+async def listing(
+    services: ServicesDep, _caller: Reader, after: EventId = 0, limit: Limit = 200, cursor: Cursor = None
+) -> PageOf[EventView]:
+    first = after if cursor is None else _id_in(cursor)
+    found = await services.events.after(first, limit=limit)
     following = str(found[-1].id) if len(found) == limit else None
     return PageOf(items=[EventView.of(event) for event in found], next_cursor=following)
+
+
+def _id_in(cursor: str) -> int:
+    """The cursor of this list is the id of the last event on the page."""
+    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) < len(str(MOST_EVENTS))):
+        raise InputError("not a cursor of this list")
+    return int(cursor)
 
 
 @router.get(
@@ -35,8 +47,8 @@ async def listing(services: ServicesDep, _caller: Reader, after: EventId = 0, li
 async def stream(
     request: Request,
     _caller: Reader,
-    after: Annotated[int | None, Query(ge=0, description="For clients that cannot set the header")] = None,
-    last_event_id: Annotated[int | None, Header(ge=0)] = None,
+    after: StreamAfter = None,
+    last_event_id: Annotated[int | None, Header(ge=0, le=MOST_EVENTS)] = None,
 ) -> StreamingResponse:
     feed: EventFeed = request.app.state.feed
     first = await feed.start_id(last_event_id if last_event_id is not None else after)

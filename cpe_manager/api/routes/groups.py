@@ -8,6 +8,7 @@ from cpe_manager.api.deps import Reader, ServicesDep, Writer
 from cpe_manager.api.problems import documented
 from cpe_manager.api.schemas.common import PageOf
 from cpe_manager.api.schemas.devices import GroupBody, GroupView
+from cpe_manager.domain.errors import NotFound
 from cpe_manager.domain.inventory import Group
 
 router = APIRouter(prefix="/groups", tags=["groups"], responses=documented())
@@ -16,6 +17,16 @@ router = APIRouter(prefix="/groups", tags=["groups"], responses=documented())
 @router.get("", operation_id="listGroups", summary="All groups")
 async def listing(services: ServicesDep, _caller: Reader) -> PageOf[GroupView]:
     return PageOf(items=[GroupView.of(group) for group in await services.inventory.groups()])
+
+
+@router.get(
+    "/{name}", operation_id="getGroup", summary="A group with its own settings", responses=documented("not_found")
+)
+async def show(name: str, services: ServicesDep, _caller: Reader) -> GroupView:
+    found = next((group for group in await services.inventory.groups() if group.name == name), None)
+    if found is None:
+        raise NotFound(f"no such group: {name}")
+    return GroupView.of(found)
 
 
 @router.put("/{name}", operation_id="putGroup", summary="Make a group, or replace its settings")

@@ -24,6 +24,7 @@ async def run(body: ImportBody, services: ServicesDep, caller: Writer) -> Import
             dry_run=body.dry_run,
             suspend_missing=body.suspend_missing,
             scope=tuple(body.scope) if body.scope is not None else None,
+            make_groups=body.make_groups,
             backup=body.backup,
         )
     )

@@ -10,7 +10,9 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from cpe_manager.api.deps import Reader, ServicesDep
 from cpe_manager.api.problems import MEDIA_TYPE, TITLES, documented, plain_problem, request_id
 from cpe_manager.api.schemas.system import SystemView
+from cpe_manager.domain.errors import CpeManagerError
 from cpe_manager.runtime.metrics import CONTENT_TYPE, Metrics
+from cpe_manager.services.bundle import Services
 
 router = APIRouter(tags=["system"], responses=documented())
 probes = APIRouter(tags=["probes"])
@@ -20,17 +22,27 @@ _PROBLEM = {"schema": {"$ref": "#/components/schemas/Problem"}}
 
 @router.get("/system", operation_id="getSystem", summary="Version, engine, schema and counts")
 async def system(request: Request, services: ServicesDep, _caller: Reader) -> SystemView:
+    credentials, unusable = _credentials(services)
     return SystemView(
         version=request.app.version,
         engine=request.app.state.engine,
         schema_version=await services.maintenance.schema_version(),
         devices={str(state): number for state, number in (await services.inventory.counts()).items()},
         families=list(services.drivers.families()),
-        credentials=list(services.credentials.names()),
+        credentials=credentials,
+        credentials_error=unusable,
         alarms=len(await services.events.alarms()),
         last_event_id=await services.events.last_id(),
         hindrance=services.worker.hindrance,
     )
+
+
+def _credentials(services: Services) -> tuple[list[str], str | None]:
+    """Names, and what is wrong: this page is looked at when something is."""
+    try:
+        return list(services.credentials.names()), None
+    except CpeManagerError as error:
+        return [], str(error)
 
 
 @router.get("/openapi.json", operation_id="getOpenapi", summary="This description, OpenAPI 3.1")

@@ -2,21 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Generic, TypeVar
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from cpe_manager.domain.paging import Page
 
 T = TypeVar("T")
 D = TypeVar("D")
 
+_LONE_SURROGATE: Final = re.compile("[\\ud800-\\udfff]")
+
 
 class Body(BaseModel):
     """A request body: an unknown field is a mistake, and is told."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _text_can_be_written(cls, given: Any) -> Any:
+        """JSON's escapes can spell NUL and half of a character, which not every database and no file takes."""
+        if _unwritable(given):
+            raise ValueError("text holds NUL or half of a surrogate pair; take it out")
+        return given
+
+
+def _unwritable(given: Any) -> bool:
+    """Without recursion: what is deeply nested would exhaust the stack here, past the JSON reader."""
+    left = [given]
+    while left:
+        one = left.pop()
+        if isinstance(one, str):
+            if "\0" in one or (not one.isascii() and _LONE_SURROGATE.search(one)):
+                return True
+        elif isinstance(one, Mapping):
+            left += (part for pair in one.items() for part in pair)
+        elif isinstance(one, list):
+            left += one
+    return False
+
+
+def _fits_a_path(name: str) -> str:
+    if not name.isprintable() or "/" in name or name.startswith((".", "-")) or name != name.strip():
+        raise ValueError("a name has no slash or control character in it, no space around it, no '.' or '-' in front")
+    return name
+
+
+Label = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_fits_a_path)]
+"""The name of what is addressed by it: it becomes one part of a path."""
 
 
 class View(BaseModel):

@@ -194,6 +194,7 @@ class ImportBody(Body):
     dry_run: bool = False
     suspend_missing: bool = Field(default=False, description="Suspend active devices that the files do not list")
     scope: list[str] | None = Field(default=None, description="Groups that suspend_missing is limited to")
+    make_groups: bool = Field(default=True, description="Make groups that do not exist; false refuses them")
     backup: bool = Field(default=True, description="Back up added and resumed devices right away")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from cpe_manager.api.schemas.common import Body, View
+from cpe_manager.api.schemas.common import Body, Label, View
 from cpe_manager.domain.events import Alarm, Event
 from cpe_manager.domain.schedules import Schedule
 from cpe_manager.domain.tokens import Scope, Token
@@ -33,7 +33,7 @@ class ScheduleView(View):
 class ScheduleBody(Body):
     """``cron``: minute hour day month weekday, read in ``timezone`` (IANA name)."""
 
-    name: str = Field(min_length=1, max_length=100, examples=["nightly"])
+    name: Label = Field(examples=["nightly"])
     cron: str = Field(max_length=200, examples=["0 1 * * *"])
     timezone: str = Field(default="Europe/Brussels", max_length=100)
     window_minutes: int = Field(default=240, description="The run's devices are spread over this long")
@@ -63,7 +63,7 @@ class NewTokenView(View):
 
 
 class TokenBody(Body):
-    name: str = Field(min_length=1, max_length=100)
+    name: Label
     scopes: list[Scope] = Field(min_length=1)
     days: int | None = Field(default=None, ge=1, le=3650, description="Valid so many days; null: until revoked")
 
@@ -113,6 +113,7 @@ class SystemView(View):
     devices: dict[str, int] = Field(description="By life state")
     families: list[str]
     credentials: list[str] = Field(description="Names of the device credentials that exist")
+    credentials_error: str | None = Field(default=None, description="Why the credentials cannot be used, if so")
     alarms: int
     last_event_id: int
     hindrance: str | None = Field(description="Why results cannot be written now, when they cannot")

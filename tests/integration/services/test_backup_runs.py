@@ -39,7 +39,7 @@ async def test_an_unchanged_configuration_makes_no_version_and_moves_the_status(
     world.sessions.plan("a", Text("! saved at 1\nhostname a\nend\n"), Text("! saved at 2\nhostname a\nend\n"))
     await world.run()
     before = (await world.view("a")).status
-    await world.clock.advance(3600)
+    world.clock.step(timedelta(hours=1))
     job = await world.run()
     after = (await world.view("a")).status
     assert (await world.row(job, "a")).outcome is Outcome.UNCHANGED

@@ -37,6 +37,8 @@ from tests.fakes.drivers import FAMILY, FixedDrivers
 from tests.fakes.sessions import ScriptedSessions
 
 LOGIN = Credential("backup", "login-secret-1", "enable-secret-2")
+STEP = 0.1
+"""Simulated seconds that pass at each look."""
 PATIENCE = 20.0
 """Real seconds after which a test stops hoping."""
 
@@ -185,7 +187,7 @@ class World:
         return cast("Job", await self.until(f"the end of the {job.kind} job", over))
 
     async def until(self, what: str, probe: Callable[[], Awaitable[Any]] | Callable[[], Any]) -> Any:
-        """The first truthy answer; simulated time passes meanwhile, a twentieth of a second at each look."""
+        """The first truthy answer; simulated time passes meanwhile."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + PATIENCE
         while loop.time() < deadline:
@@ -194,14 +196,14 @@ class World:
                 answer = await answer
             if answer:
                 return answer
-            await self.passing(0.05)
+            await self.passing(STEP)
         raise AssertionError(f"never came: {what}")
 
     async def passing(self, seconds: float) -> None:
         """Simulated seconds go by in small steps, with a real moment in each for the database's threads."""
-        for _ in range(max(1, round(seconds / 0.05))):
+        for _ in range(max(1, round(seconds / STEP))):
             await asyncio.sleep(0.001)
-            await self.clock.advance(0.05)
+            await self.clock.advance(STEP)
 
     async def row(self, job: Job, name: str) -> DeviceWork:
         rows = (await self.database.jobs.work(job.id)).items
@@ -278,7 +280,10 @@ async def opened(
             home, database, store, sessions, clock, ids, keys, Vault(keys), family, chosen, cast("Node", None)
         )
         world.node = make_node(world, chosen)
-        yield world
+        try:
+            yield world
+        finally:
+            await world.node.die()
 
 
 @asynccontextmanager

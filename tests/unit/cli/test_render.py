@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cpe_manager.cli.connection import write_client_files
-from cpe_manager.cli.render import fields, span, table, when
+from cpe_manager.cli.render import _boxed, fields, span, table, tame, when
 
 NOW = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
 
@@ -35,6 +35,44 @@ def test_a_table_that_is_piped_is_aligned_and_never_cut(capsys: pytest.CaptureFi
         "longer-name  -",
         "r3           two lines",
     ]
+
+
+def boxed(capsys: pytest.CaptureFixture[str], columns: int, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    identity = "01a2075d47622b7ede173e67047a3a8d"
+    _boxed(("job", "device", "created", "error"), [(identity, "z" * 30, NOW, "why " * 20)], "")
+    return capsys.readouterr().out
+
+
+def test_on_a_narrow_terminal_cells_are_folded_and_nothing_is_cut(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = boxed(capsys, 80, monkeypatch)
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "01a2075d47622b7ede173e67047a3a8d" in shown, "what a row is about can be copied in one piece"
+    assert shown.count("z") == 30
+    assert shown.count("why") == 20
+    assert "\N{HORIZONTAL ELLIPSIS}" not in shown
+    assert "2026-01-15" not in shown, "the distance of a time takes less room than its date"
+
+
+def test_on_a_wide_terminal_a_time_has_its_date(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "2026-01-15" in boxed(capsys, 300, monkeypatch)
+
+
+def test_an_empty_table_says_so_beside_the_output(capsys: pytest.CaptureFixture[str]) -> None:
+    table(("name",), [], none="no devices")
+    assert capsys.readouterr() == ("NAME\n", "no devices\n")
+
+
+def test_a_device_s_words_do_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    fields([("last error", "bad\x1b]0;title\x07 \x9b31m\ttext")])
+    shown = capsys.readouterr().out
+    assert shown.isascii() is False
+    assert not {"\x1b", "\x07", "\x9b"} & set(shown)
+    assert tame("tab\tand\nline stay") == "tab\tand\nline stay"
 
 
 def test_fields_line_up(capsys: pytest.CaptureFixture[str]) -> None:

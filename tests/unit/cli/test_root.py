@@ -14,11 +14,10 @@ from pathlib import Path
 
 import pytest
 import typer
-from typer.testing import Result
 
 from cpe_manager.cli.main import app
 from cpe_manager.domain.outcomes import EXIT_CODE
-from tests.unit.cli.conftest import Cli
+from tests.unit.cli.runner import Cli, one_line
 
 PROGRAM = "from cpe_manager.cli.main import main; main()"
 
@@ -29,15 +28,6 @@ def commands() -> list[tuple[str, ...]]:
         return [path, *(found for name, child in below.items() for found in walk(child, (*path, name)))]
 
     return walk(typer.main.get_command(app), ())
-
-
-def one_line(result: Result, code: str, *words: str) -> None:
-    lines = result.stderr.splitlines()
-    assert len(lines) == 1, result.stderr
-    assert lines[0].startswith("cpe-manager: ")
-    for word in words:
-        assert word in lines[0]
-    assert result.exit_code == EXIT_CODE[code]
 
 
 @pytest.mark.parametrize("path", commands(), ids=" ".join)
@@ -122,6 +112,39 @@ def test_a_person_s_own_client_file_is_found(bare: Cli, tmp_path: Path) -> None:
     one_line(bare("jobs", "list"), "unreachable", "http://127.0.0.1:9")
     own.write_text("url = ")
     one_line(bare("jobs", "list"), "input", str(own))
+
+
+def test_for_a_named_directory_no_other_daemon_s_client_file_counts(bare: Cli, tmp_path: Path) -> None:
+    own = tmp_path / "config" / "cpe-manager" / "client.toml"
+    own.parent.mkdir(parents=True)
+    own.write_text('url = "http://127.0.0.1:9"\ntoken = "t"\n')
+    missing = str(tmp_path / "other" / "client.toml")
+    one_line(bare("--data-dir", str(tmp_path / "other"), "jobs", "list"), "unauthorised", missing, "--new-token")
+
+
+@pytest.mark.parametrize("option", ["--data-dir", "--url", "--token", "--debug"])
+def test_an_option_of_the_program_behind_a_command_is_told_its_place(bare: Cli, option: str) -> None:
+    one_line(bare("devices", "list", option, "x"), "usage", f"cpe-manager {option} ... devices list")
+
+
+def test_a_token_that_can_be_none_is_refused_without_being_repeated(bare: Cli) -> None:
+    for token in ("s\N{LATIN SMALL LETTER A WITH DIAERESIS}cret", "s\ncret"):
+        result = bare("--url", "http://127.0.0.1:9", "--token", token, "jobs", "list")
+        one_line(result, "input", "token")
+        assert "cret" not in result.stderr
+
+
+def test_where_nobody_can_answer_a_question_the_option_that_answers_it_is_named(bare: Cli) -> None:
+    result = bare("--url", "http://127.0.0.1:9", "--token", "t", "key", "retire", "k-1")
+    assert result.exit_code == EXIT_CODE["input"]
+    assert "--yes" in result.stderr.splitlines()[-1]
+
+
+def test_output_that_cannot_be_written_is_one_line() -> None:
+    shell = f'"{sys.executable}" -c "{PROGRAM}" backup run --help >/dev/full'
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == EXIT_CODE["internal"]
+    assert done.stderr.splitlines() == ["cpe-manager: No space left on device (--debug shows where)"]
 
 
 def test_with_debug_the_traceback_is_left_alone(bare: Cli) -> None:

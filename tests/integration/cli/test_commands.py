@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import Result
 
 from cpe_manager.domain.jobs import JobState, Outcome
 from cpe_manager.domain.outcomes import EXIT_CODE
@@ -19,17 +18,7 @@ from cpe_manager.domain.tokens import Scope
 from cpe_manager.ports.stores import Settled
 from tests.integration.api.live import Live
 from tests.integration.api.test_inventory import KEY_A, KEY_B
-from tests.unit.cli.conftest import Cli
-from tests.unit.cli.test_root import one_line
-
-
-def ok(result: Result) -> str:
-    assert result.exit_code == 0, result.stderr
-    return result.stdout
-
-
-def parsed(result: Result) -> Any:
-    return json.loads(ok(result))
+from tests.unit.cli.runner import Cli, ok, one_line, parsed
 
 
 @contextmanager
@@ -61,12 +50,6 @@ def working(daemon: Live, outcomes: dict[str, dict[str, Any]] | None = None) -> 
         yield
     finally:
         task.cancel()
-
-
-@pytest.fixture
-def fleet(daemon: Live) -> Live:
-    daemon.run(daemon.world.add_devices("r1", "r2"))
-    return daemon
 
 
 @pytest.fixture
@@ -222,6 +205,8 @@ def test_an_unused_key_is_retired_and_an_active_one_is_not(cli: Cli, fleet: Live
     old = parsed(cli("key", "list", "--json"))["items"][0]["key_id"]
     one_line(cli("key", "retire", old, "--yes"), "conflict", "active")
     ok(cli("key", "rotate", "--no-wait"))
+    one_line(cli("key", "retire", old, "--yes"), "conflict", "two minutes")
+    fleet.run(fleet.world.clock.advance(120))
     assert old in ok(cli("key", "retire", old, "--yes"))
 
 

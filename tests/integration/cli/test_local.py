@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from cpe_manager.cli.local import _passphrase, _Ready
 from cpe_manager.domain.errors import InputError
-from tests.unit.cli.conftest import Cli
-from tests.unit.cli.test_root import one_line
+from tests.unit.cli.runner import Cli, ok, one_line, parsed
 
 
 def test_init_makes_an_installation_once_and_its_client_file_is_private(bare: Cli, tmp_path: Path) -> None:
@@ -31,6 +36,58 @@ def test_init_tells_a_newcomer_what_to_do_next(bare: Cli, tmp_path: Path) -> Non
     told = bare("init", "--data-dir", str(tmp_path / "data")).stdout
     for word in ("keyring.json", "credentials.toml", f"cpe-manager serve --data-dir {tmp_path / 'data'}"):
         assert word in told
+
+
+def test_init_makes_another_token_when_all_were_lost(bare: Cli, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    first = parsed(bare("init", "--data-dir", str(data), "--json"))["token"]
+    (data / "client.toml").unlink()
+    again = parsed(bare("init", "--data-dir", str(data), "--new-token", "--json"))
+    assert again["token"].startswith("cpem_")
+    assert again["token"] != first
+    assert again["token"] in (data / "client.toml").read_text()
+
+
+def test_init_says_when_commands_would_go_on_to_another_daemon(bare: Cli, tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert "another daemon" not in ok(bare("init", "--data-dir", str(one)))
+    assert f"CPE_MANAGER_DATA_DIR={two}" in ok(bare("init", "--data-dir", str(two)))
+    assert "another daemon" not in ok(bare("init", "--data-dir", str(one), "--new-token"))
+
+
+def test_a_new_token_works_at_once_and_what_the_daemon_writes_afterwards_is_kept(bare: Cli, tmp_path: Path) -> None:
+    """A command beside the daemon must leave the daemon's database and its journal alone."""
+    data, secret = tmp_path / "data", tmp_path / "secret"
+    secret.write_text("correct horse battery\n")
+    ok(bare("init", "--data-dir", str(data)))
+    with served(data) as url:
+        token = parsed(bare("init", "--data-dir", str(data), "--new-token", "--json"))["token"]
+        ok(bare("archive", str(tmp_path / "a"), "--data-dir", str(data), "--passphrase-file", str(secret)))
+        here = {"CPE_MANAGER_URL": url, "CPE_MANAGER_TOKEN": token}
+        ok(bare("schedule", "add", "weekly", "0 3 * * 0", env=here))
+    with served(data) as url:
+        here = {"CPE_MANAGER_URL": url, "CPE_MANAGER_TOKEN": token}
+        names = [one["name"] for one in parsed(bare("schedule", "list", "--json", env=here))["items"]]
+    assert names == ["nightly", "weekly"]
+
+
+@contextmanager
+def served(data: Path) -> Iterator[str]:
+    """A daemon in a process of its own, ended without warning; its URL."""
+    ready = data / "url"
+    words = ["serve", "--data-dir", str(data), "--port", "0", "--ready-file", str(ready)]
+    program = "from cpe_manager.cli.main import main; main()"
+    with subprocess.Popen([sys.executable, "-c", program, *words], stderr=subprocess.PIPE, text=True) as daemon:
+        try:
+            deadline = time.monotonic() + 60
+            while not ready.exists():
+                assert daemon.poll() is None, daemon.communicate()[1]
+                assert time.monotonic() < deadline
+                threading.Event().wait(0.05)
+            yield ready.read_text().strip()
+        finally:
+            daemon.kill()
+            ready.unlink(missing_ok=True)
 
 
 def test_a_directory_that_was_not_set_up_is_told_so(bare: Cli, tmp_path: Path) -> None:

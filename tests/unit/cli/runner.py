@@ -1,0 +1,50 @@
+"""Running commands in this process, with nothing of the machine's own configuration in reach."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from typer.testing import CliRunner, Result
+
+from cpe_manager.cli.main import app
+from cpe_manager.domain.outcomes import EXIT_CODE
+
+Cli = Callable[..., Result]
+
+
+def command_line(tmp_path: Path) -> Cli:
+    """``call(*args, env=, stdin=)`` runs one command; configuration would be found below ``tmp_path`` only."""
+    home: dict[str, str | None] = {
+        **dict.fromkeys(("CPE_MANAGER_URL", "CPE_MANAGER_TOKEN", "CPE_MANAGER_DATA_DIR")),
+        "XDG_CONFIG_HOME": str(tmp_path / "config"),
+        "XDG_DATA_HOME": str(tmp_path / "share"),
+        "TZ": "Europe/Brussels",
+    }
+
+    def call(*args: str, env: dict[str, str] | None = None, stdin: str | None = None) -> Result:
+        return CliRunner().invoke(app, list(args), env={**home, **(env or {})}, input=stdin)
+
+    return call
+
+
+def ok(result: Result) -> str:
+    """Standard output of a command that has to succeed."""
+    assert result.exit_code == 0, result.stderr
+    return result.stdout
+
+
+def parsed(result: Result) -> Any:
+    return json.loads(ok(result))
+
+
+def one_line(result: Result, code: str, *words: str) -> None:
+    """A failure is one line that says what is wrong, and the documented exit code."""
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("cpe-manager: ")
+    for word in words:
+        assert word in lines[0]
+    assert result.exit_code == EXIT_CODE[code]
