@@ -197,14 +197,19 @@ def only_daemon(settings: Settings) -> Iterator[None]:
         yield
 
 
+def require_setup(settings: Settings) -> None:
+    """Raises ``SettingsError`` for a data directory that ``init`` has not been run on."""
+    if not (settings.data_dir / "cpe-manager.toml").exists() and not settings.keyring.exists():
+        raise SettingsError(f"{settings.data_dir} is not set up: run cpe-manager init --data-dir {settings.data_dir}")
+
+
 @asynccontextmanager
 async def opened(settings: Settings, redactor: Redactor | None = None) -> AsyncIterator[Parts]:
     """Database migrated, keys checked, everything built; nothing runs yet. Closed on the way out.
 
     ``redactor``: the one that the process's logs go through; sessions tell it the log-ins they use.
     """
-    if not (settings.data_dir / "cpe-manager.toml").exists() and not settings.keyring.exists():
-        raise SettingsError(f"{settings.data_dir} is not set up: run cpe-manager init --data-dir {settings.data_dir}")
+    require_setup(settings)
     clock = SystemClock()
     ids = SystemIds(clock)
     keys = KeyFile(settings.keyring, ids)

@@ -15,7 +15,7 @@ import structlog
 import uvicorn
 
 from cpe_manager.api.app import ApiOptions, create_app
-from cpe_manager.bootstrap import Parts, only_daemon, opened
+from cpe_manager.bootstrap import Parts, only_daemon, opened, require_setup
 from cpe_manager.domain.errors import AddressInUse, SettingsError
 from cpe_manager.kit.log_redaction import Redactor
 from cpe_manager.runtime.logs import configure
@@ -47,6 +47,7 @@ async def serve(settings: Settings, ready: Callable[[str], None] | None = None) 
     ``ready`` is called with the base URL once requests are answered. Raises ``AddressInUse``, ``SettingsError``,
     ``KeyringError``, ``StoreError`` before anything has started.
     """
+    require_setup(settings)
     redactor = Redactor()
     configure(settings.log_level, redactor=redactor)
     with only_daemon(settings), _listening(settings.host, settings.port) as listener:

@@ -137,7 +137,8 @@ def play(stage: Stage) -> tuple[str, str]:
 def stay(url: str, token: str) -> None:
     console.print(
         Panel(
-            f"API      {url}/api/v1   (OpenAPI: {url}/openapi.json)\nmetrics  {url}/metrics\ntoken    {token}\n\n"
+            f"API      {url}/api/v1 (described at {url}/api/v1/openapi.json)\n"
+            f"metrics  {url}/metrics\ntoken    {token}\n\n"
             f"export CPE_MANAGER_URL={url} CPE_MANAGER_TOKEN={token}\n{BIN / 'cpe-manager'} devices list",
             title="up until Ctrl-C",
         )

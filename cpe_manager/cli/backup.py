@@ -50,7 +50,7 @@ def listing(
         return
     columns = ("version", "state", "captured", "lines", "bytes", "reason")
     rows = [(b.number, b.state, b.captured_at, b.lines, b.size, b.reason) for b in found]
-    table(columns, rows, none=f"{device} has no such version")
+    table(columns, rows, none=f"{device} has no {'such version' if state else 'version yet'}")
 
 
 @app.command()

@@ -89,9 +89,15 @@ class Known:
         return _one_of(name, self.credentials, "is not in the credentials file; add it there first")
 
 
+MOST_KNOWN_SHOWN: Final = 10
+"""Names offered in a message; a fleet can have a credential for each device."""
+
+
 def _one_of(name: str, known: frozenset[str], otherwise: str) -> str:
     if name not in known:
-        raise ValueError(f"{name!r} {otherwise}; known: {', '.join(sorted(known)) or 'none'}")
+        shown = ", ".join(sorted(known)[:MOST_KNOWN_SHOWN]) or "none"
+        more = f" and {len(known) - MOST_KNOWN_SHOWN} more" if len(known) > MOST_KNOWN_SHOWN else ""
+        raise ValueError(f"{name!r} {otherwise}; known: {shown}{more}")
     return name
 
 

@@ -140,8 +140,14 @@ def _set_up_sqlite(engine: Engine, *, begin: str, more: tuple[str, ...] = ()) ->
 
 
 def _make_private_file(path: Path) -> None:
-    """Readable by the owner alone; SQLite gives the journal files the same mode."""
+    """Readable by the owner alone; SQLite gives the journal files the same mode.
+
+    A file that exists is never opened here: closing it would drop every POSIX lock that this process has on it, and
+    the next process to close the database would delete the journal under our feet.
+    """
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return
     except OSError as error:
         raise StoreError(f"cannot open the database {path}: {error.strerror}") from error

@@ -93,6 +93,17 @@ async def test_a_shrunk_configuration_is_quarantined_and_the_last_good_one_stays
     assert len(await world.events("backup.quarantined")) == 1
 
 
+async def test_a_shrunk_reading_that_a_second_one_contradicts_is_believed_by_nobody(world: World) -> None:
+    await world.add("a")
+    world.sessions.plan("a", Text(LONG), Text(SHORT), Text(LONG))
+    await world.run()
+    job = await world.run()
+    row = await world.row(job, "a")
+    assert (row.outcome, row.attempts) == (Outcome.UNCHANGED, 2)
+    assert await world.versions("a") == [(1, "good")]
+    assert "backup.quarantined" not in await world.events()
+
+
 async def test_accepting_a_quarantined_version_makes_it_current_and_the_same_text_is_unchanged_then(
     world: World,
 ) -> None:
