@@ -122,11 +122,11 @@ class Settler:
             try:
                 refused = await self._jobs.settle(results)
             except StoreError as error:
-                self._hindrance.refused(error)
+                self._hindrance.result_refused(error)
                 log.error("backup.settle_refused", code=error.code, reason=str(error), results=len(results))
                 if pause is not None:
                     await self._clock.sleep(pause)
             else:
-                self._hindrance.over()
+                self._hindrance.written()
                 return refused
         return None

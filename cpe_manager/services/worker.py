@@ -31,7 +31,7 @@ LOOK_AGAIN_SECONDS = 0.2
 LOOKS = 5
 """Looks in vain after which a shard is left: its last sessions go on, and a dead device holds up no other shard."""
 PROBE = 4
-"""Devices tried at a time while the database refuses."""
+"""Devices tried at a time while results cannot be written."""
 
 
 class Slots:
@@ -142,7 +142,7 @@ class ShardWorker:
         job_id, _, shard = ticket.id.rpartition("/")
         if self._hindrance.pause():
             return
-        most = CLAIM if self._hindrance.error is None else PROBE
+        most = PROBE if self._hindrance.wasting else CLAIM
         groups = {group.name: group for group in await self._inventory.groups()}
         slots = self._slots[ticket.priority]
         running: set[asyncio.Task[None]] = set()
@@ -173,10 +173,12 @@ class ShardWorker:
                 per_access_node=self._limits.per_access_node,
             )
         except StoreError as error:
-            self._hindrance.refused(error)
+            self._hindrance.claim_refused(error)
             log.error("backup.claim_refused", code=error.code, reason=str(error), job_id=job_id)
         finally:
             slots.give(taken - len(claimed))
+        if claimed:
+            self._hindrance.claimed()
         return claimed
 
     def _start(self, claimed: Claimed, groups: Mapping[str, Group], slots: Slots) -> asyncio.Task[None]:

@@ -10,11 +10,12 @@ import pytest
 
 from cpe_manager.domain.errors import Conflict, StoreBusy, StoreError, StoreFull
 from cpe_manager.domain.jobs import JobState, Outcome, WorkState
-from cpe_manager.services.hindrance import BELIEVED_SECONDS
+from cpe_manager.services.hindrance import BELIEVED_SECONDS, PROBE_SECONDS
+from cpe_manager.services.worker import PROBE
 from tests.fakes.sessions import Holds
 from tests.integration.services.world import World, opened, working
 
-NAMES = [f"cpe{number:02}" for number in range(12)]
+NAMES = [f"cpe{number:02}" for number in range(60)]
 
 
 async def hindered(world: World) -> None:
@@ -26,17 +27,18 @@ async def hindered(world: World) -> None:
 async def test_a_refusing_store_is_told_of_and_the_run_goes_on_when_it_heals(
     world: World, method: str, error: StoreError
 ) -> None:
-    await world.add(*NAMES)
+    few = NAMES[:12]
+    await world.add(*few)
     world.store.always(error, method)
     job = await world.start_run()
     await hindered(world)
     assert (world.worker.hindrance, world.worker.hindrance_code) == (str(error), error.code)
     world.store.heal()
     ended = await world.ended(job)
-    assert (ended.state, ended.counts["stored"]) == (JobState.DONE, 12)
+    assert (ended.state, ended.counts["stored"]) == (JobState.DONE, len(few))
     assert {row.attempts for row in (await world.database.jobs.work(job.id)).items} == {1}
     assert world.worker.hindrance is None
-    assert [await world.versions(name) for name in NAMES] == [[(1, "good")]] * 12
+    assert [await world.versions(name) for name in few] == [[(1, "good")]] * 12
 
 
 async def test_results_refused_for_long_are_dropped_and_fetched_again(tmp_path: Path, sqlite_url: str) -> None:
@@ -63,8 +65,26 @@ async def test_while_results_cannot_be_written_only_a_few_devices_are_tried_now_
         await world.start_run()
         before = sum(world.sessions.seen.visits.values())
         await world.passing(40)
-        assert sum(world.sessions.seen.visits.values()) - before <= 8, "two probes of four"
+        visits = sum(world.sessions.seen.visits.values()) - before
+        assert 1 <= visits <= (40 / PROBE_SECONDS + 1) * PROBE
         world.store.heal()
+
+
+async def test_a_claim_that_goes_through_again_ends_what_refused_claims_began(tmp_path: Path, sqlite_url: str) -> None:
+    async with working(tmp_path, sqlite_url) as world:
+        gate = asyncio.Event()
+        await world.add("a")
+        world.sessions.plan("a", Holds(gate, "end\n"))
+        world.store.always(StoreBusy("locked"), "claim")
+        job = await world.start_run()
+        await hindered(world)
+        world.store.heal()
+        before = world.clock.monotonic()
+        await world.until("the session", lambda: world.sessions.is_open("a"))
+        assert world.clock.monotonic() - before < PROBE_SECONDS, "the next sweep's ticket is enough"
+        assert world.worker.hindrance is None
+        gate.set()
+        await world.ended(job)
 
 
 async def test_a_refusal_long_ago_hinders_nothing_when_no_work_is_due(world: World) -> None:
@@ -79,7 +99,7 @@ async def test_a_refusal_long_ago_hinders_nothing_when_no_work_is_due(world: Wor
 
 
 async def test_one_result_that_cannot_be_written_fails_its_device_alone(world: World) -> None:
-    await world.add(*NAMES)
+    await world.add(*NAMES[:12])
     poisoned = (await world.view("cpe05")).device.id
 
     def refuse(args: Any) -> Exception | None:
@@ -95,7 +115,7 @@ async def test_one_result_that_cannot_be_written_fails_its_device_alone(world: W
 
 async def test_a_result_that_nothing_can_be_written_of_holds_up_nobody_else(tmp_path: Path, sqlite_url: str) -> None:
     async with working(tmp_path, sqlite_url, lease_ttl=5) as world:
-        await world.add(*NAMES)
+        await world.add(*NAMES[:12])
         poisoned = (await world.view("cpe05")).device.id
 
         def refuse(args: Any) -> Exception | None:

@@ -162,7 +162,9 @@ def test_ctrl_c_ends_with_130_and_without_a_traceback(tmp_path: Path) -> None:
     pipe = tmp_path / "passphrase"
     os.mkfifo(pipe)
     words = ["archive", str(tmp_path / "a"), "--data-dir", str(tmp_path), "--passphrase-file", str(pipe)]
-    argv = [sys.executable, "-c", PROGRAM, *words]
+    # A run in the background of a shell inherits an ignored SIGINT; a person's terminal does not.
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    argv = [sys.executable, "-c", heard + PROGRAM, *words]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as command:
         writer = _writer_once_somebody_reads(pipe)
         command.send_signal(signal.SIGINT)
