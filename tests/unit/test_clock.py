@@ -40,7 +40,7 @@ async def test_sleeping_takes_at_least_its_time(clock: Clock) -> None:
 
 @pytest.mark.parametrize("seconds", [0, -5])
 async def test_sleeping_for_no_time_returns(clock: Clock, seconds: float) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await clock.sleep(seconds)
 
 

@@ -152,7 +152,7 @@ async def test_when_the_writer_has_ended_nobody_waits_for_it(tmp_path: Path, sql
         await world.start_run()
         await world.until("the session", lambda: world.sessions.is_open("a"))
         await _end(world.node.tasks.pop(0))
-        await asyncio.wait_for(world.worker.close(0), 5)
+        await asyncio.wait_for(world.worker.close(0), 60)
         assert world.sessions.open_now == 0
         assert len(world.worker.keeper) == 0
 

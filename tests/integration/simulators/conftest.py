@@ -26,7 +26,7 @@ class Typist:
 
     async def wait_for(self, *texts: str) -> str:
         """Read up to and including the first of `texts` that comes; return what came since the last call."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not any(text in self.seen for text in texts):
                 chunk = await self._process.stdout.read(65536)
                 assert chunk, f"closed before {texts!r}: {self.seen!r}"
@@ -45,7 +45,7 @@ class Typist:
 
     async def rest(self) -> str:
         """Read to the end of the session."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return self.seen + await self._process.stdout.read()
 
 

@@ -123,6 +123,6 @@ async def test_the_openssh_client_runs_commands_with_a_public_key(start_box, tmp
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, stdin=asyncio.subprocess.DEVNULL,
         env={**os.environ, "SSH_AUTH_SOCK": ""},
     )  # fmt: skip
-    out, err = await asyncio.wait_for(process.communicate(), 10)
+    out, err = await asyncio.wait_for(process.communicate(), 60)
     assert (process.returncode, err) == (status, b""), sys.stderr
     assert last in [line for line in out.decode().splitlines() if line.strip()][-1]
