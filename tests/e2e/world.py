@@ -22,7 +22,7 @@ import httpx
 from simulators.control import ControlClient
 
 BIN = Path(sys.executable).parent
-PATIENCE = 90.0
+PATIENCE = 150.0
 """Seconds after which a test stops hoping; how long things really take is measured in benchmarks/."""
 
 

@@ -23,6 +23,8 @@ _DRIVERS: Final = {
     "postgresql+psycopg": "postgresql+psycopg",
 }
 _TIMES_OUT_MS: Final = 60_000
+# A process that froze inside a transaction holds up all claims: the server ends it well before a lease is missed.
+_IDLE_MS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ def _postgres_args(where: Target, *, timeout_ms: int) -> dict[str, Any]:
         "tcp_user_timeout": 30_000,
         "application_name": "cpe-manager",
         "options": f"-c timezone=UTC -c statement_timeout={timeout_ms} -c lock_timeout={lock_ms if timeout_ms else 0}"
-        f" -c idle_in_transaction_session_timeout={timeout_ms}",
+        f" -c idle_in_transaction_session_timeout={min(_IDLE_MS, timeout_ms)}",
     }
 
 
