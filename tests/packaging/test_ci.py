@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -59,6 +60,16 @@ def test_comes_after_them():
     assert True
 """
 
+_INTERRUPTING = """
+import signal, subprocess, sys
+
+def test_interrupts_a_program():
+    program = subprocess.Popen([sys.executable, "-c", "print(flush=True); input()"], stdin=-1, stdout=-1)
+    program.stdout.readline()
+    program.send_signal(signal.SIGINT)
+    assert program.wait() == -signal.SIGINT
+"""
+
 
 def run_suite(
     folder: Path, text: str, *, ci: str, workers: int, options: Sequence[str] = ()
@@ -111,6 +122,16 @@ def test_a_test_that_cannot_be_stopped_fails_and_the_others_run(tmp_path: Path) 
     assert "the first failure" in done.stdout
     assert " 1 passed" in done.stdout
     assert "in stuck" in done.stderr
+
+
+@pytest.mark.parametrize("workers", [0, 1], ids=["one process", "workers"])
+def test_ctrl_c_reaches_what_tests_start_although_the_run_is_in_the_background(tmp_path: Path, workers: int) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does to what it starts with "&"
+    try:
+        done = run_suite(tmp_path, _INTERRUPTING, ci="", workers=workers, options=("--timeout", "20"))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert " 1 passed" in f" {done.stdout}", done.stdout
 
 
 def test_a_test_that_needs_more_than_python_is_not_in_the_fast_tier() -> None:

@@ -3,13 +3,17 @@
 pytest-timeout interrupts a test once, and no more after the test has failed: something that swallows the interruption,
 or a teardown that waits for ever, would hold up the whole run. Here each phase of a test gets the test's time limit and
 a grace; after that the stacks of all threads are printed and the process ends. pytest-xdist reports the test as failed
-and goes on with a new worker. Loaded with ``-p tests.support.no_hangs``.
+and goes on with a new worker.
+
+A run that a script starts in the background ignores Ctrl-C, and so would all that it starts: tests that send it would
+wait for nothing. It is heeded again. Loaded with ``-p tests.support.no_hangs``.
 """
 
 from __future__ import annotations
 
 import faulthandler
 import os
+import signal
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
@@ -27,6 +31,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # Later, while tests run, their output is captured: this is where it can still be seen.
     config.stash[_STDERR] = os.dup(2)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

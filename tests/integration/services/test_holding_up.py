@@ -165,11 +165,12 @@ async def test_stopping_in_the_middle_gives_rows_back_untouched_and_the_next_pro
 ) -> None:
     async with opened(tmp_path, sqlite_url, sessions=8) as world:
         await world.add(*NAMES)
-        for name in NAMES[:16:2]:
+        hanging = NAMES[:16:2]
+        for name in hanging:
             world.sessions.plan(name, Holds(), Text("hostname again\nend\n"))
         await world.node.start()
         job = await world.start_run()
-        await world.until("some done, eight hanging", lambda: world.sessions.open_now == 8)
+        await world.until("some done, eight hanging", lambda: all(world.sessions.is_open(name) for name in hanging))
         await world.stop()
         rows = (await world.database.jobs.work(job.id)).items
         assert {row.attempts for row in rows if row.state is WorkState.DUE} == {0}
