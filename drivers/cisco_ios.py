@@ -18,8 +18,10 @@ from cpe_manager.ports.shell import PromptRules, Shell, Terminal
 
 # How often the configuration is asked for in one session: a log message in the middle is bad luck, not a state.
 _ATTEMPTS: Final = 3
-# The counter may or may not count what stands between header and body; more than this missing is no such matter.
+# The counter may or may not count what stands between header and body; a larger difference is no such matter.
 _SLACK: Final = 64
+# Up to here the count is taken as exact: a blank line or two between header and body.
+_EXACT: Final = 4
 _TYPE: Final = r"(?:[0-9] )?"  # 0 plain, 5/8/9 hashes, 6/7 reversible
 
 _RULES: Final = PromptRules(
@@ -145,7 +147,7 @@ class CiscoIos:
         for _ in range(_ATTEMPTS):
             try:
                 text = await _privileged(terminal, shell, "show running-config", _EVIDENCE)
-                return Capture(_accepted(text, terminal.hostname), terminal.hostname)
+                return _accepted(text, terminal.hostname)
             except FetchIncomplete as error:
                 problem = error
         raise problem
@@ -182,7 +184,7 @@ async def _privileged(terminal: Terminal, shell: Shell, command: str, evidence: 
     return await terminal.run(command, evidence=evidence)
 
 
-def _accepted(printed: str, prompt_host: str) -> str:
+def _accepted(printed: str, prompt_host: str) -> Capture:
     """The configuration out of a reply. Raises ``FetchIncomplete`` or ``ForeignText``."""
     header, rest = after_header(printed, _HEADER)
     announced = _BYTES.search(header, len(_HEADER))
@@ -194,14 +196,26 @@ def _accepted(printed: str, prompt_host: str) -> str:
     last, *before = last_lines(text, 2)
     if last != "end" or before == ["end"]:
         raise FetchIncomplete("the configuration does not end in one `end`")
-    # Counted with either line end, for the device's count may be of both.
-    missing = int(announced.group(1)) - len(text.encode()) - text.count("\n")
-    if missing > _SLACK:
-        raise FetchIncomplete(f"{missing} bytes fewer than the device announced")
+    off = _off(int(announced.group(1)), text)
+    if off > _SLACK:
+        raise FetchIncomplete(f"{off} bytes more or fewer than the device announced")
     names = values(text, "hostname ")
     if names != [prompt_host]:
         raise ForeignText(f"the configuration is of {', '.join(names) or 'a nameless device'}, not of {prompt_host}")
-    return text
+    return Capture(text, prompt_host, counted=off <= _EXACT)
+
+
+def _off(announced: int, text: str) -> int:
+    """Bytes between the announced length and the text's.
+
+    The device may count with either line end, and with or without the comment lines that it puts before the text.
+    """
+    lines = text.split("\n")
+    comments = next((index for index, line in enumerate(lines) if not line.startswith("!")), 0)
+    preamble = sum(len(line.encode()) + 1 for line in lines[:comments])
+    whole, ends = len(text.encode()), text.count("\n")
+    counts = (whole, whole + ends, whole - preamble, whole - preamble + ends - comments)
+    return min(abs(announced - count) for count in counts)
 
 
 def _log_message(text: str) -> str:

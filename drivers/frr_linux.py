@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final, NoReturn
 
 from cpe_manager.domain.errors import CommandRefused, FetchIncomplete, ForeignText
@@ -166,7 +167,7 @@ def _checksummed(result: ExecResult) -> Capture:
         printed = result.stdout[: result.stdout.rindex(digest.group())]
         if hashlib.sha256(printed.encode()).hexdigest() != digest.group(1):
             raise FetchIncomplete("the checksum is not the one that the device computed")
-        return _accepted(printed, "")
+        return replace(_accepted(printed, ""), counted=True)
     if result.exit_status != 0 or mark.startswith(_MARK):
         _refuse(result)
     raise FetchIncomplete("the end mark behind the configuration is missing")

@@ -155,7 +155,7 @@ def _accepted(result: ExecResult) -> Capture:
         raise ForeignText(f"the configuration is of {written}, not of {name}")
     if hashlib.sha256(exported.encode()).hexdigest() != digest.group(1):
         raise FetchIncomplete("the checksum is not the one that the device computed")
-    return Capture(_without_logins(text), name)
+    return Capture(_without_logins(text), name, counted=True)
 
 
 def _without_logins(text: str) -> str:

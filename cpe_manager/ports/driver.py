@@ -49,6 +49,9 @@ class Capture:
     """``\\n`` line ends, ends with one newline, valid UTF-8 text."""
     hostname: str
     """The name the device called itself; empty when unknown."""
+    counted: bool = False
+    """The device itself said how long the text is, or what its checksum is, and that held. What nobody counted is read
+    a second time before it becomes a version."""
 
 
 @dataclass(frozen=True, slots=True)

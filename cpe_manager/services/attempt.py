@@ -87,20 +87,17 @@ class Attempt:
         driver = self._outside.drivers.get(self._known("family", resolved.family))
         secrets = self._outside.credentials.get(self._known("credential", resolved.credential)).secrets()
         held.enter_context(self._outside.redactor.holding(*secrets))
-        examined = await self._read(claimed, resolved, driver, contact)
-        if _lost_something(examined, claimed.last_good):
-            again = await self._read(claimed, resolved, driver, contact)
-            if again.fingerprint != examined.fingerprint:
+        capture = await self._fetch(claimed, resolved, driver, contact)
+        examined = self._outside.vault.examine(capture.text, driver.spec, secrets)
+        if _in_doubt(examined, claimed.last_good, counted=capture.counted):
+            again = await self._fetch(claimed, resolved, driver, contact)
+            second = self._outside.vault.examine(again.text, driver.spec, secrets)
+            if second.fingerprint != examined.fingerprint:
                 raise FetchIncomplete(
-                    f"two readings of the configuration differ ({examined.lines} and {again.lines} lines); "
-                    "the shorter one would have been believed"
+                    f"two readings of the configuration differ ({examined.lines} and {second.lines} lines); "
+                    "neither is believed"
                 )
         return self._judge(claimed, driver, examined, contact)
-
-    async def _read(self, claimed: Claimed, resolved: Resolved, driver: Driver, contact: _Contact) -> Examined:
-        capture = await self._fetch(claimed, resolved, driver, contact)
-        secrets = self._outside.credentials.get(resolved.credential or "").secrets()
-        return self._outside.vault.examine(capture.text, driver.spec, secrets)
 
     @staticmethod
     def _known(what: str, value: str | None) -> str:
@@ -226,10 +223,13 @@ class Attempt:
         )
 
 
-def _lost_something(examined: Examined, last: LastGood | None) -> bool:
-    """Whether the capture has less than the last good version: lines missing, or bytes.
+def _in_doubt(examined: Examined, last: LastGood | None, *, counted: bool) -> bool:
+    """Whether a text that would become a version has to be read once more, in a session of its own.
 
-    A text that was cut in its middle on the way can look whole in a family whose dialect counts nothing. It is read
-    once more, in a session of its own, before it is believed; a real removal costs one more session, once.
+    A text that was cut in its middle on the way can look whole in a family whose dialect counts nothing. So what the
+    device did not count is read twice, and so is anything that has less than the last good version.
     """
-    return last is not None and (examined.lines < last.lines or examined.size < last.size)
+    if last is None:
+        return not counted
+    changed = last.fingerprint != examined.fingerprint
+    return changed and (not counted or examined.lines < last.lines or examined.size < last.size)

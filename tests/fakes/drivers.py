@@ -22,14 +22,17 @@ SPEC = Spec(
 
 
 class PlainDriver:
-    """``ports.driver.Driver``."""
+    """``ports.driver.Driver``. ``counts``: whether its devices vouch for the length of what they show."""
+
+    def __init__(self, *, counts: bool = True) -> None:
+        self.counts = counts
 
     @property
     def spec(self) -> Spec:
         return SPEC
 
     async def fetch(self, shell: Shell) -> Capture:
-        return Capture((await shell.execute("show configuration")).stdout, "")
+        return Capture((await shell.execute("show configuration")).stdout, "", counted=self.counts)
 
     async def facts(self, shell: Shell) -> Facts:
         await shell.execute("show version")

@@ -40,7 +40,7 @@ def exported(text: str = UCI, *, name: str = "gw", status: int = 0, of: str | No
 
 
 async def test_uci_is_accepted_with_the_devices_own_checksum() -> None:
-    assert await fetch_uci(exported()) == Capture(UCI.rstrip("\n") + "\n", "gw")
+    assert await fetch_uci(exported()) == Capture(UCI.rstrip("\n") + "\n", "gw", counted=True)
 
 
 async def test_a_change_between_the_two_exports_is_answered_by_asking_again() -> None:
@@ -114,7 +114,7 @@ async def test_frr_is_accepted_from_a_vtysh_command_with_a_checksum() -> None:
     result = ok(f"{FRR_SHOWN}{digest_of(FRR_SHOWN)}cpe-manager 0\n")
     for way in ("command", "auto"):
         shell = ScriptedShell(commands={AS_COMMAND: result}, options={"vtysh": way})
-        assert await frr_linux.DRIVER.fetch(shell) == Capture(FRR, "r1")
+        assert await frr_linux.DRIVER.fetch(shell) == Capture(FRR, "r1", counted=True)
         assert shell.executed == ["show running-config", AS_COMMAND][way == "command" :]
 
 
