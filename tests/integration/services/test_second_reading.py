@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cpe_manager.domain.jobs import Outcome
 from tests.fakes.drivers import FixedDrivers, PlainDriver
 from tests.fakes.sessions import Text
 from tests.integration.services.world import working
