@@ -153,7 +153,7 @@ async def test_the_server_ends_neither_a_slow_dump_nor_a_slow_load(postgres_url:
         assert await db._connections.write_once(limit) == "0"
         async with db._connections.snapshot() as connection:
             assert (await connection.exec_driver_sql(show)).scalar() == "0"
-        assert await db._connections.write(limit) == "1min"
+        assert await db._connections.write(limit) == "10s"
 
 
 async def test_no_stored_value_is_printed_with_an_error(db: Database) -> None:
