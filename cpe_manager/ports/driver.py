@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from cpe_manager.domain.cpe_config import CpeConfig
+from cpe_manager.domain.cpe_features import Feature
 from cpe_manager.ports.shell import Shell
 
+RollbackStyle = Literal["none", "confirm-timer", "replace-timer", "safe-mode", "scheduled-script", "reload"]
+"""How a family takes back what nobody confirms: its own commit-confirm (``confirm-timer``), a replacing of the whole
+configuration with a timer, a session whose end undoes, a script that we leave behind on a timer, or a restart."""
+Dialect = Literal["indented", "uci", "path", "set", "lines"]
+"""The form of the text: blocks by indentation, UCI packages, RouterOS paths, ``set`` lines, or just lines."""
 SecretKind = Literal["login", "snmp", "wifi", "ppp", "key", "other"]
 
 
@@ -26,6 +33,24 @@ class SecretRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Recognition:
+    """What gives a family away, before and after log-in. Patterns are searched; an empty tuple tells nothing.
+
+    ``sys_object_ids`` are prefixes of SNMP sysObjectID, dotted numbers without a leading dot, ending at a whole arc.
+    ``banner`` is searched in the SSH identification string and in what is printed around log-in, ``prompt`` in the
+    last line, ``sys_descr`` in SNMP sysDescr.
+    """
+
+    sys_object_ids: tuple[str, ...] = ()
+    sys_descr: tuple[re.Pattern[str], ...] = ()
+    ssh_version: tuple[re.Pattern[str], ...] = ()
+    banner: tuple[re.Pattern[str], ...] = ()
+    prompt: tuple[re.Pattern[str], ...] = ()
+    priority: int = 0
+    """Among families that fit equally well the highest wins: a specialised family above the one it is made from."""
+
+
+@dataclass(frozen=True, slots=True)
 class Spec:
     """A family, as data."""
 
@@ -39,6 +64,13 @@ class Spec:
     maturity: Literal["proven", "lab"] = "lab"
     hostname: Callable[[str], str | None] = lambda _text: None
     """Reads the device's own name out of a configuration; None when the dialect does not carry it."""
+    recognition: Recognition = field(default_factory=Recognition)
+    dialect: Dialect = "lines"
+    evidence: str = ""
+    """What proves that a text is whole and this device's own, in a sentence for people."""
+    features: frozenset[Feature] = frozenset()
+    """Parts of the neutral model that this family can carry; see ``domain.cpe_features``."""
+    rollback: RollbackStyle = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +94,8 @@ class Facts:
     model: str = ""
     serial: str = ""
     os_release: str = ""
+    uptime: int | None = None
+    """Seconds since the box started."""
 
 
 class Driver(Protocol):
@@ -75,6 +109,59 @@ class Driver(Protocol):
         ...
 
     async def facts(self, shell: Shell) -> Facts: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Commands in the device's own language, one a line as it is typed; ``repr`` hides them: they hold secrets.
+
+    ``\\n`` never occurs within a command.
+    """
+
+    commands: tuple[str, ...] = field(default=(), repr=False)
+
+    def __bool__(self) -> bool:
+        return bool(self.commands)
+
+
+class Modelled(Protocol):
+    """A driver that reads and writes the neutral model. Both verbs are pure."""
+
+    def parse(self, text: str) -> CpeConfig:
+        """The neutral model of a whole configuration as ``fetch`` gave it.
+
+        Total over what the family's boxes print: what is not understood is left to the text and no error. Raises
+        ``InputError`` for a text that contradicts itself, with its line.
+        """
+        ...
+
+    def render(self, current: str, wanted: CpeConfig) -> Script:
+        """What turns ``current`` (a whole text) into a configuration with ``parse(...) == wanted``.
+
+        Touches only lines that carry the model; empty when nothing differs. Raises ``InputError`` for what the family
+        cannot carry, naming it; checks before any command is made.
+        """
+        ...
+
+
+class Writing(Protocol):
+    """A driver that changes a device. The commit path is the only caller."""
+
+    async def apply(self, shell: Shell, script: Script) -> None:
+        """Run a script; it takes effect in the running configuration and is not yet kept over a restart.
+
+        Every answer of the device is looked at. Raises ``CommandRefused`` at the first command that was refused;
+        ``device_state`` of the error says ``untouched`` or ``changed``; on a lost session ``unknown``.
+        """
+        ...
+
+    async def save(self, shell: Shell) -> None:
+        """Keep the running configuration over a restart. Raises a ``DeviceError``."""
+        ...
+
+
+class FullDriver(Driver, Modelled, Writing, Protocol):
+    """What each of the native families is."""
 
 
 class Drivers(Protocol):

@@ -83,6 +83,12 @@ def significant(text: str, device: Device) -> str:
     return "\n".join(lines).rstrip("\n")
 
 
+def shown(device: Device) -> str:
+    """What a fetch of the box would give now, made without a session."""
+    lines = [line for line in device.running_text().split("\n") if not line.startswith(_WRAPPING)]
+    return "\n".join(lines).strip("\n") + "\n"
+
+
 def specs_of(case: DriverCase, names: Iterable[str], seed: int = 1) -> list[DeviceSpec]:
     return [DeviceSpec(name, case.family, seed=seed + index, options=case.box) for index, name in enumerate(names)]
 

@@ -12,12 +12,16 @@ class DriverCase:
 
     blind_to: faults that leave a text with every mark of completeness in place; there the guard against shrinking
     configurations has to notice, no driver can.
+    foreign: lines (stripped) of the box's own configuration that carry no part of the neutral model; a case that names
+    some takes part in the tests of the model. unspeakable: characters that the family cannot write in a secret.
     """
 
     family: str
     box: Mapping[str, str] = field(default_factory=dict)
     device: Mapping[str, str] = field(default_factory=dict)
     blind_to: frozenset[str] = frozenset()
+    foreign: tuple[str, ...] = ()
+    unspeakable: str = ""
 
     def __str__(self) -> str:
         options = [f"{key}={value}" for key, value in {**self.box, **self.device}.items()]
@@ -36,3 +40,6 @@ ROSTER = (
     DriverCase("frr_linux", box={"mode": "linux"}, device={"vtysh": "command"}),
     DriverCase("frr_linux", box={"mode": "linux"}),
 )
+
+MODELLED = tuple(case for case in ROSTER if case.foreign)
+"""The cases with which the neutral model is tried."""

@@ -1,0 +1,122 @@
+"""What a driver renders for a wanted configuration is what it parses once a box has taken it: `parse(after) == wanted`.
+
+`after` is made by the virtual CPE, which takes the commands by rules of its own, not by the driver.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cpe_manager.domain.cpe_config import CpeConfig, differences
+from cpe_manager.domain.cpe_features import Feature
+from cpe_manager.domain.errors import InputError
+from cpe_manager.ports.driver import FullDriver
+from drivers.roster import DriverRoster
+from simulators.device import Device
+from tests.contract.drivers.cpe_configs import cpe_configs
+from tests.contract.drivers.harness import shown, specs_of
+from tests.contract.drivers.roster import MODELLED, DriverCase
+
+EXAMPLES = 500
+every_case = pytest.mark.parametrize("case", MODELLED, ids=str)
+law = settings(
+    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+
+
+def driver_of(case: DriverCase) -> FullDriver:
+    driver: FullDriver = DriverRoster().get(case.family)
+    return driver
+
+
+def box_of(case: DriverCase) -> Device:
+    return Device(specs_of(case, ["SITE-1"])[0])
+
+
+def bring(device: Device, driver: FullDriver, wanted: CpeConfig) -> None:
+    script = driver.render(shown(device), wanted)
+    assert not [command for command in script.commands if "\n" in command]
+    if script:
+        device.change("\n".join(script.commands))
+    found = driver.parse(shown(device))
+    assert found == wanted, differences(found, wanted)
+
+
+@every_case
+@law
+@given(data=st.data())
+def test_a_box_that_took_what_was_rendered_reads_as_what_was_wanted(case: DriverCase, data: st.DataObject) -> None:
+    device, driver = box_of(case), driver_of(case)
+    for _ in range(2):
+        wanted = data.draw(cpe_configs(driver.spec.features, case.unspeakable))
+        bring(device, driver, wanted)
+        assert not driver.render(shown(device), wanted)
+
+
+@every_case
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(data=st.data())
+def test_back_to_what_was_there_gives_what_was_there(case: DriverCase, data: st.DataObject) -> None:
+    """Lines that carry no model come through untouched; lines that do come back, if not in the same place."""
+    device, driver = box_of(case), driver_of(case)
+    text = shown(device)
+    first = driver.parse(text)
+    bring(device, driver, data.draw(cpe_configs(driver.spec.features, case.unspeakable)))
+    bring(device, driver, first)
+    kept = Counter(shown(device).splitlines())
+    lost = [line for line in text.splitlines() if line not in kept and _lasting(driver, line)]
+    assert not [line for line in lost if line.strip() in case.foreign], lost
+
+
+def _lasting(driver: FullDriver, line: str) -> bool:
+    return not any(pattern.search(line) for pattern in driver.spec.volatile)
+
+
+@every_case
+def test_a_factory_configuration_is_understood_and_needs_no_change(case: DriverCase) -> None:
+    device, driver = box_of(case), driver_of(case)
+    found = driver.parse(shown(device))
+    assert found.hostname == "SITE-1"
+    assert found.wan is not None
+    assert found.lan is not None
+    assert not driver.render(shown(device), found)
+
+
+@every_case
+def test_lines_outside_the_model_are_never_touched(case: DriverCase) -> None:
+    device, driver = box_of(case), driver_of(case)
+    assert case.foreign, "name some lines of the box that carry no model"
+    before = {line.strip() for line in shown(device).splitlines()}
+    assert set(case.foreign) <= before
+    found = driver.parse(shown(device))
+    bring(device, driver, CpeConfig(hostname="OTHER-1", wan=found.wan, lan=found.lan))
+    after = {line.strip() for line in shown(device).splitlines()}
+    assert set(case.foreign) <= after
+
+
+@every_case
+def test_what_a_family_cannot_carry_is_refused_by_name(case: DriverCase) -> None:
+    device, driver = box_of(case), driver_of(case)
+    lacking = frozenset(Feature) - driver.spec.features
+    if not lacking:
+        return
+    rich = cpe_configs(frozenset(Feature))
+    seen: set[str] = set()
+
+    @settings(max_examples=60, deadline=None, database=None)
+    @given(wanted=rich)
+    def refuses(wanted: CpeConfig) -> None:
+        from cpe_manager.domain.cpe_features import missing
+
+        gone = missing(wanted, driver.spec.features)
+        if gone:
+            with pytest.raises(InputError, match=str(gone[0])):
+                driver.render(shown(device), wanted)
+            seen.update(gone)
+
+    refuses()
+    assert seen
