@@ -13,7 +13,7 @@ what no box can mean, with ``InputError``; entitlement and policy are no concern
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Literal
@@ -336,7 +336,7 @@ class Management:
 
 @dataclass(frozen=True, slots=True)
 class CpeConfig:
-    """All of it. Compare two with ``==``; list what differs with ``differences``."""
+    """All of it. Compare two with ``==``; ``cpe_differences`` lists what differs."""
 
     hostname: str
     wan: Wan | None = None
@@ -384,25 +384,6 @@ class CpeConfig:
             if before is not None and before.ports.last >= mapping.ports.first:
                 raise InputError(f"{mapping.protocol} {mapping.ports} is mapped twice (see {before.ports})")
             taken[mapping.protocol] = mapping
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One part of the model that differs: its name, and the two values as they print (secrets never do)."""
-
-    part: str
-    before: str
-    after: str
-
-
-def differences(before: CpeConfig, after: CpeConfig) -> tuple[Difference, ...]:
-    """What differs, part by part. A secret that changed makes its part differ though both print alike."""
-    found = []
-    for part in fields(CpeConfig):
-        old, new = getattr(before, part.name), getattr(after, part.name)
-        if old != new:
-            found.append(Difference(part.name, repr(old), repr(new)))
-    return tuple(found)
 
 
 def _mapping_order(mapping: PortMapping) -> tuple[str, int]:

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cpe_manager.domain.cpe_config import CpeConfig, differences
+from cpe_manager.domain.cpe_config import CpeConfig
+from cpe_manager.domain.cpe_differences import differences
 from cpe_manager.domain.cpe_features import Feature
 from cpe_manager.domain.errors import InputError
 from cpe_manager.ports.driver import FullDriver
