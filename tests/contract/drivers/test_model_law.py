@@ -22,11 +22,10 @@ from tests.contract.drivers.cpe_configs import cpe_configs
 from tests.contract.drivers.harness import shown, specs_of
 from tests.contract.drivers.roster import MODELLED, DriverCase
 
-EXAMPLES = 500
 every_case = pytest.mark.parametrize("case", MODELLED, ids=str)
-law = settings(
-    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+_CHECKS = (HealthCheck.too_slow, HealthCheck.data_too_large)
+a_few = settings(max_examples=20, deadline=None, suppress_health_check=_CHECKS)
+many = settings(max_examples=500, deadline=None, suppress_health_check=_CHECKS)
 
 
 def driver_of(case: DriverCase) -> FullDriver:
@@ -47,10 +46,7 @@ def bring(device: Device, driver: FullDriver, wanted: CpeConfig) -> None:
     assert found == wanted, differences(found, wanted)
 
 
-@every_case
-@law
-@given(data=st.data())
-def test_a_box_that_took_what_was_rendered_reads_as_what_was_wanted(case: DriverCase, data: st.DataObject) -> None:
+def keeps_the_law(case: DriverCase, data: st.DataObject) -> None:
     device, driver = box_of(case), driver_of(case)
     for _ in range(2):
         wanted = data.draw(cpe_configs(driver.spec.features, case.unspeakable))
@@ -59,7 +55,23 @@ def test_a_box_that_took_what_was_rendered_reads_as_what_was_wanted(case: Driver
 
 
 @every_case
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@a_few
+@given(data=st.data())
+def test_a_box_that_took_what_was_rendered_reads_as_what_was_wanted(case: DriverCase, data: st.DataObject) -> None:
+    keeps_the_law(case, data)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@every_case
+@many
+@given(data=st.data())
+def test_so_it_does_in_hundreds_of_examples(case: DriverCase, data: st.DataObject) -> None:
+    keeps_the_law(case, data)
+
+
+@every_case
+@a_few
 @given(data=st.data())
 def test_back_to_what_was_there_gives_what_was_there(case: DriverCase, data: st.DataObject) -> None:
     """Lines that carry no model come through untouched; lines that do come back, if not in the same place."""
