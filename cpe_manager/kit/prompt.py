@@ -23,6 +23,9 @@ _CURSOR_REPORT: Final = b"\x1b[1;1R"
 _DANGLING: Final = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*)?\Z")
 # A last line longer than this many bytes is no prompt; it bounds what is looked at per piece.
 _TAIL: Final = 1024
+_NAME: Final = re.compile(r"[\w.-]+")
+# IOS cuts a long name in the prompts of its configuration modes; what is left of it is not shorter than this.
+_CUT: Final = 14
 # The echo stands at the head of a reply: behind a prompt and perhaps a log line, never thousands of bytes away.
 _ECHO_WITHIN: Final = 2048
 
@@ -61,10 +64,13 @@ class Patterns(Protocol):
 
 
 class PromptEngine:
-    """One conversation. After log-in the prompt is known to the letter, and only that string ends a reply.
+    """One conversation. After log-in the prompt is known to the letter, and that string ends a reply.
 
-    The prompt seen at log-in may have been a line of a banner. So the first command's reply may teach another one, if
-    it stands behind that command's echo.
+    Two things may teach another prompt. The one seen at log-in may have been a line of a banner: the first command's
+    reply puts it right. And a command that is sent without evidence may change it: the same host in another mode ends
+    the reply at once; another name, if one of the commands so far held it (``hostname NEW``), when nothing more comes.
+    Any other host is none: a console server that we fell back to must not get the rest of a script. Where evidence is
+    asked for, nothing but the known prompt counts.
     """
 
     def __init__(self, patterns: Patterns) -> None:
@@ -82,6 +88,7 @@ class PromptEngine:
         self._echo_seen = False
         self._proven = False
         self._echoes: bool | None = None
+        self._names: set[str] = set()
         self.prompt = ""
         self.hostname = ""
         self.last_line = ""
@@ -133,9 +140,8 @@ class PromptEngine:
     def learn(self) -> None:
         """Accept the prompt that stands at the end; from now on only it counts. Ends the expectation."""
         self.prompt = self.last_line
-        found = self._patterns.prompt.fullmatch(self.prompt)
-        groups = found.groupdict() if found else {}
-        self.hostname = groups.get("host") or ""
+        self.hostname = self._host(self.prompt)
+        self._names.add(self.hostname)
         self._end()
 
     def take(self) -> str:
@@ -146,8 +152,8 @@ class PromptEngine:
         if self._command is not None and not self._settled:
             self._echoes = self._echo_seen
             self._settled = True
-            if self.last_line != self.prompt:
-                self.learn()
+        if self._command is not None and self.last_line != self.prompt:
+            self.learn()
         self._end()
         return self._body
 
@@ -162,6 +168,7 @@ class PromptEngine:
         self._keep_dangling()
         self._paged_at = -1
         self._command, self._evidence, self._question = command, evidence, None
+        self._names.update(_NAME.findall(command or ""))
         self._phase, self._idle = Phase.WAITING, False
         self._body, self._echo_seen, self._proven, self.last_line = "", False, False, ""
 
@@ -200,8 +207,20 @@ class PromptEngine:
     def _is_prompt(self, line: str) -> bool:
         if line == self.prompt and line:
             return True
-        free = self._command is None or self._question is not None or not self._settled
-        return free and self._patterns.prompt.fullmatch(line) is not None
+        if self._patterns.prompt.fullmatch(line) is None:
+            return False
+        if self._command is None or self._question is not None or not self._settled:
+            return True
+        return self._evidence is None and self._may_be_called(self._host(line))
+
+    def _may_be_called(self, host: str) -> bool:
+        """Whether the box may go by this name now: as before, or as one of the commands said, without its domain."""
+        return not host or any(_same(host, name) or name.startswith(f"{host}.") for name in self._names)
+
+    def _host(self, prompt: str) -> str:
+        found = self._patterns.prompt.fullmatch(prompt)
+        groups = found.groupdict() if found else {}
+        return groups.get("host") or ""
 
     def _judge(self) -> Phase:
         """A prompt stands at the end: is it the end of this reply?"""
@@ -211,7 +230,14 @@ class PromptEngine:
         if self._evidence is not None:
             self._proven = self._evidence.search(self._body) is not None
             return Phase.READY if self._proven or (self._echo_seen and self.refusal()) else Phase.LIKELY
+        if self._settled and self._question is None and not self._is_ours(self.last_line):
+            return Phase.LIKELY
         return Phase.READY if self._echo_seen or self._echoes is False else Phase.LIKELY
+
+    def _is_ours(self, line: str) -> bool:
+        """Whether it is the known prompt, in this mode or another."""
+        host = self._host(line)
+        return line == self.prompt or (host != "" and _same(host, self.hostname))
 
     def _split(self, command: str) -> tuple[str, bool]:
         """The reply between echo and prompt, and whether the echo was there."""
@@ -219,6 +245,11 @@ class PromptEngine:
         begin = _after_echo(text, command)
         body = rendered(text[max(begin, 0) :])
         return body[: body.rfind("\n") + 1], begin >= 0
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two names are one host's, perhaps cut short."""
+    return one == other or (min(len(one), len(other)) >= _CUT and (one.startswith(other) or other.startswith(one)))
 
 
 def _after_echo(text: str, command: str) -> int:

@@ -69,15 +69,20 @@ class Terminal(Protocol):
 
     @property
     def hostname(self) -> str:
-        """The hostname in the prompt that was learned at log-in; empty when the prompt has none."""
+        """The hostname in the last prompt that was learned; empty when the prompt has none.
+
+        It is learned at log-in, and again when a command without ``evidence`` has changed it.
+        """
         ...
 
     async def run(self, command: str, *, evidence: re.Pattern[str] | None = None) -> str:
         """Send one command, return what it printed: no echo, no prompt, no pager, ``\\n`` line ends.
 
-        With ``evidence`` a prompt counts only when the pattern is found before it. Raises ``CommandRefused`` when the
-        family's error pattern matches, ``PromptLost``, ``DeviceTimeout``, ``SessionDropped`` or ``FetchIncomplete``
-        (prompt is back and stays, evidence is not there).
+        With ``evidence`` a prompt counts only when the pattern is found before it, and only the known one to the
+        letter. Without, a prompt of another mode (``R1(config)#``) counts as well, and one with a name that a command
+        so far has given the device (``hostname NEW``); it is the known one from then on. Raises ``CommandRefused``
+        when the family's error pattern matches, ``PromptLost``, ``DeviceTimeout``, ``SessionDropped`` or
+        ``FetchIncomplete`` (prompt is back and stays, evidence is not there).
         """
         ...
 

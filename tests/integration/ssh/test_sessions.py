@@ -25,6 +25,7 @@ RULES = PromptRules(
     pager=re.compile(r"^--More--$"),
     errors=re.compile(r"^% .*", re.MULTILINE),
 )
+MODES = PromptRules(prompt=re.compile(r"(?P<host>[\w.-]+)(?:\([\w-]+\))?[#>]"))
 END = re.compile(r"\nend\n\Z")
 
 
@@ -146,6 +147,21 @@ async def test_a_prompt_of_another_host_is_a_lost_prompt() -> None:
         await terminal.run("first")
         with pytest.raises(PromptLost, match="'r2#' instead of 'r1#'"):
             await terminal.run("show")
+
+
+async def test_a_new_mode_and_a_new_name_are_learned_from_the_commands_that_make_them() -> None:
+    manners = shell_of(
+        b"r1#", b"Enter commands\r\nr1(config)#", b"edge-7(config)#", b"edge-7#", b"hostname edge-7\r\nend\r\nedge-7#"
+    )
+    limits = SshLimits(handshakes_per_second=0, settle=0.05)
+    async with running(manners) as box, sessions(limits=limits).open(box.target()) as opened:
+        terminal = await opened.shell.terminal(MODES)
+        await terminal.run("first")
+        assert await terminal.run("configure terminal") == "Enter commands\n"
+        assert await terminal.run("hostname edge-7") == ""
+        assert terminal.hostname == "edge-7"
+        assert await terminal.run("end") == ""
+        assert await terminal.run("show run", evidence=END) == "hostname edge-7\nend\n"
 
 
 async def test_a_box_without_any_prompt_is_a_lost_prompt_and_a_silent_one_a_timeout() -> None:

@@ -132,6 +132,72 @@ def test_another_hosts_prompt_is_no_prompt_once_ours_is_known() -> None:
     assert engine.last_line == "r2#"
 
 
+def ran(engine: PromptEngine, command: str, end: str) -> Phase:
+    """The phase after a command that prints nothing but ``end``; what was read is taken."""
+    engine.expect(command)
+    phase = engine.feed(printed(f"{command}\n{end}")).phase
+    if phase is not Phase.WAITING:
+        engine.take()
+    return phase
+
+
+def test_another_mode_of_the_same_host_ends_a_reply_at_once_and_is_the_known_prompt_then() -> None:
+    engine = settled()
+    for command, prompt in [
+        ("configure terminal", "r1(config)#"),
+        ("interface Vlan1", "r1(config-if)#"),
+        ("end", "r1#"),
+        ("disable", "r1>"),
+    ]:
+        assert ran(engine, command, prompt) is Phase.READY
+        assert (engine.prompt, engine.hostname) == (prompt, "r1")
+
+
+def test_a_name_that_a_command_has_given_counts_when_nothing_more_comes() -> None:
+    engine = settled()
+    ran(engine, "configure terminal", "r1(config)#")
+    assert ran(engine, "hostname edge-7", "edge-7(config)#") is Phase.LIKELY
+    assert engine.hostname == "edge-7"
+    assert ran(engine, "interface Vlan1", "edge-7(config-if)#") is Phase.READY
+    assert ran(engine, "show clock", "r2#") is Phase.WAITING
+
+
+def test_a_name_may_change_later_than_the_command_that_gave_it_and_back_without_one() -> None:
+    engine = settled()
+    assert ran(engine, "set system host-name 'edge-7'", "r1#") is Phase.READY
+    assert ran(engine, "commit", "edge-7#") is Phase.LIKELY
+    assert ran(engine, "rollback", "r1#") is Phase.LIKELY
+    assert engine.hostname == "r1"
+
+
+def test_a_long_name_that_a_mode_cuts_short_is_the_same_host() -> None:
+    engine = logged_in(b"\r\nbranch-office-0815-attic#")
+    assert ran(engine, "terminal length 0", "branch-office-0815-attic#") is Phase.READY
+    assert ran(engine, "configure terminal", "branch-office-0815-a(config)#") is Phase.READY
+    assert ran(engine, "end", "branch-office-0815-attic#") is Phase.READY
+    assert ran(engine, "show clock", "branch#") is Phase.WAITING
+
+
+def test_with_evidence_nothing_but_the_known_prompt_counts() -> None:
+    engine = settled()
+    ran(engine, "hostname r2", "r1#")
+    for other in ("r1(config)#", "r2#", "r1>"):
+        engine.expect("show run", EVIDENCE)
+        assert engine.feed(printed(f"show run\nhostname r1\nend\n{other}")).phase is Phase.WAITING
+    engine.expect("show run", EVIDENCE)
+    assert engine.feed(printed("show run\nhostname r1\nend\nr1#")).phase is Phase.READY
+
+
+def test_a_refused_command_may_change_the_mode_too() -> None:
+    engine = settled()
+    ran(engine, "configure terminal", "r1(config)#")
+    engine.expect("show clock")
+    assert engine.feed(printed("show clock\n% Invalid input\nr1#")).phase is Phase.READY
+    assert engine.refusal() == "% Invalid input"
+    engine.take()
+    assert engine.prompt == "r1#"
+
+
 def test_a_refusal_ends_the_wait_for_evidence() -> None:
     engine = settled()
     engine.expect("show run", EVIDENCE)
