@@ -14,6 +14,7 @@ class DriverCase:
     configurations has to notice, no driver can.
     foreign: lines (stripped) of the box's own configuration that carry no part of the neutral model; a case that names
     some takes part in the tests of the model. unspeakable: characters that the family cannot write in a secret.
+    keeps_at_once: the box writes what it takes to flash at once, so that a restart undoes nothing.
     """
 
     family: str
@@ -22,6 +23,7 @@ class DriverCase:
     blind_to: frozenset[str] = frozenset()
     foreign: tuple[str, ...] = ()
     unspeakable: str = ""
+    keeps_at_once: bool = False
 
     def __str__(self) -> str:
         options = [f"{key}={value}" for key, value in {**self.box, **self.device}.items()]
