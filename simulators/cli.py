@@ -19,7 +19,8 @@ from simulators.faults.kinds import Fault, fault_types
 from simulators.fleet import Fleet
 from simulators.inventory import FleetPlan, specs_for
 from simulators.personas.registry import all_personas
-from simulators.runner import Outputs, serve
+from simulators.runner import Outputs, Snmp, serve
+from simulators.snmp.line import Sink
 from simulators.spec import DeviceSpec, Secrets
 
 app = typer.Typer(
@@ -31,6 +32,8 @@ Seed = Annotated[int, typer.Option(help="Decides every name, address and secret.
 Size = Annotated[int, typer.Option(help="Lower bound of a configuration's size in bytes; 0: the family's natural one.")]
 Setting = Annotated[list[str] | None, typer.Option("--option", help="FAMILY.NAME=VALUE, see `cpe-sim personas`.")]
 Keys = Annotated[Path | None, typer.Option(help="File of OpenSSH public keys that may log in too.")]
+SnmpPort = Annotated[int | None, typer.Option(help="UDP port of the SNMP agents; 0: each has one of its own.")]
+TrapSink = Annotated[str, typer.Option(help="HOST:PORT that gets the traps; +inform for informs, +v3 for SNMPv3.")]
 Control = Annotated[str, typer.Option(help="Path of the control socket, or none.")]
 
 
@@ -60,12 +63,14 @@ def fleet(  # noqa: PLR0913, PLR0917  (a command's options are its parameters)
     credentials: Annotated[Path | None, typer.Option(help="Write the logins (TOML, mode 0600) here.")] = None,
     control: Control = "none",
     ready_file: Annotated[Path | None, typer.Option(help="Appears when all boxes answer.")] = None,
+    snmp_port: SnmpPort = None,
+    trap_sink: TrapSink = "",
 ) -> None:
     """Run many boxes until SIGTERM or SIGINT."""
     families = tuple(item.strip() for item in mix.split(",") if item.strip())
     plan = FleetPlan(count, families, seed, base, port, config_bytes)
     specs = [_completed(spec, option or [], authorized_keys) for spec in specs_for(plan)]
-    _run(specs, Outputs(inventory, credentials, _socket_path(control), ready_file))
+    _run(specs, Outputs(inventory, credentials, _socket_path(control), ready_file), _snmp(snmp_port, trap_sink))
 
 
 @app.command()
@@ -82,11 +87,14 @@ def one(  # noqa: PLR0913, PLR0917  (a command's options are its parameters)
     option: Setting = None,
     authorized_keys: Keys = None,
     control: Control = "none",
+    snmp_port: SnmpPort = None,
+    trap_sink: TrapSink = "",
 ) -> None:
     """Run a single box until SIGTERM or SIGINT."""
     given = Secrets(login=password, enable=enable_password)
     spec = DeviceSpec(name, family, seed, username, given, config_bytes, address, port)
-    _run([_completed(spec, option or [], authorized_keys)], Outputs(control=_socket_path(control)))
+    outputs = Outputs(control=_socket_path(control))
+    _run([_completed(spec, option or [], authorized_keys)], outputs, _snmp(snmp_port, trap_sink))
 
 
 @app.command()
@@ -144,6 +152,18 @@ def _announce(running: Fleet) -> None:
     typer.echo(f"cpe-sim: ready, {mix} at {where}")
 
 
-def _run(specs: list[DeviceSpec], outputs: Outputs) -> None:
+def _snmp(port: int | None, sink: str) -> Snmp | None:
+    """What the options say; None without SNMP. Raises ValueError for a sink that is not HOST:PORT."""
+    if port is None:
+        return None
+    place, *marks = sink.split("+")
+    host, _, number = place.rpartition(":")
+    if sink and (not host or not number.isdecimal() or not set(marks) <= {"inform", "v3"}):
+        raise ValueError(f"not a trap sink: {sink!r} (HOST:PORT, with +inform or +v3)")
+    version = "3" if "v3" in marks else "2c"
+    return Snmp(port, (Sink(host, int(number), version, "inform" in marks),) if sink else ())
+
+
+def _run(specs: list[DeviceSpec], outputs: Outputs, snmp: Snmp | None) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(specs, outputs, _announce))
+        runner.run(serve(specs, outputs, _announce, snmp))

@@ -90,6 +90,24 @@ def restart(context: typer.Context, name: Name, down: Annotated[float | None, ty
     _ask(context, "restart", name=name, down=down)
 
 
+@app.command("lose-line")
+def lose_line(
+    context: typer.Context,
+    name: Name,
+    kind: Annotated[
+        str, typer.Option(help="carrier: the link goes down, with a trap; silent: nothing shows.")
+    ] = "carrier",
+) -> None:
+    """Lose a box's fixed line."""
+    _ask(context, "lose_line", name=name, kind=kind)
+
+
+@app.command("restore-line")
+def restore_line(context: typer.Context, name: Name) -> None:
+    """Bring a box's fixed line back."""
+    _ask(context, "restore_line", name=name)
+
+
 @app.command()
 def stats(context: typer.Context, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """Show what the boxes have counted."""

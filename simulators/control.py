@@ -10,6 +10,8 @@ The client sends one JSON object a line and gets one back for each, in order:
     {"op": "secrets", "name": N}                         the box's secrets, and the forms its own passwords take
     {"op": "rotate", "name": N}                          a new host key; answers with it
     {"op": "restart", "name": N, "down": SECONDS}
+    {"op": "lose_line", "name": N, "kind": "carrier"}    or "silent": everything stays up and carries nothing
+    {"op": "restore_line", "name": N}
     {"op": "stats"}                                      counters of each box and of all together
 
 Answers are `{"ok": true, "result": ...}` or `{"ok": false, "error": "..."}`. The socket is open to its owner alone.
@@ -88,6 +90,12 @@ class ControlClient:
 
     def restart(self, name: str, down: float | None = None) -> None:
         self.call("restart", name=name, down=down)
+
+    def lose_line(self, name: str, kind: str = "carrier") -> None:
+        self.call("lose_line", name=name, kind=kind)
+
+    def restore_line(self, name: str) -> None:
+        self.call("restore_line", name=name)
 
     def stats(self) -> dict[str, Any]:
         return dict(self.call("stats"))

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from simulators.device import Device
 from simulators.faults.kinds import make_fault
 from simulators.fleet import Fleet
+from simulators.snmp.line import LossKind
 
 Request = Mapping[str, Any]
 _LINE_LIMIT = 4 * 1024 * 1024
@@ -79,6 +80,7 @@ def _list(fleet: Fleet, _request: Request) -> list[dict[str, Any]]:
             "family": device.spec.family,
             "address": device.address,
             "port": device.port,
+            "snmp_port": device.snmp.port,
             "host_key": device.host_key_public,
             "faults": [fault.name for fault in device.faults],
         }
@@ -118,6 +120,17 @@ def _restart(fleet: Fleet, request: Request) -> None:
     fleet.device(request["name"]).restart(request.get("down"))
 
 
+def _lose_line(fleet: Fleet, request: Request) -> None:
+    kind = request.get("kind") or "carrier"
+    if kind not in get_args(LossKind):
+        raise ValueError(f"unknown kind of loss {kind!r}; known: {', '.join(get_args(LossKind))}")
+    fleet.device(request["name"]).lose_line(kind)
+
+
+def _restore_line(fleet: Fleet, request: Request) -> None:
+    fleet.device(request["name"]).restore_line()
+
+
 def _stats(fleet: Fleet, _request: Request) -> dict[str, Any]:
     each = {device.name: _counters(device) for device in fleet.devices}
     total = {key: sum(counters[key] for counters in each.values()) for key in _SUMMED}
@@ -140,6 +153,8 @@ _OPERATIONS: Mapping[str, Callable[[Fleet, Request], Any]] = MappingProxyType(
         "secrets": _secrets,
         "rotate": _rotate,
         "restart": _restart,
+        "lose_line": _lose_line,
+        "restore_line": _restore_line,
         "stats": _stats,
     }
 )

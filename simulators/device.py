@@ -14,6 +14,8 @@ from simulators.faults.kinds import Fault, PromptInConfig, Refuse
 from simulators.faults.mangle import Origin
 from simulators.personas.base import Persona
 from simulators.personas.registry import persona_for
+from simulators.snmp.agent import Agent
+from simulators.snmp.line import LossKind
 from simulators.spec import DeviceSpec
 from simulators.ssh.hostkeys import host_key, public_line
 from simulators.ssh.server import options_for, reset
@@ -77,6 +79,8 @@ class Device:
         self._state: DeviceState | None = None
         self._changes = 0
         self._options: asyncssh.SSHServerConnectionOptions | None = None
+        self.snmp = Agent(lambda: self.state, self.persona, lambda: self.is_down)
+        """Open only in a fleet that was started with SNMP; its line is there in any case."""
 
     @property
     def name(self) -> str:
@@ -157,6 +161,14 @@ class Device:
         self.state.restart()
         for connection in tuple(self._connections):
             self.reset_connection(connection)
+
+    def lose_line(self, kind: LossKind = "carrier") -> None:
+        """Lose the fixed access line: by a link that goes down, or silently, with everything still shown as up."""
+        self.snmp.lose_line(kind)
+
+    def restore_line(self) -> None:
+        """Bring the fixed access line back."""
+        self.snmp.restore_line()
 
     def origin(self, command: str) -> Origin:
         return Origin(self.persona, self.state, command)

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from simulators.device import Device
+from simulators.snmp.line import Sink
 from simulators.spec import DeviceSpec
 from simulators.ssh.server import answer
 
@@ -29,9 +30,24 @@ _SPARE_DESCRIPTORS = 4096
 
 
 class Fleet:
-    """Starts and stops boxes together. `down_time`: how long, in seconds, a restart keeps a box away."""
+    """Starts and stops boxes together. `down_time`: how long, in seconds, a restart keeps a box away.
 
-    def __init__(self, specs: Iterable[DeviceSpec], down_time: float = 0.5) -> None:
+    `snmp` opens a UDP port for each box at its address, `device.snmp.port`: `snmp_port` if given, which wants an
+    address for each box, else one of its own. `sinks` get every box's traps.
+    """
+
+    def __init__(
+        self,
+        specs: Iterable[DeviceSpec],
+        down_time: float = 0.5,
+        *,
+        snmp: bool = False,
+        snmp_port: int = 0,
+        sinks: tuple[Sink, ...] = (),
+    ) -> None:
+        self._snmp = snmp
+        self._snmp_port = snmp_port
+        self._sinks = sinks
         self._devices = {spec.name: Device(spec, down_time) for spec in specs}
         self._servers: dict[str, asyncio.Server] = {}
         self._opening: dict[str, asyncio.Task[None]] = {}
@@ -55,11 +71,14 @@ class Fleet:
 
     async def start(self) -> None:
         """Open all listeners. Raises OSError if an address cannot be bound; then none stays open."""
-        raise_descriptor_limit(len(self._devices) + _SPARE_DESCRIPTORS)
+        raise_descriptor_limit((1 + self._snmp) * len(self._devices) + _SPARE_DESCRIPTORS)
         try:
             for device in self._devices.values():
                 await self._serve(device, self._bind(device))
                 device.on_port_change = self._follow_port
+                if self._snmp:
+                    device.snmp.sinks = self._sinks
+                    await device.snmp.start(device.address, self._snmp_port)
         except OSError:
             await self.stop()
             raise
@@ -73,6 +92,7 @@ class Fleet:
         for device in self._devices.values():
             device.on_port_change = None
             device.hang_up()
+            await device.snmp.stop()
         closing = tuple(self._servers.values())
         self._servers.clear()
         for server in closing:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from simulators.device import Device
 from simulators.personas.registry import persona_for
+from simulators.snmp.access import login_of
 from simulators.spec import DeviceSpec
 
 COLUMNS = ("site", "name", "address", "port", "family", "group", "credential", "line", "access_node")
@@ -86,14 +87,27 @@ def write_inventory(path: Path, devices: Sequence[Device]) -> None:
     _replace(path, text.getvalue(), 0o644)
 
 
-def write_credentials(path: Path, specs: Iterable[DeviceSpec]) -> None:
-    """Write all logins, readable by the owner alone."""
+def write_credentials(path: Path, specs: Iterable[DeviceSpec], *, snmp: bool = False) -> None:
+    """Write all logins, readable by the owner alone; with `snmp` the v2c community and the v3 user too."""
     tables = (
         f"[credentials.{_key(spec.name)}]\nusername = {_quoted(spec.username)}\n"
         f"password = {_quoted(spec.secrets.login)}\nenable_password = {_quoted(spec.secrets.enable)}\n"
+        f"{_snmp_keys(spec) if snmp else ''}"
         for spec in specs
     )
     _replace(path, "\n".join(tables), 0o600)
+
+
+def _snmp_keys(spec: DeviceSpec) -> str:
+    login = login_of(spec)
+    values = {
+        "snmp_community": login.community,
+        "snmp_user": login.user,
+        "snmp_auth_password": login.auth_password,
+        "snmp_auth_protocol": login.auth_protocol,
+        "snmp_priv_password": login.priv_password,
+    }
+    return "".join(f"{name} = {_quoted(value)}\n" for name, value in values.items())
 
 
 def _key(name: str) -> str:

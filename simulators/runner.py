@@ -13,6 +13,7 @@ from pathlib import Path
 from simulators.control_server import ControlServer
 from simulators.fleet import Fleet
 from simulators.inventory import write_credentials, write_inventory
+from simulators.snmp.line import Sink
 from simulators.spec import DeviceSpec
 
 
@@ -26,7 +27,17 @@ class Outputs:
     ready: Path | None = None
 
 
-async def serve(specs: Sequence[DeviceSpec], outputs: Outputs, announce: Callable[[Fleet], None]) -> None:
+@dataclass(frozen=True, slots=True)
+class Snmp:
+    """How the boxes answer SNMP. port 0: each box has one of its own."""
+
+    port: int = 0
+    sinks: tuple[Sink, ...] = ()
+
+
+async def serve(
+    specs: Sequence[DeviceSpec], outputs: Outputs, announce: Callable[[Fleet], None], snmp: Snmp | None = None
+) -> None:
     """Start the boxes, write the files, call `announce`, and serve until SIGTERM or SIGINT.
 
     The ready file appears last and holds the process id; it and the control socket are gone after the stop.
@@ -36,11 +47,11 @@ async def serve(specs: Sequence[DeviceSpec], outputs: Outputs, announce: Callabl
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with contextlib.AsyncExitStack() as stack:
-        fleet = await stack.enter_async_context(Fleet(specs))
+        fleet = await stack.enter_async_context(_fleet(specs, snmp))
         if outputs.control is not None:
             await stack.enter_async_context(ControlServer(fleet, outputs.control))
         if outputs.credentials is not None:
-            write_credentials(outputs.credentials, specs)
+            write_credentials(outputs.credentials, specs, snmp=snmp is not None)
         if outputs.inventory is not None:
             write_inventory(outputs.inventory, fleet.devices)
         if outputs.ready is not None:
@@ -48,3 +59,7 @@ async def serve(specs: Sequence[DeviceSpec], outputs: Outputs, announce: Callabl
             outputs.ready.write_text(f"{os.getpid()}\n", encoding="utf-8")
         announce(fleet)
         await stop.wait()
+
+
+def _fleet(specs: Sequence[DeviceSpec], snmp: Snmp | None) -> Fleet:
+    return Fleet(specs) if snmp is None else Fleet(specs, snmp=True, snmp_port=snmp.port, sinks=snmp.sinks)

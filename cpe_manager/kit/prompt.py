@@ -20,12 +20,17 @@ from cpe_manager.kit.terminal_text import clean, decode, rendered, without_escap
 
 _CURSOR_QUERY: Final = b"\x1b[6n"
 _CURSOR_REPORT: Final = b"\x1b[1;1R"
-_DANGLING: Final = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*)?\Z")
+_DANGLING: Final = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b]*\x1b?)?\Z")
+# Characters around a prompt that nobody sees.
+_SILENT: Final = "\x00\x07"
 # A last line longer than this many bytes is no prompt; it bounds what is looked at per piece.
 _TAIL: Final = 1024
 _NAME: Final = re.compile(r"[\w.-]+")
 # IOS cuts a long name in the prompts of its configuration modes; what is left of it is not shorter than this.
 _CUT: Final = 14
+_ECHO_AGAIN: Final = 256
+_MOVE: Final = r"[\r\x08]|\x1b\[\d*[CDGKPX@]"
+_ANY_PROMPT: Final = re.compile(rf"(?:{_MOVE})*(?:[^\s]{{1,128}}[#>$%:\])][ ]?)?")
 # The echo stands at the head of a reply: behind a prompt and perhaps a log line, never thousands of bytes away.
 _ECHO_WITHIN: Final = 2048
 
@@ -77,7 +82,7 @@ class PromptEngine:
         self._patterns = patterns
         self._raw = bytearray()
         self._scanned = 0
-        self._paged_at = -1
+        self._paged: tuple[int, bool] | None = None
         self._command: str | None = None
         self._evidence: re.Pattern[str] | None = None
         self._question: re.Pattern[str] | None = None
@@ -131,7 +136,7 @@ class PromptEngine:
         self._phase = Phase.WAITING
         start = self._raw.rfind(b"\n", max(0, len(self._raw) - _TAIL)) + 1
         if start < len(self._raw) and len(self._raw) - start <= _TAIL:
-            self.last_line = clean(self._raw[start:]).rstrip()
+            self.last_line = clean(self._raw[start:]).rpartition("\n")[2].strip(_SILENT).rstrip()
             reply += self._look(start)
         else:
             self.last_line = ""
@@ -166,7 +171,7 @@ class PromptEngine:
 
     def _start(self, command: str | None, evidence: re.Pattern[str] | None) -> None:
         self._keep_dangling()
-        self._paged_at = -1
+        self._paged = None
         self._command, self._evidence, self._question = command, evidence, None
         self._names.update(_NAME.findall(command or ""))
         self._phase, self._idle = Phase.WAITING, False
@@ -178,7 +183,7 @@ class PromptEngine:
 
     def _keep_dangling(self) -> None:
         """Forget what was read, but for the first half of an escape sequence whose second half is still to come."""
-        found = _DANGLING.search(self._raw, max(0, len(self._raw) - 32))
+        found = _DANGLING.search(self._raw, max(0, len(self._raw) - 256))
         self._raw = bytearray(found.group() if found else b"")
         self._scanned = 0
 
@@ -199,9 +204,11 @@ class PromptEngine:
             self._phase = Phase.ASKED
         elif self._is_prompt(line):
             self._phase = self._judge()
-        elif patterns.pager is not None and self._paged_at != start and patterns.pager.search(line):
-            self._paged_at = start
-            return patterns.pager_answer.encode()
+        elif patterns.pager is not None and (found := patterns.pager.search(line)):
+            paged = start, bool(found.groupdict().get("end"))
+            if self._paged not in (paged, (start, True)):
+                self._paged = paged
+                return b"q" if paged[1] else patterns.pager_answer.encode()
         return b""
 
     def _is_prompt(self, line: str) -> bool:
@@ -242,7 +249,7 @@ class PromptEngine:
     def _split(self, command: str) -> tuple[str, bool]:
         """The reply between echo and prompt, and whether the echo was there."""
         text = without_escapes(decode(self._raw))
-        begin = _after_echo(text, command)
+        begin = _after_echo(text, command, self.prompt)
         body = rendered(text[max(begin, 0) :])
         return body[: body.rfind("\n") + 1], begin >= 0
 
@@ -252,21 +259,33 @@ def _same(one: str, other: str) -> bool:
     return one == other or (min(len(one), len(other)) >= _CUT and (one.startswith(other) or other.startswith(one)))
 
 
-def _after_echo(text: str, command: str) -> int:
+def _after_echo(text: str, command: str, prompt: str) -> int:
     """Where the line after the echo begins; -1 when there is no echo.
 
     An echo is a whole line near the head of the reply: the command alone or right behind a prompt, wrapped or not.
+    RouterOS prints it a second time, behind the prompt.
     """
-    if text.startswith(command) and text[len(command) : len(command) + 1] == "\n":
-        return len(command) + 1
-    found = _echo_pattern(command).search(text, 0, _ECHO_WITHIN + 4 * len(command))
-    return found.end() if found else -1
+    begin = len(command) + 1 if text.startswith(f"{command}\n") else _echo(text, command, prompt, 0)
+    while begin >= 0 and prompt and text.find(prompt, begin, begin + _ECHO_AGAIN) >= 0:
+        again = _echo_pattern(command).match(text, begin)
+        if again is None or rendered(again["before"]).rstrip() != prompt:
+            break
+        begin = again.end()
+    return begin
+
+
+def _echo(text: str, command: str, prompt: str, start: int) -> int:
+    for found in _echo_pattern(command).finditer(text, start, _ECHO_WITHIN + 4 * len(command)):
+        before = found["before"]
+        # Of a prompt that was learned while it was still being drawn only the rest comes.
+        if _ANY_PROMPT.fullmatch(before) or prompt.endswith(rendered(before).strip()):
+            return found.end()
+    return -1
 
 
 @lru_cache(maxsize=64)
 def _echo_pattern(command: str) -> re.Pattern[str]:
     """The command with what terminals put between its letters when it does not fit on a line."""
-    move = r"[\r\x08]|\x1b\[[012]?K"
-    gap = rf"(?:[ \n]|{move})*"
+    gap = rf"(?:[ \n]|{_MOVE})*"
     letters = gap.join(re.escape(letter) for letter in command if letter != " ")
-    return re.compile(rf"(?:\A|(?<=\n))(?:{move})*(?:[^\s]{{1,128}}[#>$%:\])][ ]?)?{letters}(?:[ ]|{move})*\n")
+    return re.compile(rf"(?:\A|(?<=\n))(?P<before>[^\n]{{0,256}}?){letters}(?:[ ]|{_MOVE})*\n")

@@ -10,13 +10,16 @@ from typing import Final
 
 _ESCAPE: Final = re.compile(
     r"\x1b(?:"
-    r"\[(?![012]?K)[0-?]*[ -/]*[@-~]"  # CSI, all but "erase in line", which decides what stays readable
+    r"\[(?!\d*[CDGKPX@])[0-?]*[ -/]*[@-~]"  # CSI, all but what moves or erases within a line
     r"|[\]PX^_][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # OSC and its kin, up to their terminator
-    r"|[ -/]*[0-OQ-WYZ\\`-~]"  # two-byte sequences and character sets
+    r"|[ -/]*[0-DF-OQ-WYZ\\`-~]"  # two-byte sequences and character sets, but for the next one
     r")"
 )
 _CR_RUN: Final = re.compile(r"\r+\n")
-_MOVES: Final = re.compile(r"(\r+|\x08+|\x1b\[[012]?K)")
+_NEXT_LINE: Final = "\x1bE"
+_MOVES: Final = re.compile(r"(\r+|\x08+|\x1b\[\d*[CDGKPX@])")
+# A number beyond this is no place in a line; it bounds what a damaged sequence can cost.
+_WIDEST: Final = 4096
 # What keeps a text from being text: control characters other than tab and newline, and undecodable bytes.
 _PLAIN: Final = bytes((0x09, 0x0A, *range(0x20, 0x7F)))
 _FOREIGN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffd]")
@@ -28,9 +31,9 @@ def decode(data: bytes | bytearray) -> str:
 
 
 def without_escapes(text: str) -> str:
-    """Drop complete ANSI and OSC sequences and make line ends ``\\n``; lone ``\\r``, ``\\b`` and ``ESC[K`` stay."""
+    """Drop complete ANSI and OSC sequences and make line ends ``\\n``; what moves or erases within a line stays."""
     if "\x1b" in text:
-        text = _ESCAPE.sub("", text)
+        text = _ESCAPE.sub("", text).replace(_NEXT_LINE, "\n")
     if "\r" in text:
         # The plain form is all that most devices send; str.replace is far cheaper than the pattern.
         text = text.replace("\r\n", "\n")
@@ -40,7 +43,7 @@ def without_escapes(text: str) -> str:
 
 
 def rendered(text: str) -> str:
-    """Play ``\\r``, ``\\b`` and ``ESC[K`` as a terminal does, line by line; this is what wipes a pager's text."""
+    """Play ``\\r``, ``\\b`` and the like as a terminal does, line by line; this is what wipes a pager's text."""
     if "\r" not in text and "\x08" not in text and "\x1b" not in text:
         return text
     return "\n".join(_render_line(line) if _MOVES.search(line) else line for line in text.split("\n"))
@@ -51,23 +54,41 @@ def _render_line(line: str) -> str:
     paper, cursor = "", 0
     for index, part in enumerate(_MOVES.split(line)):
         if not index % 2:
-            paper = paper[:cursor] + part + paper[cursor + len(part) :]
-            cursor += len(part)
-            continue
-        if part[0] == "\x1b":
-            paper = _erase(paper, cursor, part[2:-1])
-            continue
-        cursor = 0 if part[0] == "\r" else max(0, cursor - len(part))
-        if not paper[cursor:].strip(" "):
-            paper = paper[:cursor]
+            if part:
+                paper = paper[:cursor].ljust(cursor) + part + paper[cursor + len(part) :]
+                cursor += len(part)
+        elif part[0] == "\x1b":
+            paper, cursor = _sequence(paper, cursor, part[-1], part[2:-1])
+        else:
+            cursor = 0 if part[0] == "\r" else max(0, cursor - len(part))
+            paper = _without_blanks(paper, cursor)
     return paper
+
+
+def _sequence(paper: str, cursor: int, final: str, number: str) -> tuple[str, int]:
+    """ECMA-48 within a line: CUF, CUB, CHA move; EL, ECH, DCH, ICH change what stands there."""
+    if final == "K":
+        return _erase(paper, cursor, number), cursor
+    count = min(int(number or 1) or 1, _WIDEST)
+    if final == "C":
+        return paper, min(cursor + count, _WIDEST)
+    if final in "DG":
+        cursor = max(0, cursor - count) if final == "D" else count - 1
+        return _without_blanks(paper, cursor), cursor
+    head, rest = paper[:cursor].ljust(cursor), paper[cursor:]
+    changed = {"P": rest[count:], "X": " " * min(count, len(rest)) + rest[count:], "@": " " * count + rest}
+    return head + changed[final], cursor
+
+
+def _without_blanks(paper: str, cursor: int) -> str:
+    return paper if paper[cursor:].strip(" ") else paper[:cursor]
 
 
 def _erase(paper: str, cursor: int, what: str) -> str:
     """ECMA-48 EL: 0 to the end of the line, 1 from its start, 2 the whole of it."""
     if what == "1":
         return " " * min(cursor, len(paper)) + paper[cursor:]
-    return paper[:cursor] if what in ("", "0") else " " * min(cursor, len(paper))
+    return " " * min(cursor, len(paper)) if what == "2" else paper[:cursor]
 
 
 def clean(data: bytes | bytearray) -> str:

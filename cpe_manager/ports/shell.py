@@ -57,7 +57,8 @@ class PromptRules:
     prompt: re.Pattern[str]
     """Matches a whole last line that is a prompt; named group ``host`` gives the hostname in it when it has one."""
     pager: re.Pattern[str] | None = None
-    """Matches the pager's text at the end of what was received."""
+    """Matches the pager's text at the end of what was received. A pager that waits at the end of the text, too, has it
+    in a named group ``end`` and is left with ``q``."""
     pager_answer: str = " "
     errors: re.Pattern[str] | None = None
     """Matches a line with which the device refuses a command."""
