@@ -71,6 +71,9 @@ class Spec:
     features: frozenset[Feature] = frozenset()
     """Parts of the neutral model that this family can carry; see ``domain.cpe_features``."""
     rollback: RollbackStyle = "none"
+    keeps_at_once: bool = False
+    """What ``apply`` brings into effect survives a restart without ``save``: the family's daemons read nothing but the
+    files that are on flash. A restart is then no way back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +160,26 @@ class Writing(Protocol):
 
     async def save(self, shell: Shell) -> None:
         """Keep the running configuration over a restart. Raises a ``DeviceError``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """A file that a device made, whole. As a rule it holds secrets, those of the device's own log-in too: it is for
+    sealing only, and §5.2.1.3 has its say on it before it is stored."""
+
+    name: str
+    media_type: str
+    content: bytes = field(repr=False)
+    sha256: str
+    """Of ``content``, hexadecimal; computed by the device and found to hold here."""
+
+
+class Archiving(Protocol):
+    """A driver that fetches, beside the configuration's text, what the family itself restores a box from."""
+
+    async def archive(self, shell: Shell) -> Artefact:
+        """The device's own backup file. Raises a ``DeviceError``, never gives a part of it."""
         ...
 
 

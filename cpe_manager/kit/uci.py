@@ -1,0 +1,256 @@
+"""UCI, the configuration language of OpenWrt and of what is made from it: reading, and changing by commands.
+
+``Uci`` is what ``uci export`` prints, taken apart. An ``Edit`` changes it: every change shows at once to whoever reads
+the ``Uci``, and is noted as the command that makes it on the box. Sections without a name go by ``@kind[index]``, and
+an index means something else once a section before it is gone: so deletions of whole sections come last, from the back
+to the front, and new sections always have a name of their own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network
+from typing import Final, Literal, TypeVar
+
+from cpe_manager.domain.errors import InputError
+from cpe_manager.kit.secret_rules import QUOTED, patterns
+
+T = TypeVar("T")
+
+OURS: Final = "cpe_"
+"""What names of sections that we make begin with."""
+
+_VALUE: Final = r"'[^']*(?:'\\''[^']*)*'|\S+"
+_STATEMENT: Final = re.compile(
+    rf"^[ \t]*(?P<verb>package|config|option|list)[ \t]+(?P<first>{_VALUE})(?:[ \t]+(?P<second>{_VALUE}))?[ \t]*$",
+    re.MULTILINE,
+)
+
+
+@dataclass(slots=True)
+class Section:
+    """One section. ``name`` is empty for one without; ``index`` counts the sections of its kind in its package."""
+
+    package: str
+    kind: str
+    name: str
+    index: int
+    options: dict[str, str | list[str]] = field(default_factory=dict, repr=False)
+
+    @property
+    def path(self) -> str:
+        return f"{self.package}.{self.name or f'@{self.kind}[{self.index}]'}"
+
+    def text(self, option: str, default: str = "") -> str:
+        value = self.options.get(option, default)
+        return value if isinstance(value, str) else " ".join(value)
+
+    def words(self, option: str) -> list[str]:
+        """The words of an option or of a list: daemons take either form for either."""
+        return self.text(option).split()
+
+    def on(self, option: str, default: bool = False) -> bool:
+        value = self.text(option).lower()
+        return value in ("1", "on", "true", "yes", "enabled") if value else default
+
+
+class Uci:
+    """All packages of a box, each with its sections in their order."""
+
+    def __init__(self, text: str) -> None:
+        self.packages: dict[str, list[Section]] = {}
+        present: list[Section] | None = None
+        for found in _STATEMENT.finditer(text):
+            verb, first, second = found["verb"], unquoted(found["first"]), unquoted(found["second"] or "")
+            if verb == "package":
+                present = self.packages.setdefault(first, [])
+                package, counts = first, dict[str, int]()
+            elif present is None:
+                continue
+            elif verb == "config":
+                present.append(Section(package, first, second, counts.get(first, 0)))
+                counts[first] = counts.get(first, 0) + 1
+            elif present:
+                _take(present[-1], verb, first, second)
+
+    def all(self, package: str, kind: str) -> list[Section]:
+        return [section for section in self.packages.get(package, ()) if section.kind == kind]
+
+    def first(self, package: str, kind: str) -> Section | None:
+        return next(iter(self.all(package, kind)), None)
+
+    def named(self, package: str, name: str, kind: str = "") -> Section | None:
+        return next(
+            (s for s in self.packages.get(package, ()) if s.name == name and (not kind or s.kind == kind)), None
+        )
+
+
+def _take(section: Section, verb: str, option: str, value: str) -> None:
+    if verb == "option":
+        section.options[option] = value
+        return
+    present = section.options.setdefault(option, [])
+    if isinstance(present, list):
+        present.append(value)
+
+
+def quoted(value: str) -> str:
+    """In single quotes, as shells and ``uci export`` write a word."""
+    return "'" + value.replace("'", "'\\''") + "'"
+
+
+def unquoted(word: str) -> str:
+    return word[1:-1].replace("'\\''", "'") if word.startswith("'") else word
+
+
+def network(text: str) -> IPv4Network | None:
+    """None for an empty text; raises ``ValueError`` for what is no network."""
+    return IPv4Network(text, strict=False) if text else None
+
+
+def attempt(make: Callable[..., T], *words: object, **more: object) -> T | None:
+    """What a box takes and the model cannot say is no part of the model: None."""
+    try:
+        return make(*words, **more)
+    except (ValueError, InputError):
+        return None
+
+
+class Edit:
+    """Changes a ``Uci`` and notes the commands that do the same on the box. Nothing is noted for what is so already."""
+
+    def __init__(self, box: Uci) -> None:
+        self.box = box
+        self._commands: list[str] = []
+        self._dropped: list[Section] = []
+        # Names of dropped sections stay taken: their deletion comes last.
+        self._names = {package: {s.name for s in sections} for package, sections in box.packages.items()}
+        self._counts = {
+            package: {kind: sum(s.kind == kind for s in sections) for kind in {s.kind for s in sections}}
+            for package, sections in box.packages.items()
+        }
+
+    def put(self, section: Section, option: str, value: str | Sequence[str] | None) -> None:
+        """Set an option, or a list when ``value`` is no string; with nothing as the value it is deleted."""
+        wanted = value if isinstance(value, str) else list(value or ())
+        present = section.options.get(option)
+        if present == wanted or (not present and present is None and not wanted):
+            return
+        path = f"{section.path}.{option}"
+        if present is not None and not (wanted and isinstance(wanted, str)):
+            self._commands.append(f"uci delete {path}")
+            del section.options[option]
+        if isinstance(wanted, str):
+            if wanted:
+                self._commands.append(f"uci set {path}={quoted(wanted)}")
+                section.options[option] = wanted
+        elif wanted:
+            self._commands += [f"uci add_list {path}={quoted(item)}" for item in wanted]
+            section.options[option] = wanted
+
+    def add(self, package: str, kind: str, stem: str, **options: str | Sequence[str] | None) -> Section:
+        """A new section at the end of its package, named ``stem`` or, when that is taken, ``stem_2`` and so on.
+
+        Raises ``InputError`` when the box has no such package: nothing on it would read one.
+        """
+        if package not in self.box.packages:
+            raise InputError(f"the box has no {package!r} package to put a {kind} in")
+        names, counts = self._names[package], self._counts[package]
+        name, number = stem, 2
+        while name in names:
+            name, number = f"{stem}_{number}", number + 1
+        names.add(name)
+        section = Section(package, kind, name, counts.get(kind, 0))
+        counts[kind] = counts.get(kind, 0) + 1
+        self.box.packages[package].append(section)
+        self._commands.append(f"uci set {section.path}={quoted(kind)}")
+        for option, value in options.items():
+            self.put(section, option, value)
+        return section
+
+    def drop(self, section: Section) -> None:
+        self.box.packages[section.package].remove(section)
+        self._dropped.append(section)
+
+    def commands(self) -> tuple[str, ...]:
+        gone = sorted(self._dropped, key=lambda s: (s.package, s.kind, -s.index))
+        return (*self._commands, *(f"uci delete {section.path}" for section in gone))
+
+
+def packages_of(commands: Sequence[str]) -> tuple[str, ...]:
+    """The packages that commands touch, in the order of their first command."""
+    return tuple(dict.fromkeys(command.split(" ", 2)[2].partition(".")[0] for command in commands))
+
+
+HASH: Final = r"\$(?:[0-9][a-z]?|y|gy|sha1)\$"
+"""How a crypt(3) hash begins."""
+
+
+def _option(*names: str) -> str:
+    return rf"^[ \t]+(?:option|list) (?:{'|'.join(names)}) {QUOTED}"
+
+
+Kind = Literal["login", "snmp", "wifi", "ppp", "key", "other"]
+_SECRETS: Final[tuple[tuple[Kind, tuple[str, ...]], ...]] = (
+    (
+        "login",
+        (
+            rf"^[ \t]+option password '(?P<secret>{HASH}[^'\n]+)'",
+            _option("root_password", "admin_password", "http_password", "httpauth"),
+        ),
+    ),
+    ("snmp", (_option("community", "rocommunity6?", "rwcommunity6?", "trapcommunity", "AuthPass", "PrivPass"),)),
+    (
+        "wifi",
+        (
+            # WEP names its key by number, 1 to 4, and keeps them in key1 to key4.
+            rf"^[ \t]+option key (?!'[1-4]'){QUOTED}",
+            _option("key[1-4]", "sae_password", "wpa_psk", "wpakey", "ft_psk"),
+        ),
+    ),
+    (
+        "ppp",
+        (
+            _option(
+                "pincode",
+                "pin_?code",
+                "puk_?code",
+                "puk",
+                "ppp_password",
+                "[pc]ap_password",
+                "ch?ap_(?:password|secret)",
+            ),
+        ),
+    ),
+    (
+        "key",
+        (
+            _option(
+                *("private_key", "preshared_key", "pre_shared_key", "psk", "secret", "shared_secret", "tlspsk"),
+                *("auth_secret", "acct_secret", "dae_secret", "radius_secret", "r0kh", "r1kh", "nas_secret"),
+                *("radius_?(?:key|password)", "server_secret", "uamsecret", "radconf_secret"),
+                *("ikey", "okey", "auth_key", "authkey", "authkeys", "tls_auth_key", "enc_key", "wps_pin"),
+                *("priv_key_pwd2?", "private_key_passwd", "identity_key"),
+            ),
+        ),
+    ),
+    (
+        "other",
+        (
+            # One word for PPP, dynamic DNS, EAP and rpcd: which of them it is, its line does not tell.
+            rf"^[ \t]+(?:option|list) (?:(?:auth_|user)?pass|passwd|password)[0-9]? (?!'(?:{HASH}|\$p\$)){QUOTED}",
+            _option("token", "api_?key", "apikey", "access_key", "access_secret", "secret_key", "credentials"),
+            _option("smtp_pass(?:word)?", "mqtt_pass(?:word)?", "proxy_pass(?:word)?", "auth_pass", "kadpassword"),
+            r"\b[a-z]+://[^\s:/@']+:(?P<secret>[^\s@']+)@",
+        ),
+    ),
+)
+
+
+def secret_patterns() -> Iterator[tuple[Kind, re.Pattern[str]]]:
+    """Which words of a line are a secret, and of what kind; for ``SecretRule``."""
+    for kind, sources in _SECRETS:
+        for pattern in patterns(*sources):
+            yield kind, pattern
