@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, Self, get_args
+from typing import Any, Self, cast, get_args
 
 from simulators.device import Device
 from simulators.faults.kinds import make_fault
@@ -122,9 +122,10 @@ def _restart(fleet: Fleet, request: Request) -> None:
 
 def _lose_line(fleet: Fleet, request: Request) -> None:
     kind = request.get("kind") or "carrier"
-    if kind not in get_args(LossKind):
-        raise ValueError(f"unknown kind of loss {kind!r}; known: {', '.join(get_args(LossKind))}")
-    fleet.device(request["name"]).lose_line(kind)
+    known = get_args(LossKind)
+    if kind not in known:
+        raise ValueError(f"unknown kind of loss {kind!r}; known: {', '.join(known)}")
+    fleet.device(request["name"]).lose_line(cast("LossKind", kind))
 
 
 def _restore_line(fleet: Fleet, request: Request) -> None:

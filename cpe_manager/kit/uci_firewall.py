@@ -151,7 +151,7 @@ def _redirect(section: Section) -> Iterator[PortMapping]:
     for protocol in ("tcp", "udp") if protocols == ["tcpudp"] else protocols:
         if protocol in ("tcp", "udp"):
             yield PortMapping(
-                cast("Protocol", protocol), outside, IPv4Address(section.text("dest_ip")), inside.first,
+                protocol, outside, IPv4Address(section.text("dest_ip")), inside.first,
                 network(section.text("src_ip")),
             )  # fmt: skip
 
