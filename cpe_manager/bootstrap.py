@@ -36,6 +36,7 @@ from cpe_manager.services.archive import write as write_archive
 from cpe_manager.services.attempt import Attempt, Outside, RetryPolicy
 from cpe_manager.services.bundle import Services
 from cpe_manager.services.chores import Alarms, Figures, FollowUps
+from cpe_manager.services.detection import Detector
 from cpe_manager.services.history import History
 from cpe_manager.services.importing import Importer
 from cpe_manager.services.inventory import Inventory
@@ -276,6 +277,7 @@ async def _build(
     inventory = Inventory(database.inventory, clock, ids, drivers, credentials, jobs.first_backup)
     services = Services(
         inventory=inventory,
+        detector=Detector(sessions, database.inventory, drivers, credentials, redactor=redactor),
         importer=Importer(inventory, InventoryFormats()),
         history=History(database.inventory, database.backups, database.events, vault, clock),
         jobs=jobs,

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from cpe_manager.api.schemas.backups import BackupView, DiffView, TextView
 from cpe_manager.api.schemas.common import PageOf, Problem
+from cpe_manager.api.schemas.detections import DetectionView
 from cpe_manager.api.schemas.devices import DeviceView, GroupView, ImportView
 from cpe_manager.api.schemas.jobs import JobView, WorkView
 from cpe_manager.api.schemas.system import (
@@ -133,6 +134,10 @@ class Client:
 
     def add_device(self, body: Mapping[str, Any]) -> DeviceView:
         return self.post("/devices", DeviceView, body)
+
+    def detect(self, body: Mapping[str, Any]) -> DetectionView:
+        """Which family is at an address; takes seconds."""
+        return self.post("/detections", DetectionView, body)
 
     def device_verb(self, name: str, verb: str, body: Mapping[str, Any] | None = None) -> DeviceView:
         """``suspend``, ``resume``, ``replace``, ``accept-key``."""

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cpe_manager.cli import changing
+from cpe_manager.cli import changing, detecting
 from cpe_manager.cli.connection import state_of
+from cpe_manager.cli.detecting import detected
 from cpe_manager.cli.options import Device, Json, Yes, confirmed, pairs
 from cpe_manager.cli.render import fields, out, show_json, show_json_items, span, table, when
+from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.inventory import LifeState
 
 if TYPE_CHECKING:
@@ -115,6 +117,9 @@ def add(  # noqa: PLR0913, PLR0917 - options of the command
     serial: Annotated[str | None, typer.Option(help="Serial number.")] = None,
     model: Annotated[str | None, typer.Option(help="Model.")] = None,
     setting: Settings = None,
+    detect: Annotated[
+        bool, typer.Option("--detect", help="Log in once and find out family, model, serial number and host key.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Add one device; its first backup follows right away."""
@@ -122,7 +127,11 @@ def add(  # noqa: PLR0913, PLR0917 - options of the command
         "name": name, "address": address, "site": site, "family": family, "group": group, "credential": credential,
         "port": port, "serial": serial, "model": model, "settings": pairs(setting or [], "--setting"),
     }  # fmt: skip
+    if detect and family:
+        raise InputError("give --family or --detect, not both")
     with state_of(ctx).client() as client:
+        if detect:
+            given = detected(client, given, quiet=as_json) | {key: value for key, value in given.items() if value}
         added = client.add_device({key: value for key, value in given.items() if value is not None})
     if as_json:
         show_json(added)
@@ -131,6 +140,7 @@ def add(  # noqa: PLR0913, PLR0917 - options of the command
 
 
 app.command("set")(changing.change)
+app.command("detect")(detecting.detect)
 
 
 @app.command()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Sequence
+from typing import Final
 
 import asyncssh
 
 from cpe_manager.ports.shell import Credential
+
+_BANNER: Final = 16 * 1024
 
 
 def public_form(key: asyncssh.SSHKey) -> str:
@@ -33,6 +36,7 @@ class HandshakeClient(asyncssh.SSHClient):
         self._key = key
         self.host_key = ""
         self.refused_key = ""
+        self.banner = ""
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:  # noqa: ARG002
         """First contact accepts what is shown, and from then on nothing else, also when keys are exchanged anew."""
@@ -43,6 +47,10 @@ class HandshakeClient(asyncssh.SSHClient):
         self._accepted = self._accepted or {shown}
         self.host_key = shown
         return True
+
+    def auth_banner_received(self, msg: str, lang: str) -> None:  # noqa: ARG002
+        """A box may send several; what one of them says beyond this many characters tells nothing more."""
+        self.banner += msg[: max(0, _BANNER - len(self.banner))]
 
     def public_key_auth_requested(self) -> asyncssh.SSHKey | None:
         key, self._key = self._key, None

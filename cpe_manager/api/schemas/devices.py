@@ -140,6 +140,13 @@ class DeviceBody(Body):
     serial: str | None = None
     model: str | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
+    host_key: str | None = Field(
+        default=None,
+        max_length=4000,
+        pattern=r"^[a-z0-9@.-]+ [A-Za-z0-9+/]+=*$",
+        description="Pin this host key (`ssh-ed25519 AAAA...`), such as the one that a detection met; "
+        "left out: the first contact's is pinned",
+    )
     backup: bool = Field(default=True, description="Back it up right away")
 
 
