@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import asyncssh
 
+from cpe_manager.adapters.ssh.algorithms import LEGACY
 from cpe_manager.adapters.ssh.client import HandshakeClient
 from cpe_manager.adapters.ssh.connection import Connection, base_options, close, connect
 from cpe_manager.adapters.ssh.errors import device_error
@@ -28,6 +29,7 @@ class SshSessions:
         self._limits = limits or SshLimits()
         self._pacer = HandshakePacer(clock, self._limits.handshakes_per_second)
         self._base = base_options()
+        self._legacy: asyncssh.SSHClientConnectionOptions | None = None
         self._keys: dict[str, tuple[str, asyncssh.SSHKey]] = {}
         # asyncssh tells every step of every connection; what matters of them comes out as our errors.
         logging.getLogger("asyncssh").setLevel(logging.CRITICAL)
@@ -40,7 +42,7 @@ class SshSessions:
         scope = asyncio.timeout(target.session_timeout)
         try:
             async with scope:
-                connection = await connect(target, credential.username, client, self._base)
+                connection = await connect(target, credential.username, client, self._options(target))
                 try:
                     yield self._session(connection, target, credential)
                 finally:
@@ -49,6 +51,13 @@ class SshSessions:
             if not scope.expired():
                 raise
             raise DeviceTimeout(f"{target.host}:{target.port}: session over {target.session_timeout:g} s") from error
+
+    def _options(self, target: Target) -> asyncssh.SSHClientConnectionOptions:
+        if not target.legacy_crypto:
+            return self._base
+        if self._legacy is None:
+            self._legacy = base_options(LEGACY)
+        return self._legacy
 
     def _session(self, connection: Connection, target: Target, credential: Credential) -> OpenedSession:
         return OpenedSession(SshShell(connection, target, credential, self._limits), connection.host_key)
