@@ -139,3 +139,35 @@ async def snmptrapd(home: Path, device: Device) -> AsyncIterator[Trapd]:
         if process.returncode is None:
             process.terminate()
         await process.wait()
+
+
+@dataclass(frozen=True)
+class Agent:
+    """A running snmpd of Debian's."""
+
+    port: int
+
+
+@contextlib.asynccontextmanager
+async def snmpd(home: Path, *lines: str) -> AsyncIterator[Agent]:
+    """Net-SNMP's own agent with `lines` as its whole configuration; up when it answers the community `probe`."""
+    conf, log = home / "snmpd.conf", home / "snmpd.log"
+    agent = Agent(free_udp_port())
+    conf.write_text("\n".join(("rocommunity probe", *lines, "")), encoding="utf-8")
+    conf.chmod(0o600)
+    environment = {**_clean(), "SNMP_PERSISTENT_DIR": str(home)}
+    process = await asyncio.create_subprocess_exec(
+        tool("snmpd"), "-f", "-C", "-c", str(conf), "-Lf", str(log), "-x", str(home / "agentx"), "-r",
+        f"udp:127.0.0.1:{agent.port}",
+        stdin=asyncio.subprocess.DEVNULL, env=environment, cwd=home,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while (await run("snmpget", "-v2c", "-c", "probe", "-On", "-m", "", "-t", "0.3", "-r", "0",
+                             f"udp:127.0.0.1:{agent.port}", ".1.3.6.1.2.1.1.3.0")).status:  # fmt: skip
+                assert process.returncode is None, log.read_text(encoding="utf-8")
+        yield agent
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
