@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from cpe_manager.domain.inventory import Transport
+from cpe_manager.ports.snmp import SnmpAccess
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class Credential:
     enable_password: str = field(default="", repr=False)
     private_key: str = field(default="", repr=False)
     """OpenSSH private key text; empty when a password is used."""
+    snmp: SnmpAccess | None = None
+    """How the device is asked by SNMP; None: it is not."""
 
     def secrets(self) -> tuple[str, ...]:
         """Every device password in it, for the scrubber that keeps them out of backups (§5.2.1.3)."""
