@@ -277,7 +277,7 @@ async def _build(
     services = Services(
         inventory=inventory,
         importer=Importer(inventory, InventoryFormats()),
-        history=History(database.inventory, database.backups, database.events, vault, clock),
+        history=History(database.inventory, database.backups, database.events, vault, drivers, clock),
         jobs=jobs,
         scheduling=scheduling,
         tokens=Tokens(database.tokens, database.events, clock, ids),
