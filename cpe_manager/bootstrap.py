@@ -281,7 +281,7 @@ async def _build(
         inventory=inventory,
         detector=Detector(sessions, database.inventory, drivers, credentials, redactor=redactor),
         importer=Importer(inventory, InventoryFormats()),
-        history=History(database.inventory, database.backups, database.events, vault, clock),
+        history=History(database.inventory, database.backups, database.events, vault, drivers, clock),
         jobs=jobs,
         scheduling=scheduling,
         tokens=Tokens(database.tokens, database.events, clock, ids),
