@@ -21,6 +21,7 @@ from cpe_manager.adapters.schedule import Timetable
 from cpe_manager.adapters.secrets import CredentialFile
 from cpe_manager.adapters.ssh.limits import SshLimits
 from cpe_manager.adapters.ssh.sessions import SshSessions
+from cpe_manager.adapters.transports import Transports
 from cpe_manager.domain.errors import Conflict, KeyringError, SettingsError
 from cpe_manager.domain.jobs import JobKind
 from cpe_manager.domain.retention import Policy
@@ -253,7 +254,8 @@ async def _build(
     engine = await _engine(settings, clock)
     timer = Timetable(clock)
     jobs = Jobs(database.jobs, database.inventory, engine, clock, ids, shard_size=settings.shard_size)
-    sessions = SshSessions(credentials, clock, SshLimits(handshakes_per_second=settings.handshakes_per_second))
+    ssh = SshSessions(credentials, clock, SshLimits(handshakes_per_second=settings.handshakes_per_second))
+    sessions = Transports({"ssh": ssh})
     attempt = Attempt(
         Outside(sessions, drivers, credentials, vault, clock, ids, redactor),
         RetryPolicy(settings.retry_base_seconds, settings.retry_cap_seconds),
@@ -277,9 +279,9 @@ async def _build(
     inventory = Inventory(database.inventory, clock, ids, drivers, credentials, jobs.first_backup)
     services = Services(
         inventory=inventory,
-        detector=Detector(sessions, database.inventory, drivers, credentials, redactor=redactor),
+        detector=Detector(ssh, database.inventory, drivers, credentials, redactor=redactor),
         importer=Importer(inventory, InventoryFormats()),
-        history=History(database.inventory, database.backups, database.events, vault, clock),
+        history=History(database.inventory, database.backups, database.events, vault, drivers, clock),
         jobs=jobs,
         scheduling=scheduling,
         tokens=Tokens(database.tokens, database.events, clock, ids),

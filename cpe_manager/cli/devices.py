@@ -58,7 +58,8 @@ def _age(device: DeviceView) -> str:
 
 
 def _remark(device: DeviceView) -> str:
-    words = ["overdue"] if device.overdue_since else []
+    words = [f"insecure: {', '.join(device.insecure)}"] if device.insecure else []
+    words += ["overdue"] if device.overdue_since else []
     if any(key.state == "offered" for key in device.host_keys):
         words.append("host key changed")
     elif device.failures:
@@ -85,6 +86,7 @@ def _describe(d: DeviceView) -> None:
             ("name", d.name), ("site", d.site), ("state", d.state), ("address", d.address),
             ("port", d.port or _inherited(port)), ("family", d.family or _inherited(family)), ("group", d.group),
             ("credential", d.credential or _inherited(credential)), ("line", d.line), ("access node", d.access_node),
+            ("insecure", _why_insecure(d)),
             ("serial", d.serial), ("model", d.model), ("installed", when(d.installed_at)),
             ("last backup", when(d.last_success_at)), ("last attempt", when(d.last_attempt_at)),
             ("last error", f"{d.last_error_code}: {d.last_error}" if d.last_error_code else None),
@@ -98,6 +100,16 @@ def _describe(d: DeviceView) -> None:
             f"\nThe device shows another host key than the pinned one, and is not backed up until you decide. Compare "
             f"the offered fingerprint with the device's own; if it is right: cpe-manager devices accept-key {d.name}"
         )
+
+
+_WHY = {
+    "telnet": "telnet: log-in and configuration travel in the clear, and nothing proves whose box it is",
+    "legacy_crypto": "legacy_crypto: SHA-1, CBC and DSA are accepted, and can be broken by whoever is on the way",
+}
+
+
+def _why_insecure(device: DeviceView) -> str | None:
+    return "; ".join(_WHY.get(why, why) for why in device.insecure) or None
 
 
 def _inherited(value: object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.cpe_features import Feature
@@ -130,6 +130,7 @@ class Script:
         return bool(self.commands)
 
 
+@runtime_checkable
 class Modelled(Protocol):
     """A driver that reads and writes the neutral model. Both verbs are pure."""
 

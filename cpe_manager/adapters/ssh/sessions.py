@@ -10,6 +10,7 @@ from typing import Final
 
 import asyncssh
 
+from cpe_manager.adapters.ssh.algorithms import LEGACY
 from cpe_manager.adapters.ssh.client import HandshakeClient
 from cpe_manager.adapters.ssh.connection import Connection, base_options, close, connect
 from cpe_manager.adapters.ssh.errors import device_error
@@ -37,6 +38,7 @@ class SshSessions:
         self._limits = limits or SshLimits()
         self._pacer = HandshakePacer(clock, self._limits.handshakes_per_second)
         self._base = base_options()
+        self._legacy: asyncssh.SSHClientConnectionOptions | None = None
         self._keys: dict[str, tuple[str, asyncssh.SSHKey]] = {}
         # asyncssh tells every step of every connection; what matters of them comes out as our errors.
         logging.getLogger("asyncssh").setLevel(logging.CRITICAL)
@@ -64,7 +66,7 @@ class SshSessions:
         scope = asyncio.timeout(target.session_timeout)
         try:
             async with scope:
-                connection = await connect(target, credential.username, client, self._base)
+                connection = await connect(target, credential.username, client, self._options(target))
                 try:
                     yield connection, credential, client
                 finally:
@@ -73,6 +75,13 @@ class SshSessions:
             if not scope.expired():
                 raise
             raise DeviceTimeout(f"{target.host}:{target.port}: session over {target.session_timeout:g} s") from error
+
+    def _options(self, target: Target) -> asyncssh.SSHClientConnectionOptions:
+        if not target.legacy_crypto:
+            return self._base
+        if self._legacy is None:
+            self._legacy = base_options(LEGACY)
+        return self._legacy
 
     def _key(self, reference: str, credential: Credential) -> asyncssh.SSHKey | None:
         """The private key, parsed once for as long as its text stays the same. Raises ``CredentialMissing``."""
