@@ -168,6 +168,61 @@ class Writing(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Guard:
+    """The device's promise to take a change back by itself. ``token`` names it on the device: lower-case letters and
+    digits, new for each push. ``seconds``: when it takes effect, counted from arming (or, where a family arms with its
+    own commit, from ``apply``); a family that counts whole minutes rounds up."""
+
+    token: str
+    seconds: int
+
+
+class Guarded(Protocol):
+    """A driver whose device takes back by itself what nobody confirms: with the manager gone, with the path cut, and
+    over a restart. The commit path is the only caller.
+
+    Order: ``arm``, ``apply`` with the same guard, then ``confirm`` or ``revert``. Every verb is right to do twice.
+    """
+
+    async def arm(self, shell: Shell, guard: Guard) -> None:
+        """Make the promise: the configuration of this moment is what the device goes back to.
+
+        Raises ``CommandRefused`` when the device cannot promise (no room, no archive, another promise is open), and
+        has left nothing behind then.
+        """
+        ...
+
+    async def apply(self, shell: Shell, script: Script, guard: Guard | None = None) -> None:
+        """As ``Writing.apply``. A family that promises in its own commit does so here; the others did in ``arm``."""
+        ...
+
+    async def armed(self, shell: Shell) -> str | None:
+        """The token of the promise that is open; None when there is none, empty when it is not one of ours."""
+        ...
+
+    async def confirm(self, shell: Shell, guard: Guard) -> None:
+        """Take the promise back: the change stays. Raises ``CommandRefused`` when the device has gone back already."""
+        ...
+
+    async def revert(self, shell: Shell, guard: Guard) -> None:
+        """Have the device do now what it promised. Returns when it has been told, which may end the session; what came
+        of it has to be read. Raises ``CommandRefused`` when no promise of this token is open."""
+        ...
+
+
+class Replacing(Protocol):
+    """A driver that brings a whole configuration back onto a device of its family (§5.1.2.4)."""
+
+    async def replace(self, shell: Shell, text: str, guard: Guard | None = None) -> None:
+        """Make ``text``, as ``fetch`` gave it, the running configuration; what it does not hold is gone afterwards.
+
+        What ``fetch`` never gives (the device's own log-in, §5.2.1.3) stays as it is on the device. Raises as
+        ``Writing.apply`` does.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Artefact:
     """A file that a device made, whole. As a rule it holds secrets, those of the device's own log-in too: it is for
     sealing only, and §5.2.1.3 has its say on it before it is stored."""
