@@ -57,5 +57,5 @@ PERSONA = UciPersona(
     board=Board("OpenWrt", _KERNEL, "aarch64", _banner, _files, _system, has_base64=_has_base64),
     make=generate.factory_config,
     options={"base64": "no|yes: whether BusyBox was built with base64; OpenWrt's own builds have it not"},
-    traits=Traits(noise="[ 8123.456789] mtk_soc_eth 15100000.ethernet eth1: Link is Down"),
+    traits=Traits(noise="[ 8123.456789] mtk_soc_eth 15100000.ethernet eth1: Link is Down", ssh_software="dropbear"),
 )

@@ -120,5 +120,5 @@ PERSONA = UciPersona(
         tools={"mnf_info": _mnf_info, "mwan3": _mwan3, "gsmctl": _gsmctl},
     ),
     make=generate.factory_config,
-    traits=Traits(noise="[ 8123.456789] ipqess-edma c080000.ethernet eth1: Link is Down"),
+    traits=Traits(noise="[ 8123.456789] ipqess-edma c080000.ethernet eth1: Link is Down", ssh_software="dropbear"),
 )
