@@ -72,7 +72,9 @@ class Box:
 
     def export(self, path: str, flags: Collection[str]) -> str:
         style = Style("terse" in flags, "verbose" in flags, "show-sensitive" in flags)
-        return header(self.state) + self.tree.export(style, path)
+        failed = '#error exporting "/interface/wifi/access-list" (timeout)\n'
+        trouble = failed if self.state.spec.options.get("export_error") == "yes" and not path else ""
+        return header(self.state) + self.tree.export(style, path) + trouble
 
     def write(self, name: str, text: str) -> None:
         self.state.flash[name] = text

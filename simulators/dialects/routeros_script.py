@@ -226,13 +226,14 @@ _LEVELS = (
 )  # fmt: skip
 
 
+_TRUTHS = {"true": True, "false": False, "yes": True, "no": False}
+
+
 def _typed(value: Value) -> Value:
     """A bare word in an expression is a number or a truth value where it reads like one."""
     if isinstance(value, str) and value.isdecimal():
         return int(value)
-    return (
-        {"true": True, "false": False, "yes": True, "no": False}.get(value, value) if isinstance(value, str) else value
-    )
+    return _TRUTHS.get(value, value) if isinstance(value, str) else value
 
 
 def _true(value: Value) -> bool:
@@ -308,11 +309,14 @@ def _typeof(plain: Sequence[Value]) -> Value:
     return kinds.get(type(value), "str" if value else "nil")
 
 
+def _array(value: Value) -> Value:
+    return value if isinstance(value, list) else list(shown(value).split(","))
+
+
 _FUNCTIONS: dict[str, Callable[[Sequence[Value]], Value]] = {
     "len": _len, "pick": _pick, "find": _find, "typeof": _typeof,
     "tostr": lambda plain: shown(plain[0]) if plain else "",
     "tonum": lambda plain: _number(plain[0]) if plain else "",
     "totime": lambda plain: duration(_number(plain[0])) if plain else "",
-    "toarray": lambda plain: list(plain[0]) if plain and isinstance(plain[0], list) else [
-        part for part in (shown(plain[0]).split(",") if plain else [])],
+    "toarray": lambda plain: _array(plain[0]) if plain else [],
 }  # fmt: skip

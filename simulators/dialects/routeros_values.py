@@ -11,10 +11,13 @@ from simulators.dialects.routeros_menus import Property
 from simulators.dialects.routeros_text import ConsoleError, duration, seconds
 
 _PROTOCOLS = frozenset(
-    "icmp igmp ggp ip-encap st tcp egp pup udp hmp xns-idp rdp iso-tp4 dccp xtp ddp idpr-cmtp ipv6-encap rsvp gre "
-    "ipsec-esp ipsec-ah rspf vmtp ospf ipip etherip encap pim vrrp l2tp sctp udp-lite icmpv6".split()
+    {
+        *("icmp", "igmp", "ggp", "ip-encap", "st", "tcp", "egp", "pup", "udp", "hmp", "xns-idp", "rdp", "iso-tp4"),
+        *("dccp", "xtp", "ddp", "idpr-cmtp", "ipv6-encap", "rsvp", "gre", "ipsec-esp", "ipsec-ah", "rspf", "vmtp"),
+        *("ospf", "ipip", "etherip", "encap", "pim", "vrrp", "l2tp", "sctp", "udp-lite", "icmpv6"),
+    }
 )
-_AUTH_TYPES = frozenset("wpa-psk wpa2-psk wpa3-psk wpa-eap wpa2-eap wpa3-eap wpa3-eap-192 owe".split())
+_AUTH_TYPES = frozenset(("wpa-psk", "wpa2-psk", "wpa3-psk", "wpa-eap", "wpa2-eap", "wpa3-eap", "wpa3-eap-192", "owe"))
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(?:[:-]?[0-9A-Fa-f]{2}){5}")
 
 

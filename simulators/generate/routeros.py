@@ -88,7 +88,8 @@ def _lan(site: Site) -> Iterator[str]:
 def _firewall(site: Site) -> Iterator[str]:
     yield "/ip firewall address-list add address=10.0.0.0/8 comment=operator list=management"
     for rule in _FILTER:
-        yield f"/ip firewall filter add {rule}"
+        named = rule.replace("{", '"defconf: ').replace("}", '"')
+        yield f"/ip firewall filter add {named}"
     yield (
         '/ip firewall nat add action=masquerade chain=srcnat comment="defconf: masquerade" ipsec-policy=out,none '
         "out-interface-list=WAN"
@@ -101,20 +102,17 @@ def _firewall(site: Site) -> Iterator[str]:
 
 
 _FILTER = (
-    'action=accept chain=input comment="defconf: accept established,related,untracked" '
-    "connection-state=established,related,untracked",
-    'action=drop chain=input comment="defconf: drop invalid" connection-state=invalid',
-    'action=accept chain=input comment="defconf: accept ICMP" protocol=icmp',
+    "action=accept chain=input comment={established,related,untracked} connection-state=established,related,untracked",
+    "action=drop chain=input comment={drop invalid} connection-state=invalid",
+    "action=accept chain=input comment={accept ICMP} protocol=icmp",
     "action=accept chain=input comment=management dst-port=22,23 protocol=tcp src-address-list=management",
-    'action=drop chain=input comment="defconf: drop all not coming from LAN" in-interface-list=!LAN',
-    'action=accept chain=forward comment="defconf: accept in ipsec policy" ipsec-policy=in,ipsec',
-    'action=accept chain=forward comment="defconf: accept out ipsec policy" ipsec-policy=out,ipsec',
-    'action=fasttrack-connection chain=forward comment="defconf: fasttrack" connection-state=established,related '
-    "hw-offload=yes",
-    'action=accept chain=forward comment="defconf: accept established,related, untracked" '
-    "connection-state=established,related,untracked",
-    'action=drop chain=forward comment="defconf: drop invalid" connection-state=invalid',
-    'action=drop chain=forward comment="defconf: drop all from WAN not DSTNATed" connection-nat-state=!dstnat '
+    "action=drop chain=input comment={drop all not coming from LAN} in-interface-list=!LAN",
+    "action=accept chain=forward comment={accept in ipsec policy} ipsec-policy=in,ipsec",
+    "action=accept chain=forward comment={accept out ipsec policy} ipsec-policy=out,ipsec",
+    "action=fasttrack-connection chain=forward comment={fasttrack} connection-state=established,related hw-offload=yes",
+    "action=accept chain=forward comment={established} connection-state=established,related,untracked",
+    "action=drop chain=forward comment={drop invalid} connection-state=invalid",
+    "action=drop chain=forward comment={drop all from WAN not DSTNATed} connection-nat-state=!dstnat "
     "connection-state=new in-interface-list=WAN",
 )
 
