@@ -13,7 +13,7 @@ from typing import Final
 from cpe_manager.domain.errors import CommandRefused, FetchIncomplete, ForeignText
 from cpe_manager.kit.config_text import after_header, checked, last_lines, values
 from cpe_manager.kit.secret_rules import REST, WORD, patterns
-from cpe_manager.ports.driver import Capture, Facts, SecretRule, Spec
+from cpe_manager.ports.driver import Capture, Facts, Recognition, SecretRule, Spec
 from cpe_manager.ports.shell import PromptRules, Shell, Terminal
 
 # How often the configuration is asked for in one session: a log message in the middle is bad luck, not a state.
@@ -131,6 +131,14 @@ SPEC: Final = Spec(
     ),
     maturity="lab",
     hostname=_hostname,
+    # A box shows nothing of itself at log-in but what its owner put into the banner.
+    recognition=Recognition(
+        # ciscoProducts; other systems of the vendor's are below it as well, so sysDescr has to say which.
+        sys_object_ids=("1.3.6.1.4.1.9.1",),
+        sys_descr=(re.compile(r"Cisco (?:IOS|Internetwork Operating System) Software"),),
+        ssh_version=(re.compile(r"^SSH-(?:2\.0|1\.99)-Cisco-"),),
+        prompt=(re.compile(r"^[A-Za-z0-9][\w.-]{0,62}[>#]$"),),
+    ),
 )
 
 

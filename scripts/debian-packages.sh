@@ -9,7 +9,7 @@ for tier in "$@"; do
         venv) packages="$packages python3-venv" ;;
         lab) packages="$packages openssh-server openssh-client openssl frr iproute2 procps util-linux" ;;
         postgres) packages="$packages postgresql" ;;
-        snmp) packages="$packages snmp snmpd" ;;
+        snmp) packages="$packages snmp snmpd snmptrapd" ;;
         container) packages="$packages podman runc mmdebstrap" ;;
         *) echo "debian-packages: unknown tier '$tier'" >&2; exit 2 ;;
     esac

@@ -112,8 +112,10 @@ _FILTER = (
     "action=fasttrack-connection chain=forward comment={fasttrack} connection-state=established,related hw-offload=yes",
     "action=accept chain=forward comment={established} connection-state=established,related,untracked",
     "action=drop chain=forward comment={drop invalid} connection-state=invalid",
-    "action=drop chain=forward comment={drop all from WAN not DSTNATed} connection-nat-state=!dstnat "
-    "connection-state=new in-interface-list=WAN",
+    (
+        "action=drop chain=forward comment={drop all from WAN not DSTNATed} connection-nat-state=!dstnat "
+        "connection-state=new in-interface-list=WAN"
+    ),
 )
 
 

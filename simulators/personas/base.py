@@ -47,7 +47,7 @@ class Traits:
 
     exec_newline: line end of replies on an exec channel. more and wipe: pager prompt, and what removes it. noise: an
     unsolicited line that the box may print into a session. quiet_without_pty: neither prompt nor echo without a
-    terminal, as a Unix shell. ssh_version: the software's name in the SSH identification string. control_keys: what of
+    terminal, as a Unix shell. ssh_software: what its SSH server calls itself, behind `SSH-2.0-`. control_keys: what of
     Ctrl-C, Ctrl-X and Ctrl-Z the dialogue hears. login_options: what parts a user name from options behind it; empty
     where there are none.
     """
@@ -57,7 +57,7 @@ class Traits:
     wipe: str = "\r        \r"
     noise: str = "kernel: eth1: link down"
     quiet_without_pty: bool = True
-    ssh_version: str = "SimCPE_1.0"
+    ssh_software: str = "SimCPE_1.0"
     control_keys: str = "CZ"
     login_options: str = ""
 

@@ -168,7 +168,10 @@ class OpenWrt:
     family = "openwrt"
     summary = "OpenWrt router: BusyBox ash, UCI with staged changes, ubus"
     options: Mapping[str, str] = MappingProxyType({})
-    traits = Traits(noise="[ 8123.456789] mtk_soc_eth 15100000.ethernet eth1: Link is Down")
+    traits = Traits(
+        noise="[ 8123.456789] mtk_soc_eth 15100000.ethernet eth1: Link is Down",
+        ssh_software="dropbear",
+    )
 
     def factory_config(self, spec: DeviceSpec) -> str:
         return generate.factory_config(spec)

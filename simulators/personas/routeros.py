@@ -139,7 +139,7 @@ class RouterOs:
         exec_newline="\r\n",
         noise="(6 messages not shown)\n2026/11/28 02:31:07 system,error,critical login failure for user admin via ssh",
         quiet_without_pty=False,
-        ssh_version="ROSSSH",
+        ssh_software="ROSSSH",
         control_keys="CX",
         login_options="+",
     )
