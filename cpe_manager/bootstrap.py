@@ -279,7 +279,7 @@ async def _build(
     inventory = Inventory(database.inventory, clock, ids, drivers, credentials, jobs.first_backup)
     services = Services(
         inventory=inventory,
-        detector=Detector(sessions, database.inventory, drivers, credentials, redactor=redactor),
+        detector=Detector(ssh, database.inventory, drivers, credentials, redactor=redactor),
         importer=Importer(inventory, InventoryFormats()),
         history=History(database.inventory, database.backups, database.events, vault, drivers, clock),
         jobs=jobs,
