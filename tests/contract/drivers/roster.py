@@ -28,6 +28,18 @@ class DriverCase:
         return "-".join((self.family, *options))
 
 
+_ROUTEROS = (
+    "/interface bridge port add bridge=bridge comment=defconf interface=ether2",
+    '/ip firewall filter add action=drop chain=input comment="defconf: drop invalid" connection-state=invalid',
+    '/ip firewall filter add action=drop chain=input comment="defconf: drop all not coming from LAN" '
+    "in-interface-list=!LAN",
+    "/ip dns static add address=192.168.206.1 comment=defconf name=router.lan",
+    "/ip service set ftp disabled=yes",
+    "/system clock set time-zone-name=Europe/Brussels",
+    '/system note set note="Property of the operator"',
+    "/tool romon set enabled=no",
+)
+
 ROSTER = (
     DriverCase("cisco_ios", blind_to=frozenset({"shrunk"})),
     DriverCase(
@@ -63,6 +75,7 @@ ROSTER = (
             "option _sshWanAccess '1'",
         ),
     ),
+    DriverCase("routeros", foreign=_ROUTEROS),
     DriverCase("frr_linux", device={"vtysh": "login"}, blind_to=frozenset({"shrunk", "truncate-keeps-end"})),
     DriverCase("frr_linux", box={"mode": "linux"}, device={"vtysh": "command"}),
     DriverCase("frr_linux", box={"mode": "linux"}),
