@@ -11,8 +11,9 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from cpe_manager.api.schemas.backups import BackupView, DiffView, TextView
+from cpe_manager.api.schemas.backups import BackupView, DiffView, NeutralView, TextView
 from cpe_manager.api.schemas.common import PageOf, Problem
+from cpe_manager.api.schemas.detections import DetectionView
 from cpe_manager.api.schemas.devices import DeviceView, GroupView, ImportView
 from cpe_manager.api.schemas.jobs import JobView, WorkView
 from cpe_manager.api.schemas.system import (
@@ -134,6 +135,10 @@ class Client:
     def add_device(self, body: Mapping[str, Any]) -> DeviceView:
         return self.post("/devices", DeviceView, body)
 
+    def detect(self, body: Mapping[str, Any]) -> DetectionView:
+        """Which family is at an address; takes seconds."""
+        return self.post("/detections", DetectionView, body)
+
     def device_verb(self, name: str, verb: str, body: Mapping[str, Any] | None = None) -> DeviceView:
         """``suspend``, ``resume``, ``replace``, ``accept-key``."""
         return self.post(f"/devices/{part(name)}/{verb}", DeviceView, body)
@@ -164,6 +169,9 @@ class Client:
     def backup_text(self, name: str, version: int | None, *, original: bool = False) -> TextView:
         kind = "original" if original else "text"
         return self.get(f"/devices/{part(name)}/backups/{version or 'current'}/{kind}", TextView)
+
+    def backup_neutral(self, name: str, version: int | None) -> NeutralView:
+        return self.get(f"/devices/{part(name)}/backups/{version or 'current'}/neutral", NeutralView)
 
     def diff(self, name: str, older: int | None, newer: int | None, *, context: int) -> DiffView:
         query = {"from": older, "to": newer, "context": context}

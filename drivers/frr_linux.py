@@ -17,7 +17,7 @@ from typing import Final, NoReturn
 from cpe_manager.domain.errors import CommandRefused, FetchIncomplete, ForeignText
 from cpe_manager.kit.config_text import after_header, checked, last_lines, values
 from cpe_manager.kit.secret_rules import REST, WORD, patterns
-from cpe_manager.ports.driver import Capture, Facts, SecretRule, Spec
+from cpe_manager.ports.driver import Capture, Facts, Recognition, SecretRule, Spec
 from cpe_manager.ports.shell import ExecResult, PromptRules, Shell
 
 _ATTEMPTS: Final = 3
@@ -83,6 +83,12 @@ SPEC: Final = Spec(
     ),
     maturity="lab",
     hostname=_hostname,
+    # Where the log-in shell is a Unix shell, FRR shows only when it is asked; SNMP tells of the Linux alone.
+    recognition=Recognition(
+        ssh_version=(re.compile(r"^SSH-2\.0-OpenSSH_"),),
+        banner=(re.compile(r"\bthis is FRRouting \(version [^)]+\)"),),
+        prompt=(re.compile(r"^(?:[\w.-]+@)?[A-Za-z0-9][\w.-]{0,62}(?::[^\s#$]*)?[#>$]$"),),
+    ),
 )
 
 

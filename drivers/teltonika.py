@@ -108,6 +108,7 @@ SPEC: Final = Spec(
         prompt=(re.compile(r"^root@(?:Teltonika|RUT)[\w.-]*:[~/][^\n]*# ?$"),),
         # It is an OpenWrt in all that an OpenWrt is known by.
         priority=10,
+        made_from=("openwrt",),
     ),
     dialect="uci",
     evidence="The box's own SHA-256 of a second export is that of the text, and the name in it is the box's.",

@@ -12,7 +12,7 @@ import structlog
 from backups.vault import Examined, Vault
 from cpe_manager.domain.acceptance import quarantine_reason
 from cpe_manager.domain.backups import Draft, LastGood
-from cpe_manager.domain.errors import CpeManagerError, DeviceError, FetchIncomplete, HostKeyChanged, InputError
+from cpe_manager.domain.errors import CpeManagerError, DeviceError, FetchIncomplete, HostKeyChanged
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.inventory import DeviceSettings, Group
 from cpe_manager.domain.jobs import Outcome
@@ -22,8 +22,8 @@ from cpe_manager.kit.log_redaction import Redactor
 from cpe_manager.ports.clock import Clock, Ids
 from cpe_manager.ports.driver import Capture, Driver, Drivers
 from cpe_manager.ports.sessions import Credentials, Sessions
-from cpe_manager.ports.shell import Target
 from cpe_manager.ports.stores import Claimed, Settled
+from cpe_manager.services.targets import known, target_of
 
 log = structlog.get_logger()
 
@@ -84,8 +84,8 @@ class Attempt:
     ) -> Settled:  # fmt: skip
         resolved = resolve(claimed.device, groups)
         contact.settings = resolved.settings
-        driver = self._outside.drivers.get(self._known("family", resolved.family))
-        secrets = self._outside.credentials.get(self._known("credential", resolved.credential)).secrets()
+        driver = self._outside.drivers.get(known("family", resolved.family))
+        secrets = self._outside.credentials.get(known("credential", resolved.credential)).secrets()
         held.enter_context(self._outside.redactor.holding(*secrets))
         capture = await self._fetch(claimed, resolved, driver, contact)
         examined = self._outside.vault.examine(capture.text, driver.spec, secrets)
@@ -99,29 +99,10 @@ class Attempt:
                 )
         return self._judge(claimed, driver, examined, contact)
 
-    @staticmethod
-    def _known(what: str, value: str | None) -> str:
-        if not value:
-            raise InputError(f"no {what} is set, neither on the device nor on its group")
-        return value
-
     async def _fetch(self, claimed: Claimed, resolved: Resolved, driver: Driver, contact: _Contact) -> Capture:
-        device, settings = claimed.device, resolved.settings
-        target = Target(
-            device_id=device.id,
-            name=device.name,
-            host=device.address,
-            port=resolved.port,
-            family=driver.spec.family,
-            credential_ref=self._known("credential", resolved.credential),
-            pinned_keys=claimed.pinned_keys,
-            connect_timeout=settings.connect_timeout,
-            command_timeout=settings.command_timeout,
-            session_timeout=settings.session_timeout,
-            options=settings.options,
-        )
+        target = target_of(claimed.device, resolved, claimed.pinned_keys)
         async with self._outside.sessions.open(target) as opened:
-            if not claimed.pinned_keys:
+            if not claimed.pinned_keys and opened.host_key:
                 contact.host_key = opened.host_key
             return await driver.fetch(opened.shell)
 

@@ -17,7 +17,7 @@ TMP = "/tmp/"  # noqa: S108
 
 
 class Files(Protocol):
-    """The files of a box, as far as they exist."""
+    """The files of a box, as far as they exist. Bytes that are no text are surrogate escapes, see `as_bytes`."""
 
     def read(self, path: str) -> str | None: ...
 
@@ -134,6 +134,11 @@ class Shell:
         return Reply(error=f"{self.name}: can't create {path}: Permission denied\n", status=1)
 
 
+def as_bytes(text: str) -> bytes:
+    """A file's content, or what a tool printed, as the bytes that it stands for."""
+    return text.encode("utf-8", "surrogateescape")
+
+
 def join(first: Reply, second: Reply) -> Reply:
     """Two outputs one after the other. What lies between two pieces of configuration counts as configuration."""
     error, effect = first.error + second.error, second.effect
@@ -192,7 +197,7 @@ def _sha256sum(call: Call) -> Reply:
         text = call.stdin if path == "-" else call.shell.files.read(path)
         if text is None:
             return Reply(total.text, f"sha256sum: can't open '{path}': No such file or directory\n", 1)
-        digest = hashlib.sha256(text.encode()).hexdigest()
+        digest = hashlib.sha256(as_bytes(text)).hexdigest()
         total = join(total, Reply(f"{digest}  {path}\n"))
     return total
 
@@ -203,7 +208,7 @@ def _wc(call: Call) -> Reply:
     if text is None:
         return Reply(error=f"wc: {paths[0]}: No such file or directory\n", status=1)
     flags = "".join(word[1:] for word in call.words if word.startswith("-")) or "lwc"
-    counts = {"l": text.count("\n"), "w": len(text.split()), "c": len(text.encode())}
+    counts = {"l": text.count("\n"), "w": len(text.split()), "c": len(as_bytes(text))}
     return Reply(
         " ".join(str(counts[flag]) for flag in flags if flag in counts) + "".join(f" {p}" for p in paths) + "\n"
     )
@@ -287,5 +292,6 @@ def common_tools() -> dict[str, Tool]:
         "cat": _cat, "echo": _echo, "printf": _printf, "ls": _ls, "sha256sum": _sha256sum, "wc": _wc, "grep": _grep,
         "head": _head, "tail": _tail, "test": _test, "[": _test, "cp": _cp, "rm": _rm, "mkdir": _nothing,
         "true": _nothing, ":": _nothing, "sync": _nothing, "sleep": _nothing, "stty": _nothing, "export": _nothing,
+        "umask": _nothing,
         "false": _false, "exit": _exit, "logout": _exit, "reboot": _reboot,
     }  # fmt: skip

@@ -60,7 +60,9 @@ def _tokens(line: str) -> list[str]:
     while index < len(line):
         letter = line[index]
         if quote:
-            current += letter
+            if quote == '"' and letter == "\\" and index + 1 < len(line):
+                current, index = current + letter, index + 1
+            current += line[index]
             quote = "" if letter == quote else quote
         elif letter in "'\"":
             quote, current = letter, current + letter
@@ -116,13 +118,36 @@ def unquote(word: str) -> str:
 
 
 def expand(word: str, variables: dict[str, str]) -> str:
-    """A word with `$?` and `$NAME` put in, except in single quotes, and then without quotes."""
-    parts = re.split(r"('[^']*')", word)
-    filled = [part if part.startswith("'") else _substitute(part, variables) for part in parts]
-    try:
-        return "".join(shlex.split("".join(filled), comments=False)) if any(c in word for c in "'\"\\") else filled[0]
-    except ValueError as error:
-        raise ShellSyntaxError(str(error)) from error
+    """A word with `$?` and `$NAME` put in, except in single quotes, and then without quotes and backslashes."""
+    if not any(letter in word for letter in "'\"\\$"):
+        return word
+    parts: list[str] = []
+    position = 0
+    while position < len(word):
+        found = _PIECE.match(word, position)
+        if found is None:
+            raise ShellSyntaxError("unterminated quoted string")
+        if found["single"] is not None:
+            parts.append(found["single"])
+        elif found["double"] is not None:
+            parts.append(_double(found["double"], variables))
+        elif found["escaped"] is not None:
+            parts.append(found["escaped"])
+        else:
+            parts.append(_substitute(found["plain"], variables))
+        position = found.end()
+    return "".join(parts)
+
+
+_PIECE = re.compile(
+    r"""'(?P<single>[^']*)'|"(?P<double>(?:[^"\\]|\\.)*)"|\\(?P<escaped>.?)|(?P<plain>[^'"\\]+)""", re.DOTALL
+)
+
+
+def _double(text: str, variables: dict[str, str]) -> str:
+    """What stands in double quotes: a backslash takes the meaning from `$`, quotes and itself only."""
+    pieces = re.split(r"\\([$`\"\\\n])", text)
+    return "".join(piece if index % 2 else _substitute(piece, variables) for index, piece in enumerate(pieces))
 
 
 def _substitute(text: str, variables: dict[str, str]) -> str:

@@ -47,7 +47,7 @@ class Traits:
 
     exec_newline: line end of replies on an exec channel. more and wipe: pager prompt, and what removes it. noise: an
     unsolicited line that the box may print into a session. quiet_without_pty: neither prompt nor echo without a
-    terminal, as a Unix shell.
+    terminal, as a Unix shell. ssh_software: what its SSH server calls itself, behind `SSH-2.0-`.
     """
 
     exec_newline: str = "\n"
@@ -55,6 +55,7 @@ class Traits:
     wipe: str = "\r        \r"
     noise: str = "kernel: eth1: link down"
     quiet_without_pty: bool = True
+    ssh_software: str = "SimCPE_1.0"
 
 
 class Dialogue(Protocol):

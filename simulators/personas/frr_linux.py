@@ -138,6 +138,7 @@ class FrrLinux:
     options: Mapping[str, str] = MappingProxyType({"mode": "vtysh|linux: the login shell"})
     traits = Traits(
         noise="2026/11/23 02:31:07 ZEBRA: [NNACN-54BDA] interface eth0 is down",
+        ssh_software="OpenSSH_9.2p1 Debian-2+deb12u3",
     )
 
     def factory_config(self, spec: DeviceSpec) -> str:

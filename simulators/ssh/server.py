@@ -107,7 +107,7 @@ def options_for(device: Device, key: asyncssh.SSHKey) -> asyncssh.SSHServerConne
         encryption_algs=_CIPHERS,
         mac_algs=_MACS,
         compression_algs=None,
-        server_version="SimCPE_1.0",
+        server_version=device.persona.traits.ssh_software,
         gss_host=None,
         encoding=None,
         line_editor=False,

@@ -79,13 +79,15 @@ async def show(name: str, services: ServicesDep, _caller: Reader) -> DeviceView:
     responses=documented("conflict"),
 )
 async def add(body: DeviceBody, services: ServicesDep, caller: Writer, response: Response) -> DeviceView:
-    stored = await services.inventory.add(_record(body), by=caller.name, backup=body.backup)
+    stored = await services.inventory.add(
+        _record(body), by=caller.name, backup=body.backup, host_key=body.host_key or ""
+    )
     response.headers["Location"] = f"/api/v1/devices/{stored.device.id}"
     return _view(services, stored)
 
 
 def _record(body: DeviceBody) -> DeviceRecord:
-    given = body.model_dump(exclude={"line", "backup"})
+    given = body.model_dump(exclude={"line", "backup", "host_key"})
     return DeviceRecord(**given, line_ref=body.line, file="", line=0)
 
 

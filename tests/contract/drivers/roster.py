@@ -16,7 +16,6 @@ class DriverCase:
     configurations has to notice, no driver can.
     foreign: lines (stripped) of the box's own configuration that carry no part of the neutral model; a case that names
     some takes part in the tests of the model. unspeakable: characters that the family cannot write in a secret.
-    keeps_at_once: the box writes what it takes to flash at once, so that a restart undoes nothing.
     beyond: tells the configurations that the family has to refuse for their values though it has every feature in them.
     """
 
@@ -26,7 +25,6 @@ class DriverCase:
     blind_to: frozenset[str] = frozenset()
     foreign: tuple[str, ...] = ()
     unspeakable: str = ""
-    keeps_at_once: bool = False
     beyond: Callable[[CpeConfig], bool] = field(default=lambda _config: False, compare=False)
 
     def __str__(self) -> str:
@@ -78,7 +76,34 @@ ROSTER = (
         unspeakable=_IOS_UNSPEAKABLE,
         beyond=ios_beyond,
     ),
-    DriverCase("openwrt"),
+    DriverCase(
+        "openwrt",
+        foreign=(
+            "option zonename 'Europe/Brussels'",
+            "list server '198.18.0.123'",
+            "list ports 'lan1'",
+            "option path 'platform/soc/a000000.wifi'",
+            "option rebind_protection '1'",
+            "option name 'Allow-Ping'",
+            "option rfc1918_filter '1'",
+        ),
+    ),
+    DriverCase(
+        "teltonika",
+        foreign=(
+            "option routername 'RUTX11'",
+            "option modem '3-1'",
+            "option deny_roaming '0'",
+            "option track_method 'ping'",
+            "list track_ip '198.18.0.8'",
+            "option use_policy 'mwan_default'",
+            "option name 'Enable_HTTPS_WAN'",
+            "option data_limit '5000'",
+            "option smstext 'reboot'",
+            "option remote 'rms.operator.example'",
+            "option _sshWanAccess '1'",
+        ),
+    ),
     DriverCase("frr_linux", device={"vtysh": "login"}, blind_to=frozenset({"shrunk", "truncate-keeps-end"})),
     DriverCase("frr_linux", box={"mode": "linux"}, device={"vtysh": "command"}),
     DriverCase("frr_linux", box={"mode": "linux"}),

@@ -131,7 +131,7 @@ async def test_no_removes_lines_and_whole_blocks(start_box):
     box = await start_box("cisco_ios")
     box.change("no interface Dialer1\nno snmp-server location\ninterface gi0/1\nno ip address")
     running = box.running_text()
-    assert "interface Dialer1\n" not in running
+    assert "\ninterface Dialer1\n" not in running
     assert "snmp-server location" not in running
     assert "\n!\n!\n" not in running.partition("version ")[2]
 
