@@ -37,10 +37,16 @@ class Package:
 
     def find(self, name: str) -> Section | None:
         """A section by its name or by `@type[index]`."""
-        indexed = re.fullmatch(r"@(\w+)\[(-?\d+)\]", name)
+        if not name.startswith("@"):
+            # What is asked for is mostly what was just made.
+            for section in reversed(self.sections):
+                if section.name == name:
+                    return section
+            return None
+        indexed = re.fullmatch(r"@([^\s\[\]]*)\[(-?\d+)\]", name)
         if not indexed:
-            return next((section for section in self.sections if section.name == name), None)
-        alike = [section for section in self.sections if section.kind == indexed.group(1)]
+            return None
+        alike = [section for section in self.sections if indexed.group(1) in ("", section.kind)]
         index = int(indexed.group(2))
         return alike[index] if -len(alike) <= index < len(alike) else None
 

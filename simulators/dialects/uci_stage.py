@@ -144,7 +144,6 @@ class UciStage:
         """Write a package's staged changes to its file. False when there are none."""
         if self._keep or not any(self._deltas(place, name) for place in self._places()):
             return False
-        self._loaded.pop(name, None)
         self._committed()[name] = "\n" + write_package(self.package(name))
         self._state.scratch.pop(f"{self._savedir}/{name}", None)
         return True
