@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+from cpe_manager.domain.cpe_config import CpeConfig
 
 
 @dataclass(frozen=True)
@@ -14,6 +16,7 @@ class DriverCase:
     configurations has to notice, no driver can.
     foreign: lines (stripped) of the box's own configuration that carry no part of the neutral model; a case that names
     some takes part in the tests of the model. unspeakable: characters that the family cannot write in a secret.
+    beyond: tells the configurations that the family has to refuse for their values though it has every feature in them.
     """
 
     family: str
@@ -22,6 +25,7 @@ class DriverCase:
     blind_to: frozenset[str] = frozenset()
     foreign: tuple[str, ...] = ()
     unspeakable: str = ""
+    beyond: Callable[[CpeConfig], bool] = field(default=lambda _config: False, compare=False)
 
     def __str__(self) -> str:
         options = [f"{key}={value}" for key, value in {**self.box, **self.device}.items()]
@@ -40,12 +44,50 @@ _ROUTEROS = (
     "/tool romon set enabled=no",
 )
 
+
+def ios_beyond(config: CpeConfig) -> bool:
+    """Two networks of one name, and timers that are the router's own anyway, so that it does not show them."""
+    shared = {(wifi.ssid, wifi.security, wifi.key) for wifi in config.wifi}
+    usual = {("tcp", 86_400, None), ("udp", 300, None)}
+    return len({wifi.ssid for wifi in config.wifi}) < len(shared) or any(
+        (timer.protocol, timer.seconds, timer.port) in usual for timer in config.firewall.timers
+    )
+
+
+_IOS_FOREIGN = (
+    "service timestamps log datetime msec",
+    "aaa authentication login default local",
+    "clock timezone CET 1 0",
+    "lte sim data-profile 1 attach-profile 1",
+    "description customer LAN",
+    "ip virtual-reassembly in",
+    "dialer idle-timeout 0",
+    "bgp log-neighbor-changes",
+    "no ip http server",
+    "route-map MOBILE permit 10",
+    "dialer-list 1 protocol ip permit",
+    "* Authorised staff only. What you do here is logged. *",
+    "exec-timeout 15 0",
+    "ntp server 198.18.0.123",
+)
+# A question mark asks for help; the rest has no place in an SSID.
+_IOS_UNSPEAKABLE = '?+]/"!#;'
+
 ROSTER = (
-    DriverCase("cisco_ios", blind_to=frozenset({"shrunk"})),
+    DriverCase(
+        "cisco_ios",
+        blind_to=frozenset({"shrunk"}),
+        foreign=_IOS_FOREIGN,
+        unspeakable=_IOS_UNSPEAKABLE,
+        beyond=ios_beyond,
+    ),
     DriverCase(
         "cisco_ios",
         box={"login": "privileged", "password_encryption": "yes"},
         blind_to=frozenset({"shrunk"}),
+        foreign=_IOS_FOREIGN,
+        unspeakable=_IOS_UNSPEAKABLE,
+        beyond=ios_beyond,
     ),
     DriverCase(
         "openwrt",
