@@ -73,6 +73,22 @@ _IOS_FOREIGN = (
 # A question mark asks for help; the rest has no place in an SSID.
 _IOS_UNSPEAKABLE = '?+]/"!#;'
 
+_VYOS = (
+    "set system time-zone 'Europe/Brussels'",
+    "set system conntrack modules sip",
+    "set system console device ttyS0 speed '115200'",
+    "set system login banner post-login 'Property of the operator.'",
+    "set system syslog global facility all level 'info'",
+    "set service lldp interface eth1",
+    "set service ntp server 198.18.0.123 prefer",
+    "set service ssh disable-host-validation",
+    "set interfaces ethernet eth0 offload gro",
+    "set interfaces pppoe pppoe0 ip adjust-mss 'clamp-mss-to-pmtu'",
+    "set firewall ipv4 forward filter rule 10 state 'established'",
+    "set firewall ipv4 name WAN-IN description 'from the internet'",
+    "set firewall ipv4 name WAN-IN rule 9000 connection-status nat 'destination'",
+)
+
 ROSTER = (
     DriverCase(
         "cisco_ios",
@@ -121,6 +137,8 @@ ROSTER = (
     DriverCase("frr_linux", device={"vtysh": "login"}, blind_to=frozenset({"shrunk", "truncate-keeps-end"})),
     DriverCase("frr_linux", box={"mode": "linux"}, device={"vtysh": "command"}),
     DriverCase("frr_linux", box={"mode": "linux"}),
+    DriverCase("vyos", foreign=_VYOS, unspeakable="'\"\\."),
+    DriverCase("vyos", box={"release": "1.5", "save": "silent"}, foreign=_VYOS, unspeakable="'\"\\."),
 )
 
 MODELLED = tuple(case for case in ROSTER if case.foreign)
