@@ -27,7 +27,8 @@ class DeviceState:
     """The mutable half of a box.
 
     running and startup are bodies in the family's own language, with LF line ends, without what a `show` command
-    wraps around them. scratch holds what a restart loses (files below /tmp, staged changes), by path.
+    wraps around them. scratch holds what a restart loses (files below /tmp, staged changes), files what it does not,
+    of families whose configuration is more than one text; both by path.
     """
 
     spec: DeviceSpec
@@ -40,6 +41,7 @@ class DeviceState:
     boots: int = 1
     displays: int = 0
     scratch: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
 
     @property
     def uptime(self) -> float:

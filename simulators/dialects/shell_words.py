@@ -116,9 +116,9 @@ def unquote(word: str) -> str:
 
 
 def expand(word: str, variables: dict[str, str]) -> str:
-    """A word with `$?` and `$NAME` put in, except in single quotes, and then without quotes."""
-    parts = re.split(r"('[^']*')", word)
-    filled = [part if part.startswith("'") else _substitute(part, variables) for part in parts]
+    """A word with `$?` and `$NAME` put in, except in single quotes and behind a backslash, and then without quotes."""
+    parts = re.split(r"('[^']*'|\\.|\"(?:[^\"\\]|\\.)*\")", word)
+    filled = [part if part[:1] in ("'", "\\") else _substitute(part, variables) for part in parts]
     try:
         return "".join(shlex.split("".join(filled), comments=False)) if any(c in word for c in "'\"\\") else filled[0]
     except ValueError as error:
