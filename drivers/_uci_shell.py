@@ -19,7 +19,7 @@ from cpe_manager.domain.cpe_features import Feature, require_features
 from cpe_manager.domain.errors import CommandRefused, DeviceError, DeviceTimeout, FetchIncomplete, SessionDropped
 from cpe_manager.kit import uci_model, uci_session
 from cpe_manager.kit.uci import Uci, secret_patterns
-from cpe_manager.ports.driver import Artefact, Capture, Recognition, Script, SecretRule, Spec
+from cpe_manager.ports.driver import Artefact, Capture, Recognition, Script, SecretRule, SnmpFacts, Spec
 from cpe_manager.ports.shell import Shell
 
 # Somebody may change the configuration between the two exports, or the kernel write into the output.
@@ -28,7 +28,7 @@ _FEATURES: Final = frozenset(Feature) - {Feature.TELNET, Feature.TIMER_PROTOCOL,
 """No Telnet server is built in, and the timers of connection tracking are no part of UCI."""
 
 
-def uci_spec(family: str, title: str, recognition: Recognition) -> Spec:
+def uci_spec(family: str, title: str, recognition: Recognition, snmp: SnmpFacts) -> Spec:
     """A family with UCI, as data."""
     return Spec(
         family=family,
@@ -40,6 +40,7 @@ def uci_spec(family: str, title: str, recognition: Recognition) -> Spec:
         maturity="lab",
         hostname=uci_session.hostname,
         recognition=recognition,
+        snmp=snmp,
         dialect="uci",
         evidence="The box's own SHA-256 of a second export is that of the text, and the name in it is the box's.",
         features=_FEATURES,

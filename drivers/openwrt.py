@@ -9,7 +9,7 @@ from cpe_manager.domain.cpe_config import Mobile
 from cpe_manager.kit import uci_firewall
 from cpe_manager.kit.uci import Edit, Section, Uci, attempt
 from cpe_manager.kit.uci_model import MobileWay
-from cpe_manager.ports.driver import Facts, Recognition
+from cpe_manager.ports.driver import Facts, Recognition, SnmpFacts
 from cpe_manager.ports.shell import Shell
 from drivers import _uci_shell
 
@@ -68,6 +68,7 @@ SPEC: Final = _uci_shell.uci_spec(
         banner=(re.compile(r"\b(?:OpenWrt|LEDE)\b"), re.compile(r"BusyBox v[0-9.]+ .*built-in shell \(ash\)")),
         prompt=(re.compile(r"^root@[\w.-]+:[~/][^\n]*# ?$"),),
     ),
+    SnmpFacts(descr=re.compile(r"\b(?:OpenWrt|LEDE) (?P<release>\S+)")),
 )
 
 

@@ -14,7 +14,7 @@ from cpe_manager.domain.cpe_config import Mobile
 from cpe_manager.kit import uci_firewall
 from cpe_manager.kit.uci import Edit, Section, Uci, attempt
 from cpe_manager.kit.uci_model import MobileWay
-from cpe_manager.ports.driver import Facts, Recognition
+from cpe_manager.ports.driver import Facts, Recognition, SnmpFacts
 from cpe_manager.ports.shell import Shell
 from drivers import _uci_shell
 
@@ -96,6 +96,14 @@ SPEC: Final = _uci_shell.uci_spec(
         prompt=(re.compile(r"^root@(?:Teltonika|RUT)[\w.-]*:[~/][^\n]*# ?$"),),
         # It is an OpenWrt in all that an OpenWrt is known by.
         priority=10,
+        made_from=("openwrt",),
+    ),
+    # TELTONIKA-MIB: productCode, serial, fwVersion.
+    SnmpFacts(
+        model=("1.3.6.1.4.1.48690.1.3.0",),
+        serial=("1.3.6.1.4.1.48690.1.1.0",),
+        os_release=("1.3.6.1.4.1.48690.1.6.0",),
+        descr=re.compile(r"\b(?P<release>[A-Z0-9]+_R_\d[\w.]*)"),
     ),
 )
 

@@ -124,7 +124,7 @@ class Shell(Protocol):
     def options(self) -> Mapping[str, str]: ...
 
     async def terminal(self, rules: PromptRules) -> Terminal:
-        """Open the PTY shell, get past banners, learn the prompt. At most one per session."""
+        """Open the PTY shell, get past banners, learn the prompt. Asked again: the same one."""
         ...
 
     async def execute(self, command: str) -> ExecResult:
