@@ -19,6 +19,7 @@ from cpe_manager.adapters.git_export import GitExport
 from cpe_manager.adapters.inventory.formats import InventoryFormats
 from cpe_manager.adapters.schedule import Timetable
 from cpe_manager.adapters.secrets import CredentialFile
+from cpe_manager.adapters.snmp.poller import SnmpPoller
 from cpe_manager.adapters.ssh.limits import SshLimits
 from cpe_manager.adapters.ssh.sessions import SshSessions
 from cpe_manager.adapters.transports import Transports
@@ -38,6 +39,7 @@ from cpe_manager.services.attempt import Attempt, Outside, RetryPolicy
 from cpe_manager.services.bundle import Services
 from cpe_manager.services.chores import Alarms, Figures, FollowUps
 from cpe_manager.services.detection import Detector
+from cpe_manager.services.facts import Askable, DeviceFactsBook, SnmpFacing
 from cpe_manager.services.history import History
 from cpe_manager.services.importing import Importer
 from cpe_manager.services.inventory import Inventory
@@ -75,6 +77,7 @@ FIRST_CREDENTIALS = """\
 # username = "backup"
 # password = "..."             # or password_file = "/run/credentials/core-ios", or password_env = "CORE_IOS"
 # enable_password = "..."
+# snmp_community = "..."       # SNMP v2c; for v3: snmp_user, snmp_auth_password, snmp_priv_password
 """
 
 
@@ -256,6 +259,7 @@ async def _build(
     jobs = Jobs(database.jobs, database.inventory, engine, clock, ids, shard_size=settings.shard_size)
     ssh = SshSessions(credentials, clock, SshLimits(handshakes_per_second=settings.handshakes_per_second))
     sessions = Transports({"ssh": ssh})
+    poller = SnmpPoller(clock)
     attempt = Attempt(
         Outside(sessions, drivers, credentials, vault, clock, ids, redactor),
         RetryPolicy(settings.retry_base_seconds, settings.retry_cap_seconds),
@@ -279,7 +283,16 @@ async def _build(
     inventory = Inventory(database.inventory, clock, ids, drivers, credentials, jobs.first_backup)
     services = Services(
         inventory=inventory,
-        detector=Detector(ssh, database.inventory, drivers, credentials, redactor=redactor),
+        detector=Detector(
+            ssh, database.inventory, drivers, credentials, snmp=SnmpFacing(poller, credentials), redactor=redactor
+        ),
+        facts=DeviceFactsBook(
+            database.facts,
+            database.inventory,
+            database.events,
+            Askable(sessions, poller, drivers, credentials, redactor),
+            clock,
+        ),
         importer=Importer(inventory, InventoryFormats()),
         history=History(database.inventory, database.backups, database.events, vault, drivers, clock),
         jobs=jobs,
