@@ -123,6 +123,7 @@ license <line>
 archive >config-archive
 spanning-tree <line>
 memory-size <line>
+file prompt quiet =2
 object-group network <word> >object-group
 object-group service <word> >object-group
 username <word> <line> =2
