@@ -163,22 +163,6 @@ class Modelled(Protocol):
         ...
 
 
-class Writing(Protocol):
-    """A driver that changes a device. The commit path is the only caller."""
-
-    async def apply(self, shell: Shell, script: Script) -> None:
-        """Run a script; it takes effect in the running configuration and is not yet kept over a restart.
-
-        Every answer of the device is looked at. Raises ``CommandRefused`` at the first command that was refused;
-        ``device_state`` of the error says ``untouched`` or ``changed``; on a lost session ``unknown``.
-        """
-        ...
-
-    async def save(self, shell: Shell) -> None:
-        """Keep the running configuration over a restart. Raises a ``DeviceError``."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Guard:
     """The device's promise to take a change back by itself. ``token`` names it on the device: lower-case letters and
@@ -189,6 +173,25 @@ class Guard:
     seconds: int
 
 
+@runtime_checkable
+class Writing(Protocol):
+    """A driver that changes a device. The commit path is the only caller."""
+
+    async def apply(self, shell: Shell, script: Script, guard: Guard | None = None) -> None:
+        """Run a script; it takes effect in the running configuration and is not yet kept over a restart.
+
+        Every answer of the device is looked at. Raises ``CommandRefused`` at the first command that was refused;
+        ``device_state`` of the error says ``untouched`` or ``changed``; on a lost session ``unknown``. ``guard``: the
+        promise that was made with ``Guarded.arm``; a family that promises in its own commit does so here.
+        """
+        ...
+
+    async def save(self, shell: Shell) -> None:
+        """Keep the running configuration over a restart. Raises a ``DeviceError``."""
+        ...
+
+
+@runtime_checkable
 class Guarded(Protocol):
     """A driver whose device takes back by itself what nobody confirms: with the manager gone, with the path cut, and
     over a restart. The commit path is the only caller.
@@ -202,10 +205,6 @@ class Guarded(Protocol):
         Raises ``CommandRefused`` when the device cannot promise (no room, no archive, another promise is open), and
         has left nothing behind then.
         """
-        ...
-
-    async def apply(self, shell: Shell, script: Script, guard: Guard | None = None) -> None:
-        """As ``Writing.apply``. A family that promises in its own commit does so here; the others did in ``arm``."""
         ...
 
     async def armed(self, shell: Shell) -> str | None:
@@ -222,6 +221,7 @@ class Guarded(Protocol):
         ...
 
 
+@runtime_checkable
 class Replacing(Protocol):
     """A driver that brings a whole configuration back onto a device of its family (§5.1.2.4)."""
 

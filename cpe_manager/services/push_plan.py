@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol, cast
 
 from cpe_manager.domain.commit_path import Phase
 from cpe_manager.domain.cpe_config import CpeConfig
@@ -58,14 +58,18 @@ class PlanShown:
     phase: Phase = Phase.PLANNED
 
 
-def able(driver: Driver) -> FullDriver:
+class PushDriver(FullDriver, Guarded, Protocol):
+    """A driver that a push can go through."""
+
+
+def able(driver: Driver) -> PushDriver:
     """The driver, as one that writes and guards. Raises ``Conflict`` for a family that does not."""
     family = driver.spec.family
     if not isinstance(driver, Modelled) or not isinstance(driver, Writing):
         raise Conflict(f"{family} is read only: there is no push for it")
     if not isinstance(driver, Guarded):
         raise Conflict(f"a {family} device cannot be armed to take a change back by itself")
-    return driver  # type: ignore[return-value]  # the three protocols and Driver are what FullDriver is
+    return cast("PushDriver", driver)
 
 
 def make_plan(driver: FullDriver, text: str, order: Order, stored: str | None) -> Plan:
