@@ -20,7 +20,7 @@ from cpe_manager.kit import ios_model
 from cpe_manager.kit.config_text import after_header, checked, last_lines, values
 from cpe_manager.kit.redaction import redact
 from cpe_manager.kit.secret_rules import REST, WORD, patterns
-from cpe_manager.ports.driver import Capture, Facts, Recognition, Script, SecretRule, Spec
+from cpe_manager.ports.driver import Capture, Facts, Recognition, Script, SecretRule, SnmpFacts, Spec
 from cpe_manager.ports.shell import PromptRules, Shell, Terminal
 
 # How often the configuration is asked for in one session: a log message in the middle is bad luck, not a state.
@@ -166,6 +166,7 @@ SPEC: Final = Spec(
         ssh_version=(re.compile(r"^SSH-(?:2\.0|1\.99)-Cisco-"),),
         prompt=(re.compile(r"^[A-Za-z0-9][\w.-]{0,62}[>#]$"),),
     ),
+    snmp=SnmpFacts(descr=re.compile(r"\bVersion (?P<release>[^,\s]+)")),
     dialect="indented",
     evidence="The header counts the bytes, the last line is `end`, and the name in the text is the prompt's.",
     features=_FEATURES,

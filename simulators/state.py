@@ -42,6 +42,7 @@ class DeviceState:
     running and startup are bodies in the family's own language, with LF line ends, without what a `show` command
     wraps around them. scratch holds what a restart loses (files below /tmp, staged changes), by path; flash what it
     does not. alarms are by name, and a restart loses them; alarm_changed is called when one is set.
+    files: what flash is to families whose configuration is more than one text.
     """
 
     spec: DeviceSpec
@@ -55,6 +56,7 @@ class DeviceState:
     displays: int = 0
     scratch: dict[str, str] = field(default_factory=dict)
     flash: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
     alarms: dict[str, Alarm] = field(default_factory=dict)
     alarm_changed: Callable[[], None] = _nobody
 

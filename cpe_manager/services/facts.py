@@ -21,9 +21,11 @@ from cpe_manager.domain.inventory import Device, LifeState
 from cpe_manager.domain.settings_inheritance import Resolved, resolve
 from cpe_manager.kit.log_redaction import Redactor
 from cpe_manager.ports.clock import Clock
+from cpe_manager.ports.detection import SnmpIdentity
 from cpe_manager.ports.driver import Drivers, Facts, SnmpFacts
 from cpe_manager.ports.facts import DeviceFacts, FactsStore
 from cpe_manager.ports.sessions import Credentials, Sessions
+from cpe_manager.ports.shell import Target
 from cpe_manager.ports.snmp import SnmpReader, SnmpTarget, Value
 from cpe_manager.ports.stores import DeviceView, EventStore, InventoryStore
 from cpe_manager.services.targets import known, snmp_target_of, target_of
@@ -33,11 +35,12 @@ log = structlog.get_logger()
 FRESH: Final = timedelta(days=7)
 AT_ONCE: Final = 8
 """Sessions that are opened on demand at the same time; the night's runs have their own."""
-PATIENCE: Final = 60.0
-"""Seconds for one way of asking: a person waits."""
+IDENTIFY_SECONDS: Final = 1.5
+"""For one of two tries: many a box has no agent, and the session that follows tells more."""
 Way = Literal["both", "session", "snmp"]
 
 _SYSTEM = "1.3.6.1.2.1.1"
+SYS_OBJECT_ID = f"{_SYSTEM}.2.0"
 SYS_DESCR, SYS_UPTIME, SYS_NAME = f"{_SYSTEM}.1.0", f"{_SYSTEM}.3.0", f"{_SYSTEM}.5.0"
 _ENTITY = "1.3.6.1.2.1.47.1.1.1.1"
 _CLASS, _SOFTWARE, _SERIAL, _MODEL = (f"{_ENTITY}.{column}" for column in (5, 10, 11, 13))
@@ -141,6 +144,25 @@ class DeviceFactsBook:
         driver = self._ways.drivers.get(known("family", resolved.family))
         async with self._slots, self._ways.sessions.open(target_of(view.device, resolved, pinned)) as opened:
             return await driver.facts(opened.shell)
+
+
+class SnmpFacing:
+    """Implements ``ports.detection.SnmpIdentifier``: what an agent of unknown family says that it is."""
+
+    def __init__(self, snmp: SnmpReader, credentials: Credentials) -> None:
+        self._snmp, self._credentials = snmp, credentials
+
+    async def identify(self, target: Target) -> SnmpIdentity | None:
+        access = self._credentials.get(target.credential_ref).snmp
+        if access is None:
+            return None
+        aim = SnmpTarget(target.name, target.host, access, timeout=IDENTIFY_SECONDS, retries=1)
+        try:
+            got = await self._snmp.get(aim, [SYS_OBJECT_ID, SYS_DESCR])
+        except DeviceError as error:
+            log.info("device.detection", way="snmp", code=error.code)
+            return None
+        return SnmpIdentity(_text(got.get(SYS_OBJECT_ID)), _text(got.get(SYS_DESCR)))
 
 
 async def over_snmp(reader: SnmpReader, target: SnmpTarget, where: SnmpFacts) -> Facts:

@@ -17,6 +17,7 @@ ALIASES: Final[Mapping[str, str]] = MappingProxyType(
         "linux": "frr_linux",
         "linuxgeneric": "frr_linux",
         "openwrt": "openwrt",
+        "vyos": "vyos",
         # Nornir, NAPALM, Netmiko and Ansible platforms
         "cisco_ios": "cisco_ios",
         "cisco_xe": "cisco_ios",
@@ -24,12 +25,14 @@ ALIASES: Final[Mapping[str, str]] = MappingProxyType(
         "ios-xe": "cisco_ios",
         "ios_xe": "cisco_ios",
         "frrouting": "frr_linux",
+        "vyos.vyos.vyos": "vyos",
         # NetBox platform slugs as people write them
         "cisco-ios": "cisco_ios",
         "cisco-ios-xe": "cisco_ios",
         "cisco-iosxe": "cisco_ios",
         "frr-linux": "frr_linux",
         "open-wrt": "openwrt",
+        "vyos-router": "vyos",
     }
 )
 """Lower-case name there to family here. A name that is not listed is taken as it stands."""

@@ -32,6 +32,21 @@ class DriverCase:
         return "-".join((self.family, *options))
 
 
+_ROUTEROS = (
+    "/interface bridge port add bridge=bridge comment=defconf interface=ether2",
+    '/ip firewall filter add action=drop chain=input comment="defconf: drop invalid" connection-state=invalid',
+    (
+        '/ip firewall filter add action=drop chain=input comment="defconf: drop all not coming from LAN" '
+        "in-interface-list=!LAN"
+    ),
+    "/ip dns static add address=192.168.206.1 comment=defconf name=router.lan",
+    "/ip service set ftp disabled=yes",
+    "/system clock set time-zone-name=Europe/Brussels",
+    '/system note set note="Property of the operator"',
+    "/tool romon set enabled=no",
+)
+
+
 def ios_beyond(config: CpeConfig) -> bool:
     """Two networks of one name, and timers that are the router's own anyway, so that it does not show them."""
     shared = {(wifi.ssid, wifi.security, wifi.key) for wifi in config.wifi}
@@ -59,6 +74,22 @@ _IOS_FOREIGN = (
 )
 # A question mark asks for help; the rest has no place in an SSID.
 _IOS_UNSPEAKABLE = '?+]/"!#;'
+
+_VYOS = (
+    "set system time-zone 'Europe/Brussels'",
+    "set system conntrack modules sip",
+    "set system console device ttyS0 speed '115200'",
+    "set system login banner post-login 'Property of the operator.'",
+    "set system syslog global facility all level 'info'",
+    "set service lldp interface eth1",
+    "set service ntp server 198.18.0.123 prefer",
+    "set service ssh disable-host-validation",
+    "set interfaces ethernet eth0 offload gro",
+    "set interfaces pppoe pppoe0 ip adjust-mss 'clamp-mss-to-pmtu'",
+    "set firewall ipv4 forward filter rule 10 state 'established'",
+    "set firewall ipv4 name WAN-IN description 'from the internet'",
+    "set firewall ipv4 name WAN-IN rule 9000 connection-status nat 'destination'",
+)
 
 ROSTER = (
     DriverCase(
@@ -104,9 +135,48 @@ ROSTER = (
             "option _sshWanAccess '1'",
         ),
     ),
+    DriverCase("routeros", foreign=_ROUTEROS),
     DriverCase("frr_linux", device={"vtysh": "login"}, blind_to=frozenset({"shrunk", "truncate-keeps-end"})),
-    DriverCase("frr_linux", box={"mode": "linux"}, device={"vtysh": "command"}),
+    DriverCase("frr_linux", box={"mode": "bash"}, device={"vtysh": "command"}),
+    DriverCase("frr_linux", box={"mode": "bash"}),
     DriverCase("frr_linux", box={"mode": "linux"}),
+    DriverCase("vyos", foreign=_VYOS, unspeakable="'\"\\."),
+    DriverCase("vyos", box={"release": "1.5", "save": "silent"}, foreign=_VYOS, unspeakable="'\"\\."),
+    DriverCase(
+        "frr_linux",
+        box={"mode": "linux"},
+        device={"vtysh": "linux"},
+        foreign=(
+            "frr defaults traditional",
+            "service integrated-vtysh-config",
+            "description customer LAN",
+            "ip prefix-list DEFAULT seq 5 permit 0.0.0.0/0",
+            "address-family ipv4 unicast",
+            "route-map TO-EDGE permit 10",
+            "127.0.0.1\tlocalhost",
+            "# the office",
+            "interface=br-lan",
+            "dhcp-authoritative",
+            "local=/lan/",
+            "cache-size=1000",
+            "country_code=BE",
+            "wmm_enabled=1",
+            "# client\tserver\tsecret\tIP addresses",
+            "plugin rp-pppoe.so",
+            "mtu 1492",
+            "/dev/ttyUSB2",
+            "115200",
+            'include "/etc/nftables.d/*.nft"',
+            "table ip voice {",
+            "udp dport 5060 counter",
+            "master agentx",
+            "sysServices 76",
+            "PermitRootLogin yes",
+            "iface eth0 inet manual",
+            "net.ipv4.ip_forward = 1",
+            "bgpd=yes",
+        ),
+    ),
 )
 
 MODELLED = tuple(case for case in ROSTER if case.foreign)

@@ -79,5 +79,5 @@ def test_an_option_that_makes_no_sense_is_refused(options: dict[str, str], word:
 
 
 def test_every_alias_leads_to_one_of_three_families() -> None:
-    assert set(ALIASES.values()) == {"cisco_ios", "openwrt", "frr_linux"}
+    assert set(ALIASES.values()) == {"cisco_ios", "openwrt", "frr_linux", "vyos"}
     assert all(alias == alias.lower() for alias in ALIASES)
