@@ -19,6 +19,8 @@ IMPORTERS = {
     "dulwich": ("cpe_manager/adapters/git_export.py",),
     "fastapi": ("cpe_manager/api/",),
     "httpx": ("cpe_manager/client.py",),
+    "netmiko": ("cpe_manager/adapters/netmiko/",),
+    "paramiko": ("cpe_manager/adapters/netmiko/",),
     "procrastinate": ("cpe_manager/adapters/engine/",),
     "prometheus_client": ("cpe_manager/runtime/metrics.py",),
     "psycopg": ("cpe_manager/adapters/db/", "cpe_manager/adapters/engine/"),
