@@ -21,6 +21,7 @@ from cpe_manager.adapters.netmiko.platforms import platform_names
 from cpe_manager.adapters.netmiko.sessions import NetmikoLimits, NetmikoSessions
 from cpe_manager.adapters.schedule import Timetable
 from cpe_manager.adapters.secrets import CredentialFile
+from cpe_manager.adapters.snmp.poller import SnmpPoller
 from cpe_manager.adapters.ssh.limits import SshLimits
 from cpe_manager.adapters.ssh.sessions import SshSessions
 from cpe_manager.adapters.transports import Transports
@@ -39,6 +40,8 @@ from cpe_manager.services.archive import write as write_archive
 from cpe_manager.services.attempt import Attempt, Outside, RetryPolicy
 from cpe_manager.services.bundle import Services
 from cpe_manager.services.chores import Alarms, Figures, FollowUps
+from cpe_manager.services.detection import Detector
+from cpe_manager.services.facts import Askable, DeviceFactsBook, SnmpFacing
 from cpe_manager.services.history import History
 from cpe_manager.services.importing import Importer
 from cpe_manager.services.inventory import Inventory
@@ -76,6 +79,7 @@ FIRST_CREDENTIALS = """\
 # username = "backup"
 # password = "..."             # or password_file = "/run/credentials/core-ios", or password_env = "CORE_IOS"
 # enable_password = "..."
+# snmp_community = "..."       # SNMP v2c; for v3: snmp_user, snmp_auth_password, snmp_priv_password
 """
 
 
@@ -258,6 +262,7 @@ async def _build(
     ssh = SshSessions(credentials, clock, SshLimits(handshakes_per_second=settings.handshakes_per_second))
     long_tail = NetmikoSessions(credentials, NetmikoLimits(threads=settings.netmiko_threads))
     sessions = Transports({"ssh": ssh}, long_tail)
+    poller = SnmpPoller(clock)
     attempt = Attempt(
         Outside(sessions, drivers, credentials, vault, clock, ids, redactor),
         RetryPolicy(settings.retry_base_seconds, settings.retry_cap_seconds),
@@ -281,8 +286,18 @@ async def _build(
     inventory = Inventory(database.inventory, clock, ids, drivers, credentials, jobs.first_backup)
     services = Services(
         inventory=inventory,
+        detector=Detector(
+            ssh, database.inventory, drivers, credentials, snmp=SnmpFacing(poller, credentials), redactor=redactor
+        ),
+        facts=DeviceFactsBook(
+            database.facts,
+            database.inventory,
+            database.events,
+            Askable(sessions, poller, drivers, credentials, redactor),
+            clock,
+        ),
         importer=Importer(inventory, InventoryFormats()),
-        history=History(database.inventory, database.backups, database.events, vault, clock),
+        history=History(database.inventory, database.backups, database.events, vault, drivers, clock),
         jobs=jobs,
         scheduling=scheduling,
         tokens=Tokens(database.tokens, database.events, clock, ids),

@@ -19,7 +19,7 @@ from cpe_manager.domain.cpe_features import Feature, require_features
 from cpe_manager.domain.errors import CommandRefused, DeviceError, DeviceTimeout, FetchIncomplete, SessionDropped
 from cpe_manager.kit import uci_firewall, uci_model, uci_session
 from cpe_manager.kit.uci import Edit, Section, Uci, attempt, secret_patterns
-from cpe_manager.ports.driver import Artefact, Capture, Facts, Recognition, Script, SecretRule, Spec
+from cpe_manager.ports.driver import Artefact, Capture, Facts, Recognition, Script, SecretRule, SnmpFacts, Spec
 from cpe_manager.ports.shell import Shell
 
 # Somebody may change the configuration between the two exports, or the kernel write into the output.
@@ -88,6 +88,7 @@ SPEC: Final = Spec(
         banner=(re.compile(r"\b(?:OpenWrt|LEDE)\b"), re.compile(r"BusyBox v[0-9.]+ .*built-in shell \(ash\)")),
         prompt=(re.compile(r"^root@[\w.-]+:[~/][^\n]*# ?$"),),
     ),
+    snmp=SnmpFacts(descr=re.compile(r"\b(?:OpenWrt|LEDE) (?P<release>\S+)")),
     dialect="uci",
     evidence="The box's own SHA-256 of a second export is that of the text, and the name in it is the box's.",
     features=_FEATURES,

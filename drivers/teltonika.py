@@ -16,7 +16,7 @@ from cpe_manager.domain.cpe_features import Feature, require_features
 from cpe_manager.domain.errors import CommandRefused, DeviceError, DeviceTimeout, FetchIncomplete, SessionDropped
 from cpe_manager.kit import uci_firewall, uci_model, uci_session
 from cpe_manager.kit.uci import Edit, Section, Uci, attempt, secret_patterns
-from cpe_manager.ports.driver import Artefact, Capture, Facts, Recognition, Script, SecretRule, Spec
+from cpe_manager.ports.driver import Artefact, Capture, Facts, Recognition, Script, SecretRule, SnmpFacts, Spec
 from cpe_manager.ports.shell import Shell
 
 # Somebody may change the configuration between the two exports, or the kernel write into the output.
@@ -108,6 +108,14 @@ SPEC: Final = Spec(
         prompt=(re.compile(r"^root@(?:Teltonika|RUT)[\w.-]*:[~/][^\n]*# ?$"),),
         # It is an OpenWrt in all that an OpenWrt is known by.
         priority=10,
+        made_from=("openwrt",),
+    ),
+    # TELTONIKA-MIB: productCode, serial, fwVersion.
+    snmp=SnmpFacts(
+        model=("1.3.6.1.4.1.48690.1.3.0",),
+        serial=("1.3.6.1.4.1.48690.1.1.0",),
+        os_release=("1.3.6.1.4.1.48690.1.6.0",),
+        descr=re.compile(r"\b(?P<release>[A-Z0-9]+_R_\d[\w.]*)"),
     ),
     dialect="uci",
     evidence="The box's own SHA-256 of a second export is that of the text, and the name in it is the box's.",

@@ -31,10 +31,12 @@ SETTING_RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "backup_target_hours": (1, 8784),
     "max_attempts": (1, 20),
     "shrink_ratio": (0, 1),
+    "snmp_port": (1, 65535),
+    "snmp_timeout": (0.1, 60),
 }
 """Lowest and highest value, both allowed; units as in ``DeviceSettings``."""
 
-WHOLE_SETTINGS: Final = frozenset({"max_attempts"})
+WHOLE_SETTINGS: Final = frozenset({"max_attempts", "snmp_port"})
 FLAG_SETTINGS: Final = frozenset({"legacy_crypto", "allow_telnet"})
 CHOICE_SETTINGS: Final[Mapping[str, tuple[str, ...]]] = {"transport": ("ssh", "telnet")}
 Bearer = Literal["device", "group"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import MappingProxyType
 
-from simulators.dialects.ios_config import normalise
+from simulators.dialects.ios_syntax import full_interface
 from simulators.generate.site import make_site
 from simulators.state import DeviceState
 
@@ -109,7 +109,8 @@ SHOWS: Mapping[str, Callable[[DeviceState], str]] = MappingProxyType(
 def filtered(text: str, rest: tuple[str, ...]) -> str | None:
     """Output behind `| include|exclude|begin|section WORDS`, or of one block (`interface X`). None: not understood."""
     if rest[0] != "|":
-        return _section(text, normalise(" ".join(rest)))
+        words = ["interface", full_interface("".join(rest[1:])) or ""] if "interface".startswith(rest[0]) else [*rest]
+        return _section(text, " ".join(words))
     if len(rest) < 3:
         return None
     verb, pattern = rest[1], re.compile(re.escape(" ".join(rest[2:])))

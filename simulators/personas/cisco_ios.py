@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from simulators.dialects.commands import Match, Verdict, column_of, match
-from simulators.dialects.editing import Editor, Outcome
-from simulators.dialects.ios_config import GRAMMAR
+from simulators.dialects.ios_editor import IosEditor, Refusal
 from simulators.dialects.ios_show import SHOWS, banner_of, filtered, hostname_of, running_text, shrink
 from simulators.generate import cisco_ios as generate
 from simulators.generate.site import make_site
@@ -37,8 +36,10 @@ class IosDialogue:
     def __init__(self, state: DeviceState, privileged: bool) -> None:
         self._state = state
         self._privileged = privileged
-        self._editor: Editor | None = None
+        self._editor: IosEditor | None = None
         self._question = ""
+        self._asked = ""
+        self._pending = ""
         self._tries = 0
         self._length = 24
 
@@ -50,6 +51,10 @@ class IosDialogue:
             return "Destination filename [startup-config]? "
         if self._question == "reload":
             return "Proceed with reload? [confirm]"
+        if self._question == "line":
+            return self._asked
+        if self._editor is not None and self._editor.in_banner:
+            return ""
         if self._question == "unsaved":
             return "System configuration has been modified. Save? [yes/no]: "
         name = hostname_of(self._state)
@@ -75,6 +80,8 @@ class IosDialogue:
     def feed(self, line: str) -> Reply:
         if self._question:
             return self._answer(line.strip())
+        if self._editor is not None and self._editor.in_banner:
+            return self._enter(line)
         if not line.strip() or line.lstrip().startswith("!"):
             return Reply()
         if self._editor is not None:
@@ -116,7 +123,7 @@ class IosDialogue:
         elif command == "terminal length":
             return self._set_length(found.rest)
         elif command == "configure terminal":
-            self._editor = Editor(self._state.running, GRAMMAR)
+            self._editor = IosEditor(self._state.running, asks=True)
             return Reply("Enter configuration commands, one per line.  End with CNTL/Z.\n")
         elif command in ("write", "write memory"):
             self._state.save()
@@ -160,6 +167,8 @@ class IosDialogue:
                 self._state.save()
             self._question = "reload"
             return Reply(_SAVED if line.lower().startswith("y") else "")
+        if question == "line":
+            return self._sure(line)
         if line.lower() in ("", "y"):
             return Reply("\n", effect=Effect.RESTART)
         return Reply()
@@ -193,11 +202,21 @@ class IosDialogue:
     def _enter(self, line: str) -> Reply:
         assert self._editor is not None
         outcome = self._editor.enter(line)
-        if outcome is Outcome.UNKNOWN:
-            return Reply(_invalid(line, 1 if line.split(maxsplit=1)[0] == "no" else 0, len(self.prompt)))
-        if outcome is Outcome.INCOMPLETE:
-            return Reply("% Incomplete command.\n\n")
+        if isinstance(outcome, Refusal):
+            if outcome.incomplete:
+                return Reply("% Incomplete command.\n\n")
+            return Reply(outcome.text or _invalid(line, outcome.place, len(self.prompt)))
+        if outcome is not None:
+            self._question, self._asked, self._pending = "line", outcome, line
+            return Reply()
         self._state.replace_running(self._editor.text(), self._state.spec.username)
+        return Reply()
+
+    def _sure(self, answer: str) -> Reply:
+        assert self._editor is not None
+        if answer.lower().startswith("y"):
+            self._editor.enter(self._pending, sure=True)
+            self._state.replace_running(self._editor.text(), self._state.spec.username)
         return Reply()
 
     def _end_configuration(self) -> None:
@@ -222,6 +241,7 @@ class CiscoIos:
         wipe=f"{_ERASE}{' ' * 10}{_ERASE}",
         noise="*Nov 23 02:31:07.123: %LINK-3-UPDOWN: Interface GigabitEthernet0/1, changed state to down",
         quiet_without_pty=False,
+        ssh_software="Cisco-1.25",
     )
 
     def factory_config(self, spec: DeviceSpec) -> str:
@@ -247,12 +267,12 @@ class CiscoIos:
         return False
 
     def change(self, state: DeviceState, text: str) -> None:
-        editor = Editor(state.running, GRAMMAR)
+        editor = IosEditor(state.running)
         for line in text.splitlines():
             if line.strip() in ("exit", "end"):
                 editor.leave()
-            elif line.strip() and editor.enter(line) in (Outcome.UNKNOWN, Outcome.INCOMPLETE):
-                raise ValueError(f"not a configuration line of {self.family}: {line!r}")
+            elif line.strip() and isinstance(problem := editor.enter(line), Refusal):
+                raise ValueError(f"{self.family} does not take {line!r}: {problem}")
         state.replace_running(editor.text(), "console")
 
     def sample_change(self, spec: DeviceSpec, number: int) -> str:

@@ -34,6 +34,8 @@ class CpeSession(asyncssh.SSHServerSession[bytes]):
 
     def connection_lost(self, _exc: Exception | None) -> None:
         self._wire.stop()
+        if self._terminal is not None:
+            self._terminal.hang_up()
         self._device.stats.session_closed()
 
     def pty_requested(self, _type: str, _size: tuple[int, int, int, int], _modes: object) -> bool:

@@ -76,6 +76,7 @@ ALIASES: Final[Mapping[str, str]] = MappingProxyType(
         "voss": "netmiko:extreme_vsp",
         "vrp": "netmiko:huawei_vrp",
         "xos": "netmiko:extreme_exos",
+        "vyos": "vyos",
         # Nornir, NAPALM, Netmiko and Ansible platforms
         "cisco_ios": "cisco_ios",
         "cisco_xe": "cisco_ios",
@@ -95,6 +96,7 @@ ALIASES: Final[Mapping[str, str]] = MappingProxyType(
         "nokia_sros": "netmiko:nokia_sros",
         "nxos_ssh": "netmiko:cisco_nxos",
         "paloalto_panos": "netmiko:paloalto_panos",
+        "vyos.vyos.vyos": "vyos",
         # NetBox platform slugs as people write them
         "cisco-ios": "cisco_ios",
         "cisco-ios-xe": "cisco_ios",
@@ -106,6 +108,7 @@ ALIASES: Final[Mapping[str, str]] = MappingProxyType(
         "juniper-junos": "netmiko:juniper_junos",
         "frr-linux": "frr_linux",
         "open-wrt": "openwrt",
+        "vyos-router": "vyos",
     }
 )
 """Lower-case name there to family here. A name that is not listed is taken as it stands."""

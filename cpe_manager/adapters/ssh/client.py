@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Collection, Sequence
+from typing import Final
 
 import asyncssh
 
 from cpe_manager.adapters.ssh.algorithms import Algorithms
 from cpe_manager.adapters.ssh.offers import read_offer
 from cpe_manager.ports.shell import Credential
+
+_BANNER: Final = 16 * 1024
 
 
 def public_form(key: asyncssh.SSHKey) -> str:
@@ -36,6 +39,7 @@ class HandshakeClient(asyncssh.SSHClient):
         self._is_rsa = key is not None and key.algorithm == b"ssh-rsa"
         self.host_key = ""
         self.refused_key = ""
+        self.banner = ""
         self._connection: asyncssh.SSHClientConnection | None = None
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
@@ -66,6 +70,10 @@ class HandshakeClient(asyncssh.SSHClient):
         self._accepted = self._accepted or {shown}
         self.host_key = shown
         return True
+
+    def auth_banner_received(self, msg: str, lang: str) -> None:  # noqa: ARG002
+        """A box may send several; what one of them says beyond this many characters tells nothing more."""
+        self.banner += msg[: max(0, _BANNER - len(self.banner))]
 
     def public_key_auth_requested(self) -> asyncssh.SSHKey | None:
         key, self._key = self._key, None

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from pydantic import Field
 
 from cpe_manager.api.schemas.common import Body, View
+from cpe_manager.api.schemas.facts import FactsView
 from cpe_manager.domain.import_plan import DeviceChange, ImportPlan
 from cpe_manager.domain.inventory import SETTING_NAMES, Device, Group, LifeState, LineKind
 from cpe_manager.domain.settings_inheritance import Resolved, insecurities
@@ -89,6 +90,7 @@ class DeviceView(View):
     current_backup_id: str | None
     host_keys: list[HostKeyView]
     in_force: EffectiveView | None = Field(default=None, description="After inheritance; only when one is asked for")
+    facts: FactsView | None = Field(default=None, description="What it told of itself; only when one is asked for")
 
     @classmethod
     def of(cls, stored: StoredDevice, now: datetime) -> DeviceView:
@@ -145,6 +147,13 @@ class DeviceBody(Body):
     serial: str | None = None
     model: str | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
+    host_key: str | None = Field(
+        default=None,
+        max_length=4000,
+        pattern=r"^[a-z0-9@.-]+ [A-Za-z0-9+/]+=*$",
+        description="Pin this host key (`ssh-ed25519 AAAA...`), such as the one that a detection met; "
+        "left out: the first contact's is pinned",
+    )
     backup: bool = Field(default=True, description="Back it up right away")
 
 

@@ -8,6 +8,7 @@ from typing import Final
 EVENT_KINDS: Final[Mapping[str, str]] = {
     "device.added": "A device came into the inventory",
     "device.changed": "Fields of a device changed; `data` says which",
+    "device.facts_changed": "A device says that it has another model, serial number or release than before",
     "device.suspended": "A device is no longer visited for the time being",
     "device.resumed": "A suspended device is in service again",
     "device.decommissioned": "A device left service for good; its history stays",

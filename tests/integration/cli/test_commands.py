@@ -174,6 +174,7 @@ def test_versions_are_listed_shown_compared_and_decided_on(cli: Cli, fleet: Live
     assert "description second" in shown
     assert "peer-secret-2" not in shown
     assert "peer-secret-2" in ok(cli("backup", "show", "r1", "1", "--original"))
+    one_line(cli("backup", "show", "r1", "--original", "--neutral"), "input", "--neutral")
     diff = ok(cli("backup", "diff", "r1"))
     assert "\n- description first\n+ description second\n" in diff
     assert "\x1b" not in diff
