@@ -182,6 +182,6 @@ class FileCommands:
         text = ios_files.content(self._state, rest[0]) if rest else None
         if text is None:
             return Reply(ios_files.missing(rest[0] if rest else ""))
-        if "end" not in text.split()[-1:]:
+        if text.split() and text.split()[-1] != "end":
             return Reply("%Error: the file returned error code 5\n")
         return Reply(ios_rollback.incremental(self._state, text))

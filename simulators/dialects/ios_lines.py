@@ -88,8 +88,8 @@ shutdown =1
 _TEXTS = {
     "config": """
 version <word> =1
-service password-encryption =2
 service timestamps (debug|log) <line> =3
+service password-encryption =2
 service <line>
 platform <line>
 hostname <word> =1

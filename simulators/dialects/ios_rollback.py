@@ -202,7 +202,7 @@ def _paths(text: str) -> list[tuple[str, ...]]:
 
     def walk(node: Node, above: tuple[str, ...]) -> None:
         for child in node.children:
-            if child.text not in ("!", "end") and not child.text.startswith("ntp clock-period"):
+            if child.text != "end" and not child.text.startswith("!") and not child.text.startswith("ntp clock-period"):
                 found.append((*above, child.text))
                 walk(child, (*above, child.text))
 

@@ -11,6 +11,7 @@ from simulators.personas.base import Filing
 from simulators.state import DeviceState
 
 _FINE = b"\0"
+_OFF = "Administratively disabled."
 _HEADER = re.compile(rb"C[0-7]{4} (\d+) [^\n]*")
 
 
@@ -29,12 +30,13 @@ class Scp:
         self._outgoing: list[bytes] = []
 
     def start(self) -> None:
-        if not self._persona.takes_files(self._state):
-            self._fail("Administratively disabled.")
-        elif self._sink:
+        on = self._persona.takes_files(self._state)
+        if not self._sink:
+            self._offer() if on else self._refuse()
+        elif on:
             self._channel.write(_FINE)
         else:
-            self._offer()
+            self._fail(_OFF)
 
     def receive(self, data: bytes) -> None:
         self._buffer += data
@@ -51,11 +53,15 @@ class Scp:
     def _offer(self) -> None:
         content = self._persona.get_file(self._state, self._path)
         if content is None:
-            self._fail(f"{self._path}: No such file or directory")
+            self._refuse(f"{self._path}: No such file or directory")
             return
         data = content.encode("utf-8", "surrogateescape")
         name = re.split(r"[:/]", self._path)[-1]
         self._outgoing = [f"C0644 {len(data)} {name}\n".encode(), data + _FINE]
+
+    def _refuse(self, reason: str = _OFF) -> None:
+        """Said when the client says that it is ready: it does not listen before."""
+        self._outgoing = [f"\1{reason}\n".encode()]
 
     def _next(self) -> None:
         """The client has said that it is ready, or that it is not."""
