@@ -22,6 +22,7 @@ from cpe_manager.api.routes import (
     imports,
     jobs,
     keys,
+    pushes,
     schedules,
     system,
     tokens,
@@ -75,7 +76,21 @@ def create_app(
 
 def _mount(app: FastAPI) -> None:
     api = APIRouter(prefix=API_PREFIX)
-    for part in (devices, facts, detections, groups, imports, backups, jobs, schedules, tokens, keys, events, system):
+    for part in (
+        devices,
+        facts,
+        detections,
+        groups,
+        imports,
+        backups,
+        pushes,
+        jobs,
+        schedules,
+        tokens,
+        keys,
+        events,
+        system,
+    ):
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(system.probes)

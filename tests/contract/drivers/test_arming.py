@@ -176,10 +176,10 @@ async def test_a_change_that_was_refused_half_way_is_taken_back(case: DriverCase
         commands = box.driver.render(shown(box.device), wanted).commands
         middle = len(commands) // 2
         script = type(box.driver.render(shown(box.device), wanted))
+        half = script((*commands[:middle], "frobnicate-4711", *commands[middle:]))
         async with box.sessions.open(target_of(box.device, case)) as opened:
             await box.driver.arm(opened.shell, GUARD)
             with pytest.raises(CommandRefused):
-                half = script((*commands[:middle], "frobnicate-4711", *commands[middle:]))
                 await box.driver.apply(opened.shell, half, GUARD)
         await box.passes(GUARD.seconds + 70)
         assert significant(await box.readable(), box.device) == box.before
