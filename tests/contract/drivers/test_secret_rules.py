@@ -70,6 +70,60 @@ UCI = [
     ("\toption auth_secret 'radius'", "key", "radius"),
     ("\toption pincode '1234'", "ppp", "1234"),
     ("\toption update_url 'http://user:pw@dyn.example/u'", "other", "pw"),
+    ("\toption update_url 'https://:pw@dyn.example/u'", "other", "pw"),
+    # PPPoE, PPTP, L2TP, EAP, dynamic DNS: one word for all of them.
+    ("\toption password '0123'", "other", "0123"),
+    ("\toption password2 'second'", "other", "second"),
+    ("\toption hexpasswd 'AABB'", "other", "AABB"),
+    ("\toption updatekey 'he-key'", "key", "he-key"),
+    # Wifi: WEP, SAE, 802.11r, 802.1X, WPS.
+    ("\toption key4 'abcde12345'", "wifi", "abcde12345"),
+    ("\toption wps_pin '12345670'", "wifi", "12345670"),
+    (
+        "\tlist r0kh '02:00:5e:00:00:01,ap1,000102030405060708090a0b0c0d0e0f'",
+        "key",
+        "02:00:5e:00:00:01,ap1,000102030405060708090a0b0c0d0e0f",
+    ),
+    ("\toption acct_secret 'radius'", "key", "radius"),
+    ("\toption dae_secret 'coa'", "key", "coa"),
+    ("\toption priv_key_pwd 'eap'", "key", "eap"),
+    ("\toption priv_key2_pwd 'eap'", "key", "eap"),
+    # SNMP: communities, sinks, sessions for traps, users of v3.
+    ("\toption trapcommunity 'tc'", "snmp", "tc"),
+    ("\tlist rocommunity6 'rc'", "snmp", "rc"),
+    ("\toption trapsess '-v 3 -u noc -a SHA -A AUTHWORD -x AES 10.0.0.9'", "snmp", "AUTHWORD"),
+    ("\toption trapsess '-v 3 -u noc -x AES -X PRIVWORD 10.0.0.9'", "snmp", "PRIVWORD"),
+    ("\toption trapsess '-v 2c -c trapword 10.0.0.9'", "snmp", "trapword"),
+    ("\toption AuthPass 'aw'", "snmp", "aw"),
+    ("\toption authpassphrase 'aw'", "snmp", "aw"),
+    ("\toption auth_password 'aw'", "snmp", "aw"),
+    ("\toption priv_pass 'pw'", "snmp", "pw"),
+    ("\toption privpass 'pw'", "snmp", "pw"),
+    # VPNs: WireGuard, IPsec, OpenVPN, mesh networks.
+    ("\toption pre_shared_key 'ike'", "key", "ike"),
+    ("\toption psk 'ike'", "key", "ike"),
+    ("\toption psk_key 'ike'", "key", "ike"),
+    ("\toption secret 'ike'", "key", "ike"),
+    ("\toption xauth_pass 'x'", "other", "x"),
+    ("\toption eap_password 'x'", "other", "x"),
+    ("\toption private_key_passwd 'x'", "key", "x"),
+    ("\toption decryption_passphrase 'x'", "other", "x"),
+    ("\toption auth_key 'tskey-auth-k'", "key", "tskey-auth-k"),
+    ("\toption setup_key 'nb'", "key", "nb"),
+    ("\toption uamsecret 'hot spot'", "key", "hot spot"),
+    ("\toption radiussecret 'r'", "key", "r"),
+    # RutOS: SIM cards, MQTT, remote management, clouds, e-mail, TR-069.
+    ("\toption pin '0000'", "ppp", "0000"),
+    ("\toption pukcode '12345678'", "ppp", "12345678"),
+    ("\toption remote_password 'broker'", "other", "broker"),
+    ("\toption mqtt_pass 'broker'", "other", "broker"),
+    ("\toption tlspsk 'aabb'", "key", "aabb"),
+    ("\toption smtp_password 'mail'", "other", "mail"),
+    ("\toption conn_req_password 'acs'", "other", "acs"),
+    ("\toption auth_token 'tok'", "other", "tok"),
+    ("\toption appkey 'things'", "key", "things"),
+    ("\toption connection_string 'HostName=h;DeviceId=d;SharedAccessKey=c2VjcmV0'", "key", "c2VjcmV0"),
+    ("\tlist credentials 'CF_Key=abc'", "other", "CF_Key=abc"),
 ]
 FRR = [
     ("password zebra-word", "login", "zebra-word"),
@@ -166,6 +220,29 @@ NOT_SECRET = {
         "\toption encryption 'psk2+ccmp'",
         "\toption password '$p$root'",
         "\toption url 'https://downloads.example/releases'",
+        "\toption RootPasswordAuth 'on'",
+        "\toption ft_psk_generate_local '1'",
+        "\toption remember_password '1'",
+        "\toption secret '/etc/openvpn/static.key'",
+        "\toption auth_user_pass '/etc/openvpn/auth'",
+        "\toption auth 'chap'",
+        "\toption authorisation 'password'",
+        "\toption trapsess '-v 3 -u noc -l noAuthNoPriv -a SHA -x AES 10.0.0.9'",
+        "\toption secname 'ro'",
+        "\toption public_key 'WGPUB='",
+        "\toption pinmode 'auto'",
+        "\toption ports '8080:80'",
+        "\toption mac '02:00:5e:00:00:01'",
+    ),
+    "teltonika": (
+        "\toption simcard '1'",
+        "\toption pinstate 'ok'",
+        "\toption auth 'none'",
+        "\toption username 'admin'",
+        "\toption password '$p$admin'",
+        "\toption smstext 'reboot'",
+        "\toption key_file '/etc/vuci-uploads/cbid.openvpn.client.key'",
+        "\toption use_psk '0'",
     ),
     "frr_linux": (
         "service password-encryption",
@@ -200,9 +277,10 @@ def test_ios_secrets_are_named_in_all_their_forms(line: str, kind: str, place: i
     assert {found for found, _ in found_in("cisco_ios", line)} == {kind}
 
 
+@pytest.mark.parametrize("family", ["openwrt", "teltonika"])
 @pytest.mark.parametrize(("line", "kind", "secret"), UCI)
-def test_uci_secrets_are_named_whatever_they_are_quoted_with(line: str, kind: str, secret: str) -> None:
-    assert found_in("openwrt", line) == [(kind, secret)]
+def test_uci_secrets_are_named_whatever_they_are_quoted_with(family: str, line: str, kind: str, secret: str) -> None:
+    assert found_in(family, line) == [(kind, secret)]
 
 
 @pytest.mark.parametrize(("line", "kind", "secret"), FRR)
