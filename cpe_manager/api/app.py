@@ -17,6 +17,7 @@ from cpe_manager.api.routes import (
     detections,
     devices,
     events,
+    facts,
     groups,
     imports,
     jobs,
@@ -74,7 +75,7 @@ def create_app(
 
 def _mount(app: FastAPI) -> None:
     api = APIRouter(prefix=API_PREFIX)
-    for part in (devices, detections, groups, imports, backups, jobs, schedules, tokens, keys, events, system):
+    for part in (devices, facts, detections, groups, imports, backups, jobs, schedules, tokens, keys, events, system):
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(system.probes)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cpe_manager.cli import changing, detecting
+from cpe_manager.cli import changing, detecting, facts
 from cpe_manager.cli.connection import state_of
 from cpe_manager.cli.detecting import detected
 from cpe_manager.cli.options import Device, Json, Yes, confirmed, pairs
@@ -80,6 +80,7 @@ def show(ctx: typer.Context, device: Device, as_json: Json = False) -> None:
 
 def _describe(d: DeviceView) -> None:
     force = d.in_force
+    told = d.facts
     family, port, credential = (force.family, force.port, force.credential) if force else (None, None, None)
     fields(
         [
@@ -87,7 +88,8 @@ def _describe(d: DeviceView) -> None:
             ("port", d.port or _inherited(port)), ("family", d.family or _inherited(family)), ("group", d.group),
             ("credential", d.credential or _inherited(credential)), ("line", d.line), ("access node", d.access_node),
             ("insecure", _why_insecure(d)),
-            ("serial", d.serial), ("model", d.model), ("installed", when(d.installed_at)),
+            ("serial", d.serial or (told and told.serial)), ("model", d.model or (told and told.model)),
+            ("os release", told and told.os_release), ("installed", when(d.installed_at)),
             ("last backup", when(d.last_success_at)), ("last attempt", when(d.last_attempt_at)),
             ("last error", f"{d.last_error_code}: {d.last_error}" if d.last_error_code else None),
             ("failures", d.failures or None), ("overdue since", when(d.overdue_since) if d.overdue_since else None),
@@ -152,6 +154,7 @@ def add(  # noqa: PLR0913, PLR0917 - options of the command
 
 
 app.command("set")(changing.change)
+app.command("facts")(facts.facts)
 app.command("detect")(detecting.detect)
 
 

@@ -51,6 +51,9 @@ class DeviceSettings:
     allow_telnet: bool = False
     """A group's setting, inherited by the groups below it: its devices may be reached over Telnet (port 23 is the
     operator's management port, §5.2.2.1)."""
+    snmp_port: int = 161
+    snmp_timeout: float = 2.0
+    """For one try of three."""
     options: Mapping[str, str] = field(default_factory=dict)
     """Family-specific options, for example ``vtysh = "login"``; each driver documents its own."""
 
@@ -58,7 +61,7 @@ class DeviceSettings:
 SETTING_NAMES = frozenset(
     {
         *("connect_timeout", "command_timeout", "session_timeout", "backup_target_hours", "max_attempts"),
-        *("shrink_ratio", "legacy_crypto", "transport", "allow_telnet"),
+        *("shrink_ratio", "legacy_crypto", "transport", "allow_telnet", "snmp_port", "snmp_timeout"),
     }
 )
 DEVICE_SETTINGS = frozenset({"legacy_crypto", "transport"})

@@ -54,6 +54,17 @@ class Recognition:
 
 
 @dataclass(frozen=True, slots=True)
+class SnmpFacts:
+    """Where a family's SNMP agent says what it is, beyond sysName and sysUpTime: object identifiers to be tried in
+    order, before the chassis row of ENTITY-MIB (RFC 6933); and the named group ``release`` in sysDescr."""
+
+    model: tuple[str, ...] = ()
+    serial: tuple[str, ...] = ()
+    os_release: tuple[str, ...] = ()
+    descr: re.Pattern[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Spec:
     """A family, as data."""
 
@@ -68,6 +79,7 @@ class Spec:
     hostname: Callable[[str], str | None] = lambda _text: None
     """Reads the device's own name out of a configuration; None when the dialect does not carry it."""
     recognition: Recognition = field(default_factory=Recognition)
+    snmp: SnmpFacts = field(default_factory=SnmpFacts)
     dialect: Dialect = "lines"
     evidence: str = ""
     """What proves that a text is whole and this device's own, in a sentence for people."""
@@ -198,4 +210,10 @@ class Drivers(Protocol):
         """Raises ``UnknownFamily`` with the names that exist."""
         ...
 
-    def families(self) -> tuple[str, ...]: ...
+    def families(self) -> tuple[str, ...]:
+        """The native ones."""
+        ...
+
+    def platforms(self) -> tuple[str, ...]:
+        """Those of the long tail (``netmiko:...``), which a library logs in to; hundreds, or none."""
+        ...

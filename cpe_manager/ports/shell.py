@@ -79,6 +79,9 @@ class PromptRules:
     errors: re.Pattern[str] | None = None
     """Matches a line with which the device refuses a command."""
     newline: str = "\n"
+    questions: tuple[tuple[re.Pattern[str], str], ...] = ()
+    """What a command may ask besides: a pattern that is searched in the last line, and the line that answers it. Only
+    while a command runs without evidence: a text that is read may hold anything."""
 
 
 class Terminal(Protocol):
@@ -121,7 +124,7 @@ class Shell(Protocol):
     def options(self) -> Mapping[str, str]: ...
 
     async def terminal(self, rules: PromptRules) -> Terminal:
-        """Open the PTY shell, get past banners, learn the prompt. At most one per session."""
+        """Open the PTY shell, get past banners, learn the prompt. Asked again: the same one."""
         ...
 
     async def execute(self, command: str) -> ExecResult:

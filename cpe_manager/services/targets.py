@@ -8,6 +8,7 @@ from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.inventory import Device
 from cpe_manager.domain.settings_inheritance import Resolved
 from cpe_manager.ports.shell import Target
+from cpe_manager.ports.snmp import SnmpAccess, SnmpTarget
 
 
 def known(what: str, value: str | None) -> str:
@@ -36,3 +37,9 @@ def target_of(device: Device, resolved: Resolved, pinned_keys: Sequence[str]) ->
         transport=settings.transport,
         telnet_allowed=settings.allow_telnet,
     )
+
+
+def snmp_target_of(device: Device, resolved: Resolved, access: SnmpAccess) -> SnmpTarget:
+    """Where and how a device's SNMP agent is asked."""
+    settings = resolved.settings
+    return SnmpTarget(device.name, device.address, access, int(settings.snmp_port), settings.snmp_timeout)

@@ -13,10 +13,7 @@ from typing import Any, Final
 from gufo.snmp import BaseAuthKey, Md5Key, Sha1Key, Sha224Key, Sha256Key, Sha384Key, Sha512Key
 from pyasn1.type.univ import OctetString
 from pysnmp.proto.error import PySnmpError
-from pysnmp.proto.secmod.eso.priv.aes192 import AesBlumenthal192
-from pysnmp.proto.secmod.eso.priv.aes256 import AesBlumenthal256
-from pysnmp.proto.secmod.rfc3414.priv.des import Des
-from pysnmp.proto.secmod.rfc3826.priv.aes import Aes
+from pysnmp.proto.secmod.rfc3414.service import aes, aes192, aes256, des
 
 from cpe_manager.adapters.snmp import messages
 from cpe_manager.adapters.snmp.messages import AUTH, PRIV, Header, Secured
@@ -45,10 +42,16 @@ HASHES: Final[Mapping[str, _Hash]] = MappingProxyType(
     }
 )
 CIPHERS: Final[Mapping[str, tuple[Any, int]]] = MappingProxyType(
-    {"DES": (Des, 16), "AES": (Aes, 16), "AES-192": (AesBlumenthal192, 24), "AES-256": (AesBlumenthal256, 32)}
+    {
+        "DES": (des.Des, 16),
+        "AES": (aes.Aes, 16),
+        "AES-192": (aes192.AesBlumenthal192, 24),
+        "AES-256": (aes256.AesBlumenthal256, 32),
+    }
 )
 """Service and octets of its key. Where the hash gives fewer octets than that, vendors disagree on how to stretch the
-key, so those pairs are refused when the credentials are read."""
+key, so those pairs are refused when the credentials are read. The services come by way of the module that uses them:
+pysnmp's own modules import each other in a circle."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ class SshShell:
         self._target = target
         self._credential = credential
         self.limits = limits
+        self._shared: tuple[PromptRules, SshTerminal] | None = None
 
     @property
     def credential(self) -> Credential:
@@ -46,6 +47,12 @@ class SshShell:
         return self._target.command_timeout
 
     async def terminal(self, rules: PromptRules) -> SshTerminal:
+        """The one that is open already when it is asked for again: many boxes grant a connection one shell alone."""
+        if self._shared is None or self._shared[0] != rules:
+            self._shared = rules, await self._open_terminal(rules)
+        return self._shared[1]
+
+    async def _open_terminal(self, rules: PromptRules) -> SshTerminal:
         timeout, limits = self.timeout, self.limits
         with self.ours():
             async with self.deadline("opening a terminal"):

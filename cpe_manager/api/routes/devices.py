@@ -17,6 +17,7 @@ from cpe_manager.api.schemas.devices import (
     EffectiveView,
     ReplaceBody,
 )
+from cpe_manager.api.schemas.facts import FactsView
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.inventory import DeviceRecord
 from cpe_manager.domain.settings_inheritance import with_descendants
@@ -68,7 +69,9 @@ async def show(name: str, services: ServicesDep, _caller: Reader) -> DeviceView:
         in_force = EffectiveView.of(await services.inventory.in_force(stored.device))
     except InputError:
         in_force = None  # its group is gone or runs in a circle; the device itself can still be looked at
-    return _view(services, stored).model_copy(update={"in_force": in_force})
+    told = await services.facts.of(stored.device.id)
+    more = {"in_force": in_force, "facts": None if told is None else FactsView.of(told)}
+    return _view(services, stored).model_copy(update=more)
 
 
 @router.post(

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from pydantic import Field
 
 from cpe_manager.api.schemas.common import Body, View
+from cpe_manager.api.schemas.facts import FactsView
 from cpe_manager.domain.import_plan import DeviceChange, ImportPlan
 from cpe_manager.domain.inventory import SETTING_NAMES, Device, Group, LifeState, LineKind
 from cpe_manager.domain.settings_inheritance import Resolved, insecurities
@@ -89,6 +90,7 @@ class DeviceView(View):
     current_backup_id: str | None
     host_keys: list[HostKeyView]
     in_force: EffectiveView | None = Field(default=None, description="After inheritance; only when one is asked for")
+    facts: FactsView | None = Field(default=None, description="What it told of itself; only when one is asked for")
 
     @classmethod
     def of(cls, stored: StoredDevice, now: datetime) -> DeviceView:

@@ -17,6 +17,7 @@ from backups.vault import Vault
 from cpe_manager.adapters.clock import SystemIds
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.inventory.formats import InventoryFormats
+from cpe_manager.adapters.snmp.poller import SnmpPoller
 from cpe_manager.adapters.ssh.sessions import SshSessions
 from cpe_manager.api.app import ApiOptions, create_app
 from cpe_manager.api.feed import FeedRhythm
@@ -31,6 +32,7 @@ from cpe_manager.ports.stores import DeviceFilter, Settled
 from cpe_manager.runtime.metrics import Metrics
 from cpe_manager.services.bundle import Services
 from cpe_manager.services.detection import Detector
+from cpe_manager.services.facts import Askable, DeviceFactsBook
 from cpe_manager.services.history import History
 from cpe_manager.services.importing import Importer
 from cpe_manager.services.inventory import Inventory
@@ -179,6 +181,13 @@ def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: System
     services = Services(
         inventory=inventory,
         detector=Detector(SshSessions(credentials, clock), database.inventory, drivers, credentials),
+        facts=DeviceFactsBook(
+            database.facts,
+            database.inventory,
+            database.events,
+            Askable(SshSessions(credentials, clock), SnmpPoller(clock), drivers, credentials),
+            clock,
+        ),
         importer=Importer(inventory, InventoryFormats()),
         history=History(database.inventory, database.backups, database.events, vault, drivers, clock),
         jobs=jobs,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,10 @@ from tests.integration.foreign.net_snmp import snmpd
 from tests.integration.snmp.boxes import IF_DESCR, SYS_NAME, SYS_UPTIME, by_community, by_user, target
 
 ACCESSES = pytest.mark.parametrize("access_of", [by_community, by_user])
+
+
+def open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 @pytest.fixture
@@ -174,7 +177,7 @@ async def test_sessions_that_stay_open_are_bounded_and_their_sockets_are_closed(
     specs = [DeviceSpec(f"R{number}", "frr_linux", 5) for number in range(40)]
     poller = SnmpPoller(SystemClock(), most_sessions=10)
     async with Fleet(specs, snmp=True) as fleet:
-        before = len(os.listdir("/proc/self/fd"))
+        before = open_files()
         for _ in range(2):
             asked = [target(box, by_community(box)) for box in fleet.devices]
             answers = await asyncio.gather(*(poller.get(each, [SYS_NAME]) for each in asked))
@@ -183,7 +186,7 @@ async def test_sessions_that_stay_open_are_bounded_and_their_sockets_are_closed(
             await poller.get(target(box, by_community(box)), [SYS_NAME])
         gc.collect()
         assert poller.sessions <= 11
-        assert len(os.listdir("/proc/self/fd")) - before <= 11
+        assert open_files() - before <= 11
 
 
 def test_engines_are_remembered_up_to_a_bound():
