@@ -17,10 +17,15 @@ from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.engine.embedded import EmbeddedEngine
 from cpe_manager.adapters.git_export import GitExport
 from cpe_manager.adapters.inventory.formats import InventoryFormats
+from cpe_manager.adapters.netmiko.platforms import platform_names
+from cpe_manager.adapters.netmiko.sessions import NetmikoLimits, NetmikoSessions
 from cpe_manager.adapters.schedule import Timetable
 from cpe_manager.adapters.secrets import CredentialFile
+from cpe_manager.adapters.snmp.poller import SnmpPoller
+from cpe_manager.adapters.snmp.receiver import LocalEngine, TrapPort, new_engine
 from cpe_manager.adapters.ssh.limits import SshLimits
 from cpe_manager.adapters.ssh.sessions import SshSessions
+from cpe_manager.adapters.transports import Transports
 from cpe_manager.domain.errors import Conflict, KeyringError, SettingsError
 from cpe_manager.domain.jobs import JobKind
 from cpe_manager.domain.retention import Policy
@@ -36,6 +41,8 @@ from cpe_manager.services.archive import write as write_archive
 from cpe_manager.services.attempt import Attempt, Outside, RetryPolicy
 from cpe_manager.services.bundle import Services
 from cpe_manager.services.chores import Alarms, Figures, FollowUps
+from cpe_manager.services.detection import Detector
+from cpe_manager.services.facts import Askable, DeviceFactsBook, SnmpFacing
 from cpe_manager.services.history import History
 from cpe_manager.services.importing import Importer
 from cpe_manager.services.inventory import Inventory
@@ -44,6 +51,7 @@ from cpe_manager.services.keys import Keys
 from cpe_manager.services.scheduling import NewSchedule, ScheduleStores, Scheduling
 from cpe_manager.services.sweep import Rhythm, Sweep
 from cpe_manager.services.tokens import Tokens
+from cpe_manager.services.traps import Traps, TrapStores
 from cpe_manager.services.upkeep import Export, Retention, Rewrap, Step, Upkeep, UpkeepStores, Verify
 from cpe_manager.services.worker import ShardWorker, WorkerLimits
 from cpe_manager.settings import Settings
@@ -60,6 +68,8 @@ FIRST_SETTINGS = """\
 # database_url = ""            # empty: SQLite in this directory; or postgresql://user@host/database
 # host = "127.0.0.1"
 # port = 8640
+# snmp_trap_port = 0           # UDP port for SNMP traps and informs, 162 as a rule; 0 takes none
+# snmp_trap_host = "0.0.0.0"
 # sessions = 200               # device sessions open at once
 # sessions_per_access_node = 8 # behind one access node, over all workers; 0 is no cap
 # nightly_cron = "0 1 * * *"   # used by init for the first schedule
@@ -73,6 +83,7 @@ FIRST_CREDENTIALS = """\
 # username = "backup"
 # password = "..."             # or password_file = "/run/credentials/core-ios", or password_env = "CORE_IOS"
 # enable_password = "..."
+# snmp_community = "..."       # SNMP v2c; for v3: snmp_user, snmp_auth_password, snmp_priv_password
 """
 
 
@@ -99,6 +110,8 @@ class Parts:
     ids: Ids
     owner: str
     tasks: Mapping[str, Callable[[], Awaitable[None]]]
+    traps: Traps | None
+    """For the process that serves; None when no trap port is set."""
     take_over: Callable[[], Awaitable[None]]
     """To be called by the one process that works on a SQLite database: whoever held leases before it is gone."""
 
@@ -247,12 +260,15 @@ async def _build(
     clock = SystemClock()
     owner = f"{socket.gethostname()[:60]}:{os.getpid()}:{ids.new()[-8:]}"
     metrics = Metrics()
-    drivers = DriverRoster()
+    drivers = DriverRoster(platform_names())
     credentials = CredentialFile(settings.credentials)
     engine = await _engine(settings, clock)
     timer = Timetable(clock)
     jobs = Jobs(database.jobs, database.inventory, engine, clock, ids, shard_size=settings.shard_size)
-    sessions = SshSessions(credentials, clock, SshLimits(handshakes_per_second=settings.handshakes_per_second))
+    ssh = SshSessions(credentials, clock, SshLimits(handshakes_per_second=settings.handshakes_per_second))
+    long_tail = NetmikoSessions(credentials, NetmikoLimits(threads=settings.netmiko_threads))
+    sessions = Transports({"ssh": ssh}, long_tail)
+    poller = SnmpPoller(clock)
     attempt = Attempt(
         Outside(sessions, drivers, credentials, vault, clock, ids, redactor),
         RetryPolicy(settings.retry_base_seconds, settings.retry_cap_seconds),
@@ -276,8 +292,18 @@ async def _build(
     inventory = Inventory(database.inventory, clock, ids, drivers, credentials, jobs.first_backup)
     services = Services(
         inventory=inventory,
+        detector=Detector(
+            ssh, database.inventory, drivers, credentials, snmp=SnmpFacing(poller, credentials), redactor=redactor
+        ),
+        facts=DeviceFactsBook(
+            database.facts,
+            database.inventory,
+            database.events,
+            Askable(sessions, poller, drivers, credentials, redactor),
+            clock,
+        ),
         importer=Importer(inventory, InventoryFormats()),
-        history=History(database.inventory, database.backups, database.events, vault, clock),
+        history=History(database.inventory, database.backups, database.events, vault, drivers, clock),
         jobs=jobs,
         scheduling=scheduling,
         tokens=Tokens(database.tokens, database.events, clock, ids),
@@ -295,6 +321,9 @@ async def _build(
         ("follow-ups", FollowUps(jobs, clock, export=exporter is not None).look),
         ("figures", Figures(database.inventory, database.events, jobs, metrics).look),
     ]
+    traps = await _traps(settings, database, Snmp(poller, credentials, clock, metrics, redactor))
+    if traps is not None:
+        chores.append(("traps", traps.look))
     sweep = Sweep(database.jobs, engine, clock, Rhythm(settings.sweep_seconds), chores)
 
     async def take_over() -> None:
@@ -302,7 +331,37 @@ async def _build(
             await database.jobs.release_all(clock.now())
 
     tasks = {"writer": worker.settler.run, "leases": worker.keeper.run, "sweep": sweep.run}
-    return Parts(services, worker, engine, timer, metrics, clock, ids, owner, tasks, take_over)
+    return Parts(services, worker, engine, timer, metrics, clock, ids, owner, tasks, traps, take_over)
+
+
+@dataclass(frozen=True, slots=True)
+class Snmp:
+    """What hearing traps takes besides the database."""
+
+    poller: SnmpPoller
+    credentials: CredentialFile
+    clock: Clock
+    metrics: Metrics
+    redactor: Redactor
+
+
+async def _traps(settings: Settings, database: Database, snmp: Snmp) -> Traps | None:
+    """None unless a port is set."""
+    if not settings.snmp_trap_port:
+        return None
+    local = await _local_engine(database)
+    intake = TrapPort(settings.snmp_trap_host, settings.snmp_trap_port, local, snmp.clock)
+    stores = TrapStores(database.inventory, database.events, snmp.credentials)
+    return Traps(intake, stores, snmp.poller, snmp.clock, snmp.metrics, snmp.redactor)
+
+
+async def _local_engine(database: Database) -> LocalEngine:
+    """Senders of informs remember this engine, so it stays what it was, and each start counts (RFC 3414 §2.2)."""
+    key = f"snmp_engine:{socket.gethostname()}"[:64]
+    engine, _, boots = (await database.maintenance.meta_get(key) or "").partition(" ")
+    local = LocalEngine(bytes.fromhex(engine) or new_engine(), int(boots or 0) + 1)
+    await database.maintenance.meta_set(key, f"{local.engine.hex()} {local.boots}")
+    return local
 
 
 async def archive(settings: Settings, path: Path, passphrase: str) -> ArchiveReport:

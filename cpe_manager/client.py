@@ -11,9 +11,11 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from cpe_manager.api.schemas.backups import BackupView, DiffView, TextView
+from cpe_manager.api.schemas.backups import BackupView, DiffView, NeutralView, TextView
 from cpe_manager.api.schemas.common import PageOf, Problem
+from cpe_manager.api.schemas.detections import DetectionView
 from cpe_manager.api.schemas.devices import DeviceView, GroupView, ImportView
+from cpe_manager.api.schemas.facts import FactsView
 from cpe_manager.api.schemas.jobs import JobView, WorkView
 from cpe_manager.api.schemas.system import (
     AlarmView,
@@ -38,6 +40,7 @@ V = TypeVar("V", bound=BaseModel)
 
 TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0)
 IMPORT_TIMEOUT: Final = httpx.Timeout(600.0, connect=5.0)
+ASKING_TIMEOUT: Final = httpx.Timeout(180.0, connect=5.0)
 STREAM_TIMEOUT: Final = httpx.Timeout(45.0, connect=5.0)
 """Seconds. The stream's is three of the daemon's heartbeats."""
 
@@ -134,9 +137,20 @@ class Client:
     def add_device(self, body: Mapping[str, Any]) -> DeviceView:
         return self.post("/devices", DeviceView, body)
 
+    def detect(self, body: Mapping[str, Any]) -> DetectionView:
+        """Which family is at an address; takes seconds."""
+        return self.post("/detections", DetectionView, body)
+
     def device_verb(self, name: str, verb: str, body: Mapping[str, Any] | None = None) -> DeviceView:
         """``suspend``, ``resume``, ``replace``, ``accept-key``."""
         return self.post(f"/devices/{part(name)}/{verb}", DeviceView, body)
+
+    def facts(self, name: str) -> FactsView:
+        return self.get(f"/devices/{part(name)}/facts", FactsView)
+
+    def refresh_facts(self, name: str, way: str = "both") -> FactsView:
+        """Asks the device; takes seconds. ``way``: both, session or snmp."""
+        return self.post(f"/devices/{part(name)}/facts", FactsView, {"way": way}, timeout=ASKING_TIMEOUT)
 
     def remove_device(self, name: str) -> None:
         self.delete(f"/devices/{part(name)}")
@@ -164,6 +178,9 @@ class Client:
     def backup_text(self, name: str, version: int | None, *, original: bool = False) -> TextView:
         kind = "original" if original else "text"
         return self.get(f"/devices/{part(name)}/backups/{version or 'current'}/{kind}", TextView)
+
+    def backup_neutral(self, name: str, version: int | None) -> NeutralView:
+        return self.get(f"/devices/{part(name)}/backups/{version or 'current'}/neutral", NeutralView)
 
     def diff(self, name: str, older: int | None, newer: int | None, *, context: int) -> DiffView:
         query = {"from": older, "to": newer, "context": context}

@@ -3,6 +3,9 @@
 A text is taken for the whole running configuration when all of this holds: it starts with the header that counts its
 bytes, it is as long as the header says, its last line is ``end`` right before the very prompt that was learned at
 log-in, it names the host that the prompt names, and no log message stands in it.
+
+Changes are typed in configuration mode, one line at a time; they are in effect at once and kept by `copy running-config
+startup-config`. The language and the model in it are in ``cpe_manager.kit.ios_*``.
 """
 
 from __future__ import annotations
@@ -10,10 +13,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from cpe_manager.domain.errors import CommandRefused, FetchIncomplete, ForeignText
+from cpe_manager.domain.cpe_config import CpeConfig
+from cpe_manager.domain.cpe_features import Feature, require_features
+from cpe_manager.domain.errors import CommandRefused, DeviceError, FetchIncomplete, ForeignText
+from cpe_manager.kit import ios_model
 from cpe_manager.kit.config_text import after_header, checked, last_lines, values
+from cpe_manager.kit.redaction import redact
 from cpe_manager.kit.secret_rules import REST, WORD, patterns
-from cpe_manager.ports.driver import Capture, Facts, SecretRule, Spec
+from cpe_manager.ports.driver import Capture, Facts, Recognition, Script, SecretRule, SnmpFacts, Spec
 from cpe_manager.ports.shell import PromptRules, Shell, Terminal
 
 # How often the configuration is asked for in one session: a log message in the middle is bad luck, not a state.
@@ -22,15 +29,23 @@ _ATTEMPTS: Final = 3
 _SLACK: Final = 64
 # Up to here the count is taken as exact: a blank line or two between header and body.
 _EXACT: Final = 4
+_UNITS: Final = {"year": 31_536_000, "week": 604_800, "day": 86_400, "hour": 3600, "minute": 60}
 _TYPE: Final = r"(?:[0-9] )?"  # 0 plain, 5/8/9 hashes, 6/7 reversible
 
 _RULES: Final = PromptRules(
     prompt=re.compile(r"(?P<host>[A-Za-z0-9][\w.-]{0,62})(?:\([\w-]+\))?[#>]"),
     pager=re.compile(r"^ ?-+ ?[Mm]ore ?-+$"),
     errors=re.compile(
-        r"^(?:% ?(?:Invalid|Incomplete|Ambiguous|Unknown|Authorization|Error|Bad|Access denied|Permission|No )"
-        r"|Command authorization failed).*",
+        r"^(?:% ?(?:Invalid|Incomplete|Ambiguous|Unknown|Unrecognized|Authorization|Error|Bad|Access denied|Permission"
+        r"|No |Not |Cannot|Can't|Unable|Failed|Duplicate|Configuration mode|Port \d|[\d.:A-F]+ overlaps|similar static"
+        r"|A binding|There is )|Command (?:authorization failed|rejected)|Must delete secondary|ERROR: ).*",
         re.MULTILINE,
+    ),
+    questions=(
+        (re.compile(r"^Destination filename \[\S+\]\? ?$"), ""),
+        (re.compile(r"\[confirm\] ?$"), ""),
+        (re.compile(r"do you want to delete (?:child|all) entries\? \[no\]: ?$"), "yes"),
+        (re.compile(r"^(?:Continue|Are you sure|Do you want to continue).*\[(?:yes/no|y/n|no)\]: ?$"), "yes"),
     ),
 )
 _ASK: Final = re.compile(r"^[Pp]assword: ?$")
@@ -43,6 +58,18 @@ _MNEMONIC: Final = re.compile(r"%[A-Z][A-Z0-9_]*(?:-[A-Z0-9_]+)?-[0-7]-[A-Z0-9_]
 _STAMP: Final = re.compile(
     r"(?:\A|.*\W)(?:[*.]?[A-Z][a-z]{2} [ \d]\d (?:\d{4} )?\d\d:\d\d:\d\d(?:\.\d+)?(?: [A-Z]{2,5})?|\w+): \Z"
 )
+
+_SAVED: Final = re.compile(r"^(?:\[OK\]|\d+ bytes copied)", re.MULTILINE)
+# Keeps these out of the text of an error: they may quote what was typed.
+_QUOTED: Final = re.compile(r"[:\"'].*", re.DOTALL)
+_FEATURES: Final = frozenset(Feature) - {
+    # The radios of these routers are older than WPA3.
+    Feature.WIFI_WPA3,
+    # A static translation is of one port; a rotary pool takes a range, but TCP only and without moving it.
+    Feature.PORT_RANGE,
+    # Whether a refusal is told (`ip unreachables`) is the interface's to say, and not an entry's.
+    Feature.FIREWALL_REJECT,
+}
 
 
 def _hostname(text: str) -> str | None:
@@ -131,11 +158,24 @@ SPEC: Final = Spec(
     ),
     maturity="lab",
     hostname=_hostname,
+    # A box shows nothing of itself at log-in but what its owner put into the banner.
+    recognition=Recognition(
+        # ciscoProducts; other systems of the vendor's are below it as well, so sysDescr has to say which.
+        sys_object_ids=("1.3.6.1.4.1.9.1",),
+        sys_descr=(re.compile(r"Cisco (?:IOS|Internetwork Operating System) Software"),),
+        ssh_version=(re.compile(r"^SSH-(?:2\.0|1\.99)-Cisco-"),),
+        prompt=(re.compile(r"^[A-Za-z0-9][\w.-]{0,62}[>#]$"),),
+    ),
+    snmp=SnmpFacts(descr=re.compile(r"\bVersion (?P<release>[^,\s]+)")),
+    dialect="indented",
+    evidence="The header counts the bytes, the last line is `end`, and the name in the text is the prompt's.",
+    features=_FEATURES,
+    rollback="replace-timer",
 )
 
 
 class CiscoIos:
-    """Implements ``ports.driver.Driver``."""
+    """Implements ``ports.driver.FullDriver``."""
 
     @property
     def spec(self) -> Spec:
@@ -160,7 +200,39 @@ class CiscoIos:
             model=_first(r"^[Cc]isco (\S+) .*(?:processor|revision)", text),
             serial=_first(r"^Processor board ID (\S+)", text),
             os_release=_first(r"^Cisco IOS.*, Version ([^,\s]+)", text),
+            uptime=_uptime(_first(r"^\S+ uptime is (.*)$", text)),
         )
+
+    def parse(self, text: str) -> CpeConfig:
+        return ios_model.parse(text)
+
+    def render(self, current: str, wanted: CpeConfig) -> Script:
+        require_features(wanted, SPEC.features, SPEC.family)
+        return Script(ios_model.render(current, wanted))
+
+    async def apply(self, shell: Shell, script: Script) -> None:
+        """A line takes effect when it is taken: behind the first one the box is changed, whatever comes."""
+        if not script:
+            return
+        terminal = await _terminal(shell)
+        await _privileged(terminal, shell, "configure terminal")
+        for number, command in enumerate(script.commands):
+            try:
+                await terminal.run(command)
+            except CommandRefused as refusal:
+                await terminal.run("end")
+                raise _told(refusal, command, changed=number > 0) from None
+            except DeviceError as error:
+                error.device_state = "unknown"
+                error.args = (f"`{_masked(command)}`: no answer that says what became of it",)
+                raise error from None
+        await terminal.run("end")
+
+    async def save(self, shell: Shell) -> None:
+        terminal = await _terminal(shell)
+        printed = await _privileged(terminal, shell, "copy running-config startup-config")
+        if not _SAVED.search(printed):
+            raise FetchIncomplete("the router does not say that the configuration was saved")
 
 
 async def _terminal(shell: Shell) -> Terminal:
@@ -169,7 +241,7 @@ async def _terminal(shell: Shell) -> Terminal:
     return terminal
 
 
-async def _privileged(terminal: Terminal, shell: Shell, command: str, evidence: re.Pattern[str]) -> str:
+async def _privileged(terminal: Terminal, shell: Shell, command: str, evidence: re.Pattern[str] | None = None) -> str:
     """Run a command of enable mode. User mode does not know it: only then is there a reason to elevate."""
     try:
         return await terminal.run(command, evidence=evidence)
@@ -230,6 +302,26 @@ def _log_message(text: str) -> str:
 def _first(pattern: str, text: str) -> str:
     found = re.search(pattern, text, re.MULTILINE)
     return found.group(1) if found else ""
+
+
+def _uptime(words: str) -> int | None:
+    """Seconds out of `1 year, 2 weeks, 3 days, 4 hours, 5 minutes`."""
+    parts = re.findall(r"(\d+) (year|week|day|hour|minute)s?", words)
+    return sum(int(count) * _UNITS[unit] for count, unit in parts) if parts else None
+
+
+def _masked(command: str) -> str:
+    """A command without its secrets, as a line of a block and as one at the margin."""
+    return redact(redact(f" {command}", SPEC.secrets)[1:], SPEC.secrets)
+
+
+def _told(refusal: CommandRefused, command: str, *, changed: bool) -> CommandRefused:
+    """A refusal with the command by name, without any secret that it holds or that the box quotes."""
+    reason = str(refusal).removeprefix(f"{command!r}: ")
+    reason = reason if reason.startswith("% Invalid input") else _QUOTED.sub("", reason)
+    error = CommandRefused(f"`{_masked(command)}`: {reason}")
+    error.device_state = "changed" if changed else "untouched"
+    return error
 
 
 DRIVER: Final = CiscoIos()

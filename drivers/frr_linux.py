@@ -187,13 +187,11 @@ SPEC: Final = Spec(
     ),
     maturity="lab",
     hostname=_hostname,
+    # Where the log-in shell is a Unix shell, FRR shows only when it is asked; SNMP tells of the Linux alone.
     recognition=Recognition(
-        # net-snmp on any Linux: what else runs there, the log-in tells.
-        sys_object_ids=("1.3.6.1.4.1.8072.3.2.10",),
-        sys_descr=(re.compile(r"^Linux "),),
-        ssh_version=(re.compile(r"^SSH-2\.0-OpenSSH"),),
-        banner=(re.compile(r"\bFRRouting\b"), re.compile(r"^Linux \S+ \d+\.\d+\.\S+ ", re.MULTILINE)),
-        prompt=(re.compile(r"^[\w.-]+[#>] ?$"), re.compile(r"^[\w.-]+@[\w.-]+:[~/][^\n]*[#$] ?$")),
+        ssh_version=(re.compile(r"^SSH-2\.0-OpenSSH_"),),
+        banner=(re.compile(r"\bthis is FRRouting \(version [^)]+\)"),),
+        prompt=(re.compile(r"^(?:[\w.-]+@)?[A-Za-z0-9][\w.-]{0,62}(?::[^\s#$]*)?[#>$]$"),),
     ),
     dialect="lines",
     evidence="The box's own SHA-256 of a second reading is that of each part, and the name in the text is the box's; "

@@ -1,7 +1,8 @@
 """Fleets by the dozen, and the files that tell a manager about them: inventory CSV and credentials TOML.
 
-The inventory has the columns `site,name,address,port,family,group,credential,line,access_node`. The credentials file
-has a table for each name in the column `credential`: `username`, `password`, `enable_password`.
+The inventory has the columns `site,name,address,port,family,group,credential,line,access_node`, and with SNMP
+`settings.snmp_port`. The credentials file has a table for each name in the column `credential`: `username`,
+`password`, `enable_password`.
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ def write_inventory(path: Path, devices: Sequence[Device]) -> None:
     """Write the inventory of running boxes, their true ports in it."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(COLUMNS)
+    snmp = any(device.snmp.port for device in devices)
+    rows.writerow((*COLUMNS, "settings.snmp_port") if snmp else COLUMNS)
     for index, device in enumerate(devices):
         rows.writerow(
             (
@@ -82,6 +84,7 @@ def write_inventory(path: Path, devices: Sequence[Device]) -> None:
                 device.name,
                 f"line-{index + 1:04d}",
                 f"node-{index // LINES_PER_NODE + 1:03d}",
+                *((device.snmp.port,) if snmp else ()),
             )
         )
     _replace(path, text.getvalue(), 0o644)

@@ -7,10 +7,17 @@
     password_file = "core-ios.password"     # or password = "...", or password_env = "CORE_IOS_PASSWORD"
     enable_password = "..."                 # or enable_password_file, enable_password_env
     private_key_file = "core-ios.key"       # OpenSSH form; besides or instead of a password
+    snmp_community = "..."                  # SNMP v2c; or snmp_community_file, snmp_community_env
+    snmp_user = "monitor"                   # SNMP v3, always authenticated and private; goes before v2c
+    snmp_auth_password = "..."              # 8 characters or more; _file and _env as above
+    snmp_auth_protocol = "SHA"              # MD5, SHA, SHA-224, SHA-256, SHA-384, SHA-512
+    snmp_priv_password = "..."              # 8 characters or more; _file and _env as above
+    snmp_priv_protocol = "AES"              # DES, AES, AES-192 (from SHA-224 on), AES-256 (from SHA-256 on)
 
 Relative paths are looked for in systemd's ``$CREDENTIALS_DIRECTORY`` first, then beside the file. The environment
-variables ``CPE_MANAGER_CREDENTIAL_<NAME>_PASSWORD`` and ``..._ENABLE_PASSWORD`` go before all of these; ``<NAME>``
-is the name in capitals with everything but letters and digits turned into ``_``.
+variables ``CPE_MANAGER_CREDENTIAL_<NAME>_PASSWORD``, ``..._ENABLE_PASSWORD``, ``..._SNMP_COMMUNITY``,
+``..._SNMP_AUTH_PASSWORD`` and ``..._SNMP_PRIV_PASSWORD`` go before all of these; ``<NAME>`` is the name in capitals
+with everything but letters and digits turned into ``_``.
 """
 
 from __future__ import annotations
@@ -26,12 +33,20 @@ from typing import Any, Final
 
 from cpe_manager.domain.errors import CredentialMissing, SettingsError
 from cpe_manager.ports.shell import Credential
+from cpe_manager.ports.snmp import AUTH_PROTOCOLS, PRIV_PROTOCOLS, SHORTEST_PASSWORD, SnmpAccess
 
-SECRETS: Final = ("password", "enable_password")
+SECRETS: Final = ("password", "enable_password", "snmp_community", "snmp_auth_password", "snmp_priv_password")
+SNMP: Final = ("snmp_user", "snmp_auth_protocol", "snmp_priv_protocol")
 KEYS: Final = frozenset(
-    {"username", "private_key_file", *(name + suffix for name in SECRETS for suffix in ("", "_env", "_file"))}
+    {"username", "private_key_file", *SNMP, *(name + suffix for name in SECRETS for suffix in ("", "_env", "_file"))}
 )
+LONGER_HASHES: Final[Mapping[str, frozenset[str]]] = {
+    "AES-192": frozenset({"SHA-224", "SHA-256", "SHA-384", "SHA-512"}),
+    "AES-256": frozenset({"SHA-256", "SHA-384", "SHA-512"}),
+}
+"""Where the hash gives fewer octets than the cipher wants, vendors disagree on how to stretch the key."""
 MAX_BYTES: Final = 4 * 1024 * 1024
+_AT_LEAST: Final = f"{SHORTEST_PASSWORD} characters or more"
 _TOML_PLACE: Final = re.compile(r"at line (\d+), column (\d+)")
 
 
@@ -85,10 +100,26 @@ class CredentialFile:
             password=self._secret(ref, entry, "password"),
             enable_password=self._secret(ref, entry, "enable_password"),
             private_key=self._read(self._locate(key_file), "private key") if key_file else "",
+            snmp=self._snmp(ref, entry),
         )
         if not credential.password and not credential.private_key:
             raise SettingsError("has neither a password nor a private key; give it one")
         return credential
+
+    def _snmp(self, ref: str, entry: Mapping[str, str]) -> SnmpAccess | None:
+        access = SnmpAccess(
+            community=self._secret(ref, entry, "snmp_community"),
+            user=entry.get("snmp_user", ""),
+            auth_password=self._secret(ref, entry, "snmp_auth_password"),
+            auth_protocol=entry.get("snmp_auth_protocol", "SHA"),
+            priv_password=self._secret(ref, entry, "snmp_priv_password"),
+            priv_protocol=entry.get("snmp_priv_protocol", "AES"),
+        )
+        if access.user:
+            for kind, text in (("auth", access.auth_password), ("priv", access.priv_password)):
+                if len(text) < SHORTEST_PASSWORD:
+                    raise SettingsError(f"has an snmp_user, so it needs snmp_{kind}_password, {_AT_LEAST}")
+        return access if access.user or access.community else None
 
     def _secret(self, ref: str, entry: Mapping[str, str], kind: str) -> str:
         override = self._env.get(f"CPE_MANAGER_CREDENTIAL_{_folded(ref)}_{kind.upper()}")
@@ -187,3 +218,13 @@ def _check_entry(entry: Any, where: str) -> None:
         given = [key for key in (kind, f"{kind}_env", f"{kind}_file") if key in entry]
         if len(given) > 1:
             raise SettingsError(f"{where} has {' and '.join(given)}; keep one of them")
+    _check_snmp(entry, where)
+
+
+def _check_snmp(entry: Mapping[str, str], where: str) -> None:
+    auth, priv = entry.get("snmp_auth_protocol", "SHA"), entry.get("snmp_priv_protocol", "AES")
+    for kind, given, known in (("auth", auth, AUTH_PROTOCOLS), ("priv", priv, PRIV_PROTOCOLS)):
+        if given not in known:
+            raise SettingsError(f"{where} has an unknown snmp_{kind}_protocol {given!r}; known: {', '.join(known)}")
+    if auth not in LONGER_HASHES.get(priv, AUTH_PROTOCOLS):
+        raise SettingsError(f"{where}: {priv} needs one of {', '.join(sorted(LONGER_HASHES[priv]))}, not {auth}")

@@ -12,7 +12,20 @@ from starlette.middleware import Middleware
 from cpe_manager.api import problems
 from cpe_manager.api.feed import EventFeed, FeedRhythm
 from cpe_manager.api.middleware import API_PREFIX, Authentication, BodyLimit, NulInPath, RequestLog
-from cpe_manager.api.routes import backups, devices, events, groups, imports, jobs, keys, schedules, system, tokens
+from cpe_manager.api.routes import (
+    backups,
+    detections,
+    devices,
+    events,
+    facts,
+    groups,
+    imports,
+    jobs,
+    keys,
+    schedules,
+    system,
+    tokens,
+)
 from cpe_manager.api.schemas.common import Problem
 from cpe_manager.runtime.metrics import Metrics
 from cpe_manager.services.bundle import Services
@@ -62,7 +75,7 @@ def create_app(
 
 def _mount(app: FastAPI) -> None:
     api = APIRouter(prefix=API_PREFIX)
-    for part in (devices, groups, imports, backups, jobs, schedules, tokens, keys, events, system):
+    for part in (devices, facts, detections, groups, imports, backups, jobs, schedules, tokens, keys, events, system):
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(system.probes)

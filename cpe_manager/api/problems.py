@@ -41,6 +41,7 @@ TITLES: Final[Mapping[str, str]] = {
 }
 """Title by code; device codes share one."""
 
+_DEVICE: Final = "The device or the way to it failed"
 _HTTP_CODES: Final = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
 
@@ -81,7 +82,7 @@ def internal_problem(request_id: str) -> JSONResponse:
 def _body(code: str, status: int, detail: str, request_id: str) -> dict[str, Any]:
     return {
         "type": f"/problems/{code}",
-        "title": TITLES.get(code, "The device or the way to it failed"),
+        "title": TITLES.get(code, _DEVICE),
         "status": status,
         "detail": detail,
         "instance": f"urn:cpe-manager:request:{request_id}",
@@ -153,7 +154,7 @@ def documented(*codes: str) -> dict[int | str, dict[str, Any]]:
     """OpenAPI responses for error codes, besides those that every operation has."""
     texts: dict[int, list[str]] = {}
     for code in (*codes, "unauthorised", "forbidden", "input", "store_busy", "store_full", "internal"):
-        texts.setdefault(http_status(code), []).append(f"`{code}`: {TITLES[code]}")
+        texts.setdefault(http_status(code), []).append(f"`{code}`: {TITLES.get(code, _DEVICE)}")
     schema = {"$ref": "#/components/schemas/Problem"}
     return {
         status: {"description": "; ".join(dict.fromkeys(parts)), "content": {MEDIA_TYPE: {"schema": schema}}}

@@ -65,9 +65,18 @@ def show(
             help="The restore-grade original, secrets included; needs the scope originals, leaves a trace.",
         ),
     ] = False,
+    neutral: Annotated[
+        bool, typer.Option("--neutral", help="What it says, in the words of the vendor-neutral model, as JSON.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Print a version's configuration, secrets masked. Default: the current version."""
+    if neutral and original:
+        raise InputError("say either --original or --neutral")
+    if neutral:
+        with state_of(ctx).client() as client:
+            show_json(client.backup_neutral(device, version).config)
+        return
     with state_of(ctx).client() as client:
         found = client.backup_text(device, version, original=original)
     if as_json:

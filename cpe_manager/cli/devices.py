@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cpe_manager.cli import changing
+from cpe_manager.cli import changing, detecting, facts
 from cpe_manager.cli.connection import state_of
+from cpe_manager.cli.detecting import detected
 from cpe_manager.cli.options import Device, Json, Yes, confirmed, pairs
 from cpe_manager.cli.render import fields, out, show_json, show_json_items, span, table, when
+from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.inventory import LifeState
 
 if TYPE_CHECKING:
@@ -56,7 +58,8 @@ def _age(device: DeviceView) -> str:
 
 
 def _remark(device: DeviceView) -> str:
-    words = ["overdue"] if device.overdue_since else []
+    words = [f"insecure: {', '.join(device.insecure)}"] if device.insecure else []
+    words += ["overdue"] if device.overdue_since else []
     if any(key.state == "offered" for key in device.host_keys):
         words.append("host key changed")
     elif device.failures:
@@ -77,13 +80,16 @@ def show(ctx: typer.Context, device: Device, as_json: Json = False) -> None:
 
 def _describe(d: DeviceView) -> None:
     force = d.in_force
+    told = d.facts
     family, port, credential = (force.family, force.port, force.credential) if force else (None, None, None)
     fields(
         [
             ("name", d.name), ("site", d.site), ("state", d.state), ("address", d.address),
             ("port", d.port or _inherited(port)), ("family", d.family or _inherited(family)), ("group", d.group),
             ("credential", d.credential or _inherited(credential)), ("line", d.line), ("access node", d.access_node),
-            ("serial", d.serial), ("model", d.model), ("installed", when(d.installed_at)),
+            ("insecure", _why_insecure(d)),
+            ("serial", d.serial or (told and told.serial)), ("model", d.model or (told and told.model)),
+            ("os release", told and told.os_release), ("installed", when(d.installed_at)),
             ("last backup", when(d.last_success_at)), ("last attempt", when(d.last_attempt_at)),
             ("last error", f"{d.last_error_code}: {d.last_error}" if d.last_error_code else None),
             ("failures", d.failures or None), ("overdue since", when(d.overdue_since) if d.overdue_since else None),
@@ -96,6 +102,16 @@ def _describe(d: DeviceView) -> None:
             f"\nThe device shows another host key than the pinned one, and is not backed up until you decide. Compare "
             f"the offered fingerprint with the device's own; if it is right: cpe-manager devices accept-key {d.name}"
         )
+
+
+_WHY = {
+    "telnet": "telnet: log-in and configuration travel in the clear, and nothing proves whose box it is",
+    "legacy_crypto": "legacy_crypto: SHA-1, CBC and DSA are accepted, and can be broken by whoever is on the way",
+}
+
+
+def _why_insecure(device: DeviceView) -> str | None:
+    return "; ".join(_WHY.get(why, why) for why in device.insecure) or None
 
 
 def _inherited(value: object) -> str:
@@ -115,6 +131,9 @@ def add(  # noqa: PLR0913, PLR0917 - options of the command
     serial: Annotated[str | None, typer.Option(help="Serial number.")] = None,
     model: Annotated[str | None, typer.Option(help="Model.")] = None,
     setting: Settings = None,
+    detect: Annotated[
+        bool, typer.Option("--detect", help="Log in once and find out family, model, serial number and host key.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Add one device; its first backup follows right away."""
@@ -122,7 +141,11 @@ def add(  # noqa: PLR0913, PLR0917 - options of the command
         "name": name, "address": address, "site": site, "family": family, "group": group, "credential": credential,
         "port": port, "serial": serial, "model": model, "settings": pairs(setting or [], "--setting"),
     }  # fmt: skip
+    if detect and family:
+        raise InputError("give --family or --detect, not both")
     with state_of(ctx).client() as client:
+        if detect:
+            given = detected(client, given, quiet=as_json) | {key: value for key, value in given.items() if value}
         added = client.add_device({key: value for key, value in given.items() if value is not None})
     if as_json:
         show_json(added)
@@ -131,6 +154,8 @@ def add(  # noqa: PLR0913, PLR0917 - options of the command
 
 
 app.command("set")(changing.change)
+app.command("facts")(facts.facts)
+app.command("detect")(detecting.detect)
 
 
 @app.command()

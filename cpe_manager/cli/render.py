@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,8 +27,9 @@ def err(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def show_json(value: BaseModel) -> None:
-    out(json.dumps(value.model_dump(mode="json"), indent=2, ensure_ascii=False))
+def show_json(value: BaseModel | Mapping[str, Any]) -> None:
+    data = dict(value) if isinstance(value, Mapping) else value.model_dump(mode="json")
+    out(json.dumps(data, indent=2, ensure_ascii=False))
 
 
 def show_json_items(items: Iterable[BaseModel]) -> None:

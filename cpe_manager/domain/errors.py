@@ -22,6 +22,8 @@
         |-- DeviceTimeout        timeout         yes        untouched   a deadline passed
         |-- SessionDropped       dropped         yes        untouched   connection lost in mid-session
         |-- NegotiationFailed    negotiation     no         untouched   no common algorithm
+        |   `-- LegacyCryptoNeeded  legacy_crypto  no      untouched   none without the device's legacy_crypto
+        |-- TelnetRefused        telnet_refused  no         untouched   Telnet where no group allows it
         |-- AuthFailed           auth_failed     no         untouched   credentials refused
         |-- HostKeyChanged       host_key        no         untouched   pinned key differs; an operator must accept
         |-- CredentialMissing    credential      no         untouched   the reference resolves to nothing
@@ -135,6 +137,19 @@ class SessionDropped(DeviceError):
 
 class NegotiationFailed(DeviceError):
     code = "negotiation"
+    retryable = False
+
+
+class LegacyCryptoNeeded(NegotiationFailed):
+    """The box offers old algorithms alone. Nobody falls back to them silently: the device's ``legacy_crypto`` does."""
+
+    code = "legacy_crypto"
+
+
+class TelnetRefused(DeviceError):
+    """Telnet was asked for where it is not allowed, or for what cannot go over it; nothing was sent."""
+
+    code = "telnet_refused"
     retryable = False
 
 

@@ -9,7 +9,7 @@ from cpe_manager.domain import import_rules as rules
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.import_rules import Known, PlacedGroup, Problems
 from cpe_manager.domain.inventory import Device, DeviceRecord, Group
-from cpe_manager.domain.settings_inheritance import Resolved, group_chain, resolve, with_descendants
+from cpe_manager.domain.settings_inheritance import Resolved, group_chain, port_of, resolve, with_descendants
 
 
 @dataclass(slots=True)
@@ -37,10 +37,14 @@ class GroupBook:
             where = f"group {device.group!r} has none" if device.group else "it is in no group"
             reason = f"device {device.name!r}: no family is given and {where}; give the device or its group one"
             problems.add(reason, file=place[0], line=place[1])
+        if record and device.settings.get("transport") == "telnet" and not inherited.settings.allow_telnet:
+            where = f"group {device.group!r} does not allow it" if device.group else "it is in no group"
+            reason = f"device {device.name!r}: Telnet is spoken where a group says allow_telnet, and {where}"
+            problems.add(reason, file=place[0], line=place[1])
         return Resolved(
             family=device.family or inherited.family,
             credential=device.credential or inherited.credential,
-            port=device.port if device.port is not None else inherited.port,
+            port=port_of(device, inherited.port),
             settings=inherited.settings,
         )
 
@@ -84,7 +88,9 @@ def check_group(group: Group, known: Known, problems: Problems) -> Group | None:
         problems.attempt(known.credential, group.credential, what=f"{what}: credential", file=file, line=line)
     if group.port:
         problems.attempt(rules.port, group.port, what=f"{what}: port", file=file, line=line)
-    settings = rules.settings(group.settings, lambda reason: problems.add(f"{what}: {reason}", file=file, line=line))
+    settings = rules.settings(
+        group.settings, lambda reason: problems.add(f"{what}: {reason}", file=file, line=line), of="group"
+    )
     if len(problems.found) > before:
         return None
     parent, family, credential = group.parent or None, group.family or None, group.credential or None

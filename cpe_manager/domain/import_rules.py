@@ -12,10 +12,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.inventory import Group
+from cpe_manager.domain.families import PLATFORM_PREFIX, unknown_platform
+from cpe_manager.domain.inventory import DEVICE_SETTINGS, GROUP_SETTINGS, Group
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -30,10 +31,18 @@ SETTING_RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "backup_target_hours": (1, 8784),
     "max_attempts": (1, 20),
     "shrink_ratio": (0, 1),
+    "snmp_port": (1, 65535),
+    "snmp_timeout": (0.1, 60),
 }
 """Lowest and highest value, both allowed; units as in ``DeviceSettings``."""
 
-WHOLE_SETTINGS: Final = frozenset({"max_attempts"})
+WHOLE_SETTINGS: Final = frozenset({"max_attempts", "snmp_port"})
+FLAG_SETTINGS: Final = frozenset({"legacy_crypto", "allow_telnet"})
+CHOICE_SETTINGS: Final[Mapping[str, tuple[str, ...]]] = {"transport": ("ssh", "telnet")}
+Bearer = Literal["device", "group"]
+"""Whose settings they are."""
+_YES: Final = frozenset({"true", "yes", "on", "1"})
+_NO: Final = frozenset({"false", "no", "off", "0"})
 OPTION_PREFIX: Final = "options."
 _LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _ID_SHAPED: Final = re.compile(r"[0-9a-f]{32}")
@@ -81,9 +90,16 @@ class Known:
 
     families: frozenset[str]
     credentials: frozenset[str]
+    platforms: frozenset[str] = frozenset()
+    """Families of the long tail, ``netmiko:...``; too many to be listed in a message."""
 
     def family(self, name: str) -> str:
-        return _one_of(name, self.families, "has no driver")
+        if name.startswith(PLATFORM_PREFIX) and self.platforms:
+            if name not in self.platforms:
+                raise ValueError(unknown_platform(name, self.platforms))
+            return name
+        more = f", and {PLATFORM_PREFIX}<device type of netmiko>" if self.platforms else ""
+        return _one_of(name, self.families, "has no driver", more)
 
     def credential(self, name: str) -> str:
         return _one_of(name, self.credentials, "is not in the credentials file; add it there first")
@@ -93,11 +109,11 @@ MOST_KNOWN_SHOWN: Final = 10
 """Names offered in a message; a fleet can have a credential for each device."""
 
 
-def _one_of(name: str, known: frozenset[str], otherwise: str) -> str:
+def _one_of(name: str, known: frozenset[str], otherwise: str, others: str = "") -> str:
     if name not in known:
         shown = ", ".join(sorted(known)[:MOST_KNOWN_SHOWN]) or "none"
         more = f" and {len(known) - MOST_KNOWN_SHOWN} more" if len(known) > MOST_KNOWN_SHOWN else ""
-        raise ValueError(f"{name!r} {otherwise}; known: {shown}{more}")
+        raise ValueError(f"{name!r} {otherwise}; known: {shown}{more}{others}")
     return name
 
 
@@ -185,12 +201,23 @@ def port(value: object) -> int:
     return value
 
 
-def setting(name: str, value: object) -> float | int | str:
-    """A setting's value in its own type. ``options.<key>`` takes any text; the rest are numbers within a range."""
+def setting(name: str, value: object, of: Bearer = "device") -> float | int | str:
+    """A setting's value in its own type. ``options.<key>`` takes any text; most of the rest are numbers in a range.
+
+    Some settings belong to devices alone, others to groups alone (``of``): what makes a session insecure is decided
+    for each device by name, and where Telnet may be spoken at all by whoever looks after the group.
+    """
     if name.startswith(OPTION_PREFIX):
         return _option(name, value)
+    if name in (GROUP_SETTINGS if of == "device" else DEVICE_SETTINGS):
+        other = "group" if of == "device" else "device"
+        raise ValueError(f"belongs to a {other}, not to a {of}; set it there")
+    if name in FLAG_SETTINGS:
+        return _flag(value)
+    if name in CHOICE_SETTINGS:
+        return _choice(value, CHOICE_SETTINGS[name])
     if name not in SETTING_RANGES:
-        known = ", ".join(sorted(SETTING_RANGES))
+        known = ", ".join(sorted((*SETTING_RANGES, *FLAG_SETTINGS, *CHOICE_SETTINGS)))
         raise ValueError(f"there is no such setting; known: {known}, and {OPTION_PREFIX}<key>")
     low, high = SETTING_RANGES[name]
     number = _number(value)
@@ -201,6 +228,20 @@ def setting(name: str, value: object) -> float | int | str:
     if not number.is_integer():
         raise ValueError(f"{value!r} is not a whole number")
     return int(number)
+
+
+def _flag(value: object) -> bool:
+    word = str(value).strip().lower() if isinstance(value, str | int) else ""
+    if word not in _YES | _NO:
+        raise ValueError(f"{value!r} is neither yes nor no")
+    return word in _YES
+
+
+def _choice(value: object, known: tuple[str, ...]) -> str:
+    word = value.strip().lower() if isinstance(value, str) else ""
+    if word not in known:
+        raise ValueError(f"{value!r} is unknown; use {' or '.join(known)}")
+    return word
 
 
 def _number(value: object) -> float:
@@ -223,12 +264,12 @@ def _option(name: str, value: object) -> str:
     return text
 
 
-def settings(given: Mapping[str, Any], note: Callable[[str], None]) -> dict[str, Any]:
+def settings(given: Mapping[str, Any], note: Callable[[str], None], of: Bearer = "device") -> dict[str, Any]:
     """The settings that pass, the others noted. None and '' become None: back to what is inherited."""
     checked: dict[str, Any] = {}
     for name, value in given.items():
         try:
-            checked[name] = None if value is None or value == "" else setting(name, value)
+            checked[name] = None if value is None or value == "" else setting(name, value, of)
         except ValueError as error:
             note(f"setting {name}: {error}")
     return checked

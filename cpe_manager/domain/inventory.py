@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
+
+Transport = Literal["ssh", "telnet"]
+"""How a session reaches a device."""
 
 
 class LifeState(StrEnum):
@@ -40,13 +43,31 @@ class DeviceSettings:
     max_attempts: int = 3
     shrink_ratio: float = 0.5
     """A capture smaller than this share of the last good one is quarantined; 0 switches the check off."""
+    legacy_crypto: bool = False
+    """Offer SHA-1 key exchange, ``ssh-rsa`` and ``ssh-dss`` host keys, CBC ciphers and HMAC-SHA1 too. Insecure; a
+    device's own setting, never a group's: each old box is a decision of its own, and the list of them stays short."""
+    transport: Transport = "ssh"
+    """``telnet`` is insecure: a device's own setting, and of effect only where a group says ``allow_telnet``."""
+    allow_telnet: bool = False
+    """A group's setting, inherited by the groups below it: its devices may be reached over Telnet (port 23 is the
+    operator's management port, §5.2.2.1)."""
+    snmp_port: int = 161
+    snmp_timeout: float = 2.0
+    """For one try of three."""
     options: Mapping[str, str] = field(default_factory=dict)
     """Family-specific options, for example ``vtysh = "login"``; each driver documents its own."""
 
 
 SETTING_NAMES = frozenset(
-    {"connect_timeout", "command_timeout", "session_timeout", "backup_target_hours", "max_attempts", "shrink_ratio"}
+    {
+        *("connect_timeout", "command_timeout", "session_timeout", "backup_target_hours", "max_attempts"),
+        *("shrink_ratio", "legacy_crypto", "transport", "allow_telnet", "snmp_port", "snmp_timeout"),
+    }
 )
+DEVICE_SETTINGS = frozenset({"legacy_crypto", "transport"})
+"""Settings that a device has to have itself; a group cannot hand them down."""
+GROUP_SETTINGS = frozenset({"allow_telnet"})
+"""Settings that only a group has; a device cannot give them to itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ HTTP_STATUS: Final[dict[str, int]] = {
     "credential": 409,
     "family": 422,
     "host_key": 409,
+    "legacy_crypto": 409,
+    "telnet_refused": 409,
 }
 """HTTP status by error code; a code that is not here is a 500, a device code a 502."""
 
@@ -61,6 +63,8 @@ DEVICE_CODES: Final[frozenset[str]] = frozenset(
         "timeout",
         "dropped",
         "negotiation",
+        "legacy_crypto",
+        "telnet_refused",
         "auth_failed",
         "host_key",
         "credential",

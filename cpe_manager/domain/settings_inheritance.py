@@ -8,9 +8,10 @@ from typing import Any, Final, Protocol
 
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.import_rules import OPTION_PREFIX
-from cpe_manager.domain.inventory import SETTING_NAMES, DeviceSettings, Group
+from cpe_manager.domain.inventory import DEVICE_SETTINGS, GROUP_SETTINGS, SETTING_NAMES, DeviceSettings, Group
 
 DEFAULT_PORT: Final = 22
+TELNET_PORT: Final = 23
 
 
 class HasSettings(Protocol):
@@ -60,14 +61,34 @@ def resolve(device: HasSettings, groups: Mapping[str, Group]) -> Resolved:
     chain = group_chain(device.group, groups)
     sources: tuple[HasSettings | Group, ...] = (device, *chain)
     merged: dict[str, Any] = {}
-    for source in reversed(sources):
-        merged.update(source.settings)
+    for group in reversed(chain):
+        merged.update(_without(group.settings, DEVICE_SETTINGS))
+    merged.update(_without(device.settings, GROUP_SETTINGS))
+    inherited_port = next((group.port for group in chain if group.port is not None), DEFAULT_PORT)
     return Resolved(
         family=_first(source.family for source in sources),
         credential=_first(source.credential for source in sources),
-        port=next((source.port for source in sources if source.port is not None), DEFAULT_PORT),
+        port=port_of(device, inherited_port),
         settings=device_settings(merged),
     )
+
+
+def port_of(device: HasSettings, inherited: int) -> int:
+    """The device's own port. Else what its groups say, which is for SSH; Telnet has its own well-known one."""
+    if device.port is not None:
+        return device.port
+    return TELNET_PORT if device.settings.get("transport") == "telnet" else inherited
+
+
+def insecurities(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Why sessions to a device are insecure, by its own settings: ``telnet``, ``legacy_crypto``; empty when not."""
+    telnet = ("telnet",) if settings.get("transport") == "telnet" else ()
+    return (*telnet, "legacy_crypto") if settings.get("legacy_crypto") else telnet
+
+
+def _without(settings: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """What does not belong where it stands has no effect, however it came there."""
+    return {name: value for name, value in settings.items() if name not in names}
 
 
 def device_settings(merged: Mapping[str, Any]) -> DeviceSettings:

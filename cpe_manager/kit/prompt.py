@@ -67,6 +67,12 @@ class Patterns(Protocol):
     @property
     def errors(self) -> re.Pattern[str] | None: ...
 
+    @property
+    def newline(self) -> str: ...
+
+    @property
+    def questions(self) -> tuple[tuple[re.Pattern[str], str], ...]: ...
+
 
 class PromptEngine:
     """One conversation. After log-in the prompt is known to the letter, and that string ends a reply.
@@ -209,7 +215,16 @@ class PromptEngine:
             if self._paged not in (paged, (start, True)):
                 self._paged = paged
                 return b"q" if paged[1] else patterns.pager_answer.encode()
+        elif self._paged != (start, False) and (answer := self._answer(line)) is not None:
+            self._paged = start, False
+            return f"{answer}{patterns.newline}".encode()
         return b""
+
+    def _answer(self, line: str) -> str | None:
+        """What to say to a question that the command in hand may ask; None when it is none."""
+        if self._command is None or self._evidence is not None or self._question is not None:
+            return None
+        return next((answer for pattern, answer in self._patterns.questions if pattern.search(line)), None)
 
     def _is_prompt(self, line: str) -> bool:
         if line == self.prompt and line:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.cpe_features import Feature
@@ -38,7 +38,8 @@ class Recognition:
 
     ``sys_object_ids`` are prefixes of SNMP sysObjectID, dotted numbers without a leading dot, ending at a whole arc.
     ``banner`` is searched in the SSH identification string and in what is printed around log-in, ``prompt`` in the
-    last line, ``sys_descr`` in SNMP sysDescr.
+    last line, ``sys_descr`` in SNMP sysDescr. How they are weighed is in ``domain.recognition``; what was recognised
+    is asked ``Driver.facts`` before it is believed.
     """
 
     sys_object_ids: tuple[str, ...] = ()
@@ -47,7 +48,20 @@ class Recognition:
     banner: tuple[re.Pattern[str], ...] = ()
     prompt: tuple[re.Pattern[str], ...] = ()
     priority: int = 0
-    """Among families that fit equally well the highest wins: a specialised family above the one it is made from."""
+    """Counts between a family and one that it is made from, nowhere else: the higher wins when both fit."""
+    made_from: tuple[str, ...] = ()
+    """Families whose marks this one carries beside its own, since its system is built upon theirs."""
+
+
+@dataclass(frozen=True, slots=True)
+class SnmpFacts:
+    """Where a family's SNMP agent says what it is, beyond sysName and sysUpTime: object identifiers to be tried in
+    order, before the chassis row of ENTITY-MIB (RFC 6933); and the named group ``release`` in sysDescr."""
+
+    model: tuple[str, ...] = ()
+    serial: tuple[str, ...] = ()
+    os_release: tuple[str, ...] = ()
+    descr: re.Pattern[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +79,7 @@ class Spec:
     hostname: Callable[[str], str | None] = lambda _text: None
     """Reads the device's own name out of a configuration; None when the dialect does not carry it."""
     recognition: Recognition = field(default_factory=Recognition)
+    snmp: SnmpFacts = field(default_factory=SnmpFacts)
     dialect: Dialect = "lines"
     evidence: str = ""
     """What proves that a text is whole and this device's own, in a sentence for people."""
@@ -127,6 +142,7 @@ class Script:
         return bool(self.commands)
 
 
+@runtime_checkable
 class Modelled(Protocol):
     """A driver that reads and writes the neutral model. Both verbs are pure."""
 
@@ -194,4 +210,10 @@ class Drivers(Protocol):
         """Raises ``UnknownFamily`` with the names that exist."""
         ...
 
-    def families(self) -> tuple[str, ...]: ...
+    def families(self) -> tuple[str, ...]:
+        """The native ones."""
+        ...
+
+    def platforms(self) -> tuple[str, ...]:
+        """Those of the long tail (``netmiko:...``), which a library logs in to; hundreds, or none."""
+        ...

@@ -11,7 +11,7 @@ from cpe_manager.ports.shell import Credential, Shell, Target
 
 @dataclass(frozen=True, slots=True)
 class OpenedSession:
-    """A session and the host key (OpenSSH public-key form) that the device showed."""
+    """A session and the host key (OpenSSH public-key form) that the device showed; empty where there are none."""
 
     shell: Shell
     host_key: str

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from cpe_manager.domain.inventory import Transport
+from cpe_manager.ports.snmp import SnmpAccess
+
 
 @dataclass(frozen=True, slots=True)
 class Credential:
@@ -17,6 +20,8 @@ class Credential:
     enable_password: str = field(default="", repr=False)
     private_key: str = field(default="", repr=False)
     """OpenSSH private key text; empty when a password is used."""
+    snmp: SnmpAccess | None = None
+    """How the device is asked by SNMP; None: it is not."""
 
     def secrets(self) -> tuple[str, ...]:
         """Every device password in it, for the scrubber that keeps them out of backups (§5.2.1.3)."""
@@ -39,6 +44,17 @@ class Target:
     command_timeout: float = 30.0
     session_timeout: float = 120.0
     options: Mapping[str, str] = field(default_factory=dict)
+    legacy_crypto: bool = False
+    """SHA-1, CBC and DSA may be used with this device; it was said of it by name."""
+    transport: Transport = "ssh"
+    telnet_allowed: bool = False
+    """Some group of the device allows Telnet; without it a Telnet session is refused before a byte is sent."""
+
+    @property
+    def insecure(self) -> tuple[str, ...]:
+        """Why a session to it is insecure: ``telnet``, ``legacy_crypto``; empty when it is not."""
+        telnet = ("telnet",) if self.transport == "telnet" else ()
+        return (*telnet, "legacy_crypto") if self.legacy_crypto else telnet
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +79,9 @@ class PromptRules:
     errors: re.Pattern[str] | None = None
     """Matches a line with which the device refuses a command."""
     newline: str = "\n"
+    questions: tuple[tuple[re.Pattern[str], str], ...] = ()
+    """What a command may ask besides: a pattern that is searched in the last line, and the line that answers it. Only
+    while a command runs without evidence: a text that is read may hold anything."""
 
 
 class Terminal(Protocol):
@@ -105,7 +124,7 @@ class Shell(Protocol):
     def options(self) -> Mapping[str, str]: ...
 
     async def terminal(self, rules: PromptRules) -> Terminal:
-        """Open the PTY shell, get past banners, learn the prompt. At most one per session."""
+        """Open the PTY shell, get past banners, learn the prompt. Asked again: the same one."""
         ...
 
     async def execute(self, command: str) -> ExecResult:

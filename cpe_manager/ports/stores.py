@@ -18,6 +18,7 @@ from cpe_manager.domain.jobs import DeviceWork, Job, JobState, Outcome, Priority
 from cpe_manager.domain.paging import Page
 from cpe_manager.domain.schedules import Schedule
 from cpe_manager.domain.tokens import Token
+from cpe_manager.ports.facts import DeviceFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class DeviceFilter:
     families: tuple[str, ...] | None = None
     states: tuple[LifeState, ...] | None = None
     sites: tuple[str, ...] | None = None
+    addresses: tuple[str, ...] | None = None
     search: str | None = None
     """Substring of name, site or address."""
     overdue: bool | None = None
@@ -157,6 +159,7 @@ class Claimed:
     device: Device
     pinned_keys: tuple[str, ...]
     last_good: LastGood | None
+    facts: DeviceFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +182,7 @@ class Settled:
     error: str | None = None
     first_host_key: str | None = None
     offered_host_key: str | None = None
+    facts: DeviceFacts | None = None
     events: tuple[NewEvent, ...] = ()
 
 
@@ -236,15 +240,13 @@ class JobStore(Protocol):
 
         A ``draft`` becomes a version: ``good`` (and current), or ``quarantined`` when a reason is given. A doubted
         draft with the fingerprint of the device's newest quarantined or refused version adds no second copy.
-        Closes the job (``job.finished``) when its last row ends.
-        """
+        Closes the job (``job.finished``) when its last row ends."""
         ...
 
     async def take(self, job_id: str, *, owner: str, now: datetime, ttl: float) -> bool:
-        """Hold a job without device rows for ``ttl`` seconds (again to renew).
+        """Hold a job without device rows for ``ttl`` seconds (again to renew); the first time sets ``started_at``.
 
-        False when it has ended or another owner's hold is alive. Sets ``started_at`` the first time.
-        """
+        False when it has ended or another owner's hold is alive."""
         ...
 
     async def finish(
@@ -258,10 +260,9 @@ class JobStore(Protocol):
         ...
 
     async def release_all(self, now: datetime) -> int:
-        """Let go of every lease and every hold, whoever has it; for a start as the only process on the database.
+        """Let go of every lease and hold, whoever has it: for a start as the only process. Returns how many were live.
 
-        Fences stay, so whatever an earlier owner still writes is refused. Returns how many leases were live.
-        """
+        Fences stay, so whatever an earlier owner still writes is refused."""
         ...
 
     async def preempt(self, device_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ import structlog
 from backups.vault import Examined, Vault
 from cpe_manager.domain.acceptance import quarantine_reason
 from cpe_manager.domain.backups import Draft, LastGood
-from cpe_manager.domain.errors import CpeManagerError, DeviceError, FetchIncomplete, HostKeyChanged, InputError
+from cpe_manager.domain.errors import CpeManagerError, DeviceError, FetchIncomplete, HostKeyChanged
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.inventory import DeviceSettings, Group
 from cpe_manager.domain.jobs import Outcome
@@ -21,12 +22,17 @@ from cpe_manager.domain.timing import backoff
 from cpe_manager.kit.log_redaction import Redactor
 from cpe_manager.ports.clock import Clock, Ids
 from cpe_manager.ports.driver import Capture, Driver, Drivers
+from cpe_manager.ports.facts import DeviceFacts
 from cpe_manager.ports.sessions import Credentials, Sessions
-from cpe_manager.ports.shell import Target
+from cpe_manager.ports.shell import Shell
 from cpe_manager.ports.stores import Claimed, Settled
+from cpe_manager.services.facts import facts_due, facts_event
+from cpe_manager.services.targets import known, target_of
 
 log = structlog.get_logger()
 
+FACTS_SECONDS = 10.0
+"""What a box gets to say what it is, after its configuration is here."""
 LONGEST_ERROR = 500
 """Characters kept of an error: a device may have said a lot."""
 
@@ -58,6 +64,7 @@ class _Contact:
 
     host_key: str | None = None
     settings: DeviceSettings = field(default_factory=DeviceSettings)
+    facts: DeviceFacts | None = None
 
 
 class Attempt:
@@ -84,8 +91,8 @@ class Attempt:
     ) -> Settled:  # fmt: skip
         resolved = resolve(claimed.device, groups)
         contact.settings = resolved.settings
-        driver = self._outside.drivers.get(self._known("family", resolved.family))
-        secrets = self._outside.credentials.get(self._known("credential", resolved.credential)).secrets()
+        driver = self._outside.drivers.get(known("family", resolved.family))
+        secrets = self._outside.credentials.get(known("credential", resolved.credential)).secrets()
         held.enter_context(self._outside.redactor.holding(*secrets))
         capture = await self._fetch(claimed, resolved, driver, contact)
         examined = self._outside.vault.examine(capture.text, driver.spec, secrets)
@@ -99,31 +106,32 @@ class Attempt:
                 )
         return self._judge(claimed, driver, examined, contact)
 
-    @staticmethod
-    def _known(what: str, value: str | None) -> str:
-        if not value:
-            raise InputError(f"no {what} is set, neither on the device nor on its group")
-        return value
-
     async def _fetch(self, claimed: Claimed, resolved: Resolved, driver: Driver, contact: _Contact) -> Capture:
-        device, settings = claimed.device, resolved.settings
-        target = Target(
-            device_id=device.id,
-            name=device.name,
-            host=device.address,
-            port=resolved.port,
-            family=driver.spec.family,
-            credential_ref=self._known("credential", resolved.credential),
-            pinned_keys=claimed.pinned_keys,
-            connect_timeout=settings.connect_timeout,
-            command_timeout=settings.command_timeout,
-            session_timeout=settings.session_timeout,
-            options=settings.options,
-        )
-        async with self._outside.sessions.open(target) as opened:
-            if not claimed.pinned_keys:
-                contact.host_key = opened.host_key
-            return await driver.fetch(opened.shell)
+        target = target_of(claimed.device, resolved, claimed.pinned_keys)
+        capture: Capture | None = None
+        try:
+            async with self._outside.sessions.open(target) as opened:
+                if not claimed.pinned_keys and opened.host_key:
+                    contact.host_key = opened.host_key
+                capture = await driver.fetch(opened.shell)
+                if contact.facts is None and facts_due(claimed.facts, self._outside.clock.now()):
+                    contact.facts = await self._ask(claimed, driver, opened.shell)
+        except DeviceError as error:
+            if capture is None:
+                raise
+            # What the session died of came after the text was here, whole.
+            log.info("backup.late_trouble", device=claimed.device.name, code=error.code, error=str(error))
+        return capture
+
+    async def _ask(self, claimed: Claimed, driver: Driver, shell: Shell) -> DeviceFacts | None:
+        """What the box says of itself, while somebody is there. No backup fails for it."""
+        try:
+            async with asyncio.timeout(FACTS_SECONDS):
+                facts = await driver.facts(shell)
+        except Exception as error:  # noqa: BLE001 - whatever a driver stumbles over here, the backup goes on
+            log.info("facts.not_told", device=claimed.device.name, error=type(error).__name__)
+            return None
+        return DeviceFacts(claimed.device.id, facts, "session", self._outside.clock.now())
 
     def _judge(self, claimed: Claimed, driver: Driver, examined: Examined, contact: _Contact) -> Settled:
         outside, last = self._outside, claimed.last_good
@@ -165,10 +173,13 @@ class Attempt:
         events = [event] if event else []
         if contact.host_key is not None:
             events.append(self._first_contact(claimed, contact.host_key))
+        if contact.facts is not None and (told := facts_event(claimed.device, claimed.facts, contact.facts)):
+            events.append(told)
         return Settled(
             job_id=claimed.job_id,
             lease=claimed.lease,
             at=self._outside.clock.now(),
+            facts=contact.facts,
             outcome=outcome,
             backup_id=backup_id,
             draft=draft,

@@ -9,6 +9,8 @@ from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.driver import Drivers
 from cpe_manager.ports.sessions import Credentials
 from cpe_manager.ports.stores import EventStore, Maintenance
+from cpe_manager.services.detection import Detector
+from cpe_manager.services.facts import DeviceFactsBook
 from cpe_manager.services.history import History
 from cpe_manager.services.importing import Importer
 from cpe_manager.services.inventory import Inventory
@@ -24,6 +26,8 @@ class Services:
     """Everything a surface may call. ``worker`` tells what hinders work (disk full, database locked)."""
 
     inventory: Inventory
+    detector: Detector
+    facts: DeviceFactsBook
     importer: Importer
     history: History
     jobs: Jobs

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from backups.vault import Vault
 from cpe_manager.domain.backups import Backup, BackupState
+from cpe_manager.domain.cpe_config_data import to_data
 from cpe_manager.domain.errors import Conflict, InputError
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.paging import Page
 from cpe_manager.kit.textdiff import TextDiff, unified
 from cpe_manager.ports.clock import Clock
+from cpe_manager.ports.driver import Drivers, Modelled
 from cpe_manager.ports.stores import BackupStore, DeviceView, EventStore, InventoryStore
 
 
@@ -27,10 +31,16 @@ class History:
     """Read side of the vault, and the two decisions a person takes: accept or refuse."""
 
     def __init__(
-        self, inventory: InventoryStore, backups: BackupStore, events: EventStore, vault: Vault, clock: Clock
+        self,
+        inventory: InventoryStore,
+        backups: BackupStore,
+        events: EventStore,
+        vault: Vault,
+        drivers: Drivers,
+        clock: Clock,
     ) -> None:
         self._inventory, self._backups, self._events = inventory, backups, events
-        self._vault, self._clock = vault, clock
+        self._vault, self._drivers, self._clock = vault, drivers, clock
 
     async def versions(
         self, device: str, *, after: str | None = None, limit: int = 50, state: BackupState | None = None
@@ -66,6 +76,18 @@ class History:
         event = NewEvent("original.opened", self._clock.now(), "warning", device_id=backup.device_id, message=message)
         await self._events.add([event])
         return text
+
+    async def neutral(self, backup: Backup) -> Mapping[str, Any]:
+        """What a version says in the words of the neutral model, as plain data, secrets masked.
+
+        Raises ``Conflict`` for a family without the model, ``SealBroken``.
+        """
+        driver = self._drivers.get(backup.family)
+        if not isinstance(driver, Modelled):
+            raise Conflict(f"configurations of {backup.family} are not read as the neutral model")
+        # From the original: masks in the redacted view are no values.
+        text = self._vault.open_original(await self._backups.sealed(backup.id))
+        return to_data(driver.parse(text), secrets=False)
 
     async def diff(self, device: str, older: int | None, newer: int | None, *, context: int = 3) -> VersionDiff:
         """Between two versions; by default the newest good one against the good one before it."""

@@ -11,6 +11,7 @@ import structlog
 from cpe_manager.domain import import_rules as rules
 from cpe_manager.domain.errors import Conflict, CpeManagerError
 from cpe_manager.domain.events import NewEvent
+from cpe_manager.domain.host_keys import fingerprint
 from cpe_manager.domain.import_plan import Existing, ImportPlan, PlanOptions, plan
 from cpe_manager.domain.import_rules import Known
 from cpe_manager.domain.inventory import Device, DeviceRecord, Group, InventoryDocument, LifeState
@@ -94,13 +95,18 @@ class Inventory:
             await self.apply(planned, {}, by=by)
         return next((g for g in await self.store.groups() if g.name == group.name), group)
 
-    async def add(self, record: DeviceRecord, *, by: str, backup: bool = True) -> DeviceView:
-        """Raises ``Conflict`` when a device of that name is in service, ``ImportErrors`` when the record is wrong."""
+    async def add(self, record: DeviceRecord, *, by: str, backup: bool = True, host_key: str = "") -> DeviceView:
+        """``host_key`` (OpenSSH public-key form) is pinned; without one the first contact's is.
+
+        Raises ``Conflict`` when a device of that name is in service, ``ImportErrors`` when the record is wrong.
+        """
         async with self.writing:
             existing = await self._around(record)
             if any(d.name == record.name and d.state is not LifeState.DECOMMISSIONED for d in existing.devices):
                 raise Conflict(f"device {record.name} exists already; choose another name or change that one")
             written = await self._carry_out(existing, record, by=by)
+            if host_key:
+                await self._pin_met(record.name, host_key, by=by)
         await self.first_backup(written.first_backup if backup else ())
         return await self.store.device(record.name)
 
@@ -168,9 +174,18 @@ class Inventory:
         await self.store.apply(InventoryChanges(at=writing.at, events=(event,)))
         return await self.store.device(view.device.id)
 
+    async def _pin_met(self, name: str, key: str, *, by: str) -> None:
+        """Pin the key that a device showed before it was added: its first backup must not trust another one."""
+        device, writing = (await self.store.device(name)).device, self._writing(by)
+        await self.store.pin(device.id, [key], at=writing.at, by=by)
+        message = f"{name}: host key {fingerprint(key)} pinned as it was added"
+        event = writing.event("hostkey.first_contact", device, message, host_key=key)
+        await self.store.apply(InventoryChanges(at=writing.at, events=(event,)))
+
     def known(self) -> Known:
         """The names that records and groups may refer to."""
-        return Known(frozenset(self._drivers.families()), frozenset(self._credentials.names()))
+        families, platforms = frozenset(self._drivers.families()), frozenset(self._drivers.platforms())
+        return Known(families, frozenset(self._credentials.names()), platforms)
 
     async def apply(self, planned: ImportPlan, sites: Mapping[str, str], *, by: str) -> Written:
         """Store a plan in one transaction; the caller holds ``writing``."""

@@ -18,7 +18,7 @@ TMP = "/tmp/"  # noqa: S108
 
 
 class Files(Protocol):
-    """The files of a box, as far as they exist."""
+    """The files of a box, as far as they exist. Bytes that are no text are surrogate escapes, see `as_bytes`."""
 
     def read(self, path: str) -> str | None: ...
 
@@ -135,6 +135,11 @@ class Shell:
         return Reply(error=f"{self.name}: can't create {path}: Permission denied\n", status=1)
 
 
+def as_bytes(text: str) -> bytes:
+    """A file's content, or what a tool printed, as the bytes that it stands for."""
+    return text.encode("utf-8", "surrogateescape")
+
+
 def _globbed(path: str, pattern: str) -> bool:
     """As a shell matches: a star stays within a name, and leaves hidden names alone."""
     names, patterns = path.split("/"), pattern.split("/")
@@ -218,7 +223,7 @@ def _sha256sum(call: Call) -> Reply:
         text = call.stdin if path == "-" else call.shell.files.read(path)
         if text is None:
             return Reply(total.text, f"sha256sum: can't open '{path}': No such file or directory\n", 1)
-        digest = hashlib.sha256(text.encode()).hexdigest()
+        digest = hashlib.sha256(as_bytes(text)).hexdigest()
         total = join(total, Reply(f"{digest}  {path}\n"))
     return total
 
@@ -229,7 +234,7 @@ def _wc(call: Call) -> Reply:
     if text is None:
         return Reply(error=f"wc: {paths[0]}: No such file or directory\n", status=1)
     flags = "".join(word[1:] for word in call.words if word.startswith("-")) or "lwc"
-    counts = {"l": text.count("\n"), "w": len(text.split()), "c": len(text.encode())}
+    counts = {"l": text.count("\n"), "w": len(text.split()), "c": len(as_bytes(text))}
     return Reply(
         " ".join(str(counts[flag]) for flag in flags if flag in counts) + "".join(f" {p}" for p in paths) + "\n"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import dataclass, field
 
 _OPERATORS = ("&&", "||", ";", "|")
@@ -26,11 +25,20 @@ class ShellSyntaxError(ValueError):
 
 
 def split_words(line: str) -> list[str]:
-    """Plain words, quotes removed. Raises ShellSyntaxError for open quotes."""
-    try:
-        return shlex.split(line, comments=True)
-    except ValueError as error:
-        raise ShellSyntaxError(str(error)) from error
+    """Plain words, quotes removed, nothing put in. Raises ShellSyntaxError for open quotes."""
+    words: list[str] = []
+    position = 0
+    while position < len(line):
+        found = _WORD.match(line, position)
+        if found is None:
+            raise ShellSyntaxError("unterminated quoted string")
+        if found[1] is not None:
+            words.append(expand(found[1], None))
+        position = found.end()
+    return words
+
+
+_WORD = re.compile(r"""\s*(?:\Z|\#[^\n]*|((?:'[^']*'|"(?:[^"\\]|\\.)*"|\\.|[^\s'"\\]+)+))(?=\s|\Z)""", re.DOTALL)
 
 
 def parse_line(line: str) -> list[Command]:
@@ -60,7 +68,9 @@ def _tokens(line: str) -> list[str]:
     while index < len(line):
         letter = line[index]
         if quote:
-            current += letter
+            if quote == '"' and letter == "\\" and index + 1 < len(line):
+                current, index = current + letter, index + 1
+            current += line[index]
             quote = "" if letter == quote else quote
         elif letter in "'\"":
             quote, current = letter, current + letter
@@ -115,15 +125,41 @@ def unquote(word: str) -> str:
     return "".join(split_words(word)) if word else ""
 
 
-def expand(word: str, variables: dict[str, str]) -> str:
-    """A word with `$?` and `$NAME` put in, except in single quotes and behind a backslash, and then without quotes."""
-    parts = re.split(r"('[^']*'|\\.|\"(?:[^\"\\]|\\.)*\")", word)
-    filled = [part if part[:1] in ("'", "\\") else _substitute(part, variables) for part in parts]
-    try:
-        return "".join(shlex.split("".join(filled), comments=False)) if any(c in word for c in "'\"\\") else filled[0]
-    except ValueError as error:
-        raise ShellSyntaxError(str(error)) from error
+def expand(word: str, variables: dict[str, str] | None) -> str:
+    """A word with `$?` and `$NAME` put in, except in single quotes, and then without quotes and backslashes. Without
+    variables a dollar is a dollar."""
+    if not any(letter in word for letter in "'\"\\$"):
+        return word
+    parts: list[str] = []
+    position = 0
+    while position < len(word):
+        found = _PIECE.match(word, position)
+        if found is None:
+            raise ShellSyntaxError("unterminated quoted string")
+        if found["single"] is not None:
+            parts.append(found["single"])
+        elif found["double"] is not None:
+            parts.append(_double(found["double"], variables))
+        elif found["escaped"] is not None:
+            parts.append(found["escaped"])
+        else:
+            parts.append(_substitute(found["plain"], variables))
+        position = found.end()
+    return "".join(parts)
 
 
-def _substitute(text: str, variables: dict[str, str]) -> str:
+_PIECE = re.compile(
+    r"""'(?P<single>[^']*)'|"(?P<double>(?:[^"\\]|\\.)*)"|\\(?P<escaped>.?)|(?P<plain>[^'"\\]+)""", re.DOTALL
+)
+
+
+def _double(text: str, variables: dict[str, str] | None) -> str:
+    """What stands in double quotes: a backslash takes the meaning from `$`, quotes and itself only."""
+    pieces = re.split(r"\\([$`\"\\\n])", text)
+    return "".join(piece if index % 2 else _substitute(piece, variables) for index, piece in enumerate(pieces))
+
+
+def _substitute(text: str, variables: dict[str, str] | None) -> str:
+    if variables is None or "$" not in text:
+        return text
     return re.sub(r"\$(\?|\$|\w+|\{\w+\})", lambda found: variables.get(found.group(1).strip("{}"), ""), text)

@@ -1,291 +1,299 @@
-"""The `uci` command: reads with staged changes in sight, writes to the stage, commits to the files.
-
-Committed packages live in the state's running text, staged changes as command lines in its scratch space, one entry a
-package: a restart forgets them, as it does on a box where they are below /tmp.
-"""
+"""The `uci` command: reads with staged changes in sight, writes to the stage, commits to the files."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 from simulators.dialects.shell import TMP
 from simulators.dialects.shell_words import split_words
 from simulators.dialects.uci import (
     Package,
-    Section,
     UciError,
-    Value,
     export,
     parse_package,
     parse_packages,
+    quote,
     show,
+    show_section,
     show_value,
     split_packages,
-)  # fmt: skip
+)
+from simulators.dialects.uci_stage import INVALID, NOT_FOUND, STAGE, Delta, Refused, Target, UciStage, is_name
 from simulators.personas.base import Reply
 from simulators.state import DeviceState
 
-_STAGE = f"{TMP}.uci/"
-_NOT_FOUND = "uci: Entry not found\n"
-_USAGE = "Usage: uci [<options>] <command> [<arguments>]\n"
+_VERBS = (
+    ("batch", ""), ("export", "[<config>]"), ("import", "[<config>]"), ("changes", "[<config>]"),
+    ("commit", "[<config>]"), ("add", "<config> <section-type>"), ("add_list", "<config>.<section>.<option>=<string>"),
+    ("del_list", "<config>.<section>.<option>=<string>"), ("show", "[<config>[.<section>[.<option>]]]"),
+    ("get", "<config>.<section>[.<option>]"), ("set", "<config>.<section>[.<option>]=<value>"),
+    ("delete", "<config>[.<section>[.<option>]]"), ("rename", "<config>.<section>[.<option>]=<name>"),
+    ("revert", "<config>[.<section>[.<option>]]"), ("reorder", "<config>.<section>=<position>"),
+)  # fmt: skip
+_USAGE = "Usage: uci [<options>] <command> [<arguments>]\n\nCommands:\n" + "".join(
+    f"\t{verb:<10} {words}".rstrip() + "\n" for verb, words in _VERBS
+)
+_MISUSED = Reply(error=_USAGE, status=255)
+_SIGNS = {"add": "+", "delete": "-", "rename": "@", "reorder": "^", "add_list": "|", "del_list": "~", "set": ""}
+_SHOWN = {"+": "=", "@": "=", "^": "=", "|": "+=", "~": "-=", "": "="}
+_WITH_ARGUMENT = "cCdfpPt"
 
 
-_MISSING = Reply(error=_NOT_FOUND, status=1)
-_BAD_ARGUMENT = Reply(error="uci: Invalid argument\n", status=1)
+@dataclass(slots=True)
+class _Options:
+    savedir: str = STAGE
+    quiet: bool = False
+    extended: bool = True
+    delimiter: str = " "
+    keep: bool = False
+    file: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Path:
-    package: str
-    section: str = ""
-    option: str = ""
+class UciTool:
+    """`uci` on one box, for one call or for many: see `UciStage` for what it keeps in between."""
 
-    @classmethod
-    def read(cls, text: str) -> _Path:
-        parts = text.split(".")
-        if not parts[0] or len(parts) > 3:
-            raise UciError(text)
-        return cls(*parts)
+    def __init__(self, state: DeviceState) -> None:
+        self._state = state
+        self.options = _Options()
+        self.stage = UciStage(state)
 
+    def run(self, words: list[str], stdin: str = "") -> Reply:
+        """Run `uci` with these arguments."""
+        options, rest = _Options(), list(words)
+        while rest and re.fullmatch(r"-[a-zA-Z]\S*", rest[0]):
+            word = rest.pop(0)
+            if word[1] in _WITH_ARGUMENT and not word[2:] and not rest:
+                return Reply(error=_USAGE)
+            value = (word[2:] or rest.pop(0)) if word[1] in _WITH_ARGUMENT else ""
+            if not _take(options, word[1], value):
+                return Reply(error=_USAGE)
+        if (options.savedir, options.keep) != (self.options.savedir, self.options.keep):
+            self.stage = UciStage(self._state, options.savedir, keep=options.keep)
+        self.options = options
+        if not rest:
+            return Reply(error=_USAGE)
+        if options.file:
+            stdin = self._state.scratch.get(options.file, "")
+        return _batch(self, stdin) if rest[0] == "batch" else self.call(rest, stdin)
 
-def committed(state: DeviceState) -> dict[str, Package]:
-    return parse_packages(state.running)
-
-
-def staged_view(state: DeviceState) -> dict[str, Package]:
-    """All packages as they would be after a commit."""
-    packages = committed(state)
-    for name in packages:
-        for line in _stage_of(state, name):
-            _apply(packages[name], line)
-    return packages
-
-
-def run(state: DeviceState, words: list[str], stdin: str) -> Reply:
-    """Run `uci` with these arguments."""
-    words = [word for word in words if word not in ("-q", "-n", "-N", "-X")]
-    if not words:
-        return Reply(error=_USAGE, status=1)
-    verb, arguments = words[0], words[1:]
-    handler = _VERBS.get(verb)
-    if verb == "batch":
-        return _batch(state, stdin)
-    if verb == "import":
-        return _import(state, arguments, stdin)
-    if handler is None:
-        return Reply(error=_USAGE, status=1)
-    try:
-        return handler(state, arguments)
-    except UciError:
-        return _BAD_ARGUMENT
+    def call(self, words: list[str], stdin: str = "") -> Reply:
+        """One command with the options of the present call."""
+        handler = _HANDLERS.get(words[0].lower())
+        try:
+            reply = handler(self, words[1:], stdin) if handler else _MISUSED
+        except (Refused, UciError) as error:
+            text = str(error) if isinstance(error, Refused) else f"Parse error ({error})"
+            reply = Reply(error=f"uci: {text}\n", status=3 if words[0] == "add" else 1)
+        return replace(reply, error="") if self.options.quiet else reply
 
 
-def _stage_of(state: DeviceState, package: str) -> list[str]:
-    return [line for line in state.scratch.get(_STAGE + package, "").split("\x00") if line]
-
-
-def _stage(state: DeviceState, line: str, package: str) -> Reply:
-    packages = staged_view(state)
-    if package not in packages:
-        return _MISSING
-    before = len(packages[package].sections)
-    if not _apply(packages[package], line):
-        return _MISSING
-    state.scratch[_STAGE + package] = state.scratch.get(_STAGE + package, "") + line + "\x00"
-    added = len(packages[package].sections) > before and line.startswith("add\x01")
-    return Reply(f"{packages[package].sections[-1].name}\n" if added else "")
-
-
-def _apply(package: Package, line: str) -> bool:
-    """Apply one staged command, `verb SOH path SOH value`. False if the path leads nowhere."""
-    verb, target, value = line.split("\x01")
-    path = _Path.read(target)
-    if verb == "add":
-        package.add(value)
-        return True
-    section = package.find(path.section)
-    if verb == "set" and not path.option:
-        return _set_section(package, section, path.section, value)
-    if section is None:
-        return False
-    if verb == "delete" and not path.option:
-        package.sections.remove(section)
-        return True
-    return _apply_option(section, verb, path.option, value)
-
-
-def _set_section(package: Package, section: Section | None, name: str, kind: str) -> bool:
-    if section is not None:
-        section.kind = kind
-    elif name.startswith("@"):
-        return False
+def _take(options: _Options, letter: str, value: str) -> bool:
+    """Take over one option; False for one that there is not."""
+    if letter in "tP":
+        options.savedir, options.keep = _real(value.rstrip("/")), letter == "P"
+    elif letter == "f":
+        options.file = _real(value)
+    elif letter == "d":
+        options.delimiter = value
     else:
-        package.add(kind, name)
-    return True
+        options.quiet |= letter == "q"
+        options.extended &= letter != "X"
+    return letter in "cCdfLmnNpPqsStX"
 
 
-def _apply_option(section: Section, verb: str, option: str, value: str) -> bool:
-    present = section.options.get(option)
-    if verb == "delete":
-        return section.options.pop(option, None) is not None
+def _real(path: str) -> str:
+    """/var is a link to /tmp."""
+    return TMP + path.removeprefix("/var/") if path.startswith("/var/") else path
+
+
+def _writer(verb: str) -> _Handler:
+    def write(tool: UciTool, words: list[str], _stdin: str) -> Reply:
+        if len(words) != 1:
+            return _MISUSED
+        target = tool.stage.target(words[0])
+        for delta in _changes_of(verb, target):
+            tool.stage.add(target.package, delta)
+        return Reply()
+
+    return write
+
+
+def _changes_of(verb: str, target: Target) -> Iterator[Delta]:
+    """The changes to be staged: none where nothing would differ. Raises Refused.
+
+    What libuci stages and then passes over as nonsense when it reads it back is not staged here.
+    """
+    sign = _SIGNS[verb]
+    if verb in ("delete", "rename") and not target.complete:
+        raise Refused(NOT_FOUND)
+    if verb == "reorder" and (target.found is None or target.value is None):
+        raise Refused(NOT_FOUND)
     if verb == "set":
-        section.options[option] = value
-    elif verb == "add_list":
-        section.options[option] = [*_as_list(present), value]
-    elif verb == "del_list":
-        left = [item for item in _as_list(present) if item != value]
-        section.options[option] = left
-    return True
+        yield from _setting(target)
+        return
+    section = target.existing()
+    if verb == "delete":
+        yield Delta("-", target.section, target.option)
+    elif verb == "reorder":
+        number = int("0" + "".join(itertools.takewhile(str.isdigit, target.given())))
+        if target.package.sections.index(section) != min(number, len(target.package.sections) - 1):
+            yield Delta(sign, target.section, "", str(number))
+    elif verb == "rename":
+        if is_name(target.given()):
+            yield Delta(sign, target.section, target.option, target.given())
+    else:
+        value, present = target.given(), section.options.get(target.option)
+        if target.option and (verb == "add_list" or isinstance(present, list)):
+            yield Delta(sign, target.section, target.option, value)
 
 
-def _as_list(value: Value | None) -> list[str]:
-    if value is None:
-        return []
-    return [value] if isinstance(value, str) else value
+def _setting(target: Target) -> Iterator[Delta]:
+    value = target.given()
+    if not target.section or (target.option and target.found is None):
+        raise Refused(INVALID)
+    if not value:
+        # To set nothing is to delete; what is not there is gone already.
+        if target.complete:
+            yield Delta("-", target.section, target.option)
+        return
+    if not target.option and not re.fullmatch(r"[!-~]+", value):
+        raise Refused(INVALID)
+    if target.section.startswith("@"):
+        return
+    present = None if target.found is None else target.found.options.get(target.option, "")
+    if target.found is not None and not target.option:
+        present = target.found.kind
+    if present != value:
+        yield Delta("", target.section, target.option, value)
 
 
-def _get(state: DeviceState, arguments: list[str]) -> Reply:
-    path = _Path.read(arguments[0] if arguments else "")
-    package = staged_view(state).get(path.package)
-    section = package.find(path.section) if package else None
-    if section is None:
-        return _MISSING
-    if not path.option:
-        return Reply(f"{section.kind}\n")
-    value = section.options.get(path.option)
-    if value is None:
-        return _MISSING
-    return Reply((value if isinstance(value, str) else " ".join(value)) + "\n")
+def _get(tool: UciTool, words: list[str], _stdin: str) -> Reply:
+    if len(words) != 1:
+        return _MISUSED
+    target = tool.stage.target(words[0])
+    if not target.complete:
+        raise Refused(NOT_FOUND)
+    if target.found is None:
+        return Reply()
+    if not target.option:
+        return Reply(f"{target.found.kind}\n")
+    value = target.found.options[target.option]
+    if isinstance(value, str):
+        return Reply(f"{value}\n")
+    items = (quote(item) if re.search(r"\s", item) else item for item in value)
+    return Reply(tool.options.delimiter.join(items) + "\n")
 
 
-def exported(state: DeviceState) -> str:
-    """What `uci export` prints for all packages. Without staged changes that is the committed text as it stands:
-    parsing it for nothing would be most of the work of a fleet under load."""
-    staged = any(path.startswith(_STAGE) and lines for path, lines in state.scratch.items())
-    return export(staged_view(state)) if staged else state.running
+def _export(tool: UciTool, words: list[str], _stdin: str) -> Reply:
+    if len(words) > 1:
+        return _MISUSED
+    if not words:
+        return Reply(tool.stage.exported())
+    package = tool.stage.target(words[0]).package
+    return Reply(export({package.name: package}))
 
 
-def _export(state: DeviceState, arguments: list[str]) -> Reply:
-    text = exported(state)
-    if not arguments:
-        return Reply(text)
-    bodies = dict(split_packages(text))
-    if arguments[0] not in bodies:
-        return _MISSING
-    return Reply(f"package {arguments[0]}{bodies[arguments[0]]}")
-
-
-def _show(state: DeviceState, arguments: list[str]) -> Reply:
-    packages = staged_view(state)
-    if not arguments:
-        return Reply("".join(f"{line}\n" for package in packages.values() for line in show(package)))
-    path = _Path.read(arguments[0])
-    package = packages.get(path.package)
-    if package is None:
-        return _MISSING
-    section = package.find(path.section) if path.section else None
-    if path.section and section is None:
-        return _MISSING
-    if section is not None and path.option:
-        value = section.options.get(path.option)
-        return _MISSING if value is None else Reply(f"{arguments[0]}={show_value(value)}\n")
-    return Reply("".join(f"{line}\n" for line in show(package, section)))
-
-
-def _writer(verb: str, state: DeviceState, arguments: list[str]) -> Reply:
-    target, separator, value = (arguments[0] if arguments else "").partition("=")
-    if not target or (verb != "delete" and not separator):
-        return _BAD_ARGUMENT
-    return _stage(state, f"{verb}\x01{target}\x01{value}", _Path.read(target).package)
-
-
-def _set(state: DeviceState, arguments: list[str]) -> Reply:
-    return _writer("set", state, arguments)
-
-
-def _delete(state: DeviceState, arguments: list[str]) -> Reply:
-    return _writer("delete", state, arguments)
-
-
-def _add_list(state: DeviceState, arguments: list[str]) -> Reply:
-    return _writer("add_list", state, arguments)
-
-
-def _del_list(state: DeviceState, arguments: list[str]) -> Reply:
-    return _writer("del_list", state, arguments)
-
-
-def _add(state: DeviceState, arguments: list[str]) -> Reply:
-    if len(arguments) != 2:
-        return Reply(error=_USAGE, status=1)
-    return _stage(state, f"add\x01{arguments[0]}\x01{arguments[1]}", arguments[0])
-
-
-def _commit(state: DeviceState, arguments: list[str]) -> Reply:
-    packages = committed(state)
-    if arguments and arguments[0] not in packages:
-        return _MISSING
-    merged = staged_view(state)
-    for name in arguments[:1] or list(packages):
-        packages[name] = merged[name]
-        state.scratch.pop(_STAGE + name, None)
-    state.replace_running(export(packages), state.spec.username)
-    # Committed files are on flash: a restart keeps them.
-    state.save()
-    return Reply()
-
-
-def _revert(state: DeviceState, arguments: list[str]) -> Reply:
-    if not arguments:
-        return Reply(error=_USAGE, status=1)
-    path = _Path.read(arguments[0])
-    kept = [line for line in _stage_of(state, path.package) if path.section and not _under(line, arguments[0])]
-    state.scratch[_STAGE + path.package] = "".join(f"{line}\x00" for line in kept)
-    return Reply()
-
-
-def _under(line: str, prefix: str) -> bool:
-    target = line.split("\x01")[1]
-    return target == prefix or target.startswith(prefix + ".")
-
-
-def _changes(state: DeviceState, arguments: list[str]) -> Reply:
-    names = arguments[:1] or package_names(state)
-    lines = [_change_line(line) for name in names for line in _stage_of(state, name)]
+def _show(tool: UciTool, words: list[str], _stdin: str) -> Reply:
+    """Whole packages, or one section or option, which goes by its own name even where that is a generated one."""
+    if len(words) > 1:
+        return _MISUSED
+    delimiter, extended = tool.options.delimiter, tool.options.extended
+    if not words:
+        packages = [tool.stage.package(name) for name in tool.stage.names()]
+        return Reply("".join(f"{line}\n" for package in packages for line in show(package, extended, delimiter)))
+    target = tool.stage.target(words[0])
+    if not target.complete:
+        raise Refused(NOT_FOUND)
+    if target.found is None:
+        lines = show(target.package, extended, delimiter)
+    elif target.option:
+        value = show_value(target.found.options[target.option], delimiter)
+        lines = [f"{target.package.name}.{target.section}.{target.option}={value}"]
+    else:
+        lines = show_section(target.found, f"{target.package.name}.{target.section}", delimiter)
     return Reply("".join(f"{line}\n" for line in lines))
 
 
-def _change_line(line: str) -> str:
-    verb, target, value = line.split("\x01")
-    if verb == "delete":
-        return f"-{target}"
-    sign = {"add_list": "+=", "del_list": "-=", "set": "="}.get(verb, "=")
-    return f"{target}{sign}{show_value(value)}"
+def _add(tool: UciTool, words: list[str], _stdin: str) -> Reply:
+    if len(words) != 2:
+        return _MISUSED
+    package = tool.stage.target(words[0]).package
+    if not re.fullmatch(r"[!-~]+", words[1]):
+        raise Refused(INVALID)
+    name = Package(package.name, [], package.made).add(words[1]).name
+    tool.stage.add(package, Delta("+", name, "", words[1]))
+    return Reply(f"{name}\n")
 
 
-def _import(state: DeviceState, arguments: list[str], stdin: str) -> Reply:
-    names = [word for word in arguments if not word.startswith("-")]
-    packages = committed(state)
-    try:
-        if names and not stdin.lstrip().startswith("package"):
-            packages[names[0]] = parse_package(names[0], stdin)
-        else:
-            packages.update(parse_packages(stdin))
-    except UciError as error:
-        return Reply(error=f"uci: Parse error ({error})\n", status=1)
-    state.replace_running(export(packages), state.spec.username)
-    state.save()
+def _commit(tool: UciTool, words: list[str], _stdin: str) -> Reply:
+    if len(words) > 1:
+        return _MISUSED
+    names = [tool.stage.target(words[0]).package.name] if words else tool.stage.names()
+    changed = [name for name in names if tool.stage.commit(name)]
+    if changed:
+        tool.stage.write()
     return Reply()
 
 
-def _batch(state: DeviceState, stdin: str) -> Reply:
+def _revert(tool: UciTool, words: list[str], _stdin: str) -> Reply:
+    if len(words) != 1:
+        return _MISUSED
+    tool.stage.revert(tool.stage.target(words[0]))
+    return Reply()
+
+
+def _changes(tool: UciTool, words: list[str], _stdin: str) -> Reply:
+    if len(words) > 1:
+        return _MISUSED
+    lines = []
+    for name in [tool.stage.target(words[0]).package.name] if words else tool.stage.names():
+        for delta in tool.stage.changes(name):
+            path = f"{name}.{delta.section}" + (f".{delta.option}" if delta.option else "")
+            lines.append(f"-{path}\n" if delta.sign == "-" else f"{path}{_SHOWN[delta.sign]}{quote(delta.value)}\n")
+    return Reply("".join(lines))
+
+
+def _import(tool: UciTool, words: list[str], stdin: str) -> Reply:
+    if len(words) > 1:
+        return _MISUSED
+    if words and not stdin.lstrip().startswith("package"):
+        tool.stage.write({words[0]: parse_package(words[0], stdin)})
+    else:
+        tool.stage.write(parse_packages(stdin))
+    return Reply()
+
+
+def _batch(tool: UciTool, stdin: str) -> Reply:
     out, err = "", ""
     for line in stdin.splitlines():
         words = split_words(line)
+        if words[:1] == ["exit"]:
+            break
         if words:
-            result = run(state, words, "")
-            out, err = out + result.text, err + result.error
+            result = tool.call(words)
+            out, err = out + result.text, err + ("Unknown command\n" if result.status == 255 else result.error)
     return Reply(out, err)
+
+
+_Handler = Callable[[UciTool, list[str], str], Reply]
+_HANDLERS: dict[str, _Handler] = {
+    **{verb: _writer(verb) for verb in ("set", "delete", "add_list", "del_list", "rename", "reorder")},
+    "get": _get, "add": _add, "export": _export, "show": _show, "commit": _commit, "revert": _revert,
+    "changes": _changes, "import": _import, "del": _writer("delete"), "ren": _writer("rename"),
+}  # fmt: skip
+
+
+def run(state: DeviceState, words: list[str], stdin: str) -> Reply:
+    """Run `uci` once."""
+    return UciTool(state).run(words, stdin)
+
+
+def exported(state: DeviceState) -> str:
+    """What `uci export` prints for all packages."""
+    return UciStage(state).exported()
 
 
 def file_of(state: DeviceState, package: str) -> str | None:
@@ -295,11 +303,10 @@ def file_of(state: DeviceState, package: str) -> str | None:
     return None if body is None else body[1:]
 
 
+def write_file(state: DeviceState, package: str, text: str) -> None:
+    """Write /etc/config/PACKAGE. Raises UciError."""
+    UciStage(state).write({package: parse_package(package, text)})
+
+
 def package_names(state: DeviceState) -> list[str]:
     return [name for name, _ in split_packages(state.running)]
-
-
-_VERBS = {
-    "get": _get, "set": _set, "delete": _delete, "add": _add, "add_list": _add_list, "del_list": _del_list,
-    "export": _export, "show": _show, "commit": _commit, "revert": _revert, "changes": _changes,
-}  # fmt: skip

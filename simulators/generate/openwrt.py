@@ -10,25 +10,25 @@ from simulators.spec import DeviceSpec
 NATURAL_SIZE = 4000
 
 
-def shadow_hash(spec: DeviceSpec) -> str:
-    """What stands in /etc/shadow for root; deterministic, and nothing verifies it."""
-    return f"$6${spec.digest('salt').hex()[:12]}${spec.digest('shadow ' + spec.secrets.login).hex()}"
-
-
 def factory_config(spec: DeviceSpec) -> str:
     """All packages, as `uci export` prints them."""
     site = make_site(spec)
     packages = [
-        _dhcp(site), _dropbear(), _firewall(site), _network(spec, site), _rpcd(spec), _snmpd(spec, site),
+        _dhcp(site), _dropbear(), _firewall(site), _network(spec, site), rpcd(spec), _snmpd(spec, site),
         _system(site), _uhttpd(), _wireless(spec, site),
     ]  # fmt: skip
-    by_name = {package.name: package for package in packages}
+    return written(packages, spec, site)
+
+
+def written(packages: list[Package], spec: DeviceSpec, site: Site) -> str:
+    """What `uci export` prints for the packages, with reserved addresses until it is as large as the spec wants."""
+    by_name = {package.name: package for package in sorted(packages, key=lambda package: package.name)}
     wanted = max(spec.config_bytes or NATURAL_SIZE, NATURAL_SIZE)
     rng = spec.rng("filler")
     index, size = len(site.hosts), len(export(by_name))
     while size < wanted:
         host = static_host(rng, site.lan_net, index)
-        _put(by_name["dhcp"], "host", name=host.name, mac=host.mac, ip=host.address)
+        put(by_name["dhcp"], "host", name=host.name, mac=host.mac, ip=host.address)
         size += len(
             f"\nconfig host\n\toption name '{host.name}'\n\toption mac '{host.mac}'\n\toption ip '{host.address}'\n"
         )
@@ -36,13 +36,14 @@ def factory_config(spec: DeviceSpec) -> str:
     return export(by_name)
 
 
-def _put(package: Package, kind: str, section: str = "", **options: Value) -> None:
+def put(package: Package, kind: str, section: str = "", **options: Value) -> None:
+    """Add a section, without a name when `section` is empty."""
     package.add(kind, section).options.update(options)
 
 
 def _system(site: Site) -> Package:
     package = Package("system")
-    _put(
+    put(
         package,
         "system",
         hostname=site.hostname,
@@ -51,16 +52,16 @@ def _system(site: Site) -> Package:
         log_size="64",
         ttylogin="0",
     )
-    _put(package, "timeserver", "ntp", enabled="1", server=["198.18.0.123", "198.18.1.123"])
+    put(package, "timeserver", "ntp", enabled="1", server=["198.18.0.123", "198.18.1.123"])
     return package
 
 
 def _network(spec: DeviceSpec, site: Site) -> Package:
     package = Package("network")
-    _put(package, "interface", "loopback", device="lo", proto="static", ipaddr="127.0.0.1", netmask="255.0.0.0")
-    _put(package, "globals", "globals", ula_prefix=f"fd{site.mac[3:5]}:{site.local_as:x}::/48")
-    _put(package, "device", name="br-lan", type="bridge", ports=["lan1", "lan2", "lan3", "lan4"])
-    _put(
+    put(package, "interface", "loopback", device="lo", proto="static", ipaddr="127.0.0.1", netmask="255.0.0.0")
+    put(package, "globals", "globals", ula_prefix=f"fd{site.mac[3:5]}:{site.local_as:x}::/48")
+    put(package, "device", name="br-lan", type="bridge", ports=["lan1", "lan2", "lan3", "lan4"])
+    put(
         package,
         "interface",
         "lan",
@@ -70,7 +71,7 @@ def _network(spec: DeviceSpec, site: Site) -> Package:
         netmask="255.255.255.0",
         ip6assign="60",
     )
-    _put(
+    put(
         package,
         "interface",
         "wan",
@@ -81,7 +82,7 @@ def _network(spec: DeviceSpec, site: Site) -> Package:
         ipv6="auto",
         metric="10",
     )
-    _put(
+    put(
         package,
         "interface",
         "fixed",
@@ -92,7 +93,7 @@ def _network(spec: DeviceSpec, site: Site) -> Package:
         gateway=site.wan_gateway,
         dns=["198.18.0.53", "198.18.1.53"],
     )
-    _put(
+    put(
         package,
         "interface",
         "mobile",
@@ -107,7 +108,7 @@ def _network(spec: DeviceSpec, site: Site) -> Package:
 
 def _wireless(spec: DeviceSpec, site: Site) -> Package:
     package = Package("wireless")
-    _put(
+    put(
         package,
         "wifi-device",
         "radio0",
@@ -118,7 +119,7 @@ def _wireless(spec: DeviceSpec, site: Site) -> Package:
         htmode="HT20",
         country="BE",
     )
-    _put(
+    put(
         package,
         "wifi-iface",
         "default_radio0",
@@ -129,13 +130,25 @@ def _wireless(spec: DeviceSpec, site: Site) -> Package:
         encryption="psk2+ccmp",
         key=spec.secrets.wifi,
     )
+    put(
+        package,
+        "wifi-device",
+        "radio1",
+        type="mac80211",
+        path="platform/soc/a000000.wifi+1",
+        band="5g",
+        channel="36",
+        htmode="HE80",
+        country="BE",
+        disabled="1",
+    )
     return package
 
 
 def _dhcp(site: Site) -> Package:
     package = Package("dhcp")
     first, last = (int(address.rpartition(".")[2]) for address in (site.pool_first, site.pool_last))
-    _put(
+    put(
         package,
         "dnsmasq",
         domainneeded="1",
@@ -148,7 +161,7 @@ def _dhcp(site: Site) -> Package:
         readethers="1",
         leasefile=f"{TMP}dhcp.leases",
     )
-    _put(
+    put(
         package,
         "dhcp",
         "lan",
@@ -161,17 +174,17 @@ def _dhcp(site: Site) -> Package:
         ra="server",
         dhcp_option=[f"3,{site.lan_ip}", "6,198.18.0.53,198.18.1.53"],
     )
-    _put(package, "dhcp", "wan", interface="wan", ignore="1")
+    put(package, "dhcp", "wan", interface="wan", ignore="1")
     for host in site.hosts:
-        _put(package, "host", name=host.name, mac=host.mac, ip=host.address)
+        put(package, "host", name=host.name, mac=host.mac, ip=host.address)
     return package
 
 
 def _firewall(site: Site) -> Package:
     package = Package("firewall")
-    _put(package, "defaults", syn_flood="1", input="REJECT", output="ACCEPT", forward="REJECT")
-    _put(package, "zone", name="lan", network=["lan"], input="ACCEPT", output="ACCEPT", forward="ACCEPT")
-    _put(
+    put(package, "defaults", syn_flood="1", input="REJECT", output="ACCEPT", forward="REJECT")
+    put(package, "zone", name="lan", network=["lan"], input="ACCEPT", output="ACCEPT", forward="ACCEPT")
+    put(
         package,
         "zone",
         name="wan",
@@ -182,8 +195,12 @@ def _firewall(site: Site) -> Package:
         masq="1",
         mtu_fix="1",
     )
-    _put(package, "forwarding", src="lan", dest="wan")
-    _put(
+    put(package, "forwarding", src="lan", dest="wan")
+    put(
+        package, "rule", name="Allow-Ping", src="wan", proto="icmp", icmp_type="echo-request", family="ipv4",
+        target="ACCEPT",
+    )  # fmt: skip
+    put(
         package,
         "rule",
         name="Allow-Management",
@@ -194,7 +211,7 @@ def _firewall(site: Site) -> Package:
         target="ACCEPT",
     )
     for item in site.mappings:
-        _put(
+        put(
             package,
             "redirect",
             name=item.label,
@@ -211,26 +228,32 @@ def _firewall(site: Site) -> Package:
 
 def _dropbear() -> Package:
     package = Package("dropbear")
-    _put(package, "dropbear", PasswordAuth="on", RootPasswordAuth="on", Port="22")
+    put(package, "dropbear", PasswordAuth="on", RootPasswordAuth="on", Port="22")
     return package
 
 
-def _rpcd(spec: DeviceSpec) -> Package:
+def rpcd(spec: DeviceSpec) -> Package:
     package = Package("rpcd")
-    _put(package, "rpcd", socket="/var/run/ubus/ubus.sock", timeout="30")
-    _put(package, "login", username=spec.username, password=spec.secrets.login, read=["*"], write=["*"])
+    put(package, "rpcd", socket="/var/run/ubus/ubus.sock", timeout="30")
+    put(package, "login", username=spec.username, password=spec.secrets.login, read=["*"], write=["*"])
     return package
 
 
 def _uhttpd() -> Package:
     package = Package("uhttpd")
-    _put(package, "uhttpd", "main", listen_http=["0.0.0.0:80"], home="/www", rfc1918_filter="1", max_requests="3")
+    put(package, "uhttpd", "main", listen_http=["0.0.0.0:80"], home="/www", rfc1918_filter="1", max_requests="3")
     return package
 
 
 def _snmpd(spec: DeviceSpec, site: Site) -> Package:
     package = Package("snmpd")
-    _put(package, "agent", agentaddress="UDP:161")
-    _put(package, "com2sec", "public", secname="ro", source="default", community=spec.secrets.snmp)
-    _put(package, "system", sysLocation=site.location, sysContact="noc@operator.example", sysName=site.hostname)
+    put(package, "agent", agentaddress="UDP:161")
+    put(package, "group", "public_v2c", group="public", version="v2c", secname="ro")
+    put(package, "view", "all", viewname="all", type="included", oid=".1")
+    put(
+        package, "access", "public_access", group="public", context="none", version="any", level="noauth",
+        prefix="exact", read="all", write="none", notify="none",
+    )  # fmt: skip
+    put(package, "com2sec", "public", secname="ro", source="default", community=spec.secrets.snmp)
+    put(package, "system", sysLocation=site.location, sysContact="noc@operator.example", sysName=site.hostname)
     return package

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from simulators.spec import DeviceSpec
 from simulators.state import DeviceState
@@ -47,7 +47,9 @@ class Traits:
 
     exec_newline: line end of replies on an exec channel. more and wipe: pager prompt, and what removes it. noise: an
     unsolicited line that the box may print into a session. quiet_without_pty: neither prompt nor echo without a
-    terminal, as a Unix shell.
+    terminal, as a Unix shell. ssh_software: what its SSH server calls itself, behind `SSH-2.0-`. control_keys: what of
+    Ctrl-C, Ctrl-X and Ctrl-Z the dialogue hears. login_options: what parts a user name from options behind it; empty
+    where there are none.
     """
 
     exec_newline: str = "\n"
@@ -55,6 +57,9 @@ class Traits:
     wipe: str = "\r        \r"
     noise: str = "kernel: eth1: link down"
     quiet_without_pty: bool = True
+    ssh_software: str = "SimCPE_1.0"
+    control_keys: str = "CZ"
+    login_options: str = ""
 
 
 class Dialogue(Protocol):
@@ -88,6 +93,32 @@ class Dialogue(Protocol):
 
     def control(self, key: str) -> Reply:
         """Answer Ctrl-`key` (`C`, `D` on an empty line, `Z`)."""
+        ...
+
+
+@runtime_checkable
+class Attached(Protocol):
+    """A dialogue that has to know when its session is gone."""
+
+    def hang_up(self) -> None:
+        """The channel is closed, in whatever way."""
+        ...
+
+
+@runtime_checkable
+class Filing(Protocol):
+    """A persona with an SCP server. Contents are text; bytes that are none travel as surrogate escapes."""
+
+    def takes_files(self, state: DeviceState) -> bool:
+        """Whether the server is on."""
+        ...
+
+    def put_file(self, state: DeviceState, path: str, content: str) -> str:
+        """Keep a file; the reason if the box does not."""
+        ...
+
+    def get_file(self, state: DeviceState, path: str) -> str | None:
+        """A file's content; None when there is none."""
         ...
 
 

@@ -74,6 +74,7 @@ class FrrLinux:
     options: Mapping[str, str] = MappingProxyType({"mode": "vtysh|bash|linux: the login shell; linux is root's"})
     traits = Traits(
         noise="2026/11/23 02:31:07 ZEBRA: [NNACN-54BDA] interface eth0 is down",
+        ssh_software="OpenSSH_9.2p1 Debian-2+deb12u3",
     )
 
     def factory_config(self, spec: DeviceSpec) -> str:

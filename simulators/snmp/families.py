@@ -96,7 +96,7 @@ PERSONAS: Mapping[str, Persona] = MappingProxyType(
             signal_oid=oid("1.3.6.1.4.1.14988.1.1.16.1.1.2.4"),
         ),
         "vyos": Persona(
-            object_id=oid("1.3.6.1.4.1.44641.1"),
+            object_id=oid("1.3.6.1.4.1.44641"),
             descr="VyOS 1.4.0",
             model="VyOS",
             vendor="VyOS",

@@ -46,16 +46,18 @@ class Mib:
         objects[ports.persona.signal_oid] = self._signal
         self._objects: Mapping[Oid, Get] = objects
         self._order = sorted(objects)
+        # The channel table is the only one with two indices.
+        deep = (*_VDSL2, 2, 2, 1)
+        self._types = {name[: -2 if name[: len(deep)] == deep else -1] for name in objects}
 
     def get(self, name: Oid) -> Any:
         """The value of an object; None when there is none."""
         found = self._objects.get(name)
         return None if found is None else found()
 
-    def holds(self, column: Oid) -> bool:
-        """Whether an object of that name or below exists: what tells noSuchInstance from noSuchObject."""
-        following = self.after(column)
-        return following is not None and following[0][: len(column)] == column
+    def knows(self, name: Oid) -> bool:
+        """Whether the name begins with an object type that the box has: what tells noSuchInstance from noSuchObject."""
+        return any(name[:length] in self._types for length in range(len(name), 0, -1))
 
     def after(self, name: Oid) -> tuple[Oid, Any] | None:
         """The next object in lexicographic order; None at the end."""

@@ -72,7 +72,7 @@ class Responder:
         value = self._mib.get(name)
         if value is not None:
             return value
-        return noSuchInstance if self._mib.holds(name[:-1]) else noSuchObject
+        return noSuchInstance if self._mib.knows(name) else noSuchObject
 
     def _next(self, name: Oid) -> tuple[Oid, Any]:
         return self._mib.after(name) or (name, endOfMibView)

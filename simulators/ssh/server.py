@@ -47,14 +47,19 @@ class CpeServer(asyncssh.SSHServer):
 
     def validate_password(self, username: str, password: str) -> bool:
         spec = self._device.spec
-        accepted = not self._deny and username == spec.username and password == spec.secrets.login
+        accepted = not self._deny and self._name(username) == spec.username and password == spec.secrets.login
         self._device.stats.logged_in(accepted)
         return accepted
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         spec = self._device.spec
         known = any(same_public_key(line, key) for line in spec.authorized_keys)
-        return not self._deny and username == spec.username and known
+        return not self._deny and self._name(username) == spec.username and known
+
+    def _name(self, username: str) -> str:
+        """The user name without the options that some families take behind it."""
+        separator = self._device.persona.traits.login_options
+        return username.partition(separator)[0] if separator else username
 
     def auth_completed(self) -> None:
         self._device.stats.auth_completed += 1
@@ -107,7 +112,7 @@ def options_for(device: Device, key: asyncssh.SSHKey) -> asyncssh.SSHServerConne
         encryption_algs=_CIPHERS,
         mac_algs=_MACS,
         compression_algs=None,
-        server_version="SimCPE_1.0",
+        server_version=device.persona.traits.ssh_software,
         gss_host=None,
         encoding=None,
         line_editor=False,

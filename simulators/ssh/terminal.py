@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from simulators.faults.active import ActiveFaults
 from simulators.faults.kinds import Ansi, CursorQuery, LostEcho, NoPagerOff, WrongPrompt
-from simulators.personas.base import Dialogue, Reply, Traits
+from simulators.personas.base import Attached, Dialogue, Reply, Traits
 from simulators.ssh.output import Ending, Output
 from simulators.ssh.wire import Wire
 
 _ESCAPE = re.compile(rb"\x1b(?:\[[0-9;?]*[@-~]|O.|[^\[O])", re.DOTALL)
-_CONTROL = {0x03: "C", 0x1A: "Z"}
+_CONTROL = {0x03: "C", 0x18: "X", 0x1A: "Z"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,11 @@ class Terminal:
         self._typed += b"\x04"
         self._work()
 
+    def hang_up(self) -> None:
+        """The channel is gone."""
+        if isinstance(self._dialogue, Attached):
+            self._dialogue.hang_up()
+
     def _work(self) -> None:
         """Go through what was typed. A wire that sends at once calls back from within: then the loop is already on."""
         if self._working:
@@ -129,9 +134,9 @@ class Terminal:
                 self._rub_out()
         elif key == 0x04 and not self._line:
             self._answer("^D", self._dialogue.control("D"))
-        elif key in _CONTROL:
+        elif _CONTROL.get(key, "-") in self._habits.traits.control_keys:
             self._line.clear()
-            self._say(f"^{_CONTROL[key]}\n")
+            self._say("\n" if key == 0x18 else f"^{_CONTROL[key]}\n")
             self._answer(f"^{_CONTROL[key]}", self._dialogue.control(_CONTROL[key]))
         elif key >= 0x20:
             self._line += bytes((key,))

@@ -126,6 +126,7 @@ def _matches(device: Device, where: DeviceFilter) -> bool:
         (device.family, where.families),
         (device.state, where.states),
         (device.site, where.sites),
+        (device.address, where.addresses),
     )
     if any(wanted is not None and value not in wanted for value, wanted in pairs):
         return False

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 
+from cpe_manager.adapters.db import facts
 from cpe_manager.adapters.db.job_rows import close_when_ended, lock_jobs
 from cpe_manager.adapters.db.rows import (
     ACCESS_NODE,
@@ -185,6 +186,7 @@ async def _describe(
     }
     pinned = await _pinned(tx, ids)
     last = await _last_good(tx, ids)
+    known = await facts.load(tx, ids)
     return [
         Claimed(
             job_id=job_id,
@@ -193,6 +195,7 @@ async def _describe(
             device=devices[row.device_id],
             pinned_keys=tuple(pinned[row.device_id]),
             last_good=last.get(row.device_id),
+            facts=known.get(row.device_id),
         )
         for row in rows
     ]

@@ -8,12 +8,14 @@ from typing import Self
 from cpe_manager.adapters.db.backups import SqlBackups
 from cpe_manager.adapters.db.engine import target
 from cpe_manager.adapters.db.events import SqlEvents
+from cpe_manager.adapters.db.facts import SqlFacts
 from cpe_manager.adapters.db.inventory import SqlInventory
 from cpe_manager.adapters.db.jobs import SqlJobs
 from cpe_manager.adapters.db.maintenance import SqlMaintenance
 from cpe_manager.adapters.db.schedules import SqlSchedules
 from cpe_manager.adapters.db.tokens import SqlTokens
 from cpe_manager.adapters.db.transactions import Connections
+from cpe_manager.ports.facts import FactsStore
 from cpe_manager.ports.stores import BackupStore, EventStore, InventoryStore, JobStore, ScheduleStore, TokenStore
 
 
@@ -28,6 +30,7 @@ class Database:
         self.schedules: ScheduleStore = SqlSchedules(connections)
         self.tokens: TokenStore = SqlTokens(connections)
         self.events: EventStore = SqlEvents(connections)
+        self.facts: FactsStore = SqlFacts(connections)
         self.maintenance = SqlMaintenance(connections)
 
     @classmethod

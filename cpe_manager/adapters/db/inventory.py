@@ -141,6 +141,7 @@ def _matches(where: DeviceFilter, *, names: bool = True) -> ColumnElement[bool]:
         (device.c.family, where.families),
         (device.c.state, where.states),
         (site.c.name, where.sites),
+        (device.c.address, where.addresses),
     )
     conditions += [column.in_(wanted) for column, wanted in lists if wanted is not None]
     if where.search:

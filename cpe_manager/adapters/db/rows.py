@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 from datetime import datetime
 from typing import Any, Final
 
@@ -14,6 +11,7 @@ from cpe_manager.adapters.db.tables import alarm, backup, device, device_status,
 from cpe_manager.adapters.db.types import AnyRow
 from cpe_manager.domain.backups import Backup, BackupState, LastGood, SealedObject
 from cpe_manager.domain.events import Alarm
+from cpe_manager.domain.host_keys import fingerprint
 from cpe_manager.domain.inventory import Device, LifeState
 from cpe_manager.ports.stores import DeviceStatus
 
@@ -150,16 +148,6 @@ def to_sealed(row: AnyRow) -> SealedObject:
 
 def to_alarm(row: AnyRow) -> Alarm:
     return Alarm(row.key, row.kind, row.device_id, row.name, row.raised_at, row.message)
-
-
-def fingerprint(key: str) -> str:
-    """``SHA256:...`` of a public key in OpenSSH form, as ``ssh-keygen -l`` prints it."""
-    fields = key.split()
-    try:
-        blob = base64.b64decode(fields[1], validate=True)
-    except (IndexError, binascii.Error):
-        blob = key.encode()  # not of that form: still two different keys get two different fingerprints
-    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
 
 def host_key_values(device_id: str, key: str, state: str, at: datetime, by: str | None = None) -> dict[str, Any]:

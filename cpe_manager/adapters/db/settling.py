@@ -10,6 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, case, func, literal, select, update
 
+from cpe_manager.adapters.db import facts
 from cpe_manager.adapters.db.claims import holds, lock_leases
 from cpe_manager.adapters.db.job_rows import close_when_ended, lock_jobs
 from cpe_manager.adapters.db.rows import host_key_values
@@ -65,6 +66,7 @@ async def _settle_some(tx: Transaction, results: Sequence[Settled]) -> list[Sett
         await tx.run(_UPDATE_ROW, [_row_values(one, rows[one.job_id, d], versions.get(d)) for d, one in valid.items()])
         await _statuses(tx, [one for one in ours if one.attempted], versions)
         await _host_keys(tx, ours)
+        await facts.save(tx, [one.facts for one in ours if one.facts is not None])
         await _release(tx, ours)
     return refused
 

@@ -103,6 +103,7 @@ device: Final = Table(
     Column("removed_at", UtcTime),
     Column("added_at", UtcTime, nullable=False),
     Index("ix_device_name_id", "name", "id"),
+    Index("ix_device_address", "address"),
 )
 Index(
     "uq_device_name_in_service",
@@ -121,6 +122,19 @@ device_host_key: Final = Table(
     Column("state", String(16), nullable=False),
     Column("first_seen_at", UtcTime, nullable=False),
     Column("accepted_by", Text),
+)
+
+device_facts: Final = Table(
+    "device_facts",
+    metadata,
+    Column("device_id", ID, ForeignKey("device.id"), primary_key=True),
+    Column("hostname", FreeText, nullable=False),
+    Column("model", FreeText, nullable=False),
+    Column("serial", FreeText, nullable=False),
+    Column("os_release", FreeText, nullable=False),
+    Column("uptime", BigInteger),  # seconds, when they were collected
+    Column("source", String(16), nullable=False),
+    Column("at", UtcTime, nullable=False),
 )
 
 sealed_object: Final = Table(

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Final
 
 import asyncssh
 
+from cpe_manager.adapters.ssh.algorithms import Algorithms
+from cpe_manager.adapters.ssh.offers import read_offer
 from cpe_manager.ports.shell import Credential
+
+_BANNER: Final = 16 * 1024
 
 
 def public_form(key: asyncssh.SSHKey) -> str:
@@ -31,8 +36,30 @@ class HandshakeClient(asyncssh.SSHClient):
         self._accepted = {bare(entry) for entry in pinned}
         self._password: str | None = credential.password or None
         self._key = key
+        self._is_rsa = key is not None and key.algorithm == b"ssh-rsa"
         self.host_key = ""
         self.refused_key = ""
+        self.banner = ""
+        self._connection: asyncssh.SSHClientConnection | None = None
+
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        self._connection = conn
+
+    def offer(self) -> Algorithms | None:
+        """What the device offered; None when it has not come so far.
+
+        asyncssh keeps the message for the exchange hash, and tells of it only what it stumbles over first.
+        """
+        payload = getattr(self._connection, "_server_kexinit", None)
+        return read_offer(payload) if payload else None
+
+    def key_needs_sha1(self) -> bool:
+        """Whether the log-in key is an RSA one that the device takes with SHA-1 signatures alone.
+
+        A device that does not say what it takes (RFC 8308) is of the time when there was nothing else.
+        """
+        told: Collection[bytes] = getattr(self._connection, "_server_sig_algs", None) or ()
+        return self._is_rsa and not {b"rsa-sha2-256", b"rsa-sha2-512"} & set(told)
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:  # noqa: ARG002
         """First contact accepts what is shown, and from then on nothing else, also when keys are exchanged anew."""
@@ -43,6 +70,10 @@ class HandshakeClient(asyncssh.SSHClient):
         self._accepted = self._accepted or {shown}
         self.host_key = shown
         return True
+
+    def auth_banner_received(self, msg: str, lang: str) -> None:  # noqa: ARG002
+        """A box may send several; what one of them says beyond this many characters tells nothing more."""
+        self.banner += msg[: max(0, _BANNER - len(self.banner))]
 
     def public_key_auth_requested(self) -> asyncssh.SSHKey | None:
         key, self._key = self._key, None

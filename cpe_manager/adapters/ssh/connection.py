@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import asyncssh
 from asyncssh.saslprep import saslprep
 
-from cpe_manager.adapters.ssh.algorithms import CIPHERS, HOST_KEYS, KEY_EXCHANGE, MACS, host_key_order
+from cpe_manager.adapters.ssh.algorithms import LEGACY, MODERN, Algorithms, host_key_order
 from cpe_manager.adapters.ssh.client import HandshakeClient
 from cpe_manager.adapters.ssh.errors import device_error
-from cpe_manager.domain.errors import ConnectFailed, DeviceTimeout, HostKeyChanged
+from cpe_manager.adapters.ssh.offers import nothing_in_common
+from cpe_manager.domain.errors import AuthFailed, ConnectFailed, DeviceTimeout, HostKeyChanged, LegacyCryptoNeeded
 from cpe_manager.ports.shell import Target
 
 
@@ -25,8 +26,8 @@ class Connection:
     place: str
 
 
-def base_options() -> asyncssh.SSHClientConnectionOptions:
-    """What all connections share. Making this costs more than a handshake's arithmetic, so it is made once.
+def base_options(algorithms: Algorithms = MODERN) -> asyncssh.SSHClientConnectionOptions:
+    """What all connections with these algorithms share; made once, it costs more than a handshake's arithmetic.
 
     Nothing is read from this machine's user: no configuration, no known_hosts, no keys, no agent, no Kerberos.
     """
@@ -34,12 +35,12 @@ def base_options() -> asyncssh.SSHClientConnectionOptions:
         config=None,
         # Three empty lists: no key is known here, so the client is asked about each one.
         known_hosts=((), (), ()),
-        kex_algs=KEY_EXCHANGE,
-        encryption_algs=CIPHERS,
-        mac_algs=MACS,
+        kex_algs=algorithms.key_exchange,
+        encryption_algs=algorithms.ciphers,
+        mac_algs=algorithms.macs,
         compression_algs=None,
-        signature_algs=HOST_KEYS,
-        server_host_key_algs=HOST_KEYS,
+        signature_algs=algorithms.host_keys,
+        server_host_key_algs=algorithms.host_keys,
         x509_trusted_certs=None,
         x509_trusted_cert_paths=(),
         username="",
@@ -70,7 +71,18 @@ async def connect(
         if client.refused_key:
             message = f"{place}: shows another host key than the pinned one"
             raise HostKeyChanged(message, offered=client.refused_key) from error
-        raise device_error(error, place, logged_in=False) from error
+        offer, legacy = client.offer(), target.legacy_crypto
+        if offer and (
+            ours := nothing_in_common(offer, LEGACY if legacy else MODERN, place, None if legacy else LEGACY)
+        ):
+            raise ours from error
+        found = device_error(error, place, logged_in=False)
+        if isinstance(found, AuthFailed) and not target.legacy_crypto and client.key_needs_sha1():
+            message = (
+                f"{place}: takes an RSA key with SHA-1 signatures alone; legacy_crypto=yes on this device allows it"
+            )
+            raise LegacyCryptoNeeded(message) from error
+        raise found from error
     return Connection(ssh, client.host_key, place)
 
 
@@ -87,7 +99,8 @@ async def _handshake(
     options.host = options.orig_host = target.host
     options.port = target.port
     options.username = username if username.isascii() else saslprep(username)
-    options.server_host_key_algs = host_key_order(target.pinned_keys)
+    offered = (LEGACY if target.legacy_crypto else MODERN).host_keys
+    options.server_host_key_algs = host_key_order(target.pinned_keys, offered)
     options.protocol_factory = lambda: client
     options.waiter = authenticated
     ssh: asyncssh.SSHClientConnection | None = None

@@ -30,7 +30,8 @@ class SshShell:
         self._connection = connection
         self._target = target
         self._credential = credential
-        self._limits = limits
+        self.limits = limits
+        self._shared: tuple[PromptRules, SshTerminal] | None = None
 
     @property
     def credential(self) -> Credential:
@@ -40,11 +41,22 @@ class SshShell:
     def options(self) -> Mapping[str, str]:
         return self._target.options
 
+    @property
+    def timeout(self) -> float:
+        """Seconds for each command."""
+        return self._target.command_timeout
+
     async def terminal(self, rules: PromptRules) -> SshTerminal:
-        timeout, limits = self._target.command_timeout, self._limits
+        """The one that is open already when it is asked for again: many boxes grant a connection one shell alone."""
+        if self._shared is None or self._shared[0] != rules:
+            self._shared = rules, await self._open_terminal(rules)
+        return self._shared[1]
+
+    async def _open_terminal(self, rules: PromptRules) -> SshTerminal:
+        timeout, limits = self.timeout, self.limits
         with self.ours():
-            async with self._deadline("opening a terminal"):
-                terminal = await self._open(
+            async with self.deadline("opening a terminal"):
+                terminal = await self.open_channel(
                     lambda: PtyTerminal(rules, timeout, limits.settle, limits.output_bytes), None
                 )
             await terminal.log_in()
@@ -52,12 +64,12 @@ class SshShell:
 
     async def execute(self, command: str) -> ExecResult:
         with self.ours():
-            async with self._deadline(f"{command!r}"):
-                channel = await self._open(lambda: CommandChannel(self._limits.output_bytes), command)
+            async with self.deadline(f"{command!r}"):
+                channel = await self.open_channel(lambda: CommandChannel(self.limits.output_bytes), command)
                 return await channel.result()
 
     @asynccontextmanager
-    async def _deadline(self, what: str) -> AsyncIterator[None]:
+    async def deadline(self, what: str) -> AsyncIterator[None]:
         scope = asyncio.timeout(self._target.command_timeout)
         try:
             async with scope:
@@ -80,7 +92,7 @@ class SshShell:
                 raise
             raise ours from error
 
-    async def _open(self, factory: Callable[[], _Session], command: str | None) -> _Session:
+    async def open_channel(self, factory: Callable[[], _Session], command: str | None) -> _Session:
         """Open a channel: a PTY shell, or a command without PTY."""
         ssh, pty = self._connection.ssh, command is None
         made: list[_Session] = []

@@ -18,7 +18,7 @@ from cpe_manager.api.deps import (
 )
 from cpe_manager.api.problems import documented
 from cpe_manager.api.routes.devices import group_names
-from cpe_manager.api.schemas.backups import BackupView, DiffView, RunBody, TextView
+from cpe_manager.api.schemas.backups import BackupView, DiffView, NeutralView, RunBody, TextView
 from cpe_manager.api.schemas.common import PageOf, paged
 from cpe_manager.api.schemas.jobs import JobView
 from cpe_manager.domain.backups import BackupState
@@ -95,6 +95,17 @@ async def original(
     response.headers["Cache-Control"] = "no-store"
     found = await services.history.original(backup, by=caller.name)
     return TextView(backup=BackupView.of(backup), redacted=False, text=found)
+
+
+@router.get(
+    "/devices/{name}/backups/{version}/neutral",
+    operation_id="getBackupNeutral",
+    summary="What the version says, in the words of the vendor-neutral model",
+    responses=documented("not_found", "conflict", "key", "seal_broken"),
+)
+async def neutral(name: str, version: Version, services: ServicesDep, _caller: Reader) -> NeutralView:
+    backup = await services.history.find(name, _number(version))
+    return NeutralView(backup=BackupView.of(backup), config=dict(await services.history.neutral(backup)))
 
 
 @router.get("/devices/{name}/diff", operation_id="diffBackups", summary="What changed between two versions")

@@ -17,6 +17,7 @@ from cpe_manager.api.schemas.devices import (
     EffectiveView,
     ReplaceBody,
 )
+from cpe_manager.api.schemas.facts import FactsView
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.inventory import DeviceRecord
 from cpe_manager.domain.settings_inheritance import with_descendants
@@ -68,7 +69,9 @@ async def show(name: str, services: ServicesDep, _caller: Reader) -> DeviceView:
         in_force = EffectiveView.of(await services.inventory.in_force(stored.device))
     except InputError:
         in_force = None  # its group is gone or runs in a circle; the device itself can still be looked at
-    return _view(services, stored).model_copy(update={"in_force": in_force})
+    told = await services.facts.of(stored.device.id)
+    more = {"in_force": in_force, "facts": None if told is None else FactsView.of(told)}
+    return _view(services, stored).model_copy(update=more)
 
 
 @router.post(
@@ -79,13 +82,15 @@ async def show(name: str, services: ServicesDep, _caller: Reader) -> DeviceView:
     responses=documented("conflict"),
 )
 async def add(body: DeviceBody, services: ServicesDep, caller: Writer, response: Response) -> DeviceView:
-    stored = await services.inventory.add(_record(body), by=caller.name, backup=body.backup)
+    stored = await services.inventory.add(
+        _record(body), by=caller.name, backup=body.backup, host_key=body.host_key or ""
+    )
     response.headers["Location"] = f"/api/v1/devices/{stored.device.id}"
     return _view(services, stored)
 
 
 def _record(body: DeviceBody) -> DeviceRecord:
-    given = body.model_dump(exclude={"line", "backup"})
+    given = body.model_dump(exclude={"line", "backup", "host_key"})
     return DeviceRecord(**given, line_ref=body.line, file="", line=0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -38,6 +39,13 @@ class TextView(View):
     backup: BackupView
     redacted: bool
     text: str
+
+
+class NeutralView(View):
+    """A version in the words of the vendor-neutral model; secrets are masked, what is unset is left out."""
+
+    backup: BackupView
+    config: dict[str, Any]
 
 
 class DiffView(View):

@@ -9,9 +9,10 @@ from typing import Any, Protocol
 from pydantic import Field
 
 from cpe_manager.api.schemas.common import Body, View
+from cpe_manager.api.schemas.facts import FactsView
 from cpe_manager.domain.import_plan import DeviceChange, ImportPlan
 from cpe_manager.domain.inventory import SETTING_NAMES, Device, Group, LifeState, LineKind
-from cpe_manager.domain.settings_inheritance import Resolved
+from cpe_manager.domain.settings_inheritance import Resolved, insecurities
 from cpe_manager.ports.stores import DeviceView as StoredDevice
 from cpe_manager.ports.stores import HostKey
 
@@ -42,7 +43,7 @@ class EffectiveView(View):
     family: str | None
     credential: str | None
     port: int
-    settings: dict[str, float | int | str]
+    settings: dict[str, bool | float | int | str]
 
     @classmethod
     def of(cls, resolved: Resolved) -> EffectiveView:
@@ -73,6 +74,10 @@ class DeviceView(View):
     serial: str | None
     model: str | None
     settings: dict[str, Any]
+    insecure: list[str] = Field(
+        default_factory=list,
+        description="Why sessions to it are insecure: telnet, legacy_crypto; empty when not",
+    )
     installed_at: datetime | None
     removed_at: datetime | None
     last_attempt_at: datetime | None
@@ -85,6 +90,7 @@ class DeviceView(View):
     current_backup_id: str | None
     host_keys: list[HostKeyView]
     in_force: EffectiveView | None = Field(default=None, description="After inheritance; only when one is asked for")
+    facts: FactsView | None = Field(default=None, description="What it told of itself; only when one is asked for")
 
     @classmethod
     def of(cls, stored: StoredDevice, now: datetime) -> DeviceView:
@@ -96,6 +102,7 @@ class DeviceView(View):
             **own,
             **known,
             settings=dict(device.settings),
+            insecure=list(insecurities(device.settings)),
             age_seconds=(now - last).total_seconds() if last is not None else None,
             host_keys=[HostKeyView.of(key) for key in stored.host_keys],
         )
@@ -140,6 +147,13 @@ class DeviceBody(Body):
     serial: str | None = None
     model: str | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
+    host_key: str | None = Field(
+        default=None,
+        max_length=4000,
+        pattern=r"^[a-z0-9@.-]+ [A-Za-z0-9+/]+=*$",
+        description="Pin this host key (`ssh-ed25519 AAAA...`), such as the one that a detection met; "
+        "left out: the first contact's is pinned",
+    )
     backup: bool = Field(default=True, description="Back it up right away")
 
 

@@ -8,6 +8,7 @@ from typing import Final
 EVENT_KINDS: Final[Mapping[str, str]] = {
     "device.added": "A device came into the inventory",
     "device.changed": "Fields of a device changed; `data` says which",
+    "device.facts_changed": "A device says that it has another model, serial number or release than before",
     "device.suspended": "A device is no longer visited for the time being",
     "device.resumed": "A suspended device is in service again",
     "device.decommissioned": "A device left service for good; its history stays",
@@ -32,5 +33,11 @@ EVENT_KINDS: Final[Mapping[str, str]] = {
     "token.created": "An API token was made",
     "token.revoked": "An API token was revoked",
     "schedule.skipped": "An occurrence was missed and its window has passed",
+    "trap.link_down": "A device's interface lost its link; `data` has its name, number and states",
+    "trap.link_up": "A device's interface has its link again",
+    "trap.cold_start": "A device restarted, and its configuration may be another one",
+    "trap.warm_start": "A device's SNMP agent restarted",
+    "trap.authentication_failure": "Somebody asked a device over SNMP with a wrong community or key",
+    "trap.received": "Any other trap of a device; `data` has its object identifier and values",
     "verify.broken": "Verification found versions that do not open or do not re-hash",
 }

@@ -135,7 +135,7 @@ async def test_what_was_saved_survives_a_restart(case: DriverCase) -> None:
 
 @every_case
 async def test_what_was_not_saved_is_gone_after_a_restart(case: DriverCase) -> None:
-    if case.keeps_at_once:
+    if driver_of(case).spec.keeps_at_once:
         return
     async with Fleet(specs_of(case, ["SITE-1"])) as fleet, asyncio.timeout(WITHIN):
         device, sessions = fleet.devices[0], sessions_for(fleet.devices)

@@ -39,6 +39,35 @@ async def test_the_view_masks_every_secret_and_the_original_keeps_all_but_the_de
     assert [event["kind"] for event in events].count("original.opened") == 1
 
 
+UCI = """package system
+
+config system
+\toption hostname '{name}'
+
+package network
+
+config interface 'wan'
+\toption device 'eth1'
+\toption proto 'pppoe'
+\toption username 'fb1@isp.example'
+\toption password 'ppp-secret-3'
+"""
+
+
+async def test_a_version_is_shown_in_neutral_words_without_its_secrets(world: World, http: httpx.AsyncClient) -> None:
+    await world.add_devices("w1", family="openwrt")
+    await world.back_up("w1", "first", text=UCI)
+    answer = await http.get("/api/v1/devices/w1/backups/current/neutral")
+    assert answer.status_code == 200, answer.text
+    assert "ppp-secret-3" not in answer.text
+    found = answer.json()
+    assert found["backup"]["number"] == 1
+    assert found["config"]["hostname"] == "w1"
+    assert found["config"]["wan"] == {"mode": "pppoe", "username": "fb1@isp.example", "password": "***"}
+    events = (await http.get("/api/v1/events")).json()["items"]
+    assert "original.opened" not in [event["kind"] for event in events]
+
+
 async def test_the_difference_is_between_the_last_two_unless_said_otherwise(http: httpx.AsyncClient) -> None:
     found = (await http.get("/api/v1/devices/r1/diff")).json()
     assert (found["older"]["number"], found["newer"]["number"]) == (1, 2)

@@ -17,6 +17,8 @@ from backups.vault import Vault
 from cpe_manager.adapters.clock import SystemIds
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.inventory.formats import InventoryFormats
+from cpe_manager.adapters.snmp.poller import SnmpPoller
+from cpe_manager.adapters.ssh.sessions import SshSessions
 from cpe_manager.api.app import ApiOptions, create_app
 from cpe_manager.api.feed import FeedRhythm
 from cpe_manager.domain.errors import InputError
@@ -29,6 +31,8 @@ from cpe_manager.ports.shell import Credential
 from cpe_manager.ports.stores import DeviceFilter, Settled
 from cpe_manager.runtime.metrics import Metrics
 from cpe_manager.services.bundle import Services
+from cpe_manager.services.detection import Detector
+from cpe_manager.services.facts import Askable, DeviceFactsBook
 from cpe_manager.services.history import History
 from cpe_manager.services.importing import Importer
 from cpe_manager.services.inventory import Inventory
@@ -106,6 +110,7 @@ class World:
     metrics: Metrics
     ids: SystemIds
     tokens: dict[frozenset[Scope], str] = field(default_factory=dict)
+    added: int = 0
 
     async def token(self, *scopes: Scope) -> str:
         wanted = frozenset(scopes) or frozenset(Scope)
@@ -121,15 +126,17 @@ class World:
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         return httpx.AsyncClient(transport=transport, base_url="http://api", headers=headers)
 
-    async def add_devices(self, *names: str) -> None:
-        """FRR devices on sites of the same name, without a first backup."""
+    async def add_devices(self, *names: str, family: str = "frr_linux") -> None:
+        """Devices on sites of the same name, without a first backup."""
         async with await self.client() as http:
-            rows = [f"{name},198.51.100.{10 + index},frr_linux,lab,{name}" for index, name in enumerate(names)]
+            start = 10 + self.added
+            rows = [f"{name},198.51.100.{start + index},{family},lab,{name}" for index, name in enumerate(names)]
+            self.added += len(names)
             body = {"files": [{"name": "a.csv", "text": CSV + "\n".join(rows) + "\n"}], "backup": False}
             answer = await http.post("/api/v1/imports", json=body)
             assert answer.status_code == 200, answer.text
 
-    async def back_up(self, name: str, note: str, **settled: Any) -> str:
+    async def back_up(self, name: str, note: str, *, text: str = CONFIG, **settled: Any) -> str:
         """Let a run end for one device as ``settled`` says; by default a version with ``note`` in it is stored."""
         where = DeviceFilter(names=(name,))
         job = await self.services.jobs.start_backup(RunRequest("manual", where, by="test"))
@@ -139,8 +146,8 @@ class World:
         )
         result: dict[str, Any] = {"outcome": Outcome.STORED}
         if settled.get("outcome") is not Outcome.FAILED:
-            spec = self.services.drivers.get("frr_linux").spec
-            examined = self.vault.examine(CONFIG.format(name=name, note=note), spec, ["login-secret-1"])
+            spec = self.services.drivers.get(claimed[0].device.family or "frr_linux").spec
+            examined = self.vault.examine(text.format(name=name, note=note), spec, ["login-secret-1"])
             backup_id = self.ids.new()
             position = claimed[0].device.position_id
             draft = self.vault.draft(examined, spec, position_id=position, object_id=backup_id)
@@ -173,8 +180,16 @@ def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: System
     schedule_stores = ScheduleStores(database.schedules, database.inventory, database.events)
     services = Services(
         inventory=inventory,
+        detector=Detector(SshSessions(credentials, clock), database.inventory, drivers, credentials),
+        facts=DeviceFactsBook(
+            database.facts,
+            database.inventory,
+            database.events,
+            Askable(SshSessions(credentials, clock), SnmpPoller(clock), drivers, credentials),
+            clock,
+        ),
         importer=Importer(inventory, InventoryFormats()),
-        history=History(database.inventory, database.backups, database.events, vault, clock),
+        history=History(database.inventory, database.backups, database.events, vault, drivers, clock),
         jobs=jobs,
         scheduling=Scheduling(schedule_stores, jobs, cast("Any", DailyTimer()), clock, ids),
         tokens=Tokens(database.tokens, database.events, clock, ids),

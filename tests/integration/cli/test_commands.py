@@ -174,6 +174,7 @@ def test_versions_are_listed_shown_compared_and_decided_on(cli: Cli, fleet: Live
     assert "description second" in shown
     assert "peer-secret-2" not in shown
     assert "peer-secret-2" in ok(cli("backup", "show", "r1", "1", "--original"))
+    one_line(cli("backup", "show", "r1", "--original", "--neutral"), "input", "--neutral")
     diff = ok(cli("backup", "diff", "r1"))
     assert "\n- description first\n+ description second\n" in diff
     assert "\x1b" not in diff
@@ -240,3 +241,16 @@ def test_events_alarms_and_status_are_shown(cli: Cli, fleet: Live) -> None:
     assert "overdue" in ok(cli("devices", "list", "--overdue"))
     assert "active devices" in ok(cli("status"))
     assert parsed(cli("status", "--json"))["version"] == "1.2.3"
+
+
+def test_an_insecure_device_is_marked_wherever_it_is_shown(cli: Cli, fleet: Live) -> None:
+    ok(cli("devices", "set", "r1", "--setting", "legacy_crypto=yes"))
+    rows = ok(cli("devices", "list")).splitlines()
+    assert [row.split()[0] for row in rows if "insecure: legacy_crypto" in row] == ["r1"]
+    assert "SHA-1" in ok(cli("devices", "show", "r1"))
+    assert parsed(cli("devices", "show", "r1", "--json"))["insecure"] == ["legacy_crypto"]
+    assert parsed(cli("devices", "show", "r2", "--json"))["insecure"] == []
+    ok(cli("devices", "set", "r1", "--setting", "legacy_crypto="))
+    assert "insecure" not in ok(cli("devices", "list"))
+    refused = cli("group", "set", "old", "--setting", "legacy_crypto=yes")
+    one_line(refused, "input", "belongs to a device")

@@ -145,7 +145,7 @@ class World:
     @property
     def history(self) -> History:
         stores = self.database
-        return History(stores.inventory, stores.backups, stores.events, self.vault, self.clock)
+        return History(stores.inventory, stores.backups, stores.events, self.vault, self.drivers, self.clock)
 
     @property
     def key_service(self) -> Keys:

@@ -16,7 +16,12 @@ from simulators.personas.registry import all_personas
 from simulators.spec import DeviceSpec
 
 FAMILIES = sorted(all_personas())
-SHOW = {"cisco_ios": "show startup-config", "openwrt": "uci export", "frr_linux": "show running-config"}
+SHOW = {
+    "cisco_ios": "show startup-config",
+    "frr_linux": "show running-config",
+    "openwrt": "uci export",
+    "teltonika": "uci export",
+}
 ROSTER = {case.id: case for case in fault_roster()}
 
 

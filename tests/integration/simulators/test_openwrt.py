@@ -92,12 +92,12 @@ async def test_revert_forgets_staged_changes_and_a_restart_does_too(start_box, l
 async def test_sections_are_added_named_and_deleted(run):
     results, _ = await run(
         "uci add firewall rule",
-        "uci set firewall.@rule[-1].name=Mine; uci commit; uci show firewall.@rule[1]",
-        "uci delete firewall.@rule[1] && uci commit firewall && uci show firewall.@rule[1]",
+        "uci set firewall.@rule[-1].name=Mine; uci commit; uci show firewall | grep -F '@rule[2]'",
+        "uci delete firewall.@rule[2] && uci commit firewall && uci show firewall.@rule[2]",
         "uci set nowhere.a.b=1",
     )
     assert results[0].stdout.startswith("cfg")
-    assert results[1].stdout == "firewall.@rule[1]=rule\nfirewall.@rule[1].name='Mine'\n"
+    assert results[1].stdout == "firewall.@rule[2]=rule\nfirewall.@rule[2].name='Mine'\n"
     assert (results[2].exit_status, results[2].stderr) == (1, "uci: Entry not found\n")
     assert results[3].exit_status == 1
 

@@ -168,3 +168,53 @@ def test_a_secret_that_is_not_to_be_had_fails_only_its_own_credential(path: Path
         credentials.get("a")
     assert credentials.get("core-ios").password == "hunter2"
     assert credentials.names() == ("a", "core-ios")
+
+
+MONITOR = CORE + 'snmp_user = "monitor"\nsnmp_auth_password = "auth-secret"\nsnmp_priv_password = "priv-secret"\n'
+
+
+def test_a_credential_says_how_its_devices_are_asked_by_snmp(path: Path) -> None:
+    assert opened(path).get("core-ios").snmp is None
+    access = opened(path, CORE + 'snmp_community = "c0mmunity"\n').get("core-ios").snmp
+    assert access is not None
+    assert (access.community, access.user) == ("c0mmunity", "")
+    access = opened(path, MONITOR + 'snmp_auth_protocol = "SHA-256"\n').get("core-ios").snmp
+    assert access is not None
+    assert (access.user, access.auth_protocol, access.priv_protocol) == ("monitor", "SHA-256", "AES")
+    assert access.secrets() == ("auth-secret", "priv-secret")
+    assert "secret" not in repr(access)
+
+
+def test_snmp_secrets_come_from_files_and_the_environment_like_all_others(path: Path) -> None:
+    put(path.parent / "community", "from-a-file\n")
+    text = CORE + 'snmp_community_file = "community"\n'
+    got = opened(path, text).get("core-ios").snmp
+    assert got is not None
+    assert got.community == "from-a-file"
+    got = opened(path, text, CPE_MANAGER_CREDENTIAL_CORE_IOS_SNMP_COMMUNITY="over").get("core-ios").snmp
+    assert got is not None
+    assert got.community == "over"
+
+
+def test_snmp_secrets_are_no_passwords_of_the_device_and_stay_in_backups(path: Path) -> None:
+    got = opened(path, CORE + 'snmp_community = "c0mmunity"\n').get("core-ios")
+    assert got.secrets() == ("hunter2",)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ('snmp_auth_protocol = "CRC"', "unknown snmp_auth_protocol 'CRC'; known: MD5, SHA, SHA-224"),
+        ('snmp_priv_protocol = "ROT13"', "unknown snmp_priv_protocol 'ROT13'; known: DES, AES, AES-192, AES-256"),
+        ('snmp_priv_protocol = "AES-256"', "AES-256 needs one of SHA-256, SHA-384, SHA-512, not SHA"),
+    ],
+)
+def test_an_snmp_protocol_that_is_none_is_refused_when_the_file_is_read(path: Path, line: str, reason: str) -> None:
+    with pytest.raises(SettingsError, match=reason):
+        opened(path, f"{MONITOR}{line}\n").check()
+
+
+def test_an_snmp_user_needs_two_passwords_of_eight_characters(path: Path) -> None:
+    short = MONITOR.replace("priv-secret", "short")
+    with pytest.raises(CredentialMissing, match=r"needs snmp_priv_password, 8 characters or more"):
+        opened(path, short).get("core-ios")

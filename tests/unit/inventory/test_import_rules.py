@@ -10,14 +10,39 @@ from hypothesis import strategies as st
 
 from cpe_manager.domain import import_rules as rules
 from cpe_manager.domain.import_rules import MAX_PROBLEMS, SETTING_RANGES, ImportErrors, Problem, Problems
-from cpe_manager.domain.inventory import SETTING_NAMES, DeviceSettings
+from cpe_manager.domain.inventory import GROUP_SETTINGS, SETTING_NAMES, DeviceSettings
 
 
 def test_every_setting_has_a_range_that_holds_its_default() -> None:
-    assert SETTING_RANGES.keys() == SETTING_NAMES
+    assert {*SETTING_RANGES, *rules.FLAG_SETTINGS, *rules.CHOICE_SETTINGS} == SETTING_NAMES
     defaults = DeviceSettings()
     for name in SETTING_NAMES:
-        assert rules.setting(name, getattr(defaults, name)) == getattr(defaults, name)
+        of: rules.Bearer = "group" if name in GROUP_SETTINGS else "device"
+        assert rules.setting(name, getattr(defaults, name), of) == getattr(defaults, name)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("yes", True), ("TRUE", True), (True, True), (1, True), ("off", False), (False, False)]
+)
+def test_a_switch_is_read_as_people_write_it(text: object, value: bool) -> None:
+    assert rules.setting("legacy_crypto", text) is value
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "of", "why"),
+    [
+        ("legacy_crypto", "maybe", "device", "neither yes nor no"),
+        ("transport", "rlogin", "device", "ssh or telnet"),
+        ("legacy_crypto", "yes", "group", "belongs to a device"),
+        ("transport", "telnet", "group", "belongs to a device"),
+        ("allow_telnet", "yes", "device", "belongs to a group"),
+    ],
+)
+def test_what_makes_a_session_insecure_is_said_where_it_belongs(
+    name: str, value: str, of: rules.Bearer, why: str
+) -> None:
+    with pytest.raises(ValueError, match=why):
+        rules.setting(name, value, of)
 
 
 @pytest.mark.parametrize("name", ["cpe-1", "büro_2", "2001:db8::1", "a" * 128, "x.y"])

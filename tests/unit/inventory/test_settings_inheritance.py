@@ -6,7 +6,7 @@ import pytest
 
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.inventory import DeviceSettings, Group
-from cpe_manager.domain.settings_inheritance import Resolved, resolve, with_descendants
+from cpe_manager.domain.settings_inheritance import Resolved, insecurities, resolve, with_descendants
 from tests.unit.inventory.world import device
 
 GROUPS = {
@@ -34,6 +34,30 @@ def test_the_device_goes_before_all_groups() -> None:
     assert (got.family, got.credential, got.port) == ("openwrt", "edge", 22)
     assert got.settings.connect_timeout == 1.0
     assert got.settings.options["vtysh"] == "no"
+
+
+def test_what_makes_a_session_insecure_counts_only_where_it_belongs() -> None:
+    groups = {
+        "dsl": Group("dsl", settings={"allow_telnet": True, "legacy_crypto": True, "transport": "telnet"}),
+        "new": Group("new", parent="dsl", settings={"allow_telnet": False}),
+    }
+    plain = resolve(device(group="dsl"), groups)
+    assert (plain.settings.transport, plain.settings.legacy_crypto, plain.port) == ("ssh", False, 22)
+    own = {"transport": "telnet", "allow_telnet": True}
+    assert resolve(device(group="dsl", settings=own), groups).settings.allow_telnet is True
+    assert resolve(device(group="new", settings=own), groups).settings.allow_telnet is False
+    assert resolve(device(settings=own), groups).settings.allow_telnet is False
+
+
+def test_telnet_has_its_own_port_unless_the_device_has_one() -> None:
+    telnet = {"transport": "telnet"}
+    assert resolve(device(group="ios", settings=telnet), GROUPS).port == 23
+    assert resolve(device(group="ios", port=2323, settings=telnet), GROUPS).port == 2323
+
+
+def test_a_device_is_insecure_by_its_own_settings_alone() -> None:
+    assert insecurities({"connect_timeout": 5.0, "transport": "ssh", "legacy_crypto": False}) == ()
+    assert insecurities({"transport": "telnet", "legacy_crypto": True}) == ("telnet", "legacy_crypto")
 
 
 def test_a_circle_of_groups_is_named_from_end_to_end() -> None:

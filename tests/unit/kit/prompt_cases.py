@@ -13,6 +13,8 @@ class Rules:
     prompt: re.Pattern[str]
     pager: re.Pattern[str] | None = None
     pager_answer: str = " "
+    newline: str = "\n"
+    questions: tuple[tuple[re.Pattern[str], str], ...] = ()
     errors: re.Pattern[str] | None = re.compile(r"^% ?(?:Invalid|Unknown).*", re.MULTILINE)
 
 

@@ -17,6 +17,8 @@ class Rules:
     prompt: re.Pattern[str] = PROMPT
     pager: re.Pattern[str] | None = re.compile(r"^ ?--More--$")
     pager_answer: str = " "
+    newline: str = "\n"
+    questions: tuple[tuple[re.Pattern[str], str], ...] = ()
     errors: re.Pattern[str] | None = re.compile(r"^% ?(?:Invalid|Unknown).*", re.MULTILINE)
 
 

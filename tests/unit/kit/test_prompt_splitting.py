@@ -21,6 +21,8 @@ class Rules:
     prompt: re.Pattern[str] = re.compile(r"(?P<host>[\w.-]+)[#>]")
     pager: re.Pattern[str] | None = re.compile(r"^ ?--More--$")
     pager_answer: str = " "
+    newline: str = "\n"
+    questions: tuple[tuple[re.Pattern[str], str], ...] = ()
     errors: re.Pattern[str] | None = None
 
 
