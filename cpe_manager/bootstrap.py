@@ -17,9 +17,12 @@ from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.engine.embedded import EmbeddedEngine
 from cpe_manager.adapters.git_export import GitExport
 from cpe_manager.adapters.inventory.formats import InventoryFormats
+from cpe_manager.adapters.netmiko.platforms import platform_names
+from cpe_manager.adapters.netmiko.sessions import NetmikoLimits, NetmikoSessions
 from cpe_manager.adapters.schedule import Timetable
 from cpe_manager.adapters.secrets import CredentialFile
 from cpe_manager.adapters.snmp.poller import SnmpPoller
+from cpe_manager.adapters.snmp.receiver import LocalEngine, TrapPort, new_engine
 from cpe_manager.adapters.ssh.limits import SshLimits
 from cpe_manager.adapters.ssh.sessions import SshSessions
 from cpe_manager.adapters.transports import Transports
@@ -48,6 +51,7 @@ from cpe_manager.services.keys import Keys
 from cpe_manager.services.scheduling import NewSchedule, ScheduleStores, Scheduling
 from cpe_manager.services.sweep import Rhythm, Sweep
 from cpe_manager.services.tokens import Tokens
+from cpe_manager.services.traps import Traps, TrapStores
 from cpe_manager.services.upkeep import Export, Retention, Rewrap, Step, Upkeep, UpkeepStores, Verify
 from cpe_manager.services.worker import ShardWorker, WorkerLimits
 from cpe_manager.settings import Settings
@@ -64,6 +68,8 @@ FIRST_SETTINGS = """\
 # database_url = ""            # empty: SQLite in this directory; or postgresql://user@host/database
 # host = "127.0.0.1"
 # port = 8640
+# snmp_trap_port = 0           # UDP port for SNMP traps and informs, 162 as a rule; 0 takes none
+# snmp_trap_host = "0.0.0.0"
 # sessions = 200               # device sessions open at once
 # sessions_per_access_node = 8 # behind one access node, over all workers; 0 is no cap
 # nightly_cron = "0 1 * * *"   # used by init for the first schedule
@@ -104,6 +110,8 @@ class Parts:
     ids: Ids
     owner: str
     tasks: Mapping[str, Callable[[], Awaitable[None]]]
+    traps: Traps | None
+    """For the process that serves; None when no trap port is set."""
     take_over: Callable[[], Awaitable[None]]
     """To be called by the one process that works on a SQLite database: whoever held leases before it is gone."""
 
@@ -252,13 +260,14 @@ async def _build(
     clock = SystemClock()
     owner = f"{socket.gethostname()[:60]}:{os.getpid()}:{ids.new()[-8:]}"
     metrics = Metrics()
-    drivers = DriverRoster()
+    drivers = DriverRoster(platform_names())
     credentials = CredentialFile(settings.credentials)
     engine = await _engine(settings, clock)
     timer = Timetable(clock)
     jobs = Jobs(database.jobs, database.inventory, engine, clock, ids, shard_size=settings.shard_size)
     ssh = SshSessions(credentials, clock, SshLimits(handshakes_per_second=settings.handshakes_per_second))
-    sessions = Transports({"ssh": ssh})
+    long_tail = NetmikoSessions(credentials, NetmikoLimits(threads=settings.netmiko_threads))
+    sessions = Transports({"ssh": ssh}, long_tail)
     poller = SnmpPoller(clock)
     attempt = Attempt(
         Outside(sessions, drivers, credentials, vault, clock, ids, redactor),
@@ -312,6 +321,9 @@ async def _build(
         ("follow-ups", FollowUps(jobs, clock, export=exporter is not None).look),
         ("figures", Figures(database.inventory, database.events, jobs, metrics).look),
     ]
+    traps = await _traps(settings, database, Snmp(poller, credentials, clock, metrics, redactor))
+    if traps is not None:
+        chores.append(("traps", traps.look))
     sweep = Sweep(database.jobs, engine, clock, Rhythm(settings.sweep_seconds), chores)
 
     async def take_over() -> None:
@@ -319,7 +331,37 @@ async def _build(
             await database.jobs.release_all(clock.now())
 
     tasks = {"writer": worker.settler.run, "leases": worker.keeper.run, "sweep": sweep.run}
-    return Parts(services, worker, engine, timer, metrics, clock, ids, owner, tasks, take_over)
+    return Parts(services, worker, engine, timer, metrics, clock, ids, owner, tasks, traps, take_over)
+
+
+@dataclass(frozen=True, slots=True)
+class Snmp:
+    """What hearing traps takes besides the database."""
+
+    poller: SnmpPoller
+    credentials: CredentialFile
+    clock: Clock
+    metrics: Metrics
+    redactor: Redactor
+
+
+async def _traps(settings: Settings, database: Database, snmp: Snmp) -> Traps | None:
+    """None unless a port is set."""
+    if not settings.snmp_trap_port:
+        return None
+    local = await _local_engine(database)
+    intake = TrapPort(settings.snmp_trap_host, settings.snmp_trap_port, local, snmp.clock)
+    stores = TrapStores(database.inventory, database.events, snmp.credentials)
+    return Traps(intake, stores, snmp.poller, snmp.clock, snmp.metrics, snmp.redactor)
+
+
+async def _local_engine(database: Database) -> LocalEngine:
+    """Senders of informs remember this engine, so it stays what it was, and each start counts (RFC 3414 §2.2)."""
+    key = f"snmp_engine:{socket.gethostname()}"[:64]
+    engine, _, boots = (await database.maintenance.meta_get(key) or "").partition(" ")
+    local = LocalEngine(bytes.fromhex(engine) or new_engine(), int(boots or 0) + 1)
+    await database.maintenance.meta_set(key, f"{local.engine.hex()} {local.boots}")
+    return local
 
 
 async def archive(settings: Settings, path: Path, passphrase: str) -> ArchiveReport:

@@ -3,8 +3,9 @@
 Every line ends with a mark that carries the status, so that an answer without it is known to be a part.
 
 Changes are staged in a directory of our own (``uci -t``), as rpcd does for its sessions: ``uci export`` never shows a
-change that nobody committed, a session that is cut leaves nothing behind that takes effect, and the changes that
-somebody else has staged are neither committed nor thrown away.
+change that nobody committed, and a session that is cut leaves nothing behind that takes effect. The box's own stage
+(``/tmp/.uci``) libuci reads in any case, so what somebody has staged there would be committed with ours: ``PENDING``
+has to be empty first.
 """
 
 from __future__ import annotations

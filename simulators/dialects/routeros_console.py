@@ -35,6 +35,7 @@ class Console:
         except ConsoleError as error:
             run.put(f"{error}\n")
             run.failed = True
+        self.box.flush()
         return run
 
     def _command(self, run: Run, statement: Statement) -> Value:
@@ -211,7 +212,7 @@ class Console:
             has = "no"
         elif name == ".id":
             has = item.id
-        elif name in menu.properties or name in item.values:
+        elif name in menu.properties or name == menu.handle:
             has = self.box.tree.value(menu.path, item, name)
         else:
             raise ConsoleError(f"expected end of command (line 1 column {word.column})")

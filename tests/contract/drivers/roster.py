@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from cpe_manager.domain.cpe_config import CpeConfig
+from cpe_manager.domain.inventory import Transport
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class DriverCase:
     configurations has to notice, no driver can.
     foreign: lines (stripped) of the box's own configuration that carry no part of the neutral model; a case that names
     some takes part in the tests of the model. unspeakable: characters that the family cannot write in a secret.
+    persona: the virtual CPE's family, where the driver's has another name. transport: how it is reached.
     beyond: tells the configurations that the family has to refuse for their values though it has every feature in them.
     """
 
@@ -25,22 +27,31 @@ class DriverCase:
     blind_to: frozenset[str] = frozenset()
     foreign: tuple[str, ...] = ()
     unspeakable: str = ""
+    persona: str = ""
+    transport: Transport = "ssh"
+
+    @property
+    def box_family(self) -> str:
+        return self.persona or self.family
+
     beyond: Callable[[CpeConfig], bool] = field(default=lambda _config: False, compare=False)
 
     def __str__(self) -> str:
         options = [f"{key}={value}" for key, value in {**self.box, **self.device}.items()]
-        return "-".join((self.family, *options))
+        return "-".join((self.family, *(() if self.transport == "ssh" else (self.transport,)), *options))
 
 
 _ROUTEROS = (
     "/interface bridge port add bridge=bridge comment=defconf interface=ether2",
     '/ip firewall filter add action=drop chain=input comment="defconf: drop invalid" connection-state=invalid',
-    '/ip firewall filter add action=drop chain=input comment="defconf: drop all not coming from LAN" '
-    "in-interface-list=!LAN",
-    "/ip dns static add address=192.168.206.1 comment=defconf name=router.lan",
+    (
+        '/ip firewall filter add action=drop chain=input comment="defconf: drop all not coming from LAN" '
+        "in-interface-list=!LAN"
+    ),
     "/ip service set ftp disabled=yes",
     "/system clock set time-zone-name=Europe/Brussels",
     '/system note set note="Property of the operator"',
+    "/ip ssh set strong-crypto=yes",
     "/tool romon set enabled=no",
 )
 
@@ -176,6 +187,22 @@ ROSTER = (
         ),
     ),
 )
+
+_SAME_END = frozenset({"shrunk", "truncate-keeps-end"})
+LONG_TAIL = (
+    DriverCase("netmiko:cisco_ios", persona="cisco_ios", blind_to=_SAME_END),
+    DriverCase(
+        "netmiko:linux",
+        persona="openwrt",
+        device={"command": "uci export"},
+        # A Unix shell proves that the command came to its end, and nothing of what it printed: there the second
+        # reading has to notice.
+        blind_to=_SAME_END
+        | {"truncate-bytes", "truncate-lines", "truncate-last-line", "foreign_config", "empty", "error_reply"}
+        | {"syslog_noise", "syslog_noise-mid-line"},
+    ),
+)
+"""Families that a library logs in to, on boxes of families that we have ourselves."""
 
 MODELLED = tuple(case for case in ROSTER if case.foreign)
 """The cases with which the neutral model is tried."""

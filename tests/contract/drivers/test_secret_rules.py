@@ -84,7 +84,62 @@ FRR = [
     (" area-password clear isis-word", "key", "isis-word"),
     (" neighbor 10.0.0.1 password ldp-word", "key", "ldp-word"),
 ]
+VYOS = [
+    ("set system login user noc authentication encrypted-password '$6$salt$hash'", "login", "$6$salt$hash"),
+    ("set system login user noc authentication plaintext-password 'in clear'", "login", "in clear"),
+    ("set system login user noc authentication otp key 'GJ3T'", "login", "GJ3T"),
+    ("set service snmp community s3cr3t authorization 'ro'", "snmp", "s3cr3t"),
+    ("set service snmp trap-target 10.0.0.9 community 'trapword'", "snmp", "trapword"),
+    ("set service snmp v3 user noc auth encrypted-password '4e52fe55fd011c9c'", "snmp", "4e52fe55fd011c9c"),
+    ("set service snmp v3 user noc privacy plaintext-password 'privword'", "snmp", "privword"),
+    ("set service snmp v3 trap-target 10.0.0.9 auth plaintext-password 'authword'", "snmp", "authword"),
+    ("set interfaces wireless wlan0 security wpa passphrase 'three word key'", "wifi", "three word key"),
+    ("set interfaces wireless wlan0 security wep key '0123456789'", "wifi", "0123456789"),
+    ("set interfaces wireless wlan0 security wpa radius server 10.0.0.1 key 'radword'", "key", "radword"),
+    ("set interfaces pppoe pppoe0 authentication password 'ppp word'", "ppp", "ppp word"),
+    ("set interfaces wwan wwan0 authentication password 'apnword'", "ppp", "apnword"),
+    ("set service pppoe-server authentication local-users username fb1 password 'userword'", "ppp", "userword"),
+    ("set vpn l2tp remote-access authentication local-users username u password 'userword'", "ppp", "userword"),
+    ("set vpn l2tp remote-access ipsec-settings authentication pre-shared-secret 'ikeword'", "key", "ikeword"),
+    ("set vpn ipsec authentication psk HUB secret 'ikeword'", "key", "ikeword"),
+    ("set vpn ipsec site-to-site peer HUB authentication pre-shared-secret 'ikeword'", "key", "ikeword"),
+    ("set system login radius server 10.0.0.1 key 'radword'", "key", "radword"),
+    ("set system login tacacs server 10.0.0.1 key 'tacword'", "key", "tacword"),
+    ("set service pppoe-server authentication radius server 10.0.0.1 key 'radword'", "key", "radword"),
+    ("set service pppoe-server authentication radius dynamic-author key 'coaword'", "key", "coaword"),
+    ("set interfaces wireguard wg0 private-key 'WGKEY='", "key", "WGKEY="),
+    ("set interfaces wireguard wg0 peer HUB preshared-key 'WGPSK='", "key", "WGPSK="),
+    ("set pki openvpn shared-secret S key '0a0b0c'", "key", "0a0b0c"),
+    ("set pki certificate BOX private key 'MIIEvg'", "key", "MIIEvg"),
+    ("set pki ca ROOT private key 'MIIEvg'", "key", "MIIEvg"),
+    ("set interfaces macsec macsec0 security mka cak '232e44b7'", "key", "232e44b7"),
+    ("set protocols bgp neighbor 10.0.0.1 password 'bgpword'", "key", "bgpword"),
+    ("set protocols ospf interface eth0 authentication md5 key-id 1 md5-key 'ospfword'", "key", "ospfword"),
+    ("set protocols ospf interface eth0 authentication plaintext-password 'ospfword'", "key", "ospfword"),
+    ("set protocols rip interface eth0 authentication plaintext-password 'ripword'", "key", "ripword"),
+    ("set protocols isis area-password plaintext-password 'isisword'", "key", "isisword"),
+    ("set protocols nhrp tunnel tun0 cisco-authentication 'nhrpword'", "key", "nhrpword"),
+    ("set high-availability vrrp group G authentication password 'vrrpword'", "key", "vrrpword"),
+    ("set service https api keys id ID key 'apiword'", "key", "apiword"),
+    ("set service dns dynamic name D password 'dynword'", "other", "dynword"),
+    ("set interfaces openvpn vtun0 authentication password 'vpnword'", "other", "vpnword"),
+    ("set container registry R authentication password 'regword'", "other", "regword"),
+    ("set system config-management commit-archive location 'scp://noc:copyword@10.0.0.1/x'", "other", "copyword"),
+]
 NOT_SECRET = {
+    "vyos": (
+        "set system login user noc authentication plaintext-password ''",
+        "set system login user noc authentication public-keys laptop key 'AAAAC3'",
+        "set system login user noc full-name 'password reset desk'",
+        "set interfaces tunnel tun0 parameters ip key '7'",
+        "set interfaces wireguard wg0 peer HUB public-key 'WGPUB='",
+        "set interfaces wireless wlan0 security wpa mode 'wpa2'",
+        "set pki certificate BOX private password-protected",
+        "set protocols ospf interface eth0 authentication md5 key-id 1",
+        "set service snmp location 'community centre'",
+        "set service ssh disable-password-authentication",
+        "set system config-management commit-archive location 'scp://10.0.0.1/x'",
+    ),
     "cisco_ios": (
         "service password-encryption",
         "no service password-encryption",
@@ -153,6 +208,11 @@ def test_uci_secrets_are_named_whatever_they_are_quoted_with(line: str, kind: st
 @pytest.mark.parametrize(("line", "kind", "secret"), FRR)
 def test_frr_secrets_are_named(line: str, kind: str, secret: str) -> None:
     assert found_in("frr_linux", line) == [(kind, secret)]
+
+
+@pytest.mark.parametrize(("line", "kind", "secret"), VYOS)
+def test_vyos_secrets_are_named(line: str, kind: str, secret: str) -> None:
+    assert found_in("vyos", line) == [(kind, secret)]
 
 
 @pytest.mark.parametrize(("family", "line"), [(family, line) for family, lines in NOT_SECRET.items() for line in lines])
