@@ -17,6 +17,8 @@ from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.engine.embedded import EmbeddedEngine
 from cpe_manager.adapters.git_export import GitExport
 from cpe_manager.adapters.inventory.formats import InventoryFormats
+from cpe_manager.adapters.netmiko.platforms import platform_names
+from cpe_manager.adapters.netmiko.sessions import NetmikoLimits, NetmikoSessions
 from cpe_manager.adapters.schedule import Timetable
 from cpe_manager.adapters.secrets import CredentialFile
 from cpe_manager.adapters.snmp.poller import SnmpPoller
@@ -258,13 +260,14 @@ async def _build(
     clock = SystemClock()
     owner = f"{socket.gethostname()[:60]}:{os.getpid()}:{ids.new()[-8:]}"
     metrics = Metrics()
-    drivers = DriverRoster()
+    drivers = DriverRoster(platform_names())
     credentials = CredentialFile(settings.credentials)
     engine = await _engine(settings, clock)
     timer = Timetable(clock)
     jobs = Jobs(database.jobs, database.inventory, engine, clock, ids, shard_size=settings.shard_size)
     ssh = SshSessions(credentials, clock, SshLimits(handshakes_per_second=settings.handshakes_per_second))
-    sessions = Transports({"ssh": ssh})
+    long_tail = NetmikoSessions(credentials, NetmikoLimits(threads=settings.netmiko_threads))
+    sessions = Transports({"ssh": ssh}, long_tail)
     poller = SnmpPoller(clock)
     attempt = Attempt(
         Outside(sessions, drivers, credentials, vault, clock, ids, redactor),

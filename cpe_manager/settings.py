@@ -41,6 +41,8 @@ class Settings(BaseSettings):
 
     sessions: int = Field(default=200, ge=1)
     """Device sessions open at once in one process."""
+    netmiko_threads: int = Field(default=16, ge=1)
+    """Sessions at once of families ``netmiko:...``; each takes a thread, and more than some dozens gain nothing."""
     handshakes_per_second: float = Field(default=150.0, gt=0)
     sessions_per_access_node: int = Field(default=8, ge=0)
     """Sessions at once behind one access node, over all workers; 0 is no cap."""

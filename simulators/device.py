@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -77,6 +78,7 @@ class Device:
         self._down_until = 0.0
         self._connections: set[asyncssh.SSHServerConnection] = set()
         self._state: DeviceState | None = None
+        self._alarm: asyncio.TimerHandle | None = None
         self._changes = 0
         self._options: asyncssh.SSHServerConnectionOptions | None = None
         self.snmp = Agent(lambda: self.state, self.persona, lambda: self.is_down)
@@ -91,6 +93,7 @@ class Device:
         """Made when first asked for: a fleet of a thousand starts without writing a thousand configurations."""
         if self._state is None:
             self._state = new_state(self.spec, self.persona.factory_config(self.spec))
+            self._state.alarm_changed = self._wind
         return self._state
 
     @property
@@ -162,6 +165,15 @@ class Device:
         for connection in tuple(self._connections):
             self.reset_connection(connection)
 
+    def tick(self) -> None:
+        """Let the box do what its clock says is due. The event loop calls this in time; whoever moves the box's clock
+        calls it himself."""
+        while (alarm := self.state.take_due()) is not None:
+            alarm.act(self.state)
+            if alarm.restart:
+                self.restart()
+        self._wind()
+
     def lose_line(self, kind: LossKind = "carrier") -> None:
         """Lose the fixed access line: by a link that goes down, or silently, with everything still shown as up."""
         self.snmp.lose_line(kind)
@@ -187,10 +199,22 @@ class Device:
 
     def hang_up(self) -> None:
         """Drop all connections at once; for the end of the fleet."""
+        if self._alarm is not None:
+            self._alarm.cancel()
         for connection in tuple(self._connections):
             connection.abort()
         for transport in tuple(self.mute):
             transport.abort()
+
+    def _wind(self) -> None:
+        """Have `tick` called when the next alarm is due; a box outside an event loop has nobody to call it."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        seconds = self.state.next_alarm()
+        if seconds is not None:
+            with contextlib.suppress(RuntimeError):
+                self._alarm = asyncio.get_running_loop().call_later(seconds, self.tick)
 
     def _signal_port(self) -> None:
         if self.on_port_change is not None:

@@ -33,7 +33,7 @@ class DeviceSpec:
     """Everything that decides how a box looks. Two equal specs give two boxes with the same configuration.
 
     config_bytes: lower bound for the generated configuration's size; 0 is the family's natural size (3-8 KB).
-    options: family-specific choices, listed by `cpe-sim personas` (frr_linux: `mode=vtysh|linux`).
+    options: family-specific choices, listed by `cpe-sim personas` (frr_linux: `mode=vtysh|bash|linux`).
     authorized_keys: OpenSSH public key lines that may log in besides the password.
     """
 

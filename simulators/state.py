@@ -22,13 +22,27 @@ def new_state(spec: DeviceSpec, body: str, clock: Clock = utc_now) -> DeviceStat
     return DeviceState(spec=spec, running=body, startup=body, clock=clock, booted_at=booted, changed_at=booted)
 
 
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """What a box does by itself at a time of its own clock, and whether it restarts then."""
+
+    due: datetime
+    act: Callable[[DeviceState], None]
+    restart: bool = False
+
+
+def _nobody() -> None:
+    """Nobody wants to be told."""
+
+
 @dataclass(slots=True)
 class DeviceState:
     """The mutable half of a box.
 
     running and startup are bodies in the family's own language, with LF line ends, without what a `show` command
-    wraps around them. scratch holds what a restart loses (files below /tmp, staged changes), by path; flash the files
-    that it keeps.
+    wraps around them. scratch holds what a restart loses (files below /tmp, staged changes), by path; flash what it
+    does not. alarms are by name, and a restart loses them; alarm_changed is called when one is set.
+    files: what flash is to families whose configuration is more than one text.
     """
 
     spec: DeviceSpec
@@ -42,6 +56,25 @@ class DeviceState:
     displays: int = 0
     scratch: dict[str, str] = field(default_factory=dict)
     flash: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    alarms: dict[str, Alarm] = field(default_factory=dict)
+    alarm_changed: Callable[[], None] = _nobody
+
+    def set_alarm(self, name: str, alarm: Alarm) -> None:
+        """Set an alarm, in the place of one of that name."""
+        self.alarms[name] = alarm
+        self.alarm_changed()
+
+    def next_alarm(self) -> float | None:
+        """Seconds until the next alarm, 0 when one is due; None when there is none."""
+        if not self.alarms:
+            return None
+        return max(0.0, (min(alarm.due for alarm in self.alarms.values()) - self.clock()).total_seconds())
+
+    def take_due(self) -> Alarm | None:
+        """The alarm that is longest due, taken out; None when none is."""
+        due = [name for name, alarm in self.alarms.items() if alarm.due <= self.clock()]
+        return self.alarms.pop(min(due, key=lambda name: self.alarms[name].due)) if due else None
 
     @property
     def uptime(self) -> float:
@@ -62,6 +95,7 @@ class DeviceState:
         """Come back with the startup configuration; staged and temporary things are gone."""
         self.running = self.startup
         self.scratch.clear()
+        self.alarms.clear()
         self.boots += 1
         self.booted_at = self.clock()
         self.changed_at = self.booted_at

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeVar
 
 from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.families import PLATFORM_PREFIX, unknown_platform
 from cpe_manager.domain.inventory import DEVICE_SETTINGS, GROUP_SETTINGS, Group
 
 T = TypeVar("T")
@@ -89,9 +90,16 @@ class Known:
 
     families: frozenset[str]
     credentials: frozenset[str]
+    platforms: frozenset[str] = frozenset()
+    """Families of the long tail, ``netmiko:...``; too many to be listed in a message."""
 
     def family(self, name: str) -> str:
-        return _one_of(name, self.families, "has no driver")
+        if name.startswith(PLATFORM_PREFIX) and self.platforms:
+            if name not in self.platforms:
+                raise ValueError(unknown_platform(name, self.platforms))
+            return name
+        more = f", and {PLATFORM_PREFIX}<device type of netmiko>" if self.platforms else ""
+        return _one_of(name, self.families, "has no driver", more)
 
     def credential(self, name: str) -> str:
         return _one_of(name, self.credentials, "is not in the credentials file; add it there first")
@@ -101,11 +109,11 @@ MOST_KNOWN_SHOWN: Final = 10
 """Names offered in a message; a fleet can have a credential for each device."""
 
 
-def _one_of(name: str, known: frozenset[str], otherwise: str) -> str:
+def _one_of(name: str, known: frozenset[str], otherwise: str, others: str = "") -> str:
     if name not in known:
         shown = ", ".join(sorted(known)[:MOST_KNOWN_SHOWN]) or "none"
         more = f" and {len(known) - MOST_KNOWN_SHOWN} more" if len(known) > MOST_KNOWN_SHOWN else ""
-        raise ValueError(f"{name!r} {otherwise}; known: {shown}{more}")
+        raise ValueError(f"{name!r} {otherwise}; known: {shown}{more}{others}")
     return name
 
 

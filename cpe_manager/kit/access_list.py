@@ -78,7 +78,7 @@ def rule_of(line: str) -> AccessRule | None:
         destination, rest = _place(rest)
         ports = _ports(words[1], rest) if rest else None
         return AccessRule(action, words[1], source, destination, ports)  # type: ignore[arg-type]
-    except (ValueError, IndexError, InputError):
+    except (ValueError, KeyError, IndexError, InputError):
         return None
 
 

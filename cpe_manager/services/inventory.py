@@ -184,7 +184,8 @@ class Inventory:
 
     def known(self) -> Known:
         """The names that records and groups may refer to."""
-        return Known(frozenset(self._drivers.families()), frozenset(self._credentials.names()))
+        families, platforms = frozenset(self._drivers.families()), frozenset(self._drivers.platforms())
+        return Known(families, frozenset(self._credentials.names()), platforms)
 
     async def apply(self, planned: ImportPlan, sites: Mapping[str, str], *, by: str) -> Written:
         """Store a plan in one transaction; the caller holds ``writing``."""

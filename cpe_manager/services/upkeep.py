@@ -14,7 +14,7 @@ import structlog
 
 from backups.vault import Vault
 from cpe_manager.domain.backups import Backup
-from cpe_manager.domain.errors import CpeManagerError, NotFound
+from cpe_manager.domain.errors import CpeManagerError, NotFound, UnknownFamily
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.inventory import Device
 from cpe_manager.domain.jobs import Job, JobKind, JobState
@@ -121,7 +121,10 @@ class Verify:
 
     def _spec(self, family: str) -> Spec | None:
         """None for a family that this release no longer knows; its versions are checked as far as that goes."""
-        return self._drivers.get(family).spec if family in self._drivers.families() else None
+        try:
+            return self._drivers.get(family).spec
+        except UnknownFamily:
+            return None
 
 
 class Rewrap:

@@ -30,7 +30,8 @@ class Grammar:
 
     globals_: first words at the top level. shadowed: lines that leave a sub-mode though their first word is known
     there. unique: each pattern's matched text is a key, so that a line replaces one with an equal key. remembered_no:
-    commands whose `no` form is itself a line. normalise: turns a typed line into its stored form.
+    commands whose `no` form is itself a line; silent: those of them whose plain form is none. normalise: turns a typed
+    line into its stored form.
     """
 
     globals_: frozenset[str]
@@ -39,6 +40,7 @@ class Grammar:
     unique: tuple[re.Pattern[str], ...]
     remembered_no: re.Pattern[str]
     normalise: Callable[[str], str]
+    silent: re.Pattern[str] | None = None
 
     def key_of(self, text: str) -> str | None:
         bare = text.removeprefix("no ") if self.remembered_no.match(text.removeprefix("no ")) else text
@@ -144,7 +146,9 @@ class Editor:
     def _apply(self, block: Node, line: str, negated: bool) -> Outcome:
         if not negated and len(line.split()) == 1 and line not in _SINGLE_WORDS:
             return Outcome.INCOMPLETE
-        if self._grammar.remembered_no.match(line):
+        if not negated and self._grammar.silent and self._grammar.silent.match(line):
+            remove_line(block, f"no {line}")
+        elif self._grammar.remembered_no.match(line):
             set_line(block, f"no {line}" if negated else line, self._grammar.key_of)
         elif not negated:
             set_line(block, line, self._grammar.key_of)

@@ -75,8 +75,10 @@ GRAMMAR = Grammar(
             r"bandwidth",
             r"banner motd",
             r"frr \S+",
+            r"ip(v6)? route \S+ \S+",
         )
     ),
-    remembered_no=re.compile(r"ip(v6)? forwarding|bgp (ebgp-requires-policy|default \S+)"),
+    remembered_no=re.compile(r"ip(v6)? forwarding|ipv6 nd suppress-ra|bgp (ebgp-requires-policy|default \S+)"),
+    silent=re.compile(r"ipv6 (forwarding|nd suppress-ra)$"),
     normalise=normalise,
 )

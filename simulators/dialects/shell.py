@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -104,7 +105,7 @@ class Shell:
     def _glob(self, word: str) -> list[str]:
         plain = expand(word, {"?": str(self.status), **self.variables})
         if "*" in word and "'" not in word and '"' not in word:
-            return sorted(path for path in self.files.paths() if fnmatch.fnmatchcase(path, plain)) or [plain]
+            return sorted(path for path in self.files.paths() if _globbed(path, plain)) or [plain]
         return [plain]
 
     def _redirect(self, command: Command, result: Reply) -> Reply:
@@ -137,6 +138,15 @@ class Shell:
 def as_bytes(text: str) -> bytes:
     """A file's content, or what a tool printed, as the bytes that it stands for."""
     return text.encode("utf-8", "surrogateescape")
+
+
+def _globbed(path: str, pattern: str) -> bool:
+    """As a shell matches: a star stays within a name, and leaves hidden names alone."""
+    names, patterns = path.split("/"), pattern.split("/")
+    return len(names) == len(patterns) and all(
+        fnmatch.fnmatchcase(name, wanted) and (wanted.startswith(".") or not name.startswith("."))
+        for name, wanted in zip(names, patterns, strict=True)
+    )
 
 
 def join(first: Reply, second: Reply) -> Reply:
@@ -173,22 +183,38 @@ def _echo(call: Call) -> Reply:
 def _printf(call: Call) -> Reply:
     if not call.words:
         return Reply(error=f"{call.shell.name}: printf: usage: printf FORMAT [ARG]\n", status=2)
-    text = call.words[0].replace("\\n", "\n").replace("\\t", "\t").replace("\\r", "\r")
-    for argument in call.words[1:]:
-        text = text.replace("%s", argument, 1).replace("%d", argument, 1)
-    return Reply(text.replace("%s", "").replace("%d", "0").replace("%%", "%"))
+    form = call.words[0].replace("\\n", "\n").replace("\\t", "\t").replace("\\r", "\r")
+    places = re.split(r"%([sd%])", form)
+    arguments, text = call.words[1:], ""
+    while True:
+        used = False
+        for index, part in enumerate(places):
+            if not index % 2:
+                text += part
+            elif part == "%":
+                text += "%"
+            else:
+                text, used = text + (arguments.pop(0) if arguments else {"s": "", "d": "0"}[part]), True
+        # The format is used again for as long as arguments are left.
+        if not (used and arguments):
+            return Reply(text)
 
 
 def _ls(call: Call) -> Reply:
     wanted = [word for word in call.words if not word.startswith("-")] or ["/"]
+    flags = "".join(word[1:] for word in call.words if word.startswith("-"))
     names: set[str] = set()
+    errors = ""
     for place in wanted:
         base = place.rstrip("/") + "/"
         below = {path.removeprefix(base).split("/")[0] for path in call.shell.files.paths() if path.startswith(base)}
         if not below and place not in call.shell.files.paths():
-            return Reply(error=f"ls: {place}: No such file or directory\n", status=1)
-        names |= below or {place}
-    return Reply("".join(f"{name}\n" for name in sorted(names)))
+            errors += f"ls: {place}: No such file or directory\n"
+        elif "d" in flags:
+            names.add(base if below and "p" in flags else place)
+        else:
+            names |= below or {place}
+    return Reply("".join(f"{name}\n" for name in sorted(names)), errors, status=1 if errors else 0)
 
 
 def _sha256sum(call: Call) -> Reply:
@@ -261,6 +287,13 @@ def _cp(call: Call) -> Reply:
     return Reply()
 
 
+def _mv(call: Call) -> Reply:
+    done = _cp(call)
+    if not done.status:
+        call.shell.files.remove(next(word for word in call.words if not word.startswith("-")))
+    return dataclasses.replace(done, error=done.error.replace("cp: can't copy", "mv: can't rename"))
+
+
 def _rm(call: Call) -> Reply:
     paths = [word for word in call.words if not word.startswith("-")]
     gone = [call.shell.files.remove(path) for path in paths]
@@ -291,7 +324,7 @@ def common_tools() -> dict[str, Tool]:
     return {
         "cat": _cat, "echo": _echo, "printf": _printf, "ls": _ls, "sha256sum": _sha256sum, "wc": _wc, "grep": _grep,
         "head": _head, "tail": _tail, "test": _test, "[": _test, "cp": _cp, "rm": _rm, "mkdir": _nothing,
+        "mv": _mv, "umask": _nothing,
         "true": _nothing, ":": _nothing, "sync": _nothing, "sleep": _nothing, "stty": _nothing, "export": _nothing,
-        "umask": _nothing,
         "false": _false, "exit": _exit, "logout": _exit, "reboot": _reboot,
     }  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import dataclass, field
 
 _OPERATORS = ("&&", "||", ";", "|")
@@ -26,11 +25,20 @@ class ShellSyntaxError(ValueError):
 
 
 def split_words(line: str) -> list[str]:
-    """Plain words, quotes removed. Raises ShellSyntaxError for open quotes."""
-    try:
-        return shlex.split(line, comments=True)
-    except ValueError as error:
-        raise ShellSyntaxError(str(error)) from error
+    """Plain words, quotes removed, nothing put in. Raises ShellSyntaxError for open quotes."""
+    words: list[str] = []
+    position = 0
+    while position < len(line):
+        found = _WORD.match(line, position)
+        if found is None:
+            raise ShellSyntaxError("unterminated quoted string")
+        if found[1] is not None:
+            words.append(expand(found[1], None))
+        position = found.end()
+    return words
+
+
+_WORD = re.compile(r"""\s*(?:\Z|\#[^\n]*|((?:'[^']*'|"(?:[^"\\]|\\.)*"|\\.|[^\s'"\\]+)+))(?=\s|\Z)""", re.DOTALL)
 
 
 def parse_line(line: str) -> list[Command]:
@@ -117,8 +125,9 @@ def unquote(word: str) -> str:
     return "".join(split_words(word)) if word else ""
 
 
-def expand(word: str, variables: dict[str, str]) -> str:
-    """A word with `$?` and `$NAME` put in, except in single quotes, and then without quotes and backslashes."""
+def expand(word: str, variables: dict[str, str] | None) -> str:
+    """A word with `$?` and `$NAME` put in, except in single quotes, and then without quotes and backslashes. Without
+    variables a dollar is a dollar."""
     if not any(letter in word for letter in "'\"\\$"):
         return word
     parts: list[str] = []
@@ -144,11 +153,13 @@ _PIECE = re.compile(
 )
 
 
-def _double(text: str, variables: dict[str, str]) -> str:
+def _double(text: str, variables: dict[str, str] | None) -> str:
     """What stands in double quotes: a backslash takes the meaning from `$`, quotes and itself only."""
     pieces = re.split(r"\\([$`\"\\\n])", text)
     return "".join(piece if index % 2 else _substitute(piece, variables) for index, piece in enumerate(pieces))
 
 
-def _substitute(text: str, variables: dict[str, str]) -> str:
+def _substitute(text: str, variables: dict[str, str] | None) -> str:
+    if variables is None or "$" not in text:
+        return text
     return re.sub(r"\$(\?|\$|\w+|\{\w+\})", lambda found: variables.get(found.group(1).strip("{}"), ""), text)

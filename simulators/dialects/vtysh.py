@@ -9,7 +9,7 @@ from types import MappingProxyType
 from simulators.dialects.commands import Verdict, match
 from simulators.dialects.editing import Editor, Outcome
 from simulators.dialects.frr_config import GRAMMAR
-from simulators.generate.frr_linux import VERSION
+from simulators.generate.frr_linux import VERSION, is_linux
 from simulators.personas.base import Effect, Reply
 from simulators.state import DeviceState
 
@@ -28,12 +28,26 @@ GREETING = f"\nHello, this is FRRouting (version {VERSION}).\n{_COPYRIGHT}\n"
 
 
 def hostname_of(state: DeviceState) -> str:
+    """The name that vtysh goes by. Where the whole box is managed that is the kernel's: set by hand, or from its file;
+    elsewhere the one that FRR was configured with."""
+    if is_linux(state.spec):
+        own = state.scratch.get("/run/hostname") or state.files.get("/etc/hostname", "").strip()
+        return own or state.spec.name
     found = re.search(r"^hostname (\S+)", state.running, re.MULTILINE)
     return found.group(1) if found else state.spec.name
 
 
+def frr_body(state: DeviceState) -> str:
+    """The configuration without its heading. FRR's daemons keep the name that they were started with; vtysh adds its
+    own when that is another one."""
+    name, body = hostname_of(state), state.running
+    if f"hostname {name}\n" not in body:
+        body = body.replace("service integrated", f"hostname {name}\nservice integrated", 1)
+    return f"!\n{body}{'' if body.endswith('!' + chr(10)) else '!' + chr(10)}end\n"
+
+
 def running_text(state: DeviceState) -> str:
-    return f"Building configuration...\n\nCurrent configuration:\n!\n{state.running}end\n"
+    return f"Building configuration...\n\nCurrent configuration:\n{frr_body(state)}"
 
 
 def _version(state: DeviceState) -> str:
@@ -135,6 +149,20 @@ class VtyshDialogue:
                 return Reply(text, status=1, config=config)
         return Reply(text, config=config)
 
+    def run_file(self, lines: list[str], *, dry: bool = False) -> Reply:
+        """`vtysh -f`, with `-C` as a trial: all lines are gone through, whatever becomes of one. Unknown lines are told
+        with their number and the status; what a daemon refuses, with its words alone."""
+        text, error, status = "", "", 0
+        self._act("configure terminal")
+        for number, line in enumerate(lines, 1):
+            reply = self.feed(line)
+            if reply.text.startswith("% Unknown command"):
+                error += f"line {number}: % Unknown command[4]: {line.strip()}\n"
+                status = 2
+            elif not dry:
+                text += reply.text
+        return Reply(text, error, status)
+
     def _command(self, line: str) -> Reply:
         found = match(line, _COMMANDS)
         if found.verdict is Verdict.UNKNOWN:
@@ -183,5 +211,7 @@ class VtyshDialogue:
             return Reply(f"% Command incomplete: {line}\n", status=1)
         if outcome is Outcome.ABSENT and line.startswith("no ip route"):
             return Reply("% Refusing to remove a non-existent route\n", status=1)
+        if outcome is Outcome.ABSENT and line.startswith("no ip address"):
+            return Reply("% Can't find address\n", status=1)
         self._state.replace_running(self._editor.text(), self._state.spec.username)
         return Reply()

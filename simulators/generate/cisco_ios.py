@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator
 
 from simulators.dialects.ios_config import secret9, type7
+from simulators.dialects.ios_editor import normalised
 from simulators.generate.site import Site, make_site, static_host
 from simulators.spec import DeviceSpec
 
@@ -32,7 +33,11 @@ def line_password(spec: DeviceSpec) -> str:
 
 
 def factory_config(spec: DeviceSpec) -> str:
-    """The body from `version` to before `end`."""
+    """The body from `version` to before `end`, as the box itself prints it."""
+    return normalised(_body(spec))
+
+
+def _body(spec: DeviceSpec) -> str:
     site = make_site(spec)
     head = "".join((_system(spec, site), _dhcp(site), _wifi_and_wan(spec, site)))
     tail = _closing(spec, site)
@@ -75,7 +80,13 @@ def _system(spec: DeviceSpec, site: Site) -> str:
         !
         no ip domain lookup
         ip domain name cpe.example
+        ip name-server 198.18.0.53
+        ip name-server 198.18.1.53
         ip cef
+        !
+        archive
+         path flash:archive
+         maximum 5
         !
         username {spec.username} privilege 15 secret 9 {user_secret(spec)}
         !
@@ -93,9 +104,9 @@ def _dhcp(site: Site) -> str:
          default-router {site.lan_ip}
          dns-server 198.18.0.53 198.18.1.53
          domain-name office.example
-         lease 0 {site.lease_hours}
-        !
         """)
+    # A day is what a router takes when nothing is said.
+    text += "!\n" if site.lease_hours == 24 else f" lease 0 {site.lease_hours}\n!\n"
     return text + "".join(_reservation(host.name, host.address, host.mac) for host in site.hosts)
 
 
@@ -105,18 +116,28 @@ def _reservation(name: str, address: str, mac: str) -> str:
     return f"ip dhcp pool {name}\n host {address} 255.255.255.0\n hardware-address {dotted}\n!\n"
 
 
+def _secret(spec: DeviceSpec, secret: str) -> str:
+    """A secret of the customer's: in clear unless the box encrypts."""
+    return f"7 {type7(secret)}" if spec.options.get("password_encryption", "no") == "yes" else f"0 {secret}"
+
+
 def _wifi_and_wan(spec: DeviceSpec, site: Site) -> str:
+    ppp, second = _secret(spec, spec.secrets.ppp), spec.seed % 250
     return _block(f"""
+        controller Cellular 0/2/0
+         lte sim data-profile 1 attach-profile 1
+         profile id 1 apn business.example authentication none
+        !
         dot11 ssid {site.ssid}
          vlan 1
          authentication open
          authentication key-management wpa version 2
          guest-mode
-         wpa-psk ascii 0 {spec.secrets.wifi}
+         wpa-psk ascii {_secret(spec, spec.secrets.wifi)}
         !
         interface Loopback0
          description management
-         ip address 10.{spec.seed % 250}.{int(site.lan_net.split(".")[2])}.1 255.255.255.255
+         ip address 10.{second}.{int(site.lan_net.split(".")[2])}.1 255.255.255.255
         !
         interface GigabitEthernet0/0
          description fixed line
@@ -129,6 +150,7 @@ def _wifi_and_wan(spec: DeviceSpec, site: Site) -> str:
          description customer LAN
          ip address {site.lan_ip} 255.255.255.0
          ip nat inside
+         ip virtual-reassembly in
          duplex auto
          speed auto
         !
@@ -136,28 +158,41 @@ def _wifi_and_wan(spec: DeviceSpec, site: Site) -> str:
          no ip address
          encryption vlan 1 mode ciphers aes-ccm
          ssid {site.ssid}
-         channel {site.channel}
+         channel {2407 + 5 * site.channel}
          station-role root
+        !
+        interface Dot11Radio1
+         no ip address
+         station-role root
+         shutdown
         !
         interface Cellular0/2/0
          description mobile line
          ip address negotiated
          ip nat outside
+         ip virtual-reassembly in
          encapsulation slip
+         dialer in-band
+         dialer idle-timeout 0
+         dialer-group 1
+         pulse-time 1
          shutdown
         !
         interface Dialer1
          description internet
-         ip address {site.wan_ip} 255.255.255.0
+         ip address {site.wan_ip} 255.255.255.255
+         ip access-group INTERNET-IN in
+         ip access-group INTERNET-OUT out
          ip mtu 1492
          ip nat outside
+         ip virtual-reassembly in
          encapsulation ppp
          dialer pool 1
          dialer-group 1
          ppp authentication chap pap callin
          ppp chap hostname {site.ppp_user}
-         ppp chap password 0 {spec.secrets.ppp}
-         ppp pap sent-username {site.ppp_user} password 0 {spec.secrets.ppp}
+         ppp chap password {ppp}
+         ppp pap sent-username {site.ppp_user} password {ppp}
         !
         router bgp {site.local_as}
          bgp log-neighbor-changes
@@ -187,18 +222,39 @@ def _filler(spec: DeviceSpec, site: Site, missing: int) -> str:
 def _closing(spec: DeviceSpec, site: Site) -> str:
     return (
         "".join(_mapping_lines(site))
-        + _block(f"""
-        ip nat inside source list NAT interface Dialer1 overload
+        + _block("""
+        ip nat inside source route-map LINE interface Dialer1 overload
+        ip nat inside source route-map MOBILE interface Cellular0/2/0 overload
         ip route 0.0.0.0 0.0.0.0 Dialer1
         ip route 0.0.0.0 0.0.0.0 Cellular0/2/0 250
         ip ssh version 2
+        ip scp server enable
         !
         ip access-list standard MGMT
          permit 10.0.0.0 0.255.255.255
+        ip access-list extended INTERNET-IN
+         evaluate SESSIONS
+         permit tcp 10.0.0.0 0.255.255.255 any eq 22
+         permit udp host 198.18.0.53 eq domain any
+         permit icmp any any echo-reply
+        """)
+        + "".join(f" permit {m.protocol} any any eq {m.outside}\n" for m in site.mappings)
+        + _block(f"""
+         deny   ip any any
+        ip access-list extended INTERNET-OUT
+         permit ip any any reflect SESSIONS
         ip access-list extended NAT
          permit ip {site.lan_net}.0 0.0.0.255 any
         !
         dialer-list 1 protocol ip permit
+        !
+        route-map LINE permit 10
+         match ip address NAT
+         match interface Dialer1
+        !
+        route-map MOBILE permit 10
+         match ip address NAT
+         match interface Cellular0/2/0
         !
         snmp-server community {spec.secrets.snmp} RO MGMT
         snmp-server location {site.location}

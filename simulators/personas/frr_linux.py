@@ -1,92 +1,28 @@
-"""Linux router with FRR, after Debian's FRR 8.4: vtysh as login shell, or bash with vtysh in it."""
+"""Linux router with FRR, after Debian's FRR 8.4: vtysh as login shell, bash with vtysh in it, or root's bash.
+
+Root has the whole box: FRR, and the files of nftables, dnsmasq, hostapd, pppd, snmpd and sshd.
+"""
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from simulators.dialects.editing import Editor, Outcome
 from simulators.dialects.frr_config import GRAMMAR
-from simulators.dialects.shell import TMP, Call, Shell, Tool, common_tools
+from simulators.dialects.linux_box import KERNEL, BoxFiles, tools, whole_text
+from simulators.dialects.shell import Shell, common_tools
 from simulators.dialects.vtysh import VtyshDialogue, hostname_of, running_text
 from simulators.generate import frr_linux as generate
+from simulators.generate.frr_linux import is_linux
 from simulators.personas.base import Dialogue, Effect, Reply, Traits
 from simulators.spec import DeviceSpec
 from simulators.state import DeviceState
 
-_KERNEL = "6.1.0-28-amd64"
-_FRR_CONF = "/etc/frr/frr.conf"
-
-
-class _BoxFiles:
-    """Virtual files of the Linux side; what is written below /tmp is lost with a restart."""
-
-    def __init__(self, state: DeviceState) -> None:
-        self._state = state
-        self._daemons = generate.daemon_files(state.spec)
-
-    def read(self, path: str) -> str | None:
-        made = self._made().get(path)
-        return made if made is not None else self._state.scratch.get(path)
-
-    def write(self, path: str, text: str) -> bool:
-        if path == _FRR_CONF:
-            self._state.startup = text
-            return True
-        if not path.startswith(TMP):
-            return False
-        self._state.scratch[path] = text
-        return True
-
-    def remove(self, path: str) -> bool:
-        return self._state.scratch.pop(path, None) is not None
-
-    def paths(self) -> list[str]:
-        return sorted([*self._made(), *self._state.scratch])
-
-    def is_config(self, path: str) -> bool:
-        return path == _FRR_CONF or path in self._daemons
-
-    def _made(self) -> dict[str, str]:
-        uptime = self._state.uptime
-        return {
-            **self._daemons,
-            _FRR_CONF: self._state.startup,
-            "/etc/os-release": 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\nVERSION_ID="12"\n',
-            "/etc/hostname": f"{hostname_of(self._state)}\n",
-            "/etc/debian_version": "12.8\n",
-            "/proc/uptime": f"{uptime:.2f} {uptime * 1.9:.2f}\n",
-        }
-
-
-def _uname(state: DeviceState, call: Call) -> Reply:
-    name = hostname_of(state)
-    parts = {
-        "-a": f"Linux {name} {_KERNEL} #1 SMP PREEMPT_DYNAMIC Debian 6.1.119-1 x86_64 GNU/Linux",
-        "-n": name,
-        "-r": _KERNEL,
-        "-m": "x86_64",
-    }
-    return Reply(parts.get(call.words[0] if call.words else "", "Linux") + "\n")
-
-
-def _host(state: DeviceState, _call: Call) -> Reply:
-    return Reply(f"{hostname_of(state)}\n")
-
-
-def _vtysh(state: DeviceState, call: Call) -> Reply:
-    commands = [call.words[index + 1] for index in range(len(call.words) - 1) if call.words[index] == "-c"]
-    return VtyshDialogue(state).run_all(commands or call.stdin.splitlines())
-
-
-_OWN = {"vtysh": _vtysh, "uname": _uname, "hostname": _host}
-
 
 def _shell(state: DeviceState, name: str) -> Shell:
-    own: dict[str, Tool] = {key: functools.partial(tool, state) for key, tool in _OWN.items()}
-    return Shell(name, _BoxFiles(state), common_tools() | own, unknown="command not found")
+    return Shell(name, BoxFiles(state), common_tools() | tools(state), unknown="command not found")
 
 
 class BashDialogue:
@@ -105,10 +41,10 @@ class BashDialogue:
     def prompt(self) -> str:
         if self._vtysh is not None:
             return self._vtysh.prompt
-        return f"{self._state.spec.username}@{hostname_of(self._state)}:~# "
+        return f"{self._state.spec.username}@{hostname_of(self._state)}:~{'#' if is_linux(self._state.spec) else '$'} "
 
     def greeting(self) -> str:
-        return f"Linux {hostname_of(self._state)} {_KERNEL} #1 SMP PREEMPT_DYNAMIC Debian 6.1.119-1 x86_64\n\n"
+        return f"Linux {hostname_of(self._state)} {KERNEL} #1 SMP PREEMPT_DYNAMIC Debian 6.1.119-1 x86_64\n\n"
 
     def feed(self, line: str) -> Reply:
         if self._vtysh is not None:
@@ -135,7 +71,7 @@ class FrrLinux:
 
     family = "frr_linux"
     summary = "Linux router with FRR 8.4: vtysh as login shell, or bash"
-    options: Mapping[str, str] = MappingProxyType({"mode": "vtysh|linux: the login shell"})
+    options: Mapping[str, str] = MappingProxyType({"mode": "vtysh|bash|linux: the login shell; linux is root's"})
     traits = Traits(
         noise="2026/11/23 02:31:07 ZEBRA: [NNACN-54BDA] interface eth0 is down",
         ssh_software="OpenSSH_9.2p1 Debian-2+deb12u3",
@@ -145,7 +81,7 @@ class FrrLinux:
         return generate.factory_config(spec)
 
     def running_text(self, state: DeviceState) -> str:
-        return running_text(state)
+        return whole_text(state) if is_linux(state.spec) else running_text(state)
 
     def hostname(self, state: DeviceState) -> str:
         return hostname_of(state)
@@ -154,10 +90,10 @@ class FrrLinux:
         return self.dialogue(state).prompt
 
     def dialogue(self, state: DeviceState) -> Dialogue:
-        return BashDialogue(state) if _is_linux(state.spec) else VtyshDialogue(state)
+        return BashDialogue(state) if _has_bash(state.spec) else VtyshDialogue(state)
 
     def execute(self, state: DeviceState, command: str, stdin: str) -> Reply:
-        if _is_linux(state.spec):
+        if _has_bash(state.spec):
             return _shell(state, "bash: line 1").run(command, stdin)
         return VtyshDialogue(state).run_all([command])
 
@@ -165,6 +101,13 @@ class FrrLinux:
         return bool(re.search(r"\bcat( -)? *>|\bvtysh *($|[;&|])", command))
 
     def change(self, state: DeviceState, text: str) -> None:
+        """Lines of FRR's configuration mode, or of root's shell when the first one is a command there."""
+        shell = _shell(state, "bash")
+        if is_linux(state.spec) and text.split(maxsplit=1)[0] in shell.tools:
+            for line in text.splitlines():
+                if (reply := shell.run(line)).status:
+                    raise ValueError(f"{line!r}: {reply.error or reply.text}")
+            return
         editor = Editor(state.running, GRAMMAR)
         for line in text.splitlines():
             if line.strip().startswith(("exit", "end")):
@@ -193,8 +136,8 @@ class FrrLinux:
         return (f"password {spec.secrets.login}", f"enable password {spec.secrets.enable}")
 
 
-def _is_linux(spec: DeviceSpec) -> bool:
-    return spec.options.get("mode", "vtysh") == "linux"
+def _has_bash(spec: DeviceSpec) -> bool:
+    return spec.options.get("mode", "vtysh") != "vtysh"
 
 
 PERSONA = FrrLinux()

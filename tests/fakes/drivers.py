@@ -53,3 +53,6 @@ class FixedDrivers:
 
     def families(self) -> tuple[str, ...]:
         return tuple(self._drivers)
+
+    def platforms(self) -> tuple[str, ...]:
+        return ()

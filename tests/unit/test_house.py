@@ -20,6 +20,8 @@ IMPORTERS = {
     "fastapi": ("cpe_manager/api/",),
     "gufo": ("cpe_manager/adapters/snmp/",),
     "httpx": ("cpe_manager/client.py",),
+    "netmiko": ("cpe_manager/adapters/netmiko/",),
+    "paramiko": ("cpe_manager/adapters/netmiko/",),
     "procrastinate": ("cpe_manager/adapters/engine/",),
     "prometheus_client": ("cpe_manager/runtime/metrics.py",),
     "psycopg": ("cpe_manager/adapters/db/", "cpe_manager/adapters/engine/"),

@@ -71,8 +71,10 @@ async def connect(
         if client.refused_key:
             message = f"{place}: shows another host key than the pinned one"
             raise HostKeyChanged(message, offered=client.refused_key) from error
-        offer = client.offer()
-        if offer is not None and (ours := nothing_in_common(offer, place, legacy=target.legacy_crypto)):
+        offer, legacy = client.offer(), target.legacy_crypto
+        if offer and (
+            ours := nothing_in_common(offer, LEGACY if legacy else MODERN, place, None if legacy else LEGACY)
+        ):
             raise ours from error
         found = device_error(error, place, logged_in=False)
         if isinstance(found, AuthFailed) and not target.legacy_crypto and client.key_needs_sha1():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from cpe_manager.adapters.ssh.algorithms import LEGACY, MODERN, Algorithms
+from cpe_manager.adapters.ssh.algorithms import Algorithms
 from cpe_manager.domain.errors import LegacyCryptoNeeded, NegotiationFailed
 
 _KEXINIT: Final = 20
@@ -51,13 +51,18 @@ def lacking(offer: Algorithms, ours: Algorithms) -> dict[str, tuple[str, ...]]:
     return missing
 
 
-def nothing_in_common(offer: Algorithms, place: str, *, legacy: bool) -> NegotiationFailed | None:
-    """The error that tells what the device offers; None when there was an algorithm of every kind."""
-    missing = lacking(offer, LEGACY if legacy else MODERN)
+def nothing_in_common(
+    offer: Algorithms, ours: Algorithms, place: str, more: Algorithms | None
+) -> NegotiationFailed | None:
+    """The error that tells what the device offers; None when there was an algorithm of every kind.
+
+    ``more`` is what ``legacy_crypto`` would add; None when it is on already.
+    """
+    missing = lacking(offer, ours)
     if not missing:
         return None
     offers = "; ".join(f"{kind}: {_shown(names)}" for kind, names in missing.items())
-    if legacy or lacking(offer, LEGACY):
+    if more is None or lacking(offer, more):
         return NegotiationFailed(f"{place}: no algorithm in common; the device offers {offers}")
     return LegacyCryptoNeeded(
         f"{place}: the device offers old algorithms alone ({offers}), which are insecure; "

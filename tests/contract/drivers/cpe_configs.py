@@ -176,10 +176,13 @@ def firewalls(draw: st.DrawFn, features: frozenset[Feature]) -> Firewall:
 
 
 @st.composite
-def snmps(draw: st.DrawFn, features: frozenset[Feature]) -> Snmp:
+def snmps(draw: st.DrawFn, features: frozenset[Feature], without: str) -> Snmp:
     if Feature.SNMP not in features:
         return Snmp()
-    names = draw(st.sets(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,15}", fullmatch=True), max_size=2))
+    word = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,15}", fullmatch=True).filter(
+        lambda one: not set(one) & set(without)
+    )
+    names = draw(st.sets(word, max_size=2))
     source = st.one_of(st.none(), st.builds(lambda n: IPv4Network((0x0A640000 + (n << 8), 24)), st.integers(0, 255)))
     communities = tuple(SnmpCommunity(name, draw(st.booleans()), draw(source)) for name in names)
     text = st.one_of(st.just(""), st.lists(words, min_size=1, max_size=4).map(" ".join))
@@ -220,7 +223,7 @@ def cpe_configs(draw: st.DrawFn, features: frozenset[Feature], without: str = ""
         firewall=draw(firewalls(features)),
         routes=tuple(routes),
         mobile=mobile,
-        snmp=draw(snmps(features)),
+        snmp=draw(snmps(features, without)),
         management=Management(
             tuple(draw(st.lists(sources, max_size=2))), True, Feature.TELNET in features and draw(st.booleans())
         ),

@@ -9,11 +9,15 @@ from dataclasses import dataclass, replace
 
 import psutil
 
+from cpe_manager.adapters.netmiko.platforms import platform_names
+from cpe_manager.adapters.netmiko.sessions import NetmikoSessions
 from cpe_manager.adapters.ssh.limits import SshLimits
 from cpe_manager.adapters.ssh.sessions import SshSessions
+from cpe_manager.adapters.transports import Transports
 from cpe_manager.domain.errors import DeviceError
 from cpe_manager.kit.redaction import REMOVED
 from cpe_manager.ports.driver import Capture, Facts
+from cpe_manager.ports.sessions import Sessions
 from cpe_manager.ports.shell import Credential, Target
 from drivers.roster import DriverRoster
 from simulators.device import Device
@@ -23,6 +27,7 @@ from simulators.spec import DeviceSpec
 from tests.contract.drivers.roster import DriverCase
 from tests.fakes.credentials import FixedCredentials
 
+DRIVERS = DriverRoster(platform_names())
 _WRAPPING = ("Building configuration...", "Current configuration")
 
 
@@ -63,17 +68,21 @@ def target_of(device: Device, case: DriverCase, patience: float = 20.0) -> Targe
         command_timeout=patience,
         session_timeout=60.0,
         options=case.device,
+        transport=case.transport,
+        telnet_allowed=case.transport == "telnet",
     )
 
 
-def sessions_for(devices: Iterable[Device], limits: SshLimits | None = None) -> SshSessions:
+def sessions_for(devices: Iterable[Device], limits: SshLimits | None = None) -> Transports:
+    """Real sessions of every kind, joined as bootstrap joins them."""
     credentials = FixedCredentials({device.name: credential_of(device) for device in devices})
-    return SshSessions(credentials, WallClock(), limits or SshLimits(handshakes_per_second=0))
+    limits = limits or SshLimits(handshakes_per_second=0)
+    return Transports({"ssh": SshSessions(credentials, WallClock(), limits)}, NetmikoSessions(credentials))
 
 
 def significant(text: str, device: Device) -> str:
     """A configuration without what a command wraps around it, what changes by itself, and the log-in passwords."""
-    for pattern in DriverRoster().get(device.spec.family).spec.volatile:
+    for pattern in DRIVERS.get(device.spec.family).spec.volatile:
         text = pattern.sub("", text)
     for form in device.login_forms():
         text = text.replace(form, form.replace(form.split(" ")[-1], REMOVED))
@@ -90,17 +99,17 @@ def shown(device: Device) -> str:
 
 
 def specs_of(case: DriverCase, names: Iterable[str], seed: int = 1) -> list[DeviceSpec]:
-    return [DeviceSpec(name, case.family, seed=seed + index, options=case.box) for index, name in enumerate(names)]
+    return [DeviceSpec(name, case.box_family, seed=seed + index, options=case.box) for index, name in enumerate(names)]
 
 
-async def fetch(sessions: SshSessions, target: Target) -> Capture:
+async def fetch(sessions: Sessions, target: Target) -> Capture:
     async with sessions.open(target) as opened:
-        return await DriverRoster().get(target.family).fetch(opened.shell)
+        return await DRIVERS.get(target.family).fetch(opened.shell)
 
 
-async def facts(sessions: SshSessions, target: Target) -> Facts:
+async def facts(sessions: Sessions, target: Target) -> Facts:
     async with sessions.open(target) as opened:
-        return await DriverRoster().get(target.family).facts(opened.shell)
+        return await DRIVERS.get(target.family).facts(opened.shell)
 
 
 async def run_trials(fleet: Fleet, case: DriverCase, trials: dict[str, Trial]) -> dict[str, Capture | DeviceError]:

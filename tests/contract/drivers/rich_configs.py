@@ -53,7 +53,7 @@ def rich(features: frozenset[Feature], unspeakable: str) -> CpeConfig:
                 StaticRoute(IPv4Network("10.206.1.0/24"), IPv4Address("192.168.77.3"), 20),
             ),
             mobile=_mobile(features, unspeakable),
-            snmp=_snmp(features),
+            snmp=_snmp(features, unspeakable),
             management=Management((_NOC, IPv4Network("10.101.0.0/24")), True, has(Feature.TELNET)),
             dns=(IPv4Address("9.9.9.10"), IPv4Address("9.9.9.9")),
         ),
@@ -160,11 +160,14 @@ def _mobile(features: frozenset[Feature], unspeakable: str) -> Mobile | None:
     return Mobile("backup.isp.example", True, "sim0815", _speakable('a"p\\n$', unspeakable))
 
 
-def _snmp(features: frozenset[Feature]) -> Snmp:
+def _snmp(features: frozenset[Feature], unspeakable: str) -> Snmp:
     if Feature.SNMP not in features:
         return Snmp()
     traps = (IPv4Address("10.100.7.9"),) if Feature.SNMP_TRAPS in features else ()
-    communities = (SnmpCommunity("watch-me", source=_NOC), SnmpCommunity("write.me", write=True))
+    communities = (
+        SnmpCommunity("watch-me", source=_NOC),
+        SnmpCommunity(_speakable("write.me", unspeakable), write=True),
+    )
     return Snmp(communities, "Kerkstraat 12, Hasselt", "noc@isp.example", traps)
 
 

@@ -10,7 +10,7 @@ from cpe_manager.domain.errors import CommandRefused, FetchIncomplete, ForeignTe
 from cpe_manager.kit.redaction import REMOVED
 from cpe_manager.ports.driver import Capture, Driver
 from cpe_manager.ports.shell import ExecResult
-from drivers import frr_linux, openwrt
+from drivers import frr_linux, openwrt, teltonika
 from tests.fakes.shell import ScriptedShell, ScriptedTerminal
 
 UCI = (
@@ -101,6 +101,19 @@ async def test_the_log_in_passwords_of_rpcd_never_leave_the_driver_and_ppp_passw
     assert text.replace(f"'{REMOVED}'", "", 1).count("\n") == (UCI + LOGINS).rstrip("\n").count("\n") + 1
 
 
+ACCOUNTS = (
+    "package pptpd\n\nconfig login\n\toption username 'home'\n\toption password 'vpn word'\n\n"
+    "package rpcd\n\nconfig login\n\toption username 'noc'\n\toption password 'box word'\n\n"
+)
+
+
+@pytest.mark.parametrize("driver", [openwrt.DRIVER, teltonika.DRIVER], ids=lambda driver: driver.spec.family)
+async def test_accounts_of_a_vpn_server_are_the_customers_and_stay(driver: Driver) -> None:
+    text = (await driver.fetch(ScriptedShell(commands={"*": [exported(UCI + ACCOUNTS)]}))).text
+    assert "option password 'vpn word'" in text
+    assert "box word" not in text
+
+
 def frr_shell(shown: ExecResult, *, version: str = VERSION, way: str = "login") -> ScriptedShell:
     commands = {"show running-config": shown, "show version": ok(version)}
     return ScriptedShell(commands=commands, options={"vtysh": way})
@@ -115,7 +128,71 @@ async def test_frr_is_accepted_from_a_vtysh_command_with_a_checksum() -> None:
     for way in ("command", "auto"):
         shell = ScriptedShell(commands={AS_COMMAND: result}, options={"vtysh": way})
         assert await frr_linux.DRIVER.fetch(shell) == Capture(FRR, "r1", counted=True)
-        assert shell.executed == ["show running-config", AS_COMMAND][way == "command" :]
+        assert shell.executed[0].startswith("id -u; ls -dp /etc/hostname ") == (way == "auto")
+        assert shell.executed[way == "auto" :] == ["show running-config", AS_COMMAND][way == "command" :]
+
+
+def linux_shell(
+    *whole: str, listed: str = "0\n/etc/hostname\n/etc/ppp/peers/\n/etc/hosts\ncpe-manager 0\n", way: str = "linux"
+) -> ScriptedShell:
+    return ScriptedShell(commands={"*": [ok(listed), *map(ok, whole)]}, options={"vtysh": way})
+
+
+def whole_box(*, name: str = "r1", host_file: str = "r1\n", hosts: str = "::1 lo\n", of: str | None = None) -> str:
+    parts = (FRR_SHOWN, host_file, hosts if of is None else of)
+    sums = "".join(digest_of(part).replace("  -", f"  {path}") for part, path in zip(parts, "abc", strict=True))
+    return (
+        f"# vtysh: show running-config\n{FRR_SHOWN}\n# file: /etc/hostname\n{host_file}\n# file: /etc/hosts\n{hosts}"
+        f"\n# sha256sum\n{sums}{name}\ncpe-manager 0\n"
+    )
+
+
+BUNDLE = f"# vtysh: show running-config\n{FRR}\n# file: /etc/hostname\nr1\n\n# file: /etc/hosts\n::1 lo\n"
+
+
+async def test_a_linux_box_is_accepted_with_the_checksum_of_each_part() -> None:
+    for way in ("linux", "auto"):
+        shell = linux_shell(whole_box(), way=way)
+        assert await frr_linux.DRIVER.fetch(shell) == Capture(BUNDLE, "r1", counted=True)
+        assert "cat /etc/hosts" in shell.executed[1]
+        assert "peers" not in shell.executed[1]
+
+
+async def test_a_file_without_an_end_of_line_is_counted_as_it_is_and_gets_one() -> None:
+    found = await frr_linux.DRIVER.fetch(linux_shell(whole_box(hosts="::1 lo")))
+    assert found.text == BUNDLE
+
+
+async def test_a_change_between_the_two_readings_of_a_linux_box_is_answered_by_asking_again() -> None:
+    assert (await frr_linux.DRIVER.fetch(linux_shell(whole_box(of="x"), whole_box()))).text == BUNDLE
+
+
+@pytest.mark.parametrize(
+    "printed",
+    [
+        "",
+        whole_box(of="::2 lo\n"),
+        whole_box().replace("# file: /etc/hosts\n", ""),
+        whole_box().replace("# file: /etc/hostname\n", "# file: /etc/hostname\n# file: /etc/hosts\n"),
+        whole_box().replace("# sha256sum\n", ""),
+        whole_box().replace("cpe-manager 0\n", ""),
+        whole_box().replace("cpe-manager 0\n", "kernel: oops\n"),
+        whole_box(hosts="::1 l\x01o\n"),
+    ],
+)
+async def test_a_linux_box_without_its_evidence_is_refused(printed: str) -> None:
+    with pytest.raises(FetchIncomplete):
+        await frr_linux.DRIVER.fetch(linux_shell(printed))
+
+
+async def test_a_linux_box_of_another_name_is_foreign() -> None:
+    with pytest.raises(ForeignText, match="of r1, not of r2"):
+        await frr_linux.DRIVER.fetch(linux_shell(whole_box(name="r2")))
+
+
+async def test_the_whole_box_is_refused_to_who_is_not_root() -> None:
+    with pytest.raises(CommandRefused, match="no root shell"):
+        await frr_linux.DRIVER.fetch(linux_shell(listed="1000\n/etc/hostname\ncpe-manager 0\n"))
 
 
 async def test_frr_is_read_from_the_terminal_where_exec_channels_are_refused() -> None:

@@ -129,9 +129,9 @@ async def test_configuration_mode_changes_what_runs_and_not_what_starts(start_bo
 
 async def test_no_removes_lines_and_whole_blocks(start_box):
     box = await start_box("cisco_ios")
-    box.change("no interface Dialer1\nno snmp-server location\nno ip address\ninterface gi0/1\nno ip address")
+    box.change("no interface Dialer1\nno snmp-server location\ninterface gi0/1\nno ip address")
     running = box.running_text()
-    assert "interface Dialer1\n" not in running
+    assert "\ninterface Dialer1\n" not in running
     assert "snmp-server location" not in running
     assert "\n!\n!\n" not in running.partition("version ")[2]
 

@@ -38,7 +38,7 @@ def test_an_ios_router_holds_all_eight_items_and_its_passwords():
     spec = DeviceSpec("A", "cisco_ios", given=PLANTED)
     site, text = make_site(spec), Device(spec).running_text()
     wanted = [
-        f" ip address {site.wan_ip} 255.255.255.0",
+        f" ip address {site.wan_ip} 255.255.255.255",
         "ip dhcp pool LAN",
         f" network {site.lan_net}.0 255.255.255.0",
         f"dot11 ssid {site.ssid}",

@@ -55,7 +55,7 @@ async def test_netmiko_enables_reads_configures_and_saves_an_ios_router(start_bo
     ("family", "options", "command"),
     [
         ("openwrt", {}, "uci export network"),
-        ("frr_linux", {"mode": "linux"}, "vtysh -c 'show running-config'"),
+        ("frr_linux", {"mode": "bash"}, "vtysh -c 'show running-config'"),
     ],
 )
 async def test_netmiko_reads_linux_routers(start_box, family, options, command):

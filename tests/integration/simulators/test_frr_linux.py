@@ -78,13 +78,14 @@ async def test_bash_runs_vtysh_commands_and_stops_at_the_first_that_fails(start_
     assert (unknown.exit_status, unknown.stderr) == (127, "bash: line 1: show: command not found\n")
 
 
-async def test_vtysh_opens_within_bash_and_leads_back_to_it(start_box, terminal):
-    hand = await terminal(await start_box("frr_linux", options={"mode": "linux"}))
-    await hand.wait_for("backup@GENT-01:~# ")
+@pytest.mark.parametrize(("mode", "sign"), [("bash", "$"), ("linux", "#")])
+async def test_vtysh_opens_within_bash_and_leads_back_to_it(start_box, terminal, mode, sign):
+    hand = await terminal(await start_box("frr_linux", options={"mode": mode}))
+    await hand.wait_for(f"backup@GENT-01:~{sign} ")
     assert "Hello, this is FRRouting" in await hand.type("vtysh", "\r\nGENT-01# ")
     await hand.type("show version", "GENT-01# ")
-    await hand.type("exit", "backup@GENT-01:~# ")
-    assert "-bash: show: command not found" in await hand.type("show version", ":~# ")
+    await hand.type("exit", f"backup@GENT-01:~{sign} ")
+    assert "-bash: show: command not found" in await hand.type("show version", f":~{sign} ")
 
 
 async def test_the_linux_side_holds_what_frr_does_not_know(start_box, login):
@@ -95,8 +96,55 @@ async def test_the_linux_side_holds_what_frr_does_not_know(start_box, login):
             ("/etc/dnsmasq.conf", "dhcp-range="),
             ("/etc/hostapd/hostapd.conf", f"wpa_passphrase={secrets.wifi}"),
             ("/etc/ppp/chap-secrets", secrets.ppp),
-            ("/etc/nftables.conf", "dnat to"),
+            ("/etc/nftables.d/cpe.nft", "dnat ip to"),
             ("/etc/snmp/snmpd.conf", secrets.snmp),
             ("/etc/frr/frr.conf", "hostname GENT-01"),
         ]:
             assert word in str((await connection.run(f"cat {path}")).stdout)
+
+
+async def test_root_alone_writes_the_files_of_the_daemons(start_box, login):
+    for mode, status, stored in (("bash", 1, None), ("linux", 0, "no-resolv\n")):
+        box = await start_box("frr_linux", options={"mode": mode})
+        async with login(box) as connection:
+            result = await connection.run("printf '%s\\n' no-resolv > /etc/dnsmasq.d/own.conf")
+        assert result.exit_status == status
+        assert box.state.files.get("/etc/dnsmasq.d/own.conf") == stored
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "told"),
+    [
+        ("nft -c -f /etc/nftables.d/cpe.nft", 0, ""),
+        ("echo 'table inet x {' > /run/a; nft -c -f /run/a", 1, "unexpected end of file"),
+        ("printf 'table ip x {\\nchain a {\\nallow\\n}\\n}\\n' > /run/a; nft -c -f /run/a", 1, "/run/a:3:1-1: Error"),
+        ("printf 'table ip x {\\nchain a {\\njump b\\n}\\n}\\n' > /run/a; nft -f /run/a", 1, "No such file"),
+        ("echo 'tcp dport 99' > /run/a; nft -c -f /run/a", 1, "unexpected tcp"),
+        ("dnsmasq --test -C /etc/dnsmasq.conf", 0, "syntax check OK"),
+        ("echo 'dhcp-range=a,b' > /run/a; dnsmasq --test -C /run/a", 1, "bad option at line 1 of /run/a"),
+        ("echo 'ip route 10.0.0.0/8 Null0' > /run/a; vtysh -C -f /run/a", 0, ""),
+        ("echo 'frobnicate' > /run/a; vtysh -C -f /run/a", 2, "line 1: % Unknown command[4]: frobnicate"),
+        ("pon nobody", 2, "unrecognized option"),
+        ("poff wan", 1, "No pppd is running"),
+        ("service toaster restart", 1, "unrecognized service"),
+    ],
+)
+async def test_the_daemons_tell_what_they_do_not_take(start_box, login, command, status, told):
+    box = await start_box("frr_linux", options={"mode": "linux"})
+    before = box.running_text()
+    async with login(box) as connection:
+        result = await connection.run(command)
+    assert (result.exit_status, told in result.stderr + result.stdout) == (status, True)
+    assert box.running_text() == before
+
+
+async def test_a_renamed_box_keeps_the_name_that_frr_was_started_with_beside_its_own(start_box, login):
+    box = await start_box("frr_linux", options={"mode": "linux"})
+    async with login(box) as connection:
+        await connection.run("hostname GENT-02")
+        assert (await connection.run("uname -n")).stdout == "GENT-02\n"
+        assert "hostname GENT-01\nlog " in box.running_text()
+        assert "hostname GENT-02\nservice " in box.running_text()
+        await connection.run("echo GENT-03 > /etc/hostname")
+    box.restart(0.0)
+    assert box.persona.hostname(box.state) == "GENT-03"

@@ -170,6 +170,47 @@ def test_two_devices_may_trade_their_addresses_in_one_import() -> None:
     assert len(planned(stored, [record("a", address="10.0.0.2"), record("b", address="10.0.0.1")]).changed) == 2
 
 
+def test_a_platform_of_the_long_tail_is_a_family_and_a_misspelt_one_is_told_what_is_near() -> None:
+    (added,) = planned([], [record(family="netmiko:cisco_s300")]).added
+    assert added.family == "netmiko:cisco_s300"
+    (reason,) = reasons([], [record(family="netmiko:cisco_s30")])
+    assert "near it: netmiko:cisco_s300" in reason
+    (reason,) = reasons([], [record(family="nosuch")])
+    assert "known: cisco_ios, frr_linux, openwrt, and netmiko:<device type of netmiko>" in reason
+
+
+TELNET = {"transport": "telnet"}
+
+
+def test_a_device_over_telnet_needs_a_group_that_allows_it() -> None:
+    allowing = [Group("dsl", settings={"allow_telnet": True}), Group("old", parent="dsl")]
+    (added,) = planned([], [record(group="old", settings={"transport": "Telnet"})], groups=allowing).added
+    assert added.settings == TELNET
+    forbidding = [
+        Group("dsl", settings={"allow_telnet": True}),
+        Group("old", parent="dsl", settings={"allow_telnet": False}),
+    ]
+    (reason,) = reasons([], [record(group="old", settings=TELNET)], groups=forbidding)
+    assert "group 'old' does not allow it" in reason
+    (reason,) = reasons([], [record(settings=TELNET)])
+    assert "it is in no group" in reason
+
+
+def test_a_group_may_forbid_telnet_again_whatever_its_devices_say() -> None:
+    stored = device(group="dsl", settings=TELNET)
+    forbidding = [Group("dsl", settings={"allow_telnet": False})]
+    plan = planned([stored], [], groups=[Group("dsl", settings={"allow_telnet": True})], new_groups=forbidding)
+    assert plan.groups == tuple(forbidding)
+
+
+def test_telnet_and_ssh_of_one_address_are_two_ports() -> None:
+    group = [Group("dsl", settings={"allow_telnet": True})]
+    pair = [record("a", address="10.0.0.1", group="dsl", settings=TELNET), record("b", address="10.0.0.1", group="dsl")]
+    assert len(planned([], pair, groups=group).added) == 2
+    clash = [replace(one, settings=TELNET) for one in pair]
+    assert "port 23" in reasons([], clash, groups=group)[0]
+
+
 def test_a_group_of_the_document_serves_devices_of_the_same_document() -> None:
     new = [Group("g", family="openwrt", port=2222, settings={"connect_timeout": "20"})]
     plan = planned([], [record(family=None, group="g")], new_groups=new)

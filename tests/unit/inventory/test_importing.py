@@ -73,7 +73,7 @@ async def test_a_dry_run_tells_everything_and_does_nothing(w: World) -> None:
 
 async def test_one_bad_row_means_that_nothing_is_imported(w: World) -> None:
     with pytest.raises(ImportErrors) as caught:
-        await w.load(FLEET.replace("10.0.0.2", "10.0.0.222222").replace("frr_linux", "junos"))
+        await w.load(FLEET.replace("10.0.0.2", "10.0.0.222222").replace("frr_linux", "abacus"))
     assert [(p.file, p.line) for p in caught.value.problems] == [("fleet.csv", 3), ("fleet.csv", 4)]
     assert (w.store.rows, w.store.applied) == ({}, [])
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from cpe_manager.adapters.inventory.families import ALIASES
+from cpe_manager.adapters.netmiko.platforms import platform_names
 from cpe_manager.domain.inventory import LifeState
+from drivers.roster import DriverRoster
 from tests.unit.inventory.reading import problems, read
 
 
@@ -78,6 +80,14 @@ def test_an_option_that_makes_no_sense_is_refused(options: dict[str, str], word:
     assert word in problems("router_db", "r1:ios\n", **options)[0]
 
 
-def test_every_alias_leads_to_one_of_three_families() -> None:
-    assert set(ALIASES.values()) == {"cisco_ios", "openwrt", "frr_linux"}
+def test_every_alias_leads_to_a_family_that_exists() -> None:
+    drivers = DriverRoster(platform_names())
+    assert set(ALIASES.values()) <= {*drivers.families(), *drivers.platforms()}
     assert all(alias == alias.lower() for alias in ALIASES)
+
+
+def test_models_without_a_family_of_their_own_go_to_the_long_tail() -> None:
+    found = read("router_db", "sw1:ciscosmb\nfw1:fortios\nr1:ios\n").devices
+    assert [device.family for device in found] == ["netmiko:cisco_s300", "netmiko:fortinet", "cisco_ios"]
+    (named,) = read("csv", "name,address,family\nsw2,192.0.2.1,Netmiko:dell_os10_ssh\n").devices
+    assert named.family == "netmiko:dell_os10"

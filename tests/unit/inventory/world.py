@@ -20,7 +20,8 @@ from tests.fakes.inventory_store import MemoryInventoryStore
 
 FAMILIES = ("cisco_ios", "frr_linux", "openwrt")
 CREDENTIALS = ("core", "edge")
-KNOWN = Known(frozenset(FAMILIES), frozenset(CREDENTIALS))
+PLATFORMS = ("netmiko:cisco_ios", "netmiko:cisco_s300", "netmiko:juniper_junos")
+KNOWN = Known(frozenset(FAMILIES), frozenset(CREDENTIALS), frozenset(PLATFORMS))
 
 
 class NamedDrivers:
@@ -31,6 +32,9 @@ class NamedDrivers:
 
     def families(self) -> tuple[str, ...]:
         return FAMILIES
+
+    def platforms(self) -> tuple[str, ...]:
+        return PLATFORMS
 
 
 class NamedCredentials:

@@ -1,0 +1,257 @@
+"""The neutral model in the files of a Linux router's links: the log-ins of pppd (fixed line, modem), hostapd's radios.
+
+Writers change the lines that carry the model where they stand; everything else in the files stays.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from ipaddress import IPv4Interface
+from typing import Final, Literal
+
+from cpe_manager.domain.cpe_config import Mobile, Wifi, WifiSecurity
+from cpe_manager.domain.errors import InputError
+from cpe_manager.kit.file_bundle import Files
+from cpe_manager.kit.uci import attempt
+
+HOSTAPD: Final = r"/etc/hostapd/.+\.conf"
+PEERS: Final = r"/etc/ppp/peers/.+"
+SECRETS: Final = ("/etc/ppp/chap-secrets", "/etc/ppp/pap-secrets")
+# A word as pppd reads it: in double quotes, in single ones, or bare; a backslash takes the next character as it is.
+_WORD: Final = re.compile(r'"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\.)*)\'|((?:[^\s"\'#\\]|\\.)(?:[^\s\\]|\\.)*)')
+_LOCAL: Final = re.compile(r"([0-9]+(?:\.[0-9]+){3}):\S*")
+_APN: Final = re.compile(r"(connect .*\bchat\b.* -T ?)([A-Za-z0-9.-]+)(.*)")
+_SECURITY: Final = {
+    WifiSecurity.OPEN: (),
+    WifiSecurity.WPA2: ("wpa=2", "wpa_key_mgmt=WPA-PSK", "rsn_pairwise=CCMP"),
+    WifiSecurity.WPA2_WPA3: ("wpa=2", "wpa_key_mgmt=WPA-PSK SAE", "rsn_pairwise=CCMP", "ieee80211w=1"),
+    WifiSecurity.WPA3: ("wpa=2", "wpa_key_mgmt=SAE", "rsn_pairwise=CCMP", "ieee80211w=2"),
+}
+_KEYS: Final = ("wpa", "wpa_key_mgmt", "rsn_pairwise", "ieee80211w", "wpa_passphrase")
+_NEW_PPPOE: Final = """\
+plugin rp-pppoe.so
+nic-{nic}
+unit 0
+noipdefault
+nodefaultroute
+noauth
+hide-password
+persist
+maxfail 0
+holdoff 5
+mtu 1492
+mru 1492
+lcp-echo-interval 10
+lcp-echo-failure 3
+"""
+_NEW_MOBILE: Final = """\
+/dev/ttyUSB2
+unit 1
+noipdefault
+nodefaultroute
+noauth
+hide-password
+crtscts
+persist
+maxfail 0
+holdoff 10
+lcp-echo-interval 30
+lcp-echo-failure 4
+"""
+
+Band = Literal["2.4", "5"]
+
+
+def words_of(line: str) -> list[str]:
+    """The words of a line as pppd reads it, without quotes and what a backslash says."""
+    found = (next(part for part in match.groups() if part is not None) for match in _WORD.finditer(_uncommented(line)))
+    return [re.sub(r"\\(.)", r"\1", word) for word in found]
+
+
+def _uncommented(line: str) -> str:
+    return "" if line.lstrip().startswith("#") else line
+
+
+def quoted(word: str) -> str:
+    return '"' + re.sub(r'(["\\])', r"\\\1", word) + '"'
+
+
+def pppoe_peer(files: Files) -> str | None:
+    """The file of the fixed line's log-in, when the box has one."""
+    return next(
+        (path for path in files.paths(PEERS) if re.search(r"^plugin .*pppoe", files.text(path), re.MULTILINE)), None
+    )
+
+
+def mobile_peer(files: Files) -> str | None:
+    """The file of the modem's connection, when the box has one."""
+    modem = re.compile(r"^(?:/dev/tty|tty(?:USB|ACM)|connect )", re.MULTILINE)
+    found = [path for path in files.paths(PEERS) if modem.search(files.text(path))]
+    return next((path for path in found if "-T" in files.text(path)), found[0] if found else None)
+
+
+def peer_value(files: Files, path: str | None, option: str) -> str:
+    """The value of an option of pppd, empty when it has none."""
+    for line in files.lines(path) if path else ():
+        words = words_of(line)
+        if len(words) == 2 and words[0] == option:
+            return words[1]
+    return ""
+
+
+def ppp_unit(files: Files, path: str | None, usual: int) -> str:
+    unit = peer_value(files, path, "unit")
+    return f"ppp{int(unit) if unit.isdecimal() else usual}"
+
+
+def pppoe_nic(files: Files, path: str | None) -> str | None:
+    """The Ethernet interface below: ``nic-eth0``, or the word behind the plugin."""
+    for line in files.lines(path) if path else ():
+        words = words_of(line)
+        if len(words) == 1 and words[0].startswith("nic-"):
+            return words[0][4:]
+        if len(words) == 3 and words[0] == "plugin":
+            return words[2]
+    return None
+
+
+def peer_address(files: Files, path: str | None) -> IPv4Interface | None:
+    """The local address that pppd insists on."""
+    found = (_LOCAL.fullmatch(line.strip()) for line in (files.lines(path) if path else ()))
+    return next((attempt(IPv4Interface, f"{match[1]}/32") for match in found if match), None)
+
+
+def password_of(files: Files, user: str) -> str:
+    for path in SECRETS:
+        for line in files.lines(path):
+            words = words_of(line)
+            if len(words) >= 3 and words[0] == user:
+                return words[2]
+    return ""
+
+
+def write_passwords(files: Files, before: Sequence[str], after: dict[str, str]) -> None:
+    """Log-ins by user name: those of ``before`` give way, those of ``after`` are there. A provider may ask by CHAP or
+    by PAP, and pppd has a file for each."""
+    gone = {user for user in before if user and user not in after}
+    gone |= {user for user, password in after.items() if password_of(files, user) != password}
+    if not gone:
+        return
+    for path in SECRETS:
+        entries = [f"{quoted(user)} * {quoted(password)} *" for user, password in after.items() if user in gone]
+        files.swap([path], path, lambda line: (words_of(line) or [""])[0] in gone, entries)
+
+
+def write_pppoe(files: Files, nic: str, user: str, address: IPv4Interface | None) -> None:
+    """The fixed line's log-in; without a user there is none, and pppd has nobody to log in as."""
+    path = pppoe_peer(files)
+    if path is None:
+        if not user:
+            return
+        path = "/etc/ppp/peers/wan"
+        files.write(path, _NEW_PPPOE.format(nic=nic))
+    if peer_value(files, path, "user") != user:
+        _set_option(files, path, "user", quoted(user) if user else "")
+    if peer_address(files, path) != address:
+        lines = (f"{address.ip}:",) if address else ()
+        files.swap([path], path, lambda line: _LOCAL.fullmatch(line.strip()) is not None, lines)
+
+
+def _set_option(files: Files, path: str, option: str, value: str) -> None:
+    files.swap([path], path, lambda line: words_of(line)[:1] == [option], (f"{option} {value}",) if value else ())
+
+
+def read_mobile(files: Files, active: bool) -> Mobile | None:
+    path = mobile_peer(files)
+    apn = next((match[2] for line in files.lines(path) if (match := _APN.fullmatch(line))), "") if path else ""
+    user = peer_value(files, path, "user")
+    return attempt(Mobile, apn, active, user, password_of(files, user) if user else "")
+
+
+def write_mobile(files: Files, wanted: Mobile | None) -> None:
+    """The modem's connection; without one, the modem stays described and is never dialled."""
+    path = mobile_peer(files)
+    if wanted is None and path is None:
+        return
+    if path is None:
+        path = "/etc/ppp/peers/mobile"
+        files.write(path, _NEW_MOBILE)
+    old = next((match for line in files.lines(path) if (match := _APN.fullmatch(line))), None)
+    head, tail = (old[1], old[3]) if old else ('connect "/usr/sbin/chat -v -f /etc/chatscripts/gprs -T ', '"')
+    if (old[2] if old else "") != (wanted.apn if wanted else ""):
+        lines = (f"{head}{wanted.apn}{tail}",) if wanted else ()
+        files.swap([path], path, lambda line: _APN.fullmatch(line) is not None, lines)
+    user = wanted.username if wanted else ""
+    if peer_value(files, path, "user") != user:
+        _set_option(files, path, "user", quoted(user) if user else "")
+
+
+def _radio_value(lines: Sequence[str], option: str) -> str:
+    """The last value of an option of hostapd: no blanks are cut off there, and no quotes are known."""
+    return next((line[len(option) + 1 :] for line in reversed(lines) if line.startswith(f"{option}=")), "")
+
+
+def _radio(files: Files, band: Band) -> str | None:
+    modes = {"2.4": ("g", "b"), "5": ("a",)}[band]
+    paths = files.paths(HOSTAPD)
+    return next((path for path in paths if _radio_value(files.lines(path), "hw_mode") in modes), None)
+
+
+def _security(lines: Sequence[str]) -> WifiSecurity | None:
+    if _radio_value(lines, "wpa") in ("", "0"):
+        return WifiSecurity.OPEN
+    kinds = set(_radio_value(lines, "wpa_key_mgmt").split()) & {"WPA-PSK", "WPA-PSK-SHA256", "SAE"}
+    if not kinds:
+        return None
+    if "SAE" in kinds:
+        return WifiSecurity.WPA3 if kinds == {"SAE"} else WifiSecurity.WPA2_WPA3
+    return WifiSecurity.WPA2
+
+
+def _wifi(files: Files, band: Band) -> Wifi | None:
+    path = _radio(files, band)
+    lines = files.lines(path) if path else []
+    if path is None or (security := _security(lines)) is None:
+        return None
+    key = "" if security is WifiSecurity.OPEN else _radio_value(lines, "wpa_passphrase")
+    number = _radio_value(lines, "channel")
+    enabled = _radio_value(lines, "start_disabled") in ("", "0")
+    # A channel that the model does not know reads as the automatic one.
+    made = (
+        attempt(Wifi, band, _radio_value(lines, "ssid"), security, key, channel, enabled)
+        for channel in (int(number) if number.isdecimal() else 0, 0)
+    )
+    return next((wifi for wifi in made if wifi), None)
+
+
+def read_wifi(files: Files) -> tuple[Wifi, ...]:
+    bands: tuple[Band, ...] = ("2.4", "5")
+    return tuple(wifi for band in bands if (wifi := _wifi(files, band)))
+
+
+def write_wifi(files: Files, wanted: tuple[Wifi, ...]) -> None:
+    """Raises ``InputError`` for a band that the box has no radio for."""
+    bands: tuple[Band, ...] = ("2.4", "5")
+    for band in bands:
+        new = next((wifi for wifi in wanted if wifi.band == band), None)
+        path, found = _radio(files, band), _wifi(files, band)
+        if found == new:
+            continue
+        if path is None:
+            raise InputError(f"the box has no radio for {band} GHz")
+        if new is None:
+            changes = [("ssid", ""), *((key, "") for key in _KEYS), ("start_disabled", "1")]
+        else:
+            security = dict(line.split("=", 1) for line in _SECURITY[new.security])
+            keys = security | {"wpa_passphrase": new.key}
+            changes = [("ssid", new.ssid), *((key, keys.get(key, "")) for key in _KEYS)]
+            changes += [("channel", str(new.channel)), ("start_disabled", "" if new.enabled else "1")]
+        for option, value in changes:
+            if _radio_value(files.lines(path), option) != value:
+                lines = (f"{option}={value}",) if value else ()
+                files.swap([path], path, _starts(f"{option}="), lines)
+
+
+def _starts(start: str) -> Callable[[str], bool]:
+    return lambda line: line.startswith(start)

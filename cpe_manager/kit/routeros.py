@@ -1,0 +1,320 @@
+"""The configuration language of RouterOS: reading an export, and changing what it describes by commands.
+
+A ``Box`` is an export taken apart, in either of its forms: menus as headings with ``add`` and ``set`` below, or whole
+commands on a line each (``terse``). An ``Edit`` changes it: every change shows at once to whoever reads the ``Box``,
+and is noted as the command that makes it on the device. An export leaves out what is at its default, so readers say
+what the default is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from cpe_manager.domain.errors import InputError
+
+T = TypeVar("T")
+
+OURS: Final = "cpe-"
+"""What names and comments of items that we make begin with."""
+
+_CONTINUED: Final = re.compile(r"\\\n[ \t]*")
+_TOKEN: Final = re.compile(r'\[[^\]\n]*\]|(?:"(?:[^"\\\n]|\\.)*"|[^\s"\[])+')
+_ESCAPED: Final = re.compile(r"(?:\\[0-9A-F]{2})+|\\(.)")
+_NAMED: Final = {"n": "\n", "r": "\r", "t": "\t", "_": " ", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._:/,@+-]+")
+_VERBS: Final = frozenset({"add", "set"})
+_SPECIAL: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\", "$": "\\$", "?": "\\?"}
+_UNITS: Final = (("w", 604_800), ("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
+_TIME: Final = re.compile(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_CLOCK: Final = re.compile(r"(?:(\d+)w)?(?:(\d+)d)?(\d+):(\d\d):(\d\d)")
+_VERSION: Final = re.compile(r"^# .* by RouterOS (\d+)\.(\d+)", re.MULTILINE)
+
+# What tells an item from the others of its menu where it has no name. Menus in which the system makes items of its own
+# are asked for the others only.
+_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "ip address": ("address", "interface"),
+    "ip route": ("dst-address", "gateway"),
+    "ip dhcp-client": ("interface",),
+    "ip dhcp-server lease": ("mac-address", "address"),
+    "ip dhcp-server network": ("address",),
+    "ip firewall filter": ("chain", "action", "comment", "in-interface-list", "connection-nat-state"),
+    "ip firewall nat": ("chain", "action", "protocol", "dst-port", "to-addresses", "comment"),
+    "ipv6 address": ("address", "interface"),
+    "ipv6 route": ("dst-address", "gateway"),
+    "ipv6 dhcp-client": ("interface",),
+    "interface list member": ("interface", "list"),
+}
+_DYNAMIC: Final = frozenset(
+    {"ip address", "ip route", "ip dhcp-server lease", "ip firewall nat", "ip firewall filter", "ipv6 address"}
+    | {"ipv6 route", "interface list member"}
+)
+
+
+def unfolded(text: str) -> str:
+    """Every line that goes on below behind a backslash as one: the blanks at the head of the next line are no part."""
+    return _CONTINUED.sub("", text) if "\\\n" in text else text
+
+
+def quoted(value: str) -> str:
+    """A value as it is typed: bare when it is one plain word, else in double quotes."""
+    if _PLAIN.fullmatch(value):
+        return value
+    if not value.isprintable() or not value.isascii():
+        raise InputError("RouterOS is given printable ASCII only")
+    return f'"{"".join(_SPECIAL.get(letter, letter) for letter in value)}"'
+
+
+def unquoted(word: str) -> str:
+    if len(word) < 2 or word[0] != '"' or word[-1] != '"':
+        return word
+    return _ESCAPED.sub(_letter, word[1:-1])
+
+
+def _letter(found: re.Match[str]) -> str:
+    named = found[1]
+    if named is None:
+        return bytes.fromhex(found[0].replace("\\", "")).decode("utf-8", "replace")
+    return _NAMED.get(named, named)
+
+
+def seconds(text: str) -> int | None:
+    """``1w2d3h4m5s``, ``01:30:00`` or a bare number; None for what is no time."""
+    found = _CLOCK.fullmatch(text) or (_TIME.fullmatch(text) if text else None)
+    if found is None:
+        return int(text) if text.isdecimal() else None
+    return sum(int(part or 0) * size for part, (_, size) in zip(found.groups(), _UNITS, strict=True))
+
+
+def duration(count: int) -> str:
+    """Seconds as RouterOS writes them."""
+    parts = []
+    for unit, size in _UNITS:
+        amount, count = divmod(count, size)
+        parts.append(f"{amount}{unit}" if amount else "")
+    return "".join(parts) or "0s"
+
+
+def attempt(make: Callable[..., T], *words: object, **more: object) -> T | None:
+    """What a box takes and the model cannot say is no part of the model: None."""
+    try:
+        return make(*words, **more)
+    except (ValueError, InputError):
+        return None
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """An item of a menu, or the one set of values that a menu is.
+
+    ``handle``: how a command names it, for items that are always there (``find default-name=ether1``, ``ssh``) and
+    empty for the others. ``values`` are what the export says, never defaults.
+    """
+
+    path: str
+    values: dict[str, str] = field(default_factory=dict, repr=False)
+    handle: str = ""
+    single: bool = False
+
+    def text(self, name: str, default: str = "") -> str:
+        return self.values.get(name, default)
+
+    def words(self, name: str) -> list[str]:
+        return [part for part in self.values.get(name, "").split(",") if part]
+
+    def on(self, name: str, default: bool = False) -> bool:
+        value = self.values.get(name, "")
+        return value in ("yes", "true") if value else default
+
+    @property
+    def active(self) -> bool:
+        return not self.on("disabled")
+
+    def is_like(self, wanted: Mapping[str, str]) -> bool:
+        return all(self.values.get(name) == value for name, value in wanted.items())
+
+
+class Box:
+    """All menus of an export, each with its items in their order."""
+
+    def __init__(self, text: str) -> None:
+        self._menus: dict[str, list[Item]] = {}
+        found = _VERSION.search(text)
+        self.version = (int(found[1]), int(found[2])) if found else (7, 0)
+        path = ""
+        for line in unfolded(text).split("\n"):
+            if line.startswith("/"):
+                path = self._read(line[1:], "")
+            elif line and not line.startswith("#"):
+                self._read(line, path)
+
+    def _read(self, line: str, path: str) -> str:
+        """Take a line in; the menu in which the next one stands."""
+        tokens = _TOKEN.findall(line)
+        at = next((index for index, token in enumerate(tokens) if token in _VERBS), None)
+        if at is None:
+            return path or " ".join(part for token in tokens for part in token.split("/"))
+        where = " ".join(part for token in tokens[:at] for part in token.split("/")) if at else path
+        self._take(where, tokens[at], tokens[at + 1 :])
+        return where
+
+    def _take(self, path: str, verb: str, tokens: list[str]) -> None:
+        items = self._menus.setdefault(path, [])
+        if verb == "add":
+            items.append(Item(path, _values(tokens)))
+        elif tokens and ("=" not in tokens[0] or tokens[0].startswith("[")):
+            item = _own(path, tokens[0])
+            known = next((other for other in items if other.handle == item.handle), None)
+            if known is None:
+                items.append(item)
+                known = item
+            known.values.update(_values(tokens[1:]))
+        else:
+            self.one(path).values.update(_values(tokens))
+
+    def all(self, path: str, **wanted: str) -> list[Item]:
+        """The items of a menu that have these values; a name with a dash is given with an underscore."""
+        found = {name.replace("_", "-"): value for name, value in wanted.items()}
+        return [item for item in self._menus.get(path, ()) if item.is_like(found)]
+
+    def first(self, path: str, **wanted: str) -> Item | None:
+        return next(iter(self.all(path, **wanted)), None)
+
+    def one(self, path: str) -> Item:
+        """The values of a menu that has no items."""
+        items = self._menus.setdefault(path, [])
+        if not items:
+            items.append(Item(path, single=True))
+        return items[0]
+
+    def own(self, path: str, handle: str, **implied: str) -> Item:
+        """An item that is always there, perhaps with nothing in the text to say so. ``handle`` is what a ``find`` finds
+        it by, ``default=yes``, or its name."""
+        target = f"[find {handle}]" if "=" in handle else handle
+        name, sign, value = handle.partition("=")
+        known = next((item for item in self._menus.get(path, ()) if item.handle == target), None)
+        if known is None and sign:
+            known = self.first(path, **{name.replace("-", "_"): value})
+        if known is None:
+            known = Item(path, {name.replace("_", "-"): value for name, value in implied.items()}, target)
+            self._menus.setdefault(path, []).insert(0, known)
+        return known
+
+    def insert(self, item: Item, before: Item | None) -> None:
+        items = self._menus.setdefault(item.path, [])
+        items.insert(items.index(before) if before in items else len(items), item)
+
+    def remove(self, item: Item) -> None:
+        self._menus[item.path].remove(item)
+
+    def address(self, item: Item) -> str:
+        """How a command names this item and no other."""
+        if item.single:
+            return ""
+        if item.handle:
+            return f"{item.handle} "
+        keys = ("name",) if "name" in item.values else _KEYS.get(item.path, ())
+        wanted = {name: item.values[name] for name in keys if name in item.values}
+        conditions = [f"{name}={_literal(value)}" for name, value in wanted.items()]
+        conditions += ["!dynamic"] if item.path in _DYNAMIC else []
+        find = f"find {' and '.join(conditions)}"
+        alike = [other for other in self._menus[item.path] if other.is_like(wanted)]
+        return f"[{find}] " if len(alike) < 2 else f"[:pick [{find}] {alike.index(item)}] "
+
+
+def _literal(value: str) -> str:
+    return f'"{"".join(_SPECIAL.get(letter, letter) for letter in value)}"'
+
+
+def _own(path: str, target: str) -> Item:
+    """The item that a ``set`` of an export is about."""
+    if not target.startswith("["):
+        return Item(path, {"name": unquoted(target)}, target)
+    conditions = target.strip("[] ").removeprefix("find").strip()
+    name, _, value = conditions.partition("=")
+    return Item(path, {name: unquoted(value)} if name else {}, f"[find {conditions}]".replace(" ]", "]"))
+
+
+def _values(tokens: list[str]) -> dict[str, str]:
+    """``name=value`` words. A name that begins with a dot goes on with what stood before the dot of the last one."""
+    found: dict[str, str] = {}
+    prefix = ""
+    for token in tokens:
+        name, sign, value = token.partition("=")
+        name = prefix + name if name.startswith(".") else name
+        prefix = name.rpartition(".")[0] or prefix
+        if name.startswith("!"):
+            found.pop(name[1:], None)
+        else:
+            found[name] = unquoted(value) if sign else "yes"
+    return found
+
+
+class Edit:
+    """Changes a ``Box`` and notes the commands that do the same on the device. Nothing is noted for what is so."""
+
+    def __init__(self, box: Box) -> None:
+        self.box = box
+        self._commands: list[str] = []
+
+    def put(self, item: Item, **values: str | None) -> None:
+        """Set values, a dash in a name given as an underscore; None unsets."""
+        self.put_all(item, {name.replace("_", "-"): value for name, value in values.items()})
+
+    def put_all(self, item: Item, values: Mapping[str, str | None]) -> None:
+        """As ``put``, for names with dots in them."""
+        changed = {name: value for name, value in values.items() if item.values.get(name) != value}
+        if not changed:
+            return
+        words = [f"!{name}" if value is None else f"{name}={quoted_or_empty(value)}" for name, value in changed.items()]
+        self._commands.append(f"/{item.path} set {self.box.address(item)}{' '.join(words)}")
+        for name, value in changed.items():
+            if value is None:
+                item.values.pop(name, None)
+            else:
+                item.values[name] = value
+
+    def add(self, path: str, values: Mapping[str, str | None], before: Item | None = None) -> Item:
+        """A new item, at the end of its menu or before another one; what is None is left out."""
+        given = {name: value for name, value in values.items() if value is not None}
+        item = Item(path, dict(given))
+        words = [f"{name}={quoted_or_empty(value)}" for name, value in given.items()]
+        if before is not None:
+            words.append(f"place-before={self.box.address(before).strip()}")
+        self.box.insert(item, before)
+        self._commands.append(f"/{path} add {' '.join(words)}")
+        return item
+
+    def drop(self, item: Item | None) -> None:
+        if item is not None:
+            self._commands.append(f"/{item.path} remove {self.box.address(item).strip()}")
+            self.box.remove(item)
+
+    def drop_all(self, path: str, comment: str) -> None:
+        """All items of a menu with a comment of ours, in one command."""
+        if items := self.box.all(path, comment=comment):
+            more = " and !dynamic" if path in _DYNAMIC else ""
+            self._commands.append(f"/{path} remove [find comment={_literal(comment)}{more}]")
+            for item in items:
+                self.box.remove(item)
+
+    def commands(self) -> tuple[str, ...]:
+        return tuple(self._commands)
+
+
+def quoted_or_empty(value: str) -> str:
+    return quoted(value) if value else '""'
+
+
+def command_path(command: str) -> str:
+    """The menu and the verb of a command, without any of its values: fit for a message."""
+    words: list[str] = []
+    for word in command.split(" "):
+        if word.startswith(("[", '"', "!")) or "=" in word:
+            break
+        words.append(word)
+        if word in ("add", "set", "remove"):
+            break
+    return " ".join(words) or "command"

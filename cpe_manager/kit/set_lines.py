@@ -1,0 +1,166 @@
+"""Configurations in ``set`` lines: a path of words, and perhaps a value in single quotes behind it.
+
+The tree that they make is changed in place, and what turns one tree into another is said in ``set`` and ``delete``.
+What a node means is no business of this; here is only what the form says: a quoted word is a value, anything else a
+node, and a node without anything below it is a line of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from cpe_manager.domain.errors import InputError
+
+Tree = dict[str, "Tree"]
+"""What stands below a node, by word. Values keep their quotes."""
+Path = tuple[str, ...]
+Several = Callable[[Path], bool]
+"""Whether the leaf at a path holds more than one value."""
+_LINE: Final = re.compile(r"set (?P<path>[^'\n]*[^'\s])(?P<value> '[^'\n]*')?[ \t]*")
+_UNSPEAKABLE: Final = re.compile("['\"\\\\]|[^\x20-\x7e]")
+
+
+def quoted(value: str) -> str:
+    """A value as a line has it. Raises ``InputError`` for what such a line cannot hold, without showing it."""
+    if found := _UNSPEAKABLE.search(value):
+        raise InputError(f"a value with the character {found.group()!r} cannot be written in a set line")
+    return f"'{value}'"
+
+
+def unquoted(word: str) -> str:
+    return word[1:-1] if word.startswith("'") else word
+
+
+class SetLines:
+    """A configuration as a tree. Paths are given as words; ``"a b c"`` stands for its words."""
+
+    def __init__(self, text: str) -> None:
+        """Lines of another form are passed over: they stay in the text."""
+        self.tree: Tree = {}
+        for found in map(_LINE.fullmatch, text.split("\n")):
+            if found is not None:
+                value = (found["value"].strip(),) if found["value"] else ()
+                self.mark((*found["path"].split(), *value))
+
+    def below(self, path: str | Path) -> Tree:
+        """The node at a path; an empty one, not part of the tree, when there is none."""
+        node = self.tree
+        for word in words_of(path):
+            if word not in node:
+                return {}
+            node = node[word]
+        return node
+
+    def has(self, path: str | Path) -> bool:
+        *above, last = words_of(path)
+        return last in self.below(tuple(above))
+
+    def names(self, path: str | Path) -> list[str]:
+        """The nodes right below a path, no values."""
+        return [word for word in self.below(path) if not word.startswith("'")]
+
+    def values(self, path: str | Path) -> list[str]:
+        return [unquoted(word) for word in self.below(path) if word.startswith("'")]
+
+    def value(self, path: str | Path, default: str = "") -> str:
+        return next(iter(self.values(path)), default)
+
+    def leaves(self, path: str | Path) -> dict[str, list[str]]:
+        """Everything below a path: the rest of each line's path to its values, in the order of the text."""
+        found: dict[str, list[str]] = {}
+        for line in _lines(self.below(path), ()):
+            value = line[-1].startswith("'") if line else False
+            rest = found.setdefault(" ".join(line[:-1] if value else line), [])
+            rest += [unquoted(line[-1])] if value else []
+        return found
+
+    def mark(self, path: str | Path) -> None:
+        """Have a node there, with or without anything below it."""
+        node = self.tree
+        for word in words_of(path):
+            node = node.setdefault(word, {})
+
+    def put(self, path: str | Path, *values: str) -> None:
+        """Give a leaf exactly these values; none takes the leaf away."""
+        wanted = [quoted(value) for value in values]
+        if [word for word in self.below(path) if word.startswith("'")] == wanted:
+            return
+        if not wanted:
+            self.drop(path)
+            return
+        self.mark(path)
+        node = self.below(path)
+        node.clear()
+        node.update((word, {}) for word in wanted)
+
+    def drop(self, path: str | Path, *, keep: int = 0) -> None:
+        """Take a node away, and what is left empty above it; the first ``keep`` words of the path stay."""
+        words = words_of(path)
+        if not words or not self.has(words):
+            return
+        del self.below(words[:-1])[words[-1]]
+        above = words[:-1]
+        if len(above) > keep and not self.below(above):
+            self.drop(above, keep=keep)
+
+    def replace(self, matches: Callable[[Path], Path]) -> None:
+        """Put another line in the place of each one for which ``matches`` gives another."""
+        fresh = SetLines("")
+        for line in _lines(self.tree, ()):
+            fresh.mark(matches(line))
+        self.tree = fresh.tree
+
+    def lines(self) -> list[Path]:
+        return list(_lines(self.tree, ()))
+
+
+def words_of(path: str | Path) -> Path:
+    return tuple(path.split()) if isinstance(path, str) else path
+
+
+def _lines(node: Tree, head: Path) -> Iterator[Path]:
+    for word, below in node.items():
+        if below:
+            yield from _lines(below, (*head, word))
+        else:
+            yield (*head, word)
+
+
+def commands(old: Tree, new: Tree, several: Several) -> tuple[str, ...]:
+    """What turns ``old`` into ``new``: whatever goes is deleted as high up as nothing else stands below.
+
+    ``several`` says which leaves hold more than one value; of any other ``set`` replaces the value.
+    """
+    return tuple(" ".join(words) for words in _changes(old, new, (), several))
+
+
+def _changes(old: Tree, new: Tree, path: Path, several: Several) -> Iterator[Sequence[str]]:
+    before, after = ([word for word in node if word.startswith("'")] for node in (old, new))
+    if before != after:
+        yield from _value_changes(before, after, path, several)
+    for word in old:
+        if word not in new and word not in before:
+            yield ("delete", *path, word)
+    for word, below in new.items():
+        if word.startswith("'"):
+            continue
+        if word not in old:
+            yield from (("set", *path, word, *line) for line in (list(_lines(below, ())) or [()]))
+        else:
+            yield from _changes(old[word], below, (*path, word), several)
+
+
+def _value_changes(before: list[str], after: list[str], path: Path, several: Several) -> Iterator[Sequence[str]]:
+    kept = [value for value in before if value in after]
+    if before and not after:
+        yield ("delete", *path)
+    elif not before or not several(path):
+        yield from (("set", *path, value) for value in after)
+    elif kept == after[: len(kept)]:
+        yield from (("delete", *path, value) for value in before if value not in after)
+        yield from (("set", *path, value) for value in after[len(kept) :])
+    else:
+        yield ("delete", *path)
+        yield from (("set", *path, value) for value in after)

@@ -1,0 +1,305 @@
+"""MikroTik RouterOS 7 over exec channels; version 6 is read as well.
+
+The whole configuration is ``/export terse show-sensitive``: whole commands on a line each, so that a change is one line
+of a difference and a secret is never cut by a line's end. An export has no end mark and RouterOS ends every command
+with status 0, so the box is asked for a second export that it counts itself, and for the end of it: a text is taken
+when both hold and the name in it is the box's. A release that cannot count (6, early 7) is read twice.
+
+Every command that is refused says so on its output, and a command that was taken says nothing: so whatever is printed
+is a refusal. RouterOS keeps every change at once; there is nothing to save.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from cpe_manager.domain.cpe_config import CpeConfig
+from cpe_manager.domain.cpe_features import Feature, require_features
+from cpe_manager.domain.errors import (
+    CommandRefused,
+    DeviceError,
+    DeviceState,
+    DeviceTimeout,
+    FetchIncomplete,
+    ForeignText,
+    SessionDropped,
+)
+from cpe_manager.kit import routeros_model
+from cpe_manager.kit.config_text import checked
+from cpe_manager.kit.routeros import command_path, seconds, unfolded, unquoted
+from cpe_manager.kit.secret_rules import patterns
+from cpe_manager.ports.driver import Capture, Facts, Recognition, Script, SecretKind, SecretRule, Spec
+from cpe_manager.ports.shell import ExecResult, Shell
+
+# Somebody may change the configuration between the two exports.
+_ATTEMPTS: Final = 3
+_MARK: Final = "# cpe-manager: "
+_NAME: Final = "/system identity get name"
+_EXPORTS: Final = ("/export terse show-sensitive", "/export terse")
+"""Version 7 hides secrets unless it is told not to, version 6 does not know the word."""
+_TAIL: Final = 64
+"""Characters at the end of its own export that the box is asked for."""
+# The counts of two boxes may differ by the last line end; what is missing beyond that is missed in the tail.
+_SLACK: Final = 2
+_HEADER: Final = re.compile(r"# \S+ \S+ by RouterOS (\d+)(?:\.\S*)?\n")
+_REFUSAL: Final = re.compile(
+    r"^(?:failure: |expected (?:end of command|command name)|syntax error|input does not match|no such (?:item|command)"
+    r"|bad command name|ambiguous value|invalid value|value of |missing value|not enough permissions|interrupted"
+    r"|action (?:failed|timed out)|unknown parameter|std failure|error: ).*",
+    re.MULTILINE,
+)
+_UNKNOWN_WORD: Final = re.compile(r"^(?:expected end of command|unknown parameter|bad parameter)", re.MULTILINE)
+_FAILED_MENU: Final = re.compile(r'^#error exporting "?(?P<menu>[^"\n]*)"?(?P<late> \(timeout\))?.*$', re.MULTILINE)
+# A box without such buttons, as every virtual one, cannot export them: nothing is missing.
+_NO_BUTTON: Final = re.compile(r"/system/routerboard/[a-z-]+-button")
+_IDENTITY: Final = re.compile(r"^/system[ /]identity[ /]set name=(\"(?:[^\"\\\n]|\\.)*\"|\S+)", re.MULTILINE)
+_UNNAMED: Final = "MikroTik"
+_FEATURES: Final = frozenset(Feature) - {Feature.TIMER_PORT}
+"""Connection tracking has its timers by protocol and state, not by port."""
+
+# A value in double quotes, a bare one, and one within a script that stands in quotes itself.
+_FORMS: Final = (
+    r'"(?P<secret>(?:[^"\\\n]|\\.)+)"',
+    r'(?P<secret>[^\s"\\]+)',
+    r'\\"(?P<secret>(?:[^"\\\n]|\\[^"\n])+)\\"',
+)
+_TUNNELS: Final = r"^/interface (?:pppoe|l2tp|sstp|ovpn|pptp|ppp|lte)[a-z-]*(?: apn)? (?:add|set) .*?"
+
+
+def _rules(kind: SecretKind, *heads: str) -> tuple[SecretRule, ...]:
+    """What stands behind each head, in every form that a value takes."""
+    return tuple(SecretRule(pattern, kind) for pattern in patterns(*(head + form for head in heads for form in _FORMS)))
+
+
+def _named(*names: str) -> str:
+    """A property, wherever in a line; not one whose name only ends so."""
+    return rf"(?<![\w-])(?:{'|'.join(names)})="
+
+
+def hostname(text: str) -> str | None:
+    """The name in an export; a box that was never named goes by the maker's."""
+    found = _IDENTITY.search(text)
+    if found is None:
+        return _UNNAMED if _HEADER.match(text) else None
+    return unquoted(found[1])
+
+
+SPEC: Final = Spec(
+    family="routeros",
+    title="MikroTik RouterOS",
+    comment="#",
+    # With the version in it: what an upgrade changes of the configuration itself is seen in the other lines.
+    volatile=patterns(r"^# .* by RouterOS .*$"),
+    secrets=(
+        # Passwords of users are in no export; a text that somebody wrote may set them.
+        *_rules("login", r"^/user (?:add|set) .*?" + _named("password")),
+        *_rules(
+            "snmp",
+            r"^/snmp community (?:add|set) .*?" + _named("name"),
+            # The same below a heading, in an export that is not terse.
+            r"^(?:add|set \[ find default=yes \]) addresses=\S+ .*?" + _named("name"),
+            r"^/snmp community .*?" + _named("authentication-password"),
+            r"^/snmp community .*?" + _named("encryption-password"),
+            _named("authentication-password", "encryption-password"),
+            _named("trap-community"),
+        ),
+        *_rules(
+            "wifi",
+            _named("passphrase", r"[a-z]+\.passphrase"),
+            _named("wpa2?-pre-shared-key", "private-pre-shared-key", "management-protection-key"),
+            _named("static-key-[0-3]", "static-sta-private-key", r"(?:[a-z]+\.)?eap-password", "mschapv2-password"),
+            r"^/interface wireless access-list .*?" + _named("private-key"),
+        ),
+        *_rules(
+            "ppp",
+            _TUNNELS + _named("password"),
+            r"^/interface (?:lte|ppp-client) (?:add|set) .*?" + _named("pin"),
+            r"^/ppp secret (?:add|set) .*?" + _named("password"),
+        ),
+        *_rules(
+            "key",
+            _named("private-key", "preshared-key", "ipsec-secret", "secret", "secrets", "shared-secret"),
+            _named("tcp-md5-key", "auth-key", "authentication-key", "cak", "encryption-key", "key-passphrase"),
+            r"^/interface (?:vrrp|dot1x client) .*?" + _named("password"),
+        ),
+        *_rules(
+            "other",
+            _named("password", "sim-pin", "token", "api-key"),
+        ),
+        SecretRule(re.compile(r"\b[a-z]+://[^\s:/@\"]+:(?P<secret>[^\s@\"]+)@", re.MULTILINE), "other"),
+    ),
+    maturity="lab",
+    hostname=hostname,
+    recognition=Recognition(
+        sys_object_ids=("1.3.6.1.4.1.14988.1",),
+        sys_descr=(re.compile(r"^RouterOS\b"),),
+        ssh_version=(re.compile(r"^SSH-2\.0-ROSSSH\b"),),
+        banner=(re.compile(r"\bMikroTik RouterOS\b"),),
+        prompt=(re.compile(r"^\[[^@\]\s]+@[^\]\n]+\] (?:/[\w/ -]*)?(?:<SAFE>|>) ?$"),),
+    ),
+    dialect="path",
+    evidence="The box counts an export of its own, and that count, its end and its name are the text's.",
+    features=_FEATURES,
+    rollback="safe-mode",
+    keeps_at_once=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Export:
+    """One export with the line behind it: the text, and the name that the box called itself."""
+
+    text: str
+    name: str
+    command: str
+
+
+class RouterOs:
+    """Implements ``ports.driver.FullDriver``."""
+
+    @property
+    def spec(self) -> Spec:
+        return SPEC
+
+    async def fetch(self, shell: Shell) -> Capture:
+        problem = FetchIncomplete("never asked")
+        for _ in range(_ATTEMPTS):
+            try:
+                export = await _export(shell)
+                counted = await _holds(shell, export)
+                return Capture(export.text, export.name, counted=counted)
+            except FetchIncomplete as error:
+                problem = error
+        raise problem
+
+    async def facts(self, shell: Shell) -> Facts:
+        """Empty for a box that does not call itself MikroTik."""
+        result = await shell.execute("/system identity print; /system resource print; /system routerboard print")
+        told: dict[str, str] = {}
+        for line in _lines(result.stdout):
+            name, colon, value = line.partition(": ")
+            if colon:
+                told.setdefault(name.strip(), value.strip())
+        if told.get("platform") != "MikroTik":
+            return Facts()
+        return Facts(
+            hostname=told.get("name", ""),
+            model=told.get("model") or told.get("board-name", ""),
+            serial=told.get("serial-number", ""),
+            os_release=told.get("version", "").partition(" ")[0],
+            uptime=seconds(told.get("uptime", "")),
+        )
+
+    def parse(self, text: str) -> CpeConfig:
+        return routeros_model.read(text)
+
+    def render(self, current: str, wanted: CpeConfig) -> Script:
+        require_features(wanted, SPEC.features, SPEC.family)
+        return Script(routeros_model.commands(current, wanted))
+
+    async def apply(self, shell: Shell, script: Script) -> None:
+        """Each command on a channel of its own, so that its answer is its own. Safe mode, which whoever commits may
+        hold in another session of the box, undoes them all."""
+        state: DeviceState = "untouched"
+        for command in script.commands:
+            try:
+                _taken(command, await shell.execute(command))
+            except (SessionDropped, DeviceTimeout) as error:
+                error.device_state = "unknown"
+                raise
+            except DeviceError as error:
+                error.device_state = state
+                raise
+            state = "changed"
+
+    async def save(self, shell: Shell) -> None:
+        """What was applied is kept already; the box has to answer, no more."""
+        result = await shell.execute(f":put [{_NAME}]")
+        if result.exit_status is None or not result.stdout.strip():
+            raise FetchIncomplete("the box does not say its name")
+        if refusal := _refusal(result):
+            raise CommandRefused(f"`{_NAME}`: {refusal}")
+
+
+def _lines(text: str) -> list[str]:
+    return text.replace("\r\n", "\n").split("\n")
+
+
+def _refusal(result: ExecResult) -> str:
+    found = _REFUSAL.search("\n".join(_lines(f"{result.stdout}\n{result.stderr}")))
+    return found.group().strip() if found else ""
+
+
+def _taken(command: str, result: ExecResult) -> None:
+    """Raises unless the command was taken without a word. The message names the menu and no value."""
+    what = f"`{command_path(command)}`"
+    said = f"{result.stdout}{result.stderr}".strip()
+    if said:
+        refusal = _refusal(result)
+        raise CommandRefused(f"{what}: {refusal or 'the box said something that is no refusal that we know'}")
+    if result.exit_status is None:
+        raise SessionDropped(f"the channel of {what} ended without a status")
+    if result.exit_status:
+        raise CommandRefused(f"{what} ended with status {result.exit_status}")
+
+
+async def _export(shell: Shell) -> _Export:
+    """The export in the words of the box's release. Raises ``CommandRefused`` or ``FetchIncomplete``."""
+    for command in _EXPORTS:
+        result = await shell.execute(f'{command}; :put "{_MARK}$[{_NAME}]"')
+        printed = "\n".join(_lines(result.stdout))
+        if printed.startswith("# "):
+            return _accepted(printed, result, command)
+        if refusal := _refusal(result):
+            if command == _EXPORTS[-1] or not _UNKNOWN_WORD.search(refusal):
+                raise CommandRefused(f"`{command}`: {refusal}")
+        else:
+            break
+    raise FetchIncomplete("the device did not answer with an export")
+
+
+def _accepted(printed: str, result: ExecResult, command: str) -> _Export:
+    body, mark, name = printed.rpartition(f"\n{_MARK}")
+    if not mark or result.exit_status is None or result.stderr:
+        raise FetchIncomplete("the line behind the export is missing")
+    text, name = checked(unfolded(body + "\n")), name.strip("\n")
+    header = _HEADER.match(text)
+    if header is None:
+        raise FetchIncomplete("the export does not begin with the release that wrote it")
+    if int(header[1]) >= 7 and command != _EXPORTS[0]:
+        raise FetchIncomplete("the box does not show its secrets, so the export is not whole")
+    for failed in _FAILED_MENU.finditer(text):
+        if failed["late"] or not _NO_BUTTON.fullmatch(failed["menu"]):
+            raise FetchIncomplete(f"the box could not export {failed['menu'] or 'one of its menus'}")
+    if re.search(r"^#interrupted", text, re.MULTILINE):
+        raise FetchIncomplete("the export was interrupted")
+    said = _IDENTITY.search(text)
+    if said is not None and unquoted(said[1]) != name:
+        raise ForeignText(f"the configuration is of {unquoted(said[1])}, not of {name}")
+    if said is None and name != _UNNAMED:
+        raise FetchIncomplete("the name of the box is missing in its configuration")
+    return _Export(text, name, command)
+
+
+async def _holds(shell: Shell, export: _Export) -> bool:
+    """Whether the box counted what we have; False when it cannot count. Raises ``FetchIncomplete`` when it counted
+    something else."""
+    source = f'[:execute script="{export.command}" as-string]'
+    line = f"{{:local t {source}; :put [:len $t]; :put [:pick $t ([:len $t] - {_TAIL}) [:len $t]]}}"
+    result = await shell.execute(line)
+    if _UNKNOWN_WORD.search("\n".join(_lines(result.stdout))) or "syntax error" in result.stdout:
+        return False
+    count, _, tail = "\n".join(_lines(result.stdout)).partition("\n")
+    if not count.isdecimal() or result.exit_status is None:
+        raise FetchIncomplete("the box did not count its export")
+    length, ends = len(export.text.encode()), export.text.count("\n")
+    if min(abs(int(count) - length), abs(int(count) - length - ends)) > _SLACK:
+        raise FetchIncomplete(f"the box counts {count} characters in its configuration, {length} came")
+    if not tail.strip("\n") or not export.text.rstrip("\n").endswith(tail.strip("\n")):
+        raise FetchIncomplete("the configuration does not end as the box says")
+    return True
+
+
+DRIVER: Final = RouterOs()

@@ -1,0 +1,295 @@
+"""VyOS 1.4 and 1.5: set lines over exec channels with the box's own checksum, changes in configuration mode.
+
+One command line prints the running configuration in ``set`` lines, prints it again into ``sha256sum``, and prints the
+box's name and the status of it all. A text is taken when the last line carries status 0, the checksum is the text's own
+and the name in the text is the box's. Reading writes nothing on the box.
+
+Changes are typed into configuration mode, where they are a working copy until the one ``commit`` at the end; so a
+refused line leaves the box as it was. What a commit itself refuses, it refuses part by part: then the checksum of the
+running configuration tells whether anything was taken.
+
+Both releases are read. What differs (names in the DHCP server) is written as the text at hand has it, and as 1.4 has it
+where the text does not tell.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Final
+
+from cpe_manager.domain.cpe_config import CpeConfig
+from cpe_manager.domain.errors import (
+    CommandRefused,
+    DeviceTimeout,
+    FetchIncomplete,
+    ForeignText,
+    PromptLost,
+    SessionDropped,
+)
+from cpe_manager.kit import vyos_model
+from cpe_manager.kit.config_text import checked, last_lines, values
+from cpe_manager.kit.secret_rules import patterns
+from cpe_manager.ports.driver import Capture, Facts, Recognition, Script, SecretRule, Spec
+from cpe_manager.ports.shell import PromptRules, Shell, Terminal
+
+_OP: Final = "/opt/vyatta/bin/vyatta-op-cmd-wrapper"
+_SHOW: Final = f"{_OP} show configuration commands"
+_FETCH: Final = f'{_SHOW} && {_SHOW} | sha256sum && hostname; echo "cpe-manager $?"'
+_DIGEST_OF_RUNNING: Final = f"{_SHOW} | sha256sum"
+_MARK: Final = "cpe-manager "
+_DIGEST: Final = re.compile(r"([0-9a-f]{64}) +-")
+# Somebody may commit between the two, or the kernel write into the output.
+_ATTEMPTS: Final = 3
+
+_RULES: Final = PromptRules(
+    # Operational mode cuts the name at its first dot, configuration mode does not: only what stands before it counts.
+    prompt=re.compile(r"[\w.-]+@(?P<host>[A-Za-z0-9][\w-]*)(?:\.[\w.-]+)?(?::[^\s$]*\$|#)"),
+    pager=re.compile(r"^(?::|lines \d+-\d+(?: .*)?|(?P<end>\(END\)))$"),
+    errors=re.compile(
+        r"^[ \t]*(?:(?:Invalid|Ambiguous|Incomplete) command:|Configuration path: .*(?:not valid|ambiguous"
+        r"|requires a value)|Value validation failed|(?:Set|Delete) failed|Tag node value name must not|Cannot use the"
+        r"|-?v?bash: ).*",
+        re.MULTILINE,
+    ),
+)
+_COMMIT_FAILED: Final = re.compile(
+    r"^.*(?:Commit failed|\]\] failed|temporarily locked|Failed to generate committed config).*$", re.MULTILINE
+)
+_NO_DIFFERENCE: Final = "No changes between working and {} configurations"
+_VALUE: Final = re.compile(r"'[^']*'")
+
+
+def _hostname(text: str) -> str | None:
+    found = values(text, "set system host-name ")
+    return found[0].strip("'") if len(found) == 1 else None
+
+
+_Q: Final = r"'(?P<secret>[^'\n]+)'"
+
+SPEC: Final = Spec(
+    family="vyos",
+    title="VyOS",
+    comment="#",
+    volatile=(),
+    secrets=(
+        *(
+            SecretRule(pattern, "login")
+            for pattern in patterns(
+                rf"^set system login user \S+ authentication (?:plaintext-password|encrypted-password) {_Q}",
+                rf"^set system login user \S+ authentication otp key {_Q}",
+            )
+        ),
+        *(
+            SecretRule(pattern, "snmp")
+            for pattern in patterns(
+                r"^set service snmp community (?P<secret>\S+)",
+                rf"^set service snmp trap-target \S+ community {_Q}",
+                rf"^set service snmp v3 (?:user|trap-target) \S+ (?:auth|privacy) (?:encrypted|plaintext)-\w+ {_Q}",
+            )
+        ),
+        *(
+            SecretRule(pattern, "wifi")
+            for pattern in patterns(
+                rf"^set interfaces wireless \S+ security (?:wpa passphrase|wep key) {_Q}",
+            )
+        ),
+        *(
+            SecretRule(pattern, "ppp")
+            for pattern in patterns(
+                rf"^set interfaces (?:pppoe|wwan|sstpc|l2tpv3) \S+ authentication password {_Q}",
+                rf"^set (?:service (?:pppoe|ipoe)-server|vpn (?:l2tp|pptp|sstp|openconnect)) "
+                rf".*\blocal-users username \S+ password {_Q}",
+            )
+        ),
+        *(
+            SecretRule(pattern, "key")
+            for pattern in patterns(
+                # RADIUS and TACACS+ servers, wherever they serve; `key` alone names other things elsewhere.
+                rf"^set .*\b(?:radius|tacacs|tacplus) (?:.*\b)?server \S+ (?:key|secret|source-key) {_Q}",
+                rf"^set .*\bdynamic-author key {_Q}",
+                rf"^set vpn ipsec authentication psk \S+ secret {_Q}",
+                rf"^set .*\b(?:pre-shared-secret|preshared-key|private-key|md5-key|shared-secret|auth-key) {_Q}",
+                rf"^set pki (?:openvpn shared-secret|key-pair|certificate|ca|dh|openssh) \S+ (?:private )?key {_Q}",
+                rf"^set pki \S+ \S+ private passphrase {_Q}",
+                rf"^set interfaces macsec \S+ security (?:mka cak|static (?:key|peer \S+ key)) {_Q}",
+                rf"^set protocols nhrp tunnel \S+ cisco-authentication {_Q}",
+                rf"^set service https api keys id \S+ key {_Q}",
+                rf"^set (?:protocols|vrf name \S+ protocols) .*\bpassword {_Q}",
+                rf"^set .*\b(?:area|domain)-password (?:plaintext-password|md5) {_Q}",
+                rf"^set high-availability vrrp .*\bauthentication password {_Q}",
+                rf"^set (?!system login user )(?!service snmp ).*\bplaintext-password {_Q}",
+            )
+        ),
+        *(
+            SecretRule(pattern, "other")
+            for pattern in patterns(
+                rf"^set (?:service|interfaces (?:openvpn|ethernet)|container|vpn|system (?!login user )) "
+                rf".*\b(?:password|passphrase|token) {_Q}",
+                r"\b[a-z][a-z0-9+]*://[^\s:/@']+:(?P<secret>[^\s@']+)@",
+            )
+        ),
+    ),
+    maturity="lab",
+    hostname=_hostname,
+    recognition=Recognition(
+        sys_object_ids=("1.3.6.1.4.1.44641",),
+        sys_descr=(re.compile(r"^VyOS\b"),),
+        banner=(re.compile(r"Welcome to VyOS"),),
+        prompt=(re.compile(r"^vyos@[\w.-]+:[~/]\S*\$ ?$"),),
+    ),
+    dialect="set",
+    evidence="The box's own SHA-256 of a second listing is that of the text, and the name in it is the box's.",
+    features=vyos_model.FEATURES,
+    rollback="confirm-timer",
+)
+
+
+class Vyos:
+    """Implements ``ports.driver.FullDriver``."""
+
+    @property
+    def spec(self) -> Spec:
+        return SPEC
+
+    async def fetch(self, shell: Shell) -> Capture:
+        problem = FetchIncomplete("never asked")
+        for _ in range(_ATTEMPTS):
+            result = await shell.execute(_FETCH)
+            try:
+                text, name = _accepted(result.stdout, result.stderr, result.exit_status)
+                return Capture(text, name, counted=True)
+            except FetchIncomplete as error:
+                problem = error
+        raise problem
+
+    async def facts(self, shell: Shell) -> Facts:
+        version = await _value(shell, f"{_OP} show version")
+        uptime = (await _value(shell, "cat /proc/uptime")).partition(" ")[0]
+        release = _first(r"^Version:\s+VyOS (\S+)", version)
+        if not release:
+            raise FetchIncomplete("`show version` names no release of VyOS")
+        return Facts(
+            hostname=await _value(shell, "hostname"),
+            model=_first(r"^Hardware model:[ \t]+(\S.*)$", version),
+            serial=_first(r"^Hardware S/N:[ \t]+(\S.*)$", version),
+            os_release=release,
+            uptime=int(float(uptime)) if re.fullmatch(r"[0-9]+(?:\.[0-9]+)?", uptime) else None,
+        )
+
+    def parse(self, text: str) -> CpeConfig:
+        return vyos_model.read(text)
+
+    def render(self, current: str, wanted: CpeConfig) -> Script:
+        return Script(vyos_model.render(current, wanted))
+
+    async def apply(self, shell: Shell, script: Script) -> None:
+        """All or nothing up to the commit. A commit that is refused may have taken a part: the box's checksum tells."""
+        if not script:
+            return
+        try:
+            await self._apply(shell, script.commands)
+        except (SessionDropped, DeviceTimeout, PromptLost) as error:
+            error.device_state = "unknown"
+            raise
+
+    async def _apply(self, shell: Shell, commands: tuple[str, ...]) -> None:
+        before = await _running_digest(shell)
+        terminal = await _configuring(shell)
+        try:
+            for command in commands:
+                await _typed(terminal, command)
+        except CommandRefused:
+            await _leave(terminal)
+            raise
+        printed = await terminal.run("commit")
+        failure = _COMMIT_FAILED.search(printed)
+        if failure is None and _NO_DIFFERENCE.format("active") in await terminal.run("compare"):
+            await _leave(terminal)
+            return
+        await _leave(terminal)
+        error = CommandRefused(f"`commit`: {_reason(printed)}")
+        after = await _running_digest(shell)
+        error.device_state = "untouched" if after == before else "changed"
+        raise error
+
+    async def save(self, shell: Shell) -> None:
+        terminal = await _configuring(shell)
+        printed = await terminal.run("save")
+        same = _NO_DIFFERENCE.format("saved") in await terminal.run("compare saved")
+        await _leave(terminal)
+        if not same:
+            raise CommandRefused(f"`save`: what is saved is not what runs: {_reason(printed)}")
+
+
+def _accepted(stdout: str, stderr: str, exit_status: int | None) -> tuple[str, str]:
+    """Configuration and name out of the answer to ``_FETCH``.
+
+    Raises ``CommandRefused``, ``FetchIncomplete`` or ``ForeignText``.
+    """
+    mark, *before = last_lines(stdout, 3)
+    status = mark[len(_MARK) :] if mark.startswith(_MARK) else ""
+    reason = _reason(stderr)
+    if status not in ("", "0") or exit_status not in (0, None):
+        raise CommandRefused(f"`show configuration commands` ended with status {status or exit_status}: {reason}")
+    digest = _DIGEST.fullmatch(before[1]) if len(before) == 2 else None
+    if status != "0" or digest is None or exit_status is None:
+        raise FetchIncomplete("the end mark behind the configuration is missing")
+    printed = stdout[: stdout.rindex(digest.group())]
+    text, name = checked(printed), before[0]
+    written = _hostname(text)
+    # The system's own name may have the domain behind it.
+    if written is not None and written != name and not name.startswith(f"{written}."):
+        raise ForeignText(f"the configuration is of {written}, not of {name}")
+    if hashlib.sha256(printed.encode()).hexdigest() != digest.group(1):
+        raise FetchIncomplete("the checksum is not the one that the device computed")
+    if written is None:
+        raise FetchIncomplete("the configuration has no host name, or several")
+    return text, written
+
+
+async def _running_digest(shell: Shell) -> str:
+    printed = (await shell.execute(_DIGEST_OF_RUNNING)).stdout.strip()
+    if _DIGEST.fullmatch(printed) is None:
+        raise FetchIncomplete("the box gave no checksum of its running configuration")
+    return printed
+
+
+async def _configuring(shell: Shell) -> Terminal:
+    """A terminal in configuration mode. What is typed there holds secrets: the shell is not to write its history."""
+    terminal = await shell.terminal(_RULES)
+    await terminal.run("set terminal length 0")
+    await terminal.run("configure")
+    await terminal.run("unset HISTFILE")
+    return terminal
+
+
+async def _typed(terminal: Terminal, command: str) -> None:
+    """Run one command. What the box says of it is told when it is refused, never the value that it sets."""
+    try:
+        await terminal.run(command)
+    except CommandRefused as error:
+        why = str(error).removeprefix(f"{command!r}: ")
+        raise CommandRefused(f"`{_VALUE.sub('...', command)}`: {_VALUE.sub('...', why)}") from None
+
+
+async def _leave(terminal: Terminal) -> None:
+    await terminal.run("exit discard")
+
+
+def _reason(printed: str) -> str:
+    """The first line that says anything."""
+    return next((line.strip()[:200] for line in printed.split("\n") if line.strip()), "no reason given")
+
+
+async def _value(shell: Shell, command: str) -> str:
+    result = await shell.execute(command)
+    return result.stdout.strip() if result.exit_status == 0 else ""
+
+
+def _first(pattern: str, text: str) -> str:
+    found = re.search(pattern, text, re.MULTILINE)
+    return found.group(1).strip() if found else ""
+
+
+DRIVER: Final = Vyos()
