@@ -89,8 +89,8 @@ PERSONAS: Mapping[str, Persona] = MappingProxyType(
         ),
         "mikrotik": Persona(
             object_id=oid("1.3.6.1.4.1.14988.1"),
-            descr="RouterOS RB951G-2HnD",
-            model="RB951G-2HnD",
+            descr="RouterOS C53UiG+5HPaxD2HPaxD",
+            model="C53UiG+5HPaxD2HPaxD",
             vendor="MikroTik",
             ports=_linux("ether1", "bridge", "lte1"),
             signal_oid=oid("1.3.6.1.4.1.14988.1.1.16.1.1.2.4"),
