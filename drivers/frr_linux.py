@@ -74,7 +74,7 @@ _SUMS: Final = "# sha256sum"
 # What a CPE made of Debian keeps its configuration in; what is not there is not asked for.
 _PLACES: Final = (
     *("/etc/hostname", "/etc/hosts", "/etc/nftables.conf", "/etc/nftables.d/*.nft", "/etc/dnsmasq.conf"),
-    *("/etc/dnsmasq.d/*.conf", "/etc/hostapd/*.conf", "/etc/ppp/peers/*", "/etc/ppp/chap-secrets"),
+    *("/etc/dnsmasq.d/*", "/etc/hostapd/*.conf", "/etc/ppp/peers/*", "/etc/ppp/chap-secrets"),
     *("/etc/ppp/pap-secrets", "/etc/snmp/snmpd.conf", "/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/*.conf"),
     *("/etc/ssh/sshd_not_to_be_run", "/etc/network/interfaces", "/etc/network/interfaces.d/*"),
     *("/etc/sysctl.conf", "/etc/sysctl.d/*.conf", "/etc/wireguard/*.conf", "/etc/frr/daemons"),

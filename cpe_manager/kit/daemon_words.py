@@ -16,7 +16,7 @@ from cpe_manager.domain.requirements import is_domain
 from cpe_manager.kit.file_bundle import Files
 from cpe_manager.kit.uci import attempt
 
-DNSMASQ: Final = r"/etc/dnsmasq\.conf|/etc/dnsmasq\.d/.+\.conf"
+DNSMASQ: Final = r"/etc/dnsmasq\.conf|/etc/dnsmasq\.d/[^/.][^/]*"
 SNMPD: Final = "/etc/snmp/snmpd.conf"
 HOSTNAME: Final = "/etc/hostname"
 HOSTS: Final = "/etc/hosts"

@@ -30,6 +30,7 @@ EXPORT: Final = f'uci export && uci export | sha256sum && uci get {_NAME}; echo 
 """The configuration, its checksum as the box computes it from a second export, and the box's name."""
 _MARK: Final = "cpe-manager "
 _DIGEST: Final = re.compile(r"([0-9a-f]{64}) +(\S+)")
+_RPCD: Final = re.compile(r"^package rpcd\n(?:(?!package ).*\n)*", re.MULTILINE)
 _LOGIN_SECTION: Final = re.compile(r"\nconfig login\b.*\n(?:(?!config |package ).*\n)*")
 # `$p$name` refers to an account of /etc/shadow and is no password.
 _LOGIN_PASSWORD: Final = re.compile(r"(\n[ \t]+option password )'(?!\$p\$)(?:[^'\n]|'\\'')*'")
@@ -88,11 +89,14 @@ def accepted_export(stdout: str, stderr: str, exit_status: int | None) -> tuple[
 
 
 def _without_logins(text: str) -> str:
-    """Which ``option password`` is a log-in's (rpcd) and which a customer's (PPP), its section tells and not its line:
-    so these are taken out here, where sections are known; line rules do the rest (§5.2.1.3)."""
-    if "\nconfig login" not in text:
-        return text
-    return _LOGIN_SECTION.sub(lambda section: _LOGIN_PASSWORD.sub(rf"\1'{REMOVED}'", section.group()), text)
+    """Which ``option password`` is a log-in's (rpcd) and which a customer's (PPP, accounts of a VPN server, which are
+    sections named ``login`` too), package and section tell and not the line: so these are taken out here, where both
+    are known; line rules do the rest (§5.2.1.3)."""
+    return _RPCD.sub(lambda package: _LOGIN_SECTION.sub(_without_password, package.group()), text)
+
+
+def _without_password(section: re.Match[str]) -> str:
+    return _LOGIN_PASSWORD.sub(rf"\1'{REMOVED}'", section.group())
 
 
 def _reason(stderr: str) -> str:

@@ -26,7 +26,7 @@ _FRR_CONF = "/etc/frr/frr.conf"
 _LOADED = "/run/loaded/"
 _DAEMON_FILES = {
     "nftables": r"/etc/nftables\.(conf|d/[^.][^/]*\.nft)",
-    "dnsmasq": r"/etc/dnsmasq\.(conf|d/[^.][^/]*\.conf)",
+    "dnsmasq": r"/etc/dnsmasq\.(conf|d/[^.][^/]*)",
     "hostapd": r"/etc/hostapd/[^.][^/]*\.conf",
     "snmpd": r"/etc/snmp/snmpd\.conf",
 }
