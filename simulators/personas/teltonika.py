@@ -56,10 +56,11 @@ def _digits(state: DeviceState, purpose: str, length: int) -> str:
 
 
 def _mnf_info(state: DeviceState, call: Call) -> Reply:
+    site = make_site(state.spec)
     values = {
         "--name": f"{generate.MODEL}000000", "-n": f"{generate.MODEL}000000",
-        "--sn": _digits(state, "sn", 10), "-s": _digits(state, "sn", 10),
-        "--mac": make_site(state.spec).mac.replace(":", ""), "-m": make_site(state.spec).mac.replace(":", ""),
+        "--sn": site.serial_digits, "-s": site.serial_digits,
+        "--mac": site.mac.replace(":", ""), "-m": site.mac.replace(":", ""),
         "--hwver": "1201", "-H": "1201", "--batch": "0042", "-b": "0042",
     }  # fmt: skip
     if not call.words or any(word not in values for word in call.words):
