@@ -22,6 +22,7 @@ from cpe_manager.adapters.netmiko.sessions import NetmikoLimits, NetmikoSessions
 from cpe_manager.adapters.schedule import Timetable
 from cpe_manager.adapters.secrets import CredentialFile
 from cpe_manager.adapters.snmp.poller import SnmpPoller
+from cpe_manager.adapters.snmp.receiver import LocalEngine, TrapPort, new_engine
 from cpe_manager.adapters.ssh.limits import SshLimits
 from cpe_manager.adapters.ssh.sessions import SshSessions
 from cpe_manager.adapters.telnet.sessions import TelnetSessions
@@ -51,6 +52,7 @@ from cpe_manager.services.keys import Keys
 from cpe_manager.services.scheduling import NewSchedule, ScheduleStores, Scheduling
 from cpe_manager.services.sweep import Rhythm, Sweep
 from cpe_manager.services.tokens import Tokens
+from cpe_manager.services.traps import Traps, TrapStores
 from cpe_manager.services.upkeep import Export, Retention, Rewrap, Step, Upkeep, UpkeepStores, Verify
 from cpe_manager.services.worker import ShardWorker, WorkerLimits
 from cpe_manager.settings import Settings
@@ -67,6 +69,8 @@ FIRST_SETTINGS = """\
 # database_url = ""            # empty: SQLite in this directory; or postgresql://user@host/database
 # host = "127.0.0.1"
 # port = 8640
+# snmp_trap_port = 0           # UDP port for SNMP traps and informs, 162 as a rule; 0 takes none
+# snmp_trap_host = "0.0.0.0"
 # sessions = 200               # device sessions open at once
 # sessions_per_access_node = 8 # behind one access node, over all workers; 0 is no cap
 # nightly_cron = "0 1 * * *"   # used by init for the first schedule
@@ -107,6 +111,8 @@ class Parts:
     ids: Ids
     owner: str
     tasks: Mapping[str, Callable[[], Awaitable[None]]]
+    traps: Traps | None
+    """For the process that serves; None when no trap port is set."""
     take_over: Callable[[], Awaitable[None]]
     """To be called by the one process that works on a SQLite database: whoever held leases before it is gone."""
 
@@ -317,6 +323,9 @@ async def _build(
         ("follow-ups", FollowUps(jobs, clock, export=exporter is not None).look),
         ("figures", Figures(database.inventory, database.events, jobs, metrics).look),
     ]
+    traps = await _traps(settings, database, Snmp(poller, credentials, clock, metrics, redactor))
+    if traps is not None:
+        chores.append(("traps", traps.look))
     sweep = Sweep(database.jobs, engine, clock, Rhythm(settings.sweep_seconds), chores)
 
     async def take_over() -> None:
@@ -324,7 +333,37 @@ async def _build(
             await database.jobs.release_all(clock.now())
 
     tasks = {"writer": worker.settler.run, "leases": worker.keeper.run, "sweep": sweep.run}
-    return Parts(services, worker, engine, timer, metrics, clock, ids, owner, tasks, take_over)
+    return Parts(services, worker, engine, timer, metrics, clock, ids, owner, tasks, traps, take_over)
+
+
+@dataclass(frozen=True, slots=True)
+class Snmp:
+    """What hearing traps takes besides the database."""
+
+    poller: SnmpPoller
+    credentials: CredentialFile
+    clock: Clock
+    metrics: Metrics
+    redactor: Redactor
+
+
+async def _traps(settings: Settings, database: Database, snmp: Snmp) -> Traps | None:
+    """None unless a port is set."""
+    if not settings.snmp_trap_port:
+        return None
+    local = await _local_engine(database)
+    intake = TrapPort(settings.snmp_trap_host, settings.snmp_trap_port, local, snmp.clock)
+    stores = TrapStores(database.inventory, database.events, snmp.credentials)
+    return Traps(intake, stores, snmp.poller, snmp.clock, snmp.metrics, snmp.redactor)
+
+
+async def _local_engine(database: Database) -> LocalEngine:
+    """Senders of informs remember this engine, so it stays what it was, and each start counts (RFC 3414 §2.2)."""
+    key = f"snmp_engine:{socket.gethostname()}"[:64]
+    engine, _, boots = (await database.maintenance.meta_get(key) or "").partition(" ")
+    local = LocalEngine(bytes.fromhex(engine) or new_engine(), int(boots or 0) + 1)
+    await database.maintenance.meta_set(key, f"{local.engine.hex()} {local.boots}")
+    return local
 
 
 async def archive(settings: Settings, path: Path, passphrase: str) -> ArchiveReport:

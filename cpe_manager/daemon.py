@@ -100,6 +100,11 @@ async def _working(parts: Parts, settings: Settings, *, timer: bool = True) -> A
     supervisor = Supervisor(parts.clock, parts.ids)
     for name, run in parts.tasks.items():
         supervisor.add(name, run)
+    traps = parts.traps if timer else None
+    if traps is not None:
+        await traps.intake.start()
+        supervisor.add("traps", traps.run)
+        supervisor.add("trap-port-names", traps.names.run)
     await parts.engine.start()
     try:
         supervisor.start()
@@ -115,6 +120,8 @@ async def _working(parts: Parts, settings: Settings, *, timer: bool = True) -> A
         await parts.worker.close(0)  # what a claim under way began meanwhile
         await parts.worker.settler.drain()
         await supervisor.stop(0)
+        if traps is not None:
+            await traps.intake.stop()
 
 
 async def _first(server: asyncio.Task[None], wanted: asyncio.Task[Any]) -> None:

@@ -34,6 +34,11 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8640, ge=0, le=65535)
 
+    snmp_trap_host: str = "0.0.0.0"  # noqa: S104 - of effect only with a port, and traps come from everywhere
+    """Address at which SNMP traps and informs are taken."""
+    snmp_trap_port: int = Field(default=0, ge=0, le=65535)
+    """UDP; 0 takes none. 162 is the usual one and needs a capability or a redirection."""
+
     sessions: int = Field(default=200, ge=1)
     """Device sessions open at once in one process."""
     netmiko_threads: int = Field(default=16, ge=1)

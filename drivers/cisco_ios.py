@@ -119,7 +119,7 @@ SPEC: Final = Spec(
             SecretRule(pattern, "ppp")
             for pattern in patterns(
                 rf"^ +ppp (?:chap|eap) password {_TYPE}{REST}",
-                rf"^ +ppp pap sent-username \S+ password {_TYPE}{WORD}",
+                rf"^ +ppp pap sent-username \S+ password {_TYPE}{REST}",
                 rf"^ +(?:l2tp tunnel|vpdn) password {_TYPE}{WORD}",
                 rf"^ .*\b(?:apn|profile) .*?\bpassword {_TYPE}{WORD}",
             )
@@ -135,6 +135,9 @@ SPEC: Final = Spec(
                 rf"^ +key {_TYPE}(?!\d+[ \t]*$){REST}",
                 rf"^(?:tacacs|radius)-server (?:.*? )?key {_TYPE}{WORD}",
                 rf"^ +(?:server-private|client|server) .*?\b(?:server-)?key {_TYPE}{WORD}",
+                rf"^ +pac key {_TYPE}{WORD}",
+                rf"^cts .*\bpassword {_TYPE}{WORD}",
+                rf"^ +(?:bind authenticate|dot1x username) .*\bpassword {_TYPE}{WORD}",
                 rf"^ntp authentication-key \d+ \S+ {WORD}",
                 rf"^ +neighbor \S+ password {_TYPE}{WORD}",
                 rf"^mpls ldp .*?\bpassword .*?{_TYPE}{WORD}$",

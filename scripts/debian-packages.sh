@@ -7,7 +7,10 @@ packages=""
 for tier in "$@"; do
     case $tier in
         venv) packages="$packages python3-venv" ;;
-        lab) packages="$packages openssh-server openssh-client openssl frr iproute2 procps util-linux" ;;
+        lab)
+            packages="$packages openssh-server openssh-client openssl frr iproute2 procps util-linux"
+            packages="$packages nftables dnsmasq snmpd snmp hostapd ppp busybox"
+            ;;
         postgres) packages="$packages postgresql" ;;
         snmp) packages="$packages snmp snmpd snmptrapd" ;;
         rancid) packages="$packages rancid git" ;;

@@ -1,8 +1,8 @@
 """Several files in one text: what a Linux box's configuration is, and how it is put into files again.
 
-A bundle is made of sections. Each begins with a heading, either of a file (``# file: /etc/hosts``) or of something
-that a command shows (``# vtysh: show running-config``); an empty line stands between two sections. A file in a bundle
-ends with one newline, whatever it had.
+A bundle is made of sections. Each begins with a heading, either of a file (``# file: /etc/hosts``) or of what vtysh
+shows (``# vtysh: show running-config``); an empty line stands between two sections. A file in a bundle ends with one
+newline, whatever it had.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 from cpe_manager.domain.errors import FetchIncomplete
 
 FILE: Final = "# file: "
-_HEADING: Final = re.compile(r"^# (?:file: (/\S.*)|\w+: .+)$", re.MULTILINE)
+_HEADING: Final = re.compile(r"^# (?:file: (/\S.*)|vtysh: .+)$", re.MULTILINE)
 
 
 def sections(text: str) -> dict[str, str]:

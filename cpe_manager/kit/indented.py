@@ -14,7 +14,7 @@ _BANNER: Final = re.compile(r"banner \S+ (\^C|\S)")
 class Block:
     """A line at the left margin and what is indented below it.
 
-    ``lines`` are without the indentation of the first level; what stands deeper keeps the rest of its own. Blanks
+    ``lines`` are without the indentation of the first of them; what stands deeper keeps the rest of its own. Blanks
     within a line are as the device printed them: some secrets hold several.
     """
 
@@ -32,15 +32,19 @@ class Block:
 def blocks(text: str) -> tuple[Block, ...]:
     """The blocks of a whole configuration, in order. Comment lines (``!``) and the bodies of banners are left out."""
     found: list[tuple[str, list[str]]] = []
-    delimiter = ""
+    delimiter, margin = "", 0
     for line in text.split("\n"):
         if delimiter:
             delimiter = "" if delimiter in line else delimiter
         elif line.startswith(" "):
+            indentation = len(line) - len(line.lstrip(" "))
             if found:
-                found[-1][1].append(line[1:])
+                # One blank as a rule; some blocks have three.
+                margin = margin or indentation
+                found[-1][1].append(line[min(margin, indentation) :])
         elif line and not line.startswith("!"):
             found.append((line, []))
+            margin = 0
             delimiter = _opened(line)
     return tuple(Block(head, tuple(lines)) for head, lines in found)
 

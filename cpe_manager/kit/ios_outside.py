@@ -78,12 +78,17 @@ def write_filter(edit: Edit) -> None:
     """The inbound list (§3.7). A changed list is written beside the old one and takes its place with one command: at
     no moment is the line open, or shut to the session that makes the change. Ports come and go within it."""
     old, new = edit.old, edit.new
-    parts = [(c.firewall.inbound, c.firewall.rules, c.port_mappings, c.management, c.dns, c.snmp) for c in (old, new)]
-    if parts[0] == parts[1] and edit.before == edit.after:
-        return
     name, outward = guard_of(edit.box, "in"), guard_of(edit.box, "out")
     lines = (edit.box.access_list("extended", name) if name else None) or ()
     current = read_filter(lines) if lines else Filter(accept=True)
+    foreign = bool(lines) and not current.marked
+    if _reasons(old, foreign=foreign) == _reasons(new, foreign=foreign):
+        if edit.before != edit.after:
+            groups = [(name, "in"), (outward, "out")]
+            edit.within(
+                f"interface {edit.after}", [f"ip access-group {n} {way}" for n, way in groups if n and edit.after]
+            )
+        return
     session, inspected = _session(edit, outward)
     operator = [] if inspected else _operator_entries(edit, session)
     rules = with_rules(current, new.firewall.rules, operator) if lines else new.firewall.rules
@@ -109,6 +114,14 @@ def write_filter(edit: Edit) -> None:
             if not moved:
                 edit.gone_lines.add(f"ip access-group {name} in")
         _guard_with(edit, fresh, outward, session, moved=moved or name != fresh)
+
+
+def _reasons(config: CpeConfig, *, foreign: bool) -> tuple[object, ...]:
+    """What makes the list other than it was. The operator's part of it depends on more than the rules; in a list that
+    somebody else has written there is no such part."""
+    own = (config.firewall.inbound, config.firewall.rules, _opened(config))
+    mode = config.wan.mode if config.wan else ""
+    return own if foreign else (*own, config.management, config.dns, config.snmp.communities, mode)
 
 
 def _session(edit: Edit, outward: str | None) -> tuple[str, bool]:

@@ -5,8 +5,9 @@ Searching 8 KB with forty patterns one after the other costs some milliseconds, 
 
 - patterns that begin with ``^`` and a word become one pattern that begins with a newline, which the engine looks for
   at memory speed, so that each line is tried once;
-- patterns that need some literal text wherever they match (``://``, ``wpa-psk``) wait until that text is found, which
-  is fast, too.
+- patterns that need one of a few literal texts wherever they match (``://``, ``password=`` or ``secret=``) wait until
+  one of them is found, which is fast, too. That goes for patterns whose first word begins most lines (``set .* key``),
+  as well: what they look for behind it is rarer.
 
 The outcome is a list of *candidate lines*; the single patterns then run on those few. So two secrets in one line are
 both found, which a plain alternation would miss.
@@ -20,27 +21,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from cpe_manager.kit.regex_source import has_branches, merged_source, required_literal
+from cpe_manager.kit.regex_source import has_branches, merged_source, required_literals, shortest_of
 
 Span = tuple[int, int]
 
 _MERGEABLE = re.MULTILINE | re.UNICODE | re.IGNORECASE | re.ASCII
-_WORD_FIRST = re.compile(r"\^\w{2}")
+_HEAD_FIRST = re.compile(r"\^[\w-][\w -]{4}")
+"""A pattern that begins with so much text is tried at few lines only."""
 _SHORTEST = 3
 """Characters of a literal that is worth looking for."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Pattern:
-    """A pattern with what is known of it. ``anchored``: it can match at the start of a line only."""
+    """A pattern with what is known of it. ``anchored``: it can match at the start of a line only; ``literals``: one of
+    them is in every match."""
 
     pattern: re.Pattern[str]
     source: str | None
     anchored: bool
-    literal: str
+    literals: tuple[str, ...]
 
     def matches(self, text: str, start: int, end: int) -> Iterator[re.Match[str]]:
-        if self.literal and text.find(self.literal, start, end) < 0:
+        if self.literals and all(text.find(literal, start, end) < 0 for literal in self.literals):
             return
         if not self.anchored:
             yield from self.pattern.finditer(text, start, end)
@@ -61,13 +64,13 @@ class LineScanner:
             flags = known.pattern.flags
             if known.source is None:
                 self._free.append(known.pattern)
-            elif known.anchored and (_WORD_FIRST.match(known.source) or not known.literal):
+            elif known.anchored and (_HEAD_FIRST.match(known.source) or not known.literals):
                 anchored[flags].append(known.source[1:])
-            elif known.literal:
-                literals.add(known.literal)
+            elif known.literals:
+                literals.update(known.literals)
             else:
                 free[flags].append(f"(?:{known.source})")
-        self._literals = tuple(literals)
+        self._literals = tuple(sorted(shortest_of(frozenset(literals))))
         self._anchored = [re.compile(f"\n(?:{'|'.join(some)})", flags) for flags, some in anchored.items()]
         self._free += [re.compile("|".join(some), flags) for flags, some in free.items()]
 
@@ -107,13 +110,15 @@ def matching_lines(text: str, patterns: tuple[re.Pattern[str], ...]) -> list[Spa
     return [span for span in scanner.candidates(text) if any(scanner.matches(text, *span))]
 
 
+@lru_cache(maxsize=2048)
 def _known(pattern: re.Pattern[str]) -> _Pattern:
     source = None if pattern.flags & ~_MERGEABLE else merged_source(pattern.pattern)
     if source is None:
-        return _Pattern(pattern, None, anchored=False, literal="")
-    literal = "" if pattern.flags & re.IGNORECASE else required_literal(source)
+        return _Pattern(pattern, None, anchored=False, literals=())
+    literals = frozenset[str]() if pattern.flags & re.IGNORECASE else required_literals(source)
+    long_enough = all(len(literal) >= _SHORTEST for literal in literals)
     anchored = source.startswith("^") and not has_branches(source)
-    return _Pattern(pattern, source, anchored, literal if len(literal) >= _SHORTEST else "")
+    return _Pattern(pattern, source, anchored, tuple(sorted(literals)) if long_enough else ())
 
 
 def _anchored_lines(scanner: re.Pattern[str], framed: str) -> Iterator[Span]:

@@ -107,7 +107,8 @@ def _net(network: IPv4Network) -> str:
 
 
 def _name(timer: Timer) -> str:
-    return timer.protocol if timer.port is None else f"{timer.protocol}_{timer.port}"
+    # The protocol alone is a word of the language and no name.
+    return f"{timer.protocol}_{timer.port or 'rest'}"
 
 
 def _timeout(timer: Timer) -> Iterator[str]:

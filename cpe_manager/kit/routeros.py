@@ -9,7 +9,7 @@ what the default is.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -292,6 +292,14 @@ class Edit:
             self._commands.append(f"/{item.path} remove {self.box.address(item).strip()}")
             self.box.remove(item)
 
+    def drop_all(self, path: str, comment: str) -> None:
+        """All items of a menu with a comment of ours, in one command."""
+        if items := self.box.all(path, comment=comment):
+            more = " and !dynamic" if path in _DYNAMIC else ""
+            self._commands.append(f"/{path} remove [find comment={_literal(comment)}{more}]")
+            for item in items:
+                self.box.remove(item)
+
     def commands(self) -> tuple[str, ...]:
         return tuple(self._commands)
 
@@ -310,8 +318,3 @@ def command_path(command: str) -> str:
         if word in ("add", "set", "remove"):
             break
     return " ".join(words) or "command"
-
-
-def own_items(items: list[Item]) -> Iterator[Item]:
-    """Those that we made, by their comments."""
-    return (item for item in items if item.text("comment").startswith(OURS))

@@ -274,9 +274,10 @@ def write_mappings(edit: Edit, wanted: tuple[PortMapping, ...]) -> None:
     for made, items in _mappings(edit.box):
         if all(mapping in missing for mapping in made):
             missing = [mapping for mapping in missing if mapping not in made]
+        elif len(items) > 1:
+            edit.drop_all(_NAT, items[0].text("comment"))
         else:
-            for item in reversed(items):
-                edit.drop(item)
+            edit.drop(items[0])
     for mapping in missing:
         moved = mapping.ports.count > 1 and mapping.inside_port != mapping.ports.first
         label = f"{OURS}{mapping.protocol}-{mapping.ports.first}" + (f"-{mapping.ports.last}" if moved else "")

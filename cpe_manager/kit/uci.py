@@ -186,10 +186,19 @@ def packages_of(commands: Sequence[str]) -> tuple[str, ...]:
 
 HASH: Final = r"\$(?:[0-9][a-z]?|y|gy|sha1)\$"
 """How a crypt(3) hash begins."""
+# Names that end like a secret's name but hold a switch, or say where a key's file is.
+_SWITCH_OR_FILE: Final = (
+    r"(?!'(?:[01]|on|off|yes|no|true|false|enabled|disabled|none|auto|\$p\$\w+|/(?:etc|tmp|var|usr|root)/[^'\n]*)')"
+)
 
 
 def _option(*names: str) -> str:
     return rf"^[ \t]+(?:option|list) (?:{'|'.join(names)}) {QUOTED}"
+
+
+def _ending(*endings: str) -> str:
+    """Options of whatever package whose names end so: packages come and go, these words stay."""
+    return rf"^[ \t]+(?:option|list) (?i:\w*(?:{'|'.join(endings)})[0-9]?) {_SWITCH_OR_FILE}{QUOTED}"
 
 
 Kind = Literal["login", "snmp", "wifi", "ppp", "key", "other"]
@@ -201,39 +210,44 @@ _SECRETS: Final[tuple[tuple[Kind, tuple[str, ...]], ...]] = (
             _option("root_password", "admin_password", "http_password", "httpauth"),
         ),
     ),
-    ("snmp", (_option("community", "rocommunity6?", "rwcommunity6?", "trapcommunity", "AuthPass", "PrivPass"),)),
+    (
+        "snmp",
+        (
+            _option("community", "rocommunity6?", "rwcommunity6?", "trapcommunity"),
+            # Users of v3: net-snmp's names, LuCI's and RutOS's.
+            _option("AuthPass", "PrivPass", "(?:auth|priv)(?:pass(?:word|phrase)?|_pass(?:word|phrase)|_?passwd)"),
+            _option("priv_?pass"),
+            # A session for traps is one option with the words that snmptrap takes.
+            *(
+                rf"^[ \t]+(?:option|list) trapsess '(?:[^'\n]* )?-{letter} ?(?P<secret>[^ '\n]+)"
+                for letter in ("A", "X", "c")
+            ),
+        ),
+    ),
     (
         "wifi",
         (
             # WEP names its key by number, 1 to 4, and keeps them in key1 to key4.
             rf"^[ \t]+option key (?!'[1-4]'){QUOTED}",
-            _option("key[1-4]", "sae_password", "wpa_psk", "wpakey", "ft_psk"),
+            _option("key[1-4]", "sae_password", "wpa_psk", "wpakey", "ft_psk", "wps_pin", "wpa_passphrase"),
         ),
     ),
     (
         "ppp",
         (
-            _option(
-                "pincode",
-                "pin_?code",
-                "puk_?code",
-                "puk",
-                "ppp_password",
-                "[pc]ap_password",
-                "ch?ap_(?:password|secret)",
-            ),
+            _option("pin", "pin_?code", "puk", "puk_?code", "sim_?pin"),
+            _option("ppp_password", "[pc]ap_password", "ch?ap_(?:password|secret)"),
         ),
     ),
     (
         "key",
         (
-            _option(
-                *("private_key", "preshared_key", "pre_shared_key", "psk", "secret", "shared_secret", "tlspsk"),
-                *("auth_secret", "acct_secret", "dae_secret", "radius_secret", "r0kh", "r1kh", "nas_secret"),
-                *("radius_?(?:key|password)", "server_secret", "uamsecret", "radconf_secret"),
-                *("ikey", "okey", "auth_key", "authkey", "authkeys", "tls_auth_key", "enc_key", "wps_pin"),
-                *("priv_key_pwd2?", "private_key_passwd", "identity_key"),
-            ),
+            # WireGuard, IPsec, RADIUS, 802.11r, OpenVPN.
+            _option("private_key", "preshared_key", "pre_shared_key", "shared_key", "r0kh", "r1kh", "ikey", "okey"),
+            _option("auth_?keys?", "tls_auth_key", "enc_key", "identity_key", "app_?key", "setup_?key", "update_?key"),
+            _option("radius_?(?:key|password)", "priv_key2?_pwd2?", "private_key_passwd", "psk_key"),
+            _ending("psk", "secret"),
+            r"\b(?:SharedAccessKey|AccountKey)=(?P<secret>[^;'\s]+)",
         ),
     ),
     (
@@ -241,9 +255,9 @@ _SECRETS: Final[tuple[tuple[Kind, tuple[str, ...]], ...]] = (
         (
             # One word for PPP, dynamic DNS, EAP and rpcd: which of them it is, its line does not tell.
             rf"^[ \t]+(?:option|list) (?:(?:auth_|user)?pass|passwd|password)[0-9]? (?!'(?:{HASH}|\$p\$)){QUOTED}",
-            _option("token", "api_?key", "apikey", "access_key", "access_secret", "secret_key", "credentials"),
-            _option("smtp_pass(?:word)?", "mqtt_pass(?:word)?", "proxy_pass(?:word)?", "auth_pass", "kadpassword"),
-            r"\b[a-z]+://[^\s:/@']+:(?P<secret>[^\s@']+)@",
+            _option("api_?key", "access_key", "secret_key", "credentials", "hexpasswd", "passgroup"),
+            _ending("password", "passwd", "passphrase", "_pass", "_pwd", "token"),
+            r"\b[a-z][a-z0-9+.-]*://[^\s:/@']*:(?P<secret>[^\s@/']+)@",
         ),
     ),
 )

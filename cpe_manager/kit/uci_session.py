@@ -3,8 +3,9 @@
 Every line ends with a mark that carries the status, so that an answer without it is known to be a part.
 
 Changes are staged in a directory of our own (``uci -t``), as rpcd does for its sessions: ``uci export`` never shows a
-change that nobody committed, a session that is cut leaves nothing behind that takes effect, and the changes that
-somebody else has staged are neither committed nor thrown away.
+change that nobody committed, and a session that is cut leaves nothing behind that takes effect. The box's own stage
+(``/tmp/.uci``) libuci reads in any case, so what somebody has staged there would be committed with ours: ``PENDING``
+has to be empty first.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ EXPORT: Final = f'uci export && uci export | sha256sum && uci get {_NAME}; echo 
 """The configuration, its checksum as the box computes it from a second export, and the box's name."""
 _MARK: Final = "cpe-manager "
 _DIGEST: Final = re.compile(r"([0-9a-f]{64}) +(\S+)")
+_RPCD: Final = re.compile(r"^package rpcd\n(?:(?!package ).*\n)*", re.MULTILINE)
 _LOGIN_SECTION: Final = re.compile(r"\nconfig login\b.*\n(?:(?!config |package ).*\n)*")
 # `$p$name` refers to an account of /etc/shadow and is no password.
 _LOGIN_PASSWORD: Final = re.compile(r"(\n[ \t]+option password )'(?!\$p\$)(?:[^'\n]|'\\'')*'")
@@ -37,7 +39,7 @@ _NAME_OPTION: Final = re.compile(r"\n[ \t]+option hostname '([^'\n]*)'\n")
 STAGE: Final = "/var/run/cpe-manager.uci"
 PENDING: Final = 'uci changes; echo "cpe-manager $?"'
 """What somebody else has staged: a commit of ours must not stand on it."""
-RELOAD: Final = 'reload_config; echo "cpe-manager $?"'
+_STARTED: Final = re.compile(r"uci (?:delete network\.(?P<plain>\w+)\.auto|set network\.(?P<on>\w+)\.auto='1')")
 SYNC: Final = 'sync; echo "cpe-manager $?"'
 CLEAN: Final = f"rm -rf {STAGE}"
 # dropbear takes 9,000 bytes in one request; older ones less. Far below, a batch is also short of any time-out.
@@ -87,11 +89,14 @@ def accepted_export(stdout: str, stderr: str, exit_status: int | None) -> tuple[
 
 
 def _without_logins(text: str) -> str:
-    """Which ``option password`` is a log-in's (rpcd) and which a customer's (PPP), its section tells and not its line:
-    so these are taken out here, where sections are known; line rules do the rest (§5.2.1.3)."""
-    if "\nconfig login" not in text:
-        return text
-    return _LOGIN_SECTION.sub(lambda section: _LOGIN_PASSWORD.sub(rf"\1'{REMOVED}'", section.group()), text)
+    """Which ``option password`` is a log-in's (rpcd) and which a customer's (PPP, accounts of a VPN server, which are
+    sections named ``login`` too), package and section tell and not the line: so these are taken out here, where both
+    are known; line rules do the rest (§5.2.1.3)."""
+    return _RPCD.sub(lambda package: _LOGIN_SECTION.sub(_without_password, package.group()), text)
+
+
+def _without_password(section: re.Match[str]) -> str:
+    return _LOGIN_PASSWORD.sub(rf"\1'{REMOVED}'", section.group())
 
 
 def _reason(stderr: str) -> str:
@@ -139,6 +144,14 @@ def commit(commands: Sequence[str]) -> str:
     """The shell line that commits what was staged, package by package."""
     each = " && ".join(f"uci -t {STAGE} commit {package}" for package in packages_of(commands))
     return f'{each}; echo "cpe-manager $?"; {CLEAN}'
+
+
+def reload(commands: Sequence[str]) -> str:
+    """The shell line that brings into effect what was committed: every daemon is told whose packages changed, and an
+    interface that comes up by itself from now on is started, which netifd leaves to its next start."""
+    started = [match["plain"] or match["on"] for match in map(_STARTED.fullmatch, commands) if match]
+    starts = "".join(f" && ifup {name}" for name in dict.fromkeys(started))
+    return f'reload_config{starts}; echo "cpe-manager $?"'
 
 
 def accepted_archive(stdout: str, stderr: str) -> tuple[bytes, str]:

@@ -28,8 +28,14 @@ def _communities(box: Uci) -> list[tuple[SnmpCommunity, Section]]:
     return [(made, section) for section in sections if (made := attempt(_community, box, section))]
 
 
+def _off(box: Uci) -> Section | None:
+    """The section that has the agent switched off; then nobody answers to any community."""
+    general = box.named("snmpd", "general")
+    return general if general is not None and not general.on("enabled", True) else None
+
+
 def read_snmp(box: Uci) -> Snmp:
-    named = {made.name: made for made, _ in reversed(_communities(box))}
+    named = {} if _off(box) else {made.name: made for made, _ in reversed(_communities(box))}
     section = box.first("snmpd", "system")
     location, contact = (section.text(word) if section else "" for word in ("sysLocation", "sysContact"))
     return Snmp(
@@ -47,17 +53,20 @@ def _traps(box: Uci) -> list[tuple[IPv4Address, Section]]:
 
 def write_snmp(edit: Edit, wanted: Snmp, management: Management) -> bool:
     """True when new firewall rules stand at the end now."""
-    found = read_snmp(edit.box)
+    before = found = read_snmp(edit.box)
     if found == wanted:
         return False
+    if wanted.communities and (general := _off(edit.box)):
+        edit.put(general, "enabled", "1")
+        found = read_snmp(edit.box)
     if (found.location, found.contact) != (wanted.location, wanted.contact):
         system = edit.box.first("snmpd", "system") or edit.add("snmpd", "system", f"{OURS}system")
-        for option, before, after in (
+        for option, old, new in (
             ("sysLocation", found.location, wanted.location),
             ("sysContact", found.contact, wanted.contact),
         ):
-            if before != after:
-                edit.put(system, option, after)
+            if old != new:
+                edit.put(system, option, new)
     _write_communities(edit, found, wanted)
     if found.trap_hosts != wanted.trap_hosts or found.communities != wanted.communities:
         for _, section in _traps(edit.box):
@@ -65,7 +74,7 @@ def write_snmp(edit: Edit, wanted: Snmp, management: Management) -> bool:
         for host in wanted.trap_hosts:
             community = wanted.communities[0].name if wanted.communities else None
             edit.add("snmpd", "trap2sink", f"{OURS}trap", host=str(host), community=community)
-    return found.communities != wanted.communities and _write_door(edit, wanted, management)
+    return before.communities != wanted.communities and _write_door(edit, wanted, management)
 
 
 def _write_communities(edit: Edit, found: Snmp, wanted: Snmp) -> None:

@@ -101,7 +101,7 @@ def write_wan(box: SetLines, wanted: Wan | None) -> None:
         box.drop(f"{DEFAULT_ROUTE} next-hop {before.gateway}")
     if wanted is None:
         _write_addresses(box, base, None)
-        box.drop(path_of(old) if old.startswith("pppoe") else ())
+        _hang_up(box, old)
         return
     name = _write_mode(box, wanted, old, base)
     if old and old != name:
@@ -115,25 +115,35 @@ def write_wan(box: SetLines, wanted: Wan | None) -> None:
 def _write_mode(box: SetLines, wanted: Wan, old: str, base: str) -> str:
     """The mode's own lines. Returns the name of the interface that is the WAN now."""
     if wanted.mode == "pppoe":
-        name = old if old.startswith("pppoe") else "pppoe0"
+        name = old if old.startswith("pppoe") else next(iter(box.names("interfaces pppoe")), "pppoe0")
         path = path_of(name)
         if name != old:
             _write_addresses(box, base, None)
+            box.drop((*path, "disable"), keep=3)
             box.put((*path, "source-interface"), base)
-            box.put((*path, "description"), "WAN")
-            box.put((*path, "mtu"), "1492")
+            for leaf, usual in (("description", "WAN"), ("mtu", "1492")):
+                box.put((*path, leaf), box.value((*path, leaf), usual))
         box.put((*path, "authentication", "username"), wanted.username)
         box.put((*path, "authentication", "password"), wanted.password)
         box.put((*path, "local-address"), *([str(wanted.address.ip)] if wanted.address else []))
         return name
-    if old.startswith("pppoe"):
-        box.drop(path_of(old))
+    _hang_up(box, old)
     _write_addresses(box, base, wanted)
     if not box.value((*path_of(base), "description")):
         box.put((*path_of(base), "description"), "WAN")
     if wanted.gateway is not None:
         box.mark(f"{DEFAULT_ROUTE} next-hop {wanted.gateway}")
     return base
+
+
+def _hang_up(box: SetLines, name: str) -> None:
+    """Switch a PPPoE interface off and forget its log-in. How else it was configured stays, for the day it is dialled
+    again."""
+    if name.startswith("pppoe"):
+        path = path_of(name)
+        box.mark((*path, "disable"))
+        for part in ("authentication", "local-address"):
+            box.drop((*path, part))
 
 
 def _write_addresses(box: SetLines, name: str, wanted: Wan | None) -> None:

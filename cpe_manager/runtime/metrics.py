@@ -61,6 +61,15 @@ class Metrics:
             ("method", "route", "status"),
             registry=self._registry,
         )
+        self._traps = Counter(
+            "cpe_snmp_traps", "Traps and informs that became events", ("kind",), registry=self._registry
+        )
+        self._traps_dropped = Counter(
+            "cpe_snmp_traps_dropped",
+            "Datagrams at the trap port that became no event; 'overflow' and 'socket_buffer' were never read",
+            ("reason",),
+            registry=self._registry,
+        )
         self._info = Info("cpe_manager", "Version and engine of this process", registry=self._registry)
         self._fleet = b""
 
@@ -74,6 +83,13 @@ class Metrics:
         """One ended attempt; ``code`` is the error code, empty when there was no error."""
         self._attempts.labels(family, outcome, code).inc()
         self._seconds.labels(family).observe(seconds)
+
+    def trap(self, kind: str) -> None:
+        """One trap that became an event of this kind."""
+        self._traps.labels(kind).inc()
+
+    def trap_dropped(self, reason: str, number: int = 1) -> None:
+        self._traps_dropped.labels(reason).inc(number)
 
     def sessions(self, open_now: int) -> None:
         self._sessions.set(open_now)
@@ -119,6 +135,8 @@ _LABELS: Mapping[str, tuple[str, ...]] = {
     "cpe_devices": ("state",),
     "cpe_manager_netmiko_threads": ("state",),
     "cpe_manager_http_requests": ("method", "route", "status"),
+    "cpe_snmp_traps": ("kind",),
+    "cpe_snmp_traps_dropped": ("reason",),
     "cpe_manager": ("version", "engine"),
 }
 

@@ -12,6 +12,10 @@ from simulators.dialects.ios_syntax import Found, Reading, typed
 from simulators.dialects.tree import Node, parse, render
 
 _ENCRYPTION = "service password-encryption"
+_KINDS = (
+    "Loopback", "Tunnel", "ATM", "Ethernet", "GigabitEthernet", "FastEthernet", "TenGigabitEthernet", "Serial",
+    "Dot11Radio", "Cellular", "Vlan", "Dialer", "BVI", "Virtual-Template",
+)  # fmt: skip
 _BANNER = re.compile(r"banner (\S+) (\S+)")
 
 
@@ -59,6 +63,20 @@ class IosEditor:
 
     def text(self) -> str:
         return laid_out(self._root)
+
+    def reload(self, body: str) -> None:
+        """Go on with another configuration, in the blocks of the same names as far as they exist."""
+        path = [(level.node.text, level.mode) for level in self._path]
+        self._root = parse(body)
+        self._root.children[:] = [node for node in self._root.children if node.text != "!"]
+        self._path = []
+        block = self._root
+        for text, mode in path:
+            found = next((node for node in block.children if node.text == text), None)
+            if found is None:
+                return
+            self._path.append(_Level(found, mode))
+            block = found
 
     def leave(self) -> None:
         """Go up one level; at the top level stay there."""
@@ -127,6 +145,8 @@ class IosEditor:
         return None
 
     def _put(self, block: Node, mode: Mode, number: int, text: str) -> None:
+        if text.startswith("ntp clock-period "):
+            return  # The box measures it itself.
         if text in DEFAULTS:
             _drop(block, _same_key(mode, number, text, block))
             return
@@ -222,12 +242,27 @@ def _insert(block: Node, mode: Mode, node: Node) -> None:
     if mode.ordered:
         block.children.append(node)
         return
-    rank = mode.patterns.rank(node.text)
+    order = _order(mode, node)
     place = 0
     for index, other in enumerate(block.children):
-        if mode.patterns.rank(other.text) <= rank:
+        if _order(mode, other) <= order:
             place = index + 1
     block.children.insert(place, node)
+
+
+def _order(mode: Mode, node: Node) -> tuple[int, int, list[int]]:
+    """Where a line stands: by its kind, and interfaces by theirs and their number."""
+    rank = mode.patterns.rank(node.text)
+    if not node.text.startswith("interface "):
+        return rank, 0, []
+    found = re.match(r"interface ([A-Za-z-]+[0-9]*[A-Za-z]+)", node.text)
+    kind = found[1] if found else ""
+    number = node.text.removeprefix(f"interface {kind}")
+    return (
+        rank,
+        _KINDS.index(kind) if kind in _KINDS else len(_KINDS),
+        [int(part) for part in re.findall(r"\d+", number)],
+    )
 
 
 def laid_out(root: Node) -> str:
@@ -252,5 +287,20 @@ def _apart(before: Node, node: Node) -> bool:
 
 
 def normalised(body: str) -> str:
-    """A configuration as the box would print it."""
-    return IosEditor(body).text()
+    """A configuration as the box would print it: in its order, its access lists in its spelling."""
+    root = parse(body)
+    root.children[:] = [node for node in root.children if node.text != "!"]
+    _arrange(root, MODES["config"])
+    return laid_out(root)
+
+
+def _arrange(block: Node, mode: Mode) -> None:
+    if not mode.ordered:
+        block.children.sort(key=lambda node: _order(mode, node))
+    for node in block.children:
+        opens = mode.opens[mode.patterns.rank(node.text)] if node.children else ""
+        if opens:
+            _arrange(node, MODES[opens])
+        if opens.endswith("nacl"):
+            for entry in node.children:
+                entry.text = stored(MODES[opens].patterns.read(entry.text).text, encrypt=False)

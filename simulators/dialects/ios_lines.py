@@ -88,8 +88,8 @@ shutdown =1
 _TEXTS = {
     "config": """
 version <word> =1
-service password-encryption =2
 service timestamps (debug|log) <line> =3
+service password-encryption =2
 service <line>
 platform <line>
 hostname <word> =1
@@ -123,6 +123,7 @@ license <line>
 archive >config-archive
 spanning-tree <line>
 memory-size <line>
+file prompt quiet =2
 object-group network <word> >object-group
 object-group service <word> >object-group
 username <word> <line> =2

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
 from datetime import datetime
-from types import MappingProxyType
 
-from simulators.dialects.ios_syntax import full_interface
 from simulators.generate.site import make_site
 from simulators.state import DeviceState
 
@@ -43,8 +40,12 @@ def running_text(state: DeviceState) -> str:
     )
 
 
-def _startup(state: DeviceState) -> str:
-    body = _with_end(state.startup, 0)
+def startup_body(state: DeviceState) -> str:
+    return _with_end(state.startup, 0)
+
+
+def startup_text(state: DeviceState) -> str:
+    body = startup_body(state)
     return f"Using {len(body)} out of 262136 bytes\n!\n{body}"
 
 
@@ -53,7 +54,7 @@ def _uptime(state: DeviceState) -> str:
     return f"{minutes // 1440} days, {minutes // 60 % 24} hours, {minutes % 60} minutes"
 
 
-def _version(state: DeviceState) -> str:
+def version_text(state: DeviceState) -> str:
     site = make_site(state.spec)
     name = hostname_of(state)
     return (
@@ -68,7 +69,7 @@ def _version(state: DeviceState) -> str:
     )
 
 
-def _inventory(state: DeviceState) -> str:
+def inventory_text(state: DeviceState) -> str:
     serial = make_site(state.spec).serial
     return (
         f'NAME: "C891F-K9", DESCR: "C891F-K9 chassis, Hw Serial#: {serial}, Hw Revision: 1.0"\n'
@@ -76,44 +77,18 @@ def _inventory(state: DeviceState) -> str:
     )
 
 
-def _clock(state: DeviceState) -> str:
+def clock_text(state: DeviceState) -> str:
     now = state.clock()
     return (
         f"*{now.strftime('%H:%M:%S')}.{now.microsecond // 1000:03d} UTC {now.strftime('%a %b')} {now.day} {now.year}\n"
     )
 
 
-def _interfaces(state: DeviceState) -> str:
-    rows = [f"{'Interface':<27}{'IP-Address':<16}OK? Method Status                Protocol"]
-    for block in re.finditer(r"^interface (\S+)\n((?: .*\n)*)", state.running, re.MULTILINE):
-        address = re.search(r"^ ip address (\d\S+)", block.group(2), re.MULTILINE)
-        down = re.search(r"^ shutdown$", block.group(2), re.MULTILINE)
-        status = "administratively down" if down else "up"
-        shown = address.group(1) if address else "unassigned"
-        rows.append(f"{block.group(1):<27}{shown:<16}YES NVRAM  {status:<22}{'down' if down else 'up'}")
-    return "\n".join(rows) + "\n"
-
-
-SHOWS: Mapping[str, Callable[[DeviceState], str]] = MappingProxyType(
-    {
-        "show running-config": running_text,
-        "show startup-config": _startup,
-        "show version": _version,
-        "show inventory": _inventory,
-        "show clock": _clock,
-        "show ip interface brief": _interfaces,
-    }
-)
-
-
-def filtered(text: str, rest: tuple[str, ...]) -> str | None:
-    """Output behind `| include|exclude|begin|section WORDS`, or of one block (`interface X`). None: not understood."""
-    if rest[0] != "|":
-        words = ["interface", full_interface("".join(rest[1:])) or ""] if "interface".startswith(rest[0]) else [*rest]
-        return _section(text, " ".join(words))
-    if len(rest) < 3:
+def filtered(text: str, words: tuple[str, ...]) -> str | None:
+    """Output behind `| include|exclude|begin|section WORDS`. None: not understood."""
+    if len(words) < 2:
         return None
-    verb, pattern = rest[1], re.compile(re.escape(" ".join(rest[2:])))
+    verb, pattern = words[0], _pattern(" ".join(words[1:]))
     lines = text.splitlines(keepends=True)
     if "include".startswith(verb):
         return "".join(line for line in lines if pattern.search(line))
@@ -122,11 +97,21 @@ def filtered(text: str, rest: tuple[str, ...]) -> str | None:
     if "begin".startswith(verb):
         first = next((index for index, line in enumerate(lines) if pattern.search(line)), len(lines))
         return "".join(lines[first:])
-    return _section(text, " ".join(rest[2:])) if "section".startswith(verb) else None
+    return section(text, " ".join(words[1:])) if "section".startswith(verb) else None
 
 
-def _section(text: str, header: str) -> str:
-    return "".join(found.group(0) for found in re.finditer(rf"^{re.escape(header)}.*\n(?: .*\n)*", text, re.MULTILINE))
+def _pattern(words: str) -> re.Pattern[str]:
+    """The box takes regular expressions; what is none is looked for as it stands."""
+    try:
+        return re.compile(words)
+    except re.error:
+        return re.compile(re.escape(words))
+
+
+def section(text: str, header: str) -> str:
+    """The blocks whose header begins so, upper and lower case alike."""
+    found = re.finditer(rf"^{re.escape(header)}.*\n(?: .*\n)*", text, re.MULTILINE | re.IGNORECASE)
+    return "".join(block.group(0) for block in found)
 
 
 def shrink(text: str) -> str:

@@ -52,6 +52,28 @@ _TIMEOUT_LINES = (
 )
 
 
+_KEYWORDS = frozenset(
+    (
+        "accept",
+        "chain",
+        "counter",
+        "ct",
+        "drop",
+        "icmp",
+        "ip",
+        "log",
+        "limit",
+        "mark",
+        "meta",
+        "reject",
+        "set",
+        "tcp",
+        "udp",
+    )
+)
+"""Words of the language, which are no names."""
+
+
 @dataclass
 class _Table:
     """Names that a table has, and those that its rules speak of, with their lines."""
@@ -88,10 +110,13 @@ def _table(rest: Iterator[tuple[int, str]], path: str) -> None:
         if line == "}":
             _resolve(table, path)
             return
-        if found := re.fullmatch(r"chain (\w+) \{", line):
+        found = re.fullmatch(r"(?:chain|ct timeout) (\w+) \{", line)
+        if found and found[1] in _KEYWORDS:
+            raise _at(path, number, f"syntax error, unexpected {found[1]}, expecting string")
+        if found and line.startswith("chain "):
             table.chains.add(found[1])
             _chain(rest, path, table)
-        elif found := re.fullmatch(r"ct timeout (\w+) \{", line):
+        elif found:
             table.timeouts.add(found[1])
             _timeout(rest, path)
         else:

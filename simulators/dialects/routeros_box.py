@@ -23,7 +23,7 @@ _MOST_RUNS = 500
 
 
 class Box:
-    """One box for the length of one command. `changed` writes to flash at once, as RouterOS does."""
+    """One box for the length of one command line; what it changes is on flash when it is through."""
 
     version = VERSION
     model = MODEL
@@ -33,11 +33,12 @@ class Box:
         self.state = state
         self._tree: Tree | None = None
         self._text = ""
+        self._undone: list[str] = []
 
     @property
     def tree(self) -> Tree:
         """The configuration, read when first needed and again when somebody else changed it."""
-        if self._tree is None or self._text != self.state.running:
+        if self._tree is None or (self._text != self.state.running and not self._undone):
             self._tree, self._text = Tree.read(self.state.running), self.state.running
         return self._tree
 
@@ -50,11 +51,18 @@ class Box:
         return hostname_of(self.state)
 
     def changed(self, what: str) -> None:
-        """Take over the tree as it is now, and note the action."""
+        """Note an action on the tree."""
+        self._undone.append(what)
+
+    def flush(self) -> None:
+        """Take over the tree as it is now: to flash, and into the history."""
+        if not self._undone:
+            return
         self._text = self.tree.export(Style(terse=True, sensitive=True))
         self.state.replace_running(self._text, self.state.spec.username)
         self.state.save()
-        actions = [*self.actions(), what][-MOST_ACTIONS - 1 :]
+        actions = [*self.actions(), *self._undone]
+        self._undone = []
         if len(actions) > MOST_ACTIONS and _OWNER in self.state.scratch:
             self.leave_safe_mode()
         self.state.scratch[_ACTIONS] = json.dumps(actions[-MOST_ACTIONS:])
@@ -70,6 +78,11 @@ class Box:
         rows = [f"{flag} {what:<40} {who}  write" for what in reversed(self.actions())]
         return "".join(f"{row}\n" for row in ["Flags: U - undoable, R - redoable, F - floating-undo", *rows])
 
+    def now(self) -> dict[str, str]:
+        """When a schedule starts for which nobody says it."""
+        clock = self.state.clock()
+        return {"start-date": f"{clock:%Y-%m-%d}", "start-time": f"{clock:%H:%M:%S}"}
+
     def export(self, path: str, flags: Collection[str]) -> str:
         style = Style("terse" in flags, "verbose" in flags, "show-sensitive" in flags)
         failed = '#error exporting "/interface/wifi/access-list" (timeout)\n'
@@ -83,7 +96,7 @@ class Box:
         """Take over another configuration whole, as from a backup, and come up with it."""
         self.state.running = text
         self.state.save()
-        self._tree = None
+        self._tree, self._undone = None, []
         self.state.scratch.clear()
 
     def safe_owner(self) -> str:
@@ -105,7 +118,7 @@ class Box:
         if snapshot is not None:
             self.state.replace_running(snapshot, self.state.spec.username)
             self.state.save()
-            self._tree = None
+            self._tree, self._undone = None, []
 
     def catch_up(self, run: Callable[[str], object]) -> None:
         """Run what the scheduler was to run since the last look, in its order."""

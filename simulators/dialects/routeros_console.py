@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from simulators.dialects import routeros_print as printing
 from simulators.dialects.routeros_box import Box
@@ -20,6 +21,22 @@ _PRINT_FLAGS = frozenset({"detail", "terse", "brief", "as-value", "count-only", 
 _JOINED = frozenset({"and", "&&", "or", "||", "where"})
 
 
+class _Condition(NamedTuple):
+    """One condition of a `find`; without a sign it is that the property is set or true."""
+
+    name: str
+    negated: bool
+    sign: str
+    wanted: str
+
+    def holds(self, has: str) -> bool:
+        if not self.sign:
+            return (has not in ("", "no")) != self.negated
+        if self.sign == "=":
+            return (has == self.wanted) != self.negated
+        return bool(applied(self.sign, has, self.wanted)) != self.negated
+
+
 class Console:
     """Runs command lines on a box. Whoever has a session keeps the menu that it stands in."""
 
@@ -35,6 +52,7 @@ class Console:
         except ConsoleError as error:
             run.put(f"{error}\n")
             run.failed = True
+        self.box.flush()
         return run
 
     def _command(self, run: Run, statement: Statement) -> Value:
@@ -109,6 +127,8 @@ class Console:
         tree = self.box.tree
         if verb == "add":
             values, before = self._given(run, menu, words), self.named(run, words, "place-before")
+            if menu.path == "system scheduler":
+                values = {**self.box.now(), **values}
             item = tree.add(menu.path, values)
             if before is not None:
                 tree.move(menu.path, [item], next(iter(self._items(menu, before)), None))
@@ -190,36 +210,33 @@ class Console:
 
     def _matching(self, run: Run, menu: Menu, words: Sequence[Word]) -> list[Item]:
         """The items for which the conditions hold; words that stand beside each other are all meant."""
-        items = self.box.tree.menus[menu.path]
-        return [item for item in items if self._holds(run, menu, item, words)]
-
-    def _holds(self, run: Run, menu: Menu, item: Item, words: Sequence[Word]) -> bool:
-        result, joint = True, "and"
+        conditions: list[tuple[bool, _Condition]] = []
+        either = False
         for word in words:
             if not word.sign and word.text in _JOINED:
-                joint = word.text if word.text != "where" else "and"
+                either = word.text in ("or", "||")
+            else:
+                conditions.append((either, self._condition(run, menu, word)))
+                either = False
+        return [item for item in self.box.tree.menus[menu.path] if self._holds(menu, item, conditions)]
+
+    def _holds(self, menu: Menu, item: Item, conditions: Sequence[tuple[bool, _Condition]]) -> bool:
+        result = True
+        for either, condition in conditions:
+            if result == either:
                 continue
-            holds = self._condition(run, menu, item, word)
-            result = result or holds if joint in ("or", "||") else result and holds
-            joint = "and"
+            has = item.id if condition.name == ".id" else self.box.tree.value(menu.path, item, condition.name)
+            result = condition.holds(has)
         return result
 
-    def _condition(self, run: Run, menu: Menu, item: Item, word: Word) -> bool:
+    def _condition(self, run: Run, menu: Menu, word: Word) -> _Condition:
         name = word.name if word.sign else word.text
         negated, name = name.startswith("!"), name.lstrip("!")
-        if name in ("dynamic", "invalid"):
-            has = "no"
-        elif name == ".id":
-            has = item.id
-        elif name in menu.properties or name in item.values:
-            has = self.box.tree.value(menu.path, item, name)
-        else:
+        known = (*menu.properties, menu.handle, "dynamic", "invalid", ".id")
+        if name not in known:
             raise ConsoleError(f"expected end of command (line 1 column {word.column})")
-        if not word.sign:
-            return (has not in ("", "no")) != negated
-        wanted = shown(self.interpreter.value(run, word.parts))
-        wanted = {"true": "yes", "false": "no"}.get(wanted, wanted)
-        return bool(applied(word.sign, has, wanted)) != negated
+        wanted = shown(self.interpreter.value(run, word.parts)) if word.sign else ""
+        return _Condition(name, negated, word.sign, {"true": "yes", "false": "no"}.get(wanted, wanted))
 
     def _get(self, run: Run, menu: Menu, words: Sequence[Word]) -> Value:
         tree = self.box.tree

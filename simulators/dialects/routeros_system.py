@@ -140,6 +140,7 @@ def _remove_file(console: Host, run: Run, _where: str, words: Sequence[Word]) ->
 def _save_backup(console: Host, run: Run, _where: str, words: Sequence[Word]) -> Value:
     name = console.named(run, words, "name")
     stem = shown(name) if name is not None else console.box.hostname
+    console.box.flush()
     console.box.write(f"{stem.removesuffix('.backup')}.backup", console.box.state.running)
     run.put("Saving system configuration\nConfiguration backup saved\n")
     return ""

@@ -191,21 +191,22 @@ def export(packages: dict[str, Package]) -> str:
     return "".join(f"package {name}\n{write_package(package)}" for name, package in packages.items())
 
 
-def show(package: Package, section: Section | None = None, extended: bool = True) -> list[str]:
+def show(package: Package, extended: bool = True, delimiter: str = " ") -> list[str]:
     """The lines of `uci show`: anonymous sections by type and index, or by their generated names."""
     lines: list[str] = []
     counts: dict[str, int] = {}
-    for item in package.sections:
-        index = counts.get(item.kind, 0)
-        counts[item.kind] = index + 1
-        if section is not None and item is not section:
-            continue
-        ordinal = item.anonymous and extended
-        path = f"{package.name}.@{item.kind}[{index}]" if ordinal else f"{package.name}.{item.name}"
-        lines.append(f"{path}={item.kind}")
-        lines.extend(f"{path}.{key}={show_value(value)}" for key, value in item.options.items())
+    for section in package.sections:
+        index = counts.get(section.kind, 0)
+        counts[section.kind] = index + 1
+        name = f"@{section.kind}[{index}]" if section.anonymous and extended else section.name
+        lines.extend(show_section(section, f"{package.name}.{name}", delimiter))
     return lines
 
 
-def show_value(value: Value, delimiter: str = " ") -> str:
+def show_section(section: Section, path: str, delimiter: str) -> list[str]:
+    options = (f"{path}.{key}={show_value(value, delimiter)}" for key, value in section.options.items())
+    return [f"{path}={section.kind}", *options]
+
+
+def show_value(value: Value, delimiter: str) -> str:
     return quote(value) if isinstance(value, str) else delimiter.join(quote(item) for item in value)

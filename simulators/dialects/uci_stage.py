@@ -17,6 +17,7 @@ from simulators.state import DeviceState
 STAGE = f"{TMP}.uci"
 NOT_FOUND = "Entry not found"
 INVALID = "Invalid argument"
+PARSE = "Parse error"
 _DELTA = re.compile(r"([-+@^|~]?)[\w-]+\.(\w+)(?:\.(\w+))?(?:='((?:[^']|'\\'')*)')?\n")
 
 
@@ -112,20 +113,18 @@ class UciStage:
         """Find what `package.section.option=value` names. Raises Refused."""
         path, equals, value = text.partition("=")
         parts = path.split(".")
-        if len(parts) > 3 or not re.fullmatch(r"[\w-]+", parts[0]):
-            raise Refused(INVALID)
+        if len(parts) > 3 or not re.fullmatch(r"[\w-]+", parts[0]) or (len(parts) > 2 and not is_name(parts[2])):
+            raise Refused(PARSE)
         package = self.package(parts[0])
         section, option = (*parts[1:], "", "")[:2]
         found = Target(package, section, option, value if equals else None)
-        if found.option and not re.fullmatch(r"\w+", found.option, re.ASCII):
-            raise Refused(INVALID)
         if found.section.startswith("@"):
             if not re.fullmatch(r"@[^\s\[\]]*\[-?[0-9]+\]", found.section):
                 raise Refused(INVALID)
             found.found = package.find(found.section)
             if found.found is not None:
                 found.section = found.found.name
-        elif found.section and not re.fullmatch(r"\w+", found.section, re.ASCII):
+        elif len(parts) > 1 and not is_name(found.section):
             raise Refused(INVALID)
         elif len(parts) > 1:
             found.found = package.find(found.section)
@@ -197,6 +196,11 @@ class UciStage:
         ]
 
 
+def is_name(text: str) -> bool:
+    """Whether sections and options may be called so."""
+    return re.fullmatch(r"\w+", text, re.ASCII) is not None
+
+
 def _apply(package: Package, delta: Delta) -> bool:
     """Apply one staged change. False if its target is not there."""
     section = package.find(delta.section)
@@ -204,6 +208,9 @@ def _apply(package: Package, delta: Delta) -> bool:
         if section is None:
             section = package.add(delta.value, delta.section)
             section.anonymous = delta.sign == "+"
+        elif len(section.kind) != len(delta.value):
+            # libuci then makes it anew, by the name that it has.
+            section.anonymous = False
         section.kind = delta.value
         return True
     if section is None:

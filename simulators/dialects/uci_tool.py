@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -16,10 +17,11 @@ from simulators.dialects.uci import (
     parse_packages,
     quote,
     show,
+    show_section,
     show_value,
     split_packages,
 )
-from simulators.dialects.uci_stage import INVALID, NOT_FOUND, STAGE, Delta, Refused, Target, UciStage
+from simulators.dialects.uci_stage import INVALID, NOT_FOUND, STAGE, Delta, Refused, Target, UciStage, is_name
 from simulators.personas.base import Reply
 from simulators.state import DeviceState
 
@@ -120,36 +122,37 @@ def _writer(verb: str) -> _Handler:
 
 
 def _changes_of(verb: str, target: Target) -> Iterator[Delta]:
-    """The changes to be staged: none where nothing would differ. Raises Refused."""
+    """The changes to be staged: none where nothing would differ. Raises Refused.
+
+    What libuci stages and then passes over as nonsense when it reads it back is not staged here.
+    """
     sign = _SIGNS[verb]
     if verb in ("delete", "rename") and not target.complete:
         raise Refused(NOT_FOUND)
+    if verb == "reorder" and (target.found is None or target.value is None):
+        raise Refused(NOT_FOUND)
     if verb == "set":
         yield from _setting(target)
-    elif verb == "delete":
-        target.existing()
+        return
+    section = target.existing()
+    if verb == "delete":
         yield Delta("-", target.section, target.option)
     elif verb == "reorder":
-        before = [section.name for section in target.package.sections]
-        place = re.match(r"[0-9]*", target.given())
-        number = int(place[0] or 0) if place else 0
-        if target.option or (target.existing() and before.index(target.section) != number):
+        number = int("0" + "".join(itertools.takewhile(str.isdigit, target.given())))
+        if target.package.sections.index(section) != min(number, len(target.package.sections) - 1):
             yield Delta(sign, target.section, "", str(number))
-    elif verb == "del_list":
-        if isinstance(target.existing().options.get(target.option), list):
+    elif verb == "rename":
+        if is_name(target.given()):
             yield Delta(sign, target.section, target.option, target.given())
     else:
-        target.existing()
-        if verb == "add_list" and not target.option:
-            raise Refused(INVALID)
-        if verb == "rename" and not re.fullmatch(r"\w+", target.given(), re.ASCII):
-            raise Refused(INVALID)
-        yield Delta(sign, target.section, target.option, target.given())
+        value, present = target.given(), section.options.get(target.option)
+        if target.option and (verb == "add_list" or isinstance(present, list)):
+            yield Delta(sign, target.section, target.option, value)
 
 
 def _setting(target: Target) -> Iterator[Delta]:
     value = target.given()
-    if not target.section or (target.option and target.found is None) or target.section.startswith("@"):
+    if not target.section or (target.option and target.found is None):
         raise Refused(INVALID)
     if not value:
         # To set nothing is to delete; what is not there is gone already.
@@ -158,6 +161,8 @@ def _setting(target: Target) -> Iterator[Delta]:
         return
     if not target.option and not re.fullmatch(r"[!-~]+", value):
         raise Refused(INVALID)
+    if target.section.startswith("@"):
+        return
     present = None if target.found is None else target.found.options.get(target.option, "")
     if target.found is not None and not target.option:
         present = target.found.kind
@@ -192,22 +197,24 @@ def _export(tool: UciTool, words: list[str], _stdin: str) -> Reply:
 
 
 def _show(tool: UciTool, words: list[str], _stdin: str) -> Reply:
+    """Whole packages, or one section or option, which goes by its own name even where that is a generated one."""
     if len(words) > 1:
         return _MISUSED
-    extended = tool.options.extended
+    delimiter, extended = tool.options.delimiter, tool.options.extended
     if not words:
-        return Reply(
-            "".join(
-                f"{line}\n" for name in tool.stage.names() for line in show(tool.stage.package(name), None, extended)
-            )
-        )
+        packages = [tool.stage.package(name) for name in tool.stage.names()]
+        return Reply("".join(f"{line}\n" for package in packages for line in show(package, extended, delimiter)))
     target = tool.stage.target(words[0])
     if not target.complete:
         raise Refused(NOT_FOUND)
-    if target.found is not None and target.option:
-        value = target.found.options[target.option]
-        return Reply(f"{words[0].partition('=')[0]}={show_value(value, tool.options.delimiter)}\n")
-    return Reply("".join(f"{line}\n" for line in show(target.package, target.found, extended)))
+    if target.found is None:
+        lines = show(target.package, extended, delimiter)
+    elif target.option:
+        value = show_value(target.found.options[target.option], delimiter)
+        lines = [f"{target.package.name}.{target.section}.{target.option}={value}"]
+    else:
+        lines = show_section(target.found, f"{target.package.name}.{target.section}", delimiter)
+    return Reply("".join(f"{line}\n" for line in lines))
 
 
 def _add(tool: UciTool, words: list[str], _stdin: str) -> Reply:

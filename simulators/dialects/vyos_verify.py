@@ -37,15 +37,12 @@ def _interfaces(tree: Tree) -> Iterator[Complaint]:
         path = f"interfaces pppoe {name}"
         if not value(tree, f"{path} source-interface"):
             yield path, f'Physical source-interface required for "{name}"!'
-        if not value(tree, f"{path} authentication username") or not value(tree, f"{path} authentication password"):
-            yield path, f"Authentication username and password must be specified for {name}"
+        yield from _login(tree, path)
     for name in values(tree, "interfaces wwan"):
         path = f"interfaces wwan {name}"
         if not value(tree, f"{path} apn"):
             yield path, f'No APN configured for "{name}"!'
-        login = [bool(value(tree, f"{path} authentication {part}")) for part in ("username", "password")]
-        if any(login) and not all(login):
-            yield path, "Authentication username and password must be specified together"
+        yield from _login(tree, path)
     for name in values(tree, "interfaces bridge"):
         for member in values(tree, f"interfaces bridge {name} member interface"):
             if value(tree, f"interfaces {_kind(member)} {member} address"):
@@ -53,6 +50,12 @@ def _interfaces(tree: Tree) -> Iterator[Complaint]:
                     f"interfaces bridge {name}",
                     f'Interface "{member}" has an assigned address',
                 )
+
+
+def _login(tree: Tree, path: str) -> Iterator[Complaint]:
+    parts = [bool(value(tree, f"{path} authentication {part}")) for part in ("username", "password")]
+    if exists(tree, f"{path} authentication".split()) and not all(parts):
+        yield path, 'Authentication requires both "username" and "password" to be specified!'
 
 
 def _radios(tree: Tree) -> Iterator[Complaint]:

@@ -84,6 +84,10 @@ def _system(spec: DeviceSpec, site: Site) -> str:
         ip name-server 198.18.1.53
         ip cef
         !
+        archive
+         path flash:archive
+         maximum 5
+        !
         username {spec.username} privilege 15 secret 9 {user_secret(spec)}
         !
         """)
@@ -224,6 +228,7 @@ def _closing(spec: DeviceSpec, site: Site) -> str:
         ip route 0.0.0.0 0.0.0.0 Dialer1
         ip route 0.0.0.0 0.0.0.0 Cellular0/2/0 250
         ip ssh version 2
+        ip scp server enable
         !
         ip access-list standard MGMT
          permit 10.0.0.0 0.255.255.255

@@ -26,7 +26,7 @@ def daemon_files(spec: DeviceSpec) -> dict[str, str]:
         "noipdefault\nnoauth\npersist\nmaxfail 0\nunit 1\n",
         "/etc/nftables.conf": '#!/usr/sbin/nft -f\n\nflush ruleset\n\ninclude "/etc/nftables.d/*.nft"\n',
         "/etc/nftables.d/cpe.nft": _firewall(site),
-        "/etc/nftables.d/voice.nft": "table ip voice {\n\tchain mark {\n"
+        "/etc/nftables.d/voice.nft": "table ip voice {\n\tchain calls {\n"
         "\t\ttype filter hook forward priority mangle; policy accept;\n\t\tudp dport 5060 counter\n\t}\n}\n",
         "/etc/snmp/snmpd.conf": f"agentaddress udp:161\nmaster agentx\nrocommunity {secrets.snmp} 10.0.0.0/8\n"
         f"sysLocation {site.location}\nsysContact noc@operator.example\nsysServices 76\n",

@@ -109,6 +109,23 @@ class Attached(Protocol):
         ...
 
 
+@runtime_checkable
+class Filing(Protocol):
+    """A persona with an SCP server. Contents are text; bytes that are none travel as surrogate escapes."""
+
+    def takes_files(self, state: DeviceState) -> bool:
+        """Whether the server is on."""
+        ...
+
+    def put_file(self, state: DeviceState, path: str, content: str) -> str:
+        """Keep a file; the reason if the box does not."""
+        ...
+
+    def get_file(self, state: DeviceState, path: str) -> str | None:
+        """A file's content; None when there is none."""
+        ...
+
+
 class Persona(Protocol):
     """A device family. Stateless: what it changes is in the `DeviceState` that it is given."""
 

@@ -176,9 +176,9 @@ class RouterOs:
 
     def change(self, state: DeviceState, text: str) -> None:
         _, console = _ready(state)
-        for line in text.splitlines():
-            if line.strip() and (run := console.run(line)).failed:
-                raise ValueError(f"refused {line!r}: {run.text}")
+        run = console.run(text)
+        if run.failed:
+            raise ValueError(f"refused: {run.text.strip()}")
 
     def sample_change(self, spec: DeviceSpec, number: int) -> str:
         host = 10 + spec.rng(f"change {number}").randrange(200)

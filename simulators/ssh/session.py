@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import asyncssh
 
-from simulators.personas.base import Reply
+from simulators.personas.base import Filing, Reply
 from simulators.ssh.output import Ending, Output, plan
+from simulators.ssh.scp import Scp
 from simulators.ssh.terminal import Habits, Hooks, Terminal
 from simulators.ssh.wire import Wire
 
@@ -25,6 +26,7 @@ class CpeSession(asyncssh.SSHServerSession[bytes]):
         self._has_pty = False
         self._terminal: Terminal | None = None
         self._stdin = bytearray()
+        self._scp: Scp | None = None
         self._wants_stdin = False
 
     def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
@@ -51,6 +53,11 @@ class CpeSession(asyncssh.SSHServerSession[bytes]):
 
     def session_started(self) -> None:
         device = self._device
+        if self._command is not None and self._command.startswith("scp ") and isinstance(device.persona, Filing):
+            device.stats.commands.append(self._command)
+            self._scp = Scp(self._command, device.persona, device.state, self._channel)
+            self._scp.start()
+            return
         if self._command is not None:
             self._wants_stdin = device.persona.reads_stdin(self._command)
             if not self._wants_stdin:
@@ -64,12 +71,16 @@ class CpeSession(asyncssh.SSHServerSession[bytes]):
     def data_received(self, data: bytes, _datatype: int | None) -> None:
         if self._terminal is not None:
             self._terminal.receive(data)
+        elif self._scp is not None:
+            self._scp.receive(data)
         elif self._wants_stdin:
             self._stdin += data
 
     def eof_received(self) -> bool:
         if self._terminal is not None:
             self._terminal.end_of_input()
+        elif self._scp is not None:
+            self._scp.end_of_input()
         elif self._wants_stdin and self._command is not None:
             self._wants_stdin = False
             self._execute(self._command)

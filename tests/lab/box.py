@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 LoginShell = Literal["/usr/bin/vtysh", "/bin/bash"]
 
@@ -34,11 +34,11 @@ class LabError(Exception):
     """The lab itself did not do what was asked; the message says which command and what it answered."""
 
 
-def missing() -> str:
+def missing(programs: tuple[str, ...] = _PROGRAMS) -> str:
     """What keeps boxes from starting here, as one line; empty when nothing does."""
     if os.geteuid() != 0:
         return "namespaces need root"
-    absent = [program for program in _PROGRAMS if not Path(program).exists()]
+    absent = [program for program in programs if not Path(program).exists()]
     return f"not installed: {', '.join(absent)} (scripts/debian-packages.sh lab)" if absent else ""
 
 
@@ -56,6 +56,10 @@ class RealBox:
     address: str = field(default="", init=False)
     line: str = field(default="", init=False)
     """Our end of the veth pair."""
+    user: ClassVar[str] = USER
+    script: ClassVar[str] = "box.sh"
+    line_inside: ClassVar[str] = "wan0"
+    """The box's end of the line."""
     _process: subprocess.Popen[str] | None = field(default=None, init=False, repr=False)
     _state: Path = field(default=Path(), init=False, repr=False)
 
@@ -160,7 +164,7 @@ class RealBox:
     def _start_namespaces(self) -> None:
         self.line, ours, theirs = _new_line()
         self.address = str(theirs)
-        script = str(Path(__file__).with_name("box.sh"))
+        script = str(Path(__file__).with_name(self.script))
         unshare = ["unshare", "--mount", "--net", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc"]
         first = ["bash", script, str(self._state), self.name, f"{theirs}/30"]
         with (self._state / "log").open("w") as log:
@@ -168,7 +172,7 @@ class RealBox:
                 [*unshare, *first], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
             )
         _wait_until_unshared(self._process)
-        _run("ip", "link", "set", f"{self.line}p", "name", "wan0", "netns", str(self._process.pid))
+        _run("ip", "link", "set", f"{self.line}p", "name", self.line_inside, "netns", str(self._process.pid))
         _run("ip", "address", "add", f"{ours}/30", "dev", self.line)
         _run("ip", "link", "set", self.line, "up")
         self._await_ready()

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.lab.box import LoginShell, RealBox, missing
+from tests.lab.cpe import PROGRAMS, RealCpe
 
 StartBox = Callable[[str, LoginShell], RealBox]
 
@@ -39,3 +40,12 @@ def bash_box(start_box: StartBox) -> RealBox:
 def box(request: pytest.FixtureRequest, start_box: StartBox) -> RealBox:
     """One box of each kind in turn."""
     return start_box("aalst-r1", request.param)
+
+
+@pytest.fixture
+def cpe() -> Iterator[RealCpe]:
+    """A whole CPE, with a customer's host behind it and the internet before it."""
+    if reason := missing(PROGRAMS):
+        pytest.skip(f"no lab: {reason}")
+    with RealCpe("hasselt-r1", "/bin/bash") as running:
+        yield running

@@ -8,7 +8,7 @@ from cpe_manager.adapters.clock import SystemClock
 from cpe_manager.adapters.ssh.sessions import SshSessions
 from cpe_manager.domain.errors import CredentialMissing
 from cpe_manager.ports.shell import Credential, Target
-from tests.lab.box import USER, RealBox
+from tests.lab.box import RealBox
 
 Login = Literal["password", "key"]
 
@@ -30,8 +30,8 @@ class OneCredential:
 
 def credential(box: RealBox, login: Login) -> Credential:
     if login == "key":
-        return Credential(USER, private_key=box.private_key)
-    return Credential(USER, password=box.password)
+        return Credential(box.user, private_key=box.private_key)
+    return Credential(box.user, password=box.password)
 
 
 def sessions(given: Credential) -> SshSessions:

@@ -77,5 +77,5 @@ async def test_a_box_whose_way_is_told_wrongly_is_still_read_whole_over_its_term
 
 async def test_a_way_that_does_not_exist_is_refused_with_the_ways_that_do(bash_box: RealBox) -> None:
     async with sessions(credential(bash_box, "key")).open(target(bash_box, options={"vtysh": "telnet"})) as session:
-        with pytest.raises(CommandRefused, match="auto, login, command"):
+        with pytest.raises(CommandRefused, match="auto, linux, login, command"):
             await FrrLinux().fetch(session.shell)

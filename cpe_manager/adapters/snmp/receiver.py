@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import ipaddress
 import os
+import secrets
 import socket
 from collections import OrderedDict, deque
 from collections.abc import Sequence
@@ -47,6 +48,11 @@ class LocalEngine:
 
     engine: bytes
     boots: int
+
+
+def new_engine() -> bytes:
+    """An snmpEngineID unlike any other (RFC 3411 §5: octets of the maker's choice), under RFC 5612's enterprise."""
+    return bytes.fromhex("80007ed905") + secrets.token_bytes(8)
 
 
 class TrapPort:

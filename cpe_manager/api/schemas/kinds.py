@@ -33,5 +33,11 @@ EVENT_KINDS: Final[Mapping[str, str]] = {
     "token.created": "An API token was made",
     "token.revoked": "An API token was revoked",
     "schedule.skipped": "An occurrence was missed and its window has passed",
+    "trap.link_down": "A device's interface lost its link; `data` has its name, number and states",
+    "trap.link_up": "A device's interface has its link again",
+    "trap.cold_start": "A device restarted, and its configuration may be another one",
+    "trap.warm_start": "A device's SNMP agent restarted",
+    "trap.authentication_failure": "Somebody asked a device over SNMP with a wrong community or key",
+    "trap.received": "Any other trap of a device; `data` has its object identifier and values",
     "verify.broken": "Verification found versions that do not open or do not re-hash",
 }

@@ -48,10 +48,10 @@ _ROUTEROS = (
         '/ip firewall filter add action=drop chain=input comment="defconf: drop all not coming from LAN" '
         "in-interface-list=!LAN"
     ),
-    "/ip dns static add address=192.168.206.1 comment=defconf name=router.lan",
     "/ip service set ftp disabled=yes",
     "/system clock set time-zone-name=Europe/Brussels",
     '/system note set note="Property of the operator"',
+    "/ip ssh set strong-crypto=yes",
     "/tool romon set enabled=no",
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cpe_manager.domain.errors import AuthFailed, CommandRefused, FetchIncomplete, ForeignText
+from cpe_manager.kit.redaction import canonical
 from cpe_manager.ports.driver import Capture
 from cpe_manager.ports.shell import Credential
 from drivers.cisco_ios import DRIVER
@@ -155,3 +156,17 @@ async def test_the_devices_refusals_are_told_from_its_other_lines(line: str, ref
     assert shell.rules is not None
     assert shell.rules.errors is not None
     assert bool(shell.rules.errors.search(f"before\n{line}\nafter")) is refused
+
+
+def test_two_captures_an_hour_apart_have_one_fingerprint() -> None:
+    body = BODY.replace(
+        "!\nversion", "! Last configuration change at {} by {}\n! NVRAM config last updated at {} by {}\n!\nversion"
+    )
+    body = body.replace("!\nend", "ntp clock-period 1717986{}\nend")
+    one = body.format("02:10:00 CET Mon Mar 1 2027", "noc", "02:11:00 CET Mon Mar 1 2027", "noc", 0)
+    other = body.format("03:10:00 CET Mon Mar 1 2027", "backup", "03:11:00 CET Mon Mar 1 2027", "backup", 7)
+    assert one != other
+    volatile = DRIVER.spec.volatile
+    assert canonical(one, volatile) == canonical(other, volatile)
+    assert "hostname r1" in canonical(one, volatile)
+    assert canonical(one, volatile) != canonical(one.replace("fixed line", "another"), volatile)

@@ -10,7 +10,7 @@ from cpe_manager.domain.errors import CommandRefused, FetchIncomplete, ForeignTe
 from cpe_manager.kit.redaction import REMOVED
 from cpe_manager.ports.driver import Capture, Driver
 from cpe_manager.ports.shell import ExecResult
-from drivers import frr_linux, openwrt
+from drivers import frr_linux, openwrt, teltonika
 from tests.fakes.shell import ScriptedShell, ScriptedTerminal
 
 UCI = (
@@ -99,6 +99,19 @@ async def test_the_log_in_passwords_of_rpcd_never_leave_the_driver_and_ppp_passw
     assert "option password '$p$root'" in text
     assert "option password 'ppp-secret'" in text
     assert text.replace(f"'{REMOVED}'", "", 1).count("\n") == (UCI + LOGINS).rstrip("\n").count("\n") + 1
+
+
+ACCOUNTS = (
+    "package pptpd\n\nconfig login\n\toption username 'home'\n\toption password 'vpn word'\n\n"
+    "package rpcd\n\nconfig login\n\toption username 'noc'\n\toption password 'box word'\n\n"
+)
+
+
+@pytest.mark.parametrize("driver", [openwrt.DRIVER, teltonika.DRIVER], ids=lambda driver: driver.spec.family)
+async def test_accounts_of_a_vpn_server_are_the_customers_and_stay(driver: Driver) -> None:
+    text = (await driver.fetch(ScriptedShell(commands={"*": [exported(UCI + ACCOUNTS)]}))).text
+    assert "option password 'vpn word'" in text
+    assert "box word" not in text
 
 
 def frr_shell(shown: ExecResult, *, version: str = VERSION, way: str = "login") -> ScriptedShell:

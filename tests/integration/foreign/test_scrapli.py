@@ -28,6 +28,7 @@ IOS_LIKE = [
 SHELLS = {
     "openwrt": ({}, "uci export system", "cat /etc/os-release", "OpenWrt"),
     "teltonika": ({}, "uci export system", "cat /etc/version", "RUT"),
+    "vyos": ({}, "show configuration commands | match 'set system'", "show version", "VyOS"),
     "frr_linux": ({"mode": "linux"}, "vtysh -c 'show running-config'", "uname -s", "Linux"),
 }
 """Family: options of the box, a command that shows configuration, a command that tells what it is, a word of that."""

@@ -6,7 +6,7 @@ import pytest
 
 from cpe_manager.kit.linescan import matching_lines
 from cpe_manager.kit.redaction import REMOVED, canonical, redact, strip_login
-from cpe_manager.kit.regex_source import required_literal
+from cpe_manager.kit.regex_source import required_literals
 from tests.unit.backups.support import ENABLE, LOGIN, SECRETS, SPEC, TEXT, rule
 
 
@@ -140,22 +140,34 @@ def test_a_greedy_rule_that_runs_into_the_next_line_hides_no_secret_there() -> N
 
 
 @pytest.mark.parametrize(
-    ("source", "literal"),
+    ("source", "literals"),
     [
-        (r"\bmessage-digest-key \d+ md5 (?P<secret>\S+)", "message-digest-key "),
-        (r"\b[a-z]+://[^\s:/@]+:", "://"),
-        (r"^ .*\bwpa-psk (?:ascii|hex) ", "wpa-psk "),
-        (r"option key (?!'[1-4]')", "option key "),
-        (r"pass(?:word)?", "pass"),
-        (r"colou?r", "colo"),
-        (r"ab+c", "ab"),
-        (r"one|two", ""),
-        (r"(?:one|two)", ""),
-        (r"a\.b\.c\(d", "a.b.c(d"),
-        (r"\x41bcd", ""),
-        (r"[(|]key", "key"),
-        (r"ab{2}cd", "cd"),
+        (r"\bmessage-digest-key \d+ md5 (?P<secret>\S+)", {" md5 "}),
+        (r"\b[a-z]+://[^\s:/@]+:", {"://"}),
+        (r"^ .*\bwpa-psk (?:ascii|hex) ", {"wpa-psk ascii ", "wpa-psk hex "}),
+        (r"option key (?!'[1-4]')", {"option key "}),
+        (r"option key(?!'[1-4]') is", {"option key is"}),
+        (r"pass(?:word)?", {"pass"}),
+        (r"colou?r", {"color", "colour"}),
+        (r"ab+c", {"ab"}),
+        (r"one|two", {"one", "two"}),
+        (r"one|\d", set()),
+        (r"(?:one|two) (?:a|b)=", {"one a=", "one b=", "two a=", "two b="}),
+        (r"(?:one|[a-z]*)three", {"three"}),
+        (r"(?:key|[pc]ap_key)'", {"key'"}),
+        (r"(?<![\w-])(?:pass|auth-pass)=", {"pass="}),
+        (r"^[ \t]+(?:option|list) (?:psk|token) '", {"option psk '", "option token '", "list psk '", "list token '"}),
+        (r"(?:psk|api_?key[12]) '", {"psk '", "apikey1 '", "apikey2 '", "api_key1 '", "api_key2 '"}),
+        (rf"(?:option|list) (?:{'|'.join(f'key{n}' for n in range(40))}) '", {f"key{n} '" for n in range(40)}),
+        (r"(?:ab|cd)*ef", {"ef"}),
+        (r"(?:ab|cd)+ef", {"ef"}),
+        (r"a\.b\.c\(d", {"a.b.c(d"}),
+        (r"\x41bcd", set()),
+        (r"(?i:abc)", set()),
+        (r"[(|]key", {"(key", "|key"}),
+        (r"ab{2}cd", {"cd"}),
+        (r"ab{0,2}cde", {"cde"}),
     ],
 )
-def test_the_text_that_every_match_needs_is_read_from_a_pattern(source: str, literal: str) -> None:
-    assert required_literal(source) == literal
+def test_the_texts_that_every_match_needs_are_read_from_a_pattern(source: str, literals: set[str]) -> None:
+    assert required_literals(source) == literals

@@ -1,0 +1,154 @@
+"""The dialogue with a box that has UCI, over exec channels; no driver by itself: OpenWrt and its descendants share it.
+
+One command line exports the configuration, exports it again into ``sha256sum``, and prints the device's name and the
+status of it all. A text is taken when the last line carries status 0, the checksum is the text's own and the name in
+the text is the device's. Reading writes nothing on the device.
+
+Changes are staged apart, committed and then announced with ``reload_config``. The language, the model in it and the
+judging of answers are in ``cpe_manager.kit.uci*``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+
+from cpe_manager.domain.cpe_config import CpeConfig
+from cpe_manager.domain.cpe_features import Feature, require_features
+from cpe_manager.domain.errors import CommandRefused, DeviceError, DeviceTimeout, FetchIncomplete, SessionDropped
+from cpe_manager.kit import uci_model, uci_session
+from cpe_manager.kit.uci import Uci, secret_patterns
+from cpe_manager.ports.driver import Artefact, Capture, Recognition, Script, SecretRule, SnmpFacts, Spec
+from cpe_manager.ports.shell import Shell
+
+# Somebody may change the configuration between the two exports, or the kernel write into the output.
+_ATTEMPTS: Final = 3
+_FEATURES: Final = frozenset(Feature) - {Feature.TELNET, Feature.TIMER_PROTOCOL, Feature.TIMER_PORT}
+"""No Telnet server is built in, and the timers of connection tracking are no part of UCI."""
+
+
+def uci_spec(family: str, title: str, recognition: Recognition, snmp: SnmpFacts) -> Spec:
+    """A family with UCI, as data."""
+    return Spec(
+        family=family,
+        title=title,
+        comment="#",
+        # UCI writes down what was configured and nothing that changes by itself: neither dates nor counters.
+        volatile=(),
+        secrets=tuple(SecretRule(pattern, kind) for kind, pattern in secret_patterns()),
+        maturity="lab",
+        hostname=uci_session.hostname,
+        recognition=recognition,
+        snmp=snmp,
+        dialect="uci",
+        evidence="The box's own SHA-256 of a second export is that of the text, and the name in it is the box's.",
+        features=_FEATURES,
+        rollback="scheduled-script",
+        keeps_at_once=True,
+    )
+
+
+class UciDriver:
+    """``ports.driver.FullDriver`` and ``Archiving`` but for ``facts``, which each family tells in its own way."""
+
+    def __init__(self, spec: Spec, mobile: uci_model.MobileWay) -> None:
+        self._spec = spec
+        self._mobile = mobile
+
+    @property
+    def spec(self) -> Spec:
+        return self._spec
+
+    async def fetch(self, shell: Shell) -> Capture:
+        problem = FetchIncomplete("never asked")
+        for _ in range(_ATTEMPTS):
+            result = await shell.execute(uci_session.EXPORT)
+            try:
+                text, name = uci_session.accepted_export(result.stdout, result.stderr, result.exit_status)
+                return Capture(text, name, counted=True)
+            except FetchIncomplete as error:
+                problem = error
+        raise problem
+
+    def parse(self, text: str) -> CpeConfig:
+        return uci_model.read(Uci(text), self._mobile)
+
+    def render(self, current: str, wanted: CpeConfig) -> Script:
+        require_features(wanted, self._spec.features, self._spec.family)
+        return Script(uci_model.commands(current, wanted, self._mobile))
+
+    async def apply(self, shell: Shell, script: Script) -> None:
+        """All or nothing up to the commit: a refused command leaves the box as it was, so ``untouched`` is then the
+        truth wherever in the script it stands. The daemons read committed files only, so what takes effect is kept."""
+        if not script:
+            return
+        commands = script.commands
+        try:
+            await _stage(shell, commands)
+        except (SessionDropped, DeviceTimeout) as error:
+            error.device_state = "unknown"
+            raise
+        except DeviceError:
+            await shell.execute(uci_session.CLEAN)
+            raise
+        try:
+            await ask(shell, uci_session.commit(commands), "`uci commit`")
+            await ask(shell, uci_session.reload(commands), "`reload_config`")
+        except (CommandRefused, FetchIncomplete) as error:
+            error.device_state = "changed"
+            raise
+        except DeviceError as error:
+            error.device_state = "unknown"
+            raise
+
+    async def save(self, shell: Shell) -> None:
+        """What was applied is in the files already: nothing may be staged beside it, and it has to be on flash."""
+        if await ask(shell, uci_session.PENDING, "`uci changes`"):
+            raise CommandRefused("changes are staged that nobody committed")
+        await ask(shell, uci_session.SYNC, "`sync`")
+
+    async def archive(self, shell: Shell) -> Artefact:
+        """What ``sysupgrade`` would carry over. It holds ``etc/shadow``, so hashes of the box's own log-in."""
+        result = await shell.execute(uci_session.ARCHIVE)
+        content, digest = uci_session.accepted_archive(result.stdout, result.stderr)
+        return Artefact(f"{self._spec.family}-sysupgrade.tar.gz", "application/gzip", content, digest)
+
+
+async def _stage(shell: Shell, commands: tuple[str, ...]) -> None:
+    if pending := (await ask(shell, uci_session.PENDING, "`uci changes`")).split():
+        raise CommandRefused(f"somebody has changes of {pending[0].partition('.')[0].lstrip('-')!r} staged there")
+    await shell.execute(uci_session.CLEAN)
+    for before, line in uci_session.staging(commands):
+        result = await shell.execute(line)
+        uci_session.staged(result.stdout, result.stderr, before, commands)
+
+
+async def ask(shell: Shell, line: str, what: str) -> str:
+    """The answer to a line that ends with a mark. Raises a ``DeviceError``."""
+    result = await shell.execute(line)
+    return uci_session.answer(result.stdout, result.stderr, what)
+
+
+async def value(shell: Shell, command: str) -> str:
+    """What a command prints, without blanks and the NUL at the ends that device trees have; empty when it fails."""
+    result = await shell.execute(command)
+    return result.stdout.strip("\0 \t\r\n") if result.exit_status == 0 else ""
+
+
+async def uptime(shell: Shell) -> int | None:
+    """Seconds since the box started; None when it does not say."""
+    first = (await value(shell, "cat /proc/uptime")).partition(" ")[0]
+    return int(float(first)) if re.fullmatch(r"[0-9]+(?:\.[0-9]+)?", first) else None
+
+
+async def board(shell: Shell) -> dict[str, object]:
+    """What ubus tells of the board. Raises ``FetchIncomplete``."""
+    result = await shell.execute("ubus call system board")
+    try:
+        found = json.loads(result.stdout)
+    except ValueError as error:
+        raise FetchIncomplete("the board's description is no JSON") from error
+    if not isinstance(found, dict):
+        raise FetchIncomplete("the board's description is no JSON object")
+    return found

@@ -1,0 +1,262 @@
+"""From a datagram to an event: over the real port, the real database and real agents."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from cpe_manager.adapters.clock import SystemClock
+from cpe_manager.adapters.db.database import Database
+from cpe_manager.adapters.snmp.poller import SnmpPoller
+from cpe_manager.adapters.snmp.receiver import LocalEngine, TrapPort, new_engine
+from cpe_manager.domain.errors import StoreBusy
+from cpe_manager.domain.events import Event
+from cpe_manager.domain.inventory import Device, LifeState
+from cpe_manager.kit.log_redaction import Redactor
+from cpe_manager.ports.shell import Credential
+from cpe_manager.ports.snmp import Notification, Sender, SnmpAccess, SnmpTarget
+from cpe_manager.ports.stores import InventoryChanges, SiteChange
+from cpe_manager.runtime.metrics import Metrics
+from cpe_manager.services.traps import PortNames, Traps, TrapStores
+from simulators.device import Device as Box
+from simulators.fleet import Fleet
+from simulators.snmp.access import login_of
+from simulators.snmp.families import oid
+from simulators.snmp.line import Sink
+from simulators.spec import DeviceSpec
+from tests.fakes.credentials import FixedCredentials
+from tests.integration.snmp import burst
+
+CLOCK = SystemClock()
+ADDRESS = "127.0.0.1"
+
+
+class StubbornEvents:
+    """The real store of events, but for the first ``refusals`` times."""
+
+    def __init__(self, real: Any) -> None:
+        self._real = real
+        self.refusals = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    async def add(self, events: Any) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise StoreBusy("the database is locked")
+        await self._real.add(events)
+
+
+@dataclass
+class Scene:
+    database: Database
+    traps: Traps
+    port: TrapPort
+    metrics: Metrics
+    events: StubbornEvents
+
+    async def told(self, number: int, kind: str = "trap.", within: float = 40) -> list[Event]:
+        """Events of a kind, once there are so many."""
+        async with asyncio.timeout(within):
+            while True:
+                events = await self.database.events.after(0, limit=20_000)
+                found = [event for event in events if event.kind.startswith(kind)]
+                if len(found) >= number:
+                    return found
+                await asyncio.sleep(0.05)
+
+    def dropped(self) -> dict[str, float]:
+        families = text_string_to_metric_families(self.metrics.render().decode())
+        [family] = [family for family in families if family.name == "cpe_snmp_traps_dropped"]
+        return {s.labels["reason"]: s.value for s in family.samples if s.name.endswith("_total")}
+
+    async def until_dropped(self, **wanted: float) -> None:
+        async with asyncio.timeout(20):
+            while self.dropped() != wanted:
+                await asyncio.sleep(0.02)
+
+
+def known(name: str, address: str = ADDRESS, **more: Any) -> Device:
+    number = f"{abs(hash(name)):032x}"[-32:]
+    values = {"site": name, "site_id": number, "state": LifeState.ACTIVE, "family": "cisco_ios", "credential": name}
+    return Device(id=number, position_id=number, name=name, address=address, **{**values, **more})  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def scene(home: Path, accesses: dict[str, SnmpAccess | None], *devices: Device) -> AsyncIterator[Scene]:
+    logins = {name: Credential("x", "y", snmp=access) for name, access in accesses.items()}
+    async with await Database.open(f"sqlite:///{home / 'traps.sqlite3'}") as database:
+        await database.maintenance.migrate()
+        sites = tuple(SiteChange(one.site, one.site_id) for one in devices)
+        await database.inventory.apply(InventoryChanges(at=CLOCK.now(), sites=sites, add=devices))
+        port = TrapPort(ADDRESS, 0, LocalEngine(new_engine(), 1), CLOCK)
+        metrics, events = Metrics(), StubbornEvents(database.events)
+        stores = TrapStores(database.inventory, events, FixedCredentials(logins))  # type: ignore[arg-type]
+        traps = Traps(port, stores, SnmpPoller(CLOCK), CLOCK, metrics, Redactor())
+        await port.start()
+        running = [asyncio.create_task(traps.run()), asyncio.create_task(traps.names.run())]
+        try:
+            yield Scene(database, traps, port, metrics, events)
+        finally:
+            for task in running:
+                task.cancel()
+            ends = await asyncio.gather(*running, return_exceptions=True)
+            await port.stop()
+            assert all(isinstance(end, asyncio.CancelledError) for end in ends), ends
+
+
+def access_to(box: Box) -> SnmpAccess:
+    login = login_of(box.spec)
+    return SnmpAccess(login.community, login.user, login.auth_password, login.auth_protocol, login.priv_password)
+
+
+@asynccontextmanager
+async def a_box(name: str = "GENT-01") -> AsyncIterator[Box]:
+    async with Fleet([DeviceSpec(name, "cisco_ios", 5)], snmp=True) as fleet:
+        yield fleet.devices[0]
+
+
+async def test_a_lost_line_is_an_event_with_device_and_interface_and_so_is_its_return(tmp_path):
+    async with a_box() as box, scene(tmp_path, {"GENT-01": access_to(box)}, known("GENT-01")) as here:
+        box.snmp.sinks = (Sink(ADDRESS, here.port.port, "3"),)
+        box.lose_line()
+        [lost] = await here.told(1)
+        box.restore_line()
+        [_, back] = await here.told(2)
+    assert (lost.kind, lost.severity, lost.device) == ("trap.link_down", "warning", "GENT-01")
+    assert lost.message == "GENT-01: VDSL0: link down"
+    assert (lost.data["interface"], lost.data["if_index"]) == ("VDSL0", 1)
+    assert (lost.data["admin_status"], lost.data["oper_status"]) == ("up", "down")
+    assert lost.data["source"] == ADDRESS
+    assert (back.kind, back.severity, back.data["oper_status"]) == ("trap.link_up", "info", "up")
+    assert here.dropped() == {}
+
+
+async def test_a_port_that_was_switched_off_is_no_warning(tmp_path):
+    async with a_box() as box, scene(tmp_path, {"GENT-01": access_to(box)}, known("GENT-01")) as here:
+        box.snmp.sinks = (Sink(ADDRESS, here.port.port),)
+        if box.snmp.ports.set_admin(1, 2):
+            box.snmp._tell(1)
+        [lost] = await here.told(1)
+    assert (lost.severity, lost.message) == ("info", "GENT-01: GigabitEthernet0/1: link down (switched off)")
+
+
+async def test_an_inform_is_acknowledged_when_its_event_is_stored_and_makes_one_event(tmp_path):
+    async with a_box() as box, scene(tmp_path, {"GENT-01": access_to(box)}, known("GENT-01")) as here:
+        here.events.refusals = 2
+        box.snmp.sinks = (Sink(ADDRESS, here.port.port, "2c", inform=True, timeout=0.3, retries=8),)
+        box.lose_line()
+        await asyncio.sleep(0.5)
+        assert box.snmp.stats.acknowledged == 0
+        async with asyncio.timeout(20):
+            while not box.snmp.stats.acknowledged:
+                await asyncio.sleep(0.02)
+        box.restore_line()
+        found = await here.told(2)
+        assert [event.kind for event in found] == ["trap.link_down", "trap.link_up"]
+
+
+async def test_what_nobody_of_the_inventory_can_have_sent_is_counted_and_makes_no_event(tmp_path):
+    devices = (known("GENT-01"), known("NO-SNMP", "127.0.0.2"), known("AWAY", "127.0.0.3", state=LifeState.SUSPENDED))
+    async with a_box() as box, a_box("STRANGER") as stranger:
+        accesses = {"GENT-01": access_to(box), "NO-SNMP": None, "AWAY": access_to(stranger)}
+        async with scene(tmp_path, accesses, *devices) as here:
+            send_from("127.0.0.9", burst.template(box.spec.secrets.snmp), here.port.port)
+            await here.until_dropped(unknown_source=1)
+            send_from("127.0.0.2", burst.template(box.spec.secrets.snmp), here.port.port)
+            await here.until_dropped(unknown_source=1, no_access=1)
+            send_from("127.0.0.3", burst.template(stranger.spec.secrets.snmp), here.port.port)
+            await here.until_dropped(unknown_source=2, no_access=1)
+            send_from(ADDRESS, b"\x30\x03\x02\x01\x01", here.port.port)
+            await here.until_dropped(unknown_source=2, no_access=1, malformed=1)
+            stranger.snmp.sinks = tuple(Sink(ADDRESS, here.port.port, version) for version in ("2c", "3"))
+            stranger.lose_line()
+            await here.until_dropped(unknown_source=2, no_access=1, malformed=1, community=1, authentication=1)
+            box.snmp.sinks = (Sink(ADDRESS, here.port.port),)
+            box.lose_line()
+            assert [event.device for event in await here.told(1)] == ["GENT-01"]
+
+
+async def test_a_burst_of_ten_thousand_traps_is_ten_thousand_events(tmp_path):
+    access = SnmpAccess(community="c0mmunity")
+    async with scene(tmp_path, {"GENT-01": access}, known("GENT-01")) as here:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, str(Path(burst.__file__ or "")), str(here.port.port), "10000", "5000", "c0mmunity",
+            stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        found = await here.told(10_000, within=90)
+        await process.communicate()
+        await here.traps.look()
+    assert len(found) == 10_000
+    assert here.dropped() == {}
+
+
+async def test_a_trap_that_tells_a_number_alone_gets_the_name_from_the_box_for_the_next_time(tmp_path):
+    async with a_box() as box:
+        names = PortNames(SnmpPoller(CLOCK))
+        task = asyncio.create_task(names.run())
+        names.want("d", SnmpTarget("GENT-01", box.address, access_to(box), box.snmp.port, 5.0))
+        async with asyncio.timeout(20):
+            while names.get("d", 1) is None:
+                await asyncio.sleep(0.02)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    assert [names.get("d", index) for index in (1, 2, 99)] == ["VDSL0", "GigabitEthernet0/1", None]
+
+
+async def test_any_other_trap_tells_its_values_but_never_a_secret(tmp_path):
+    access = SnmpAccess(community="c0mmunity")
+    async with scene(tmp_path, {"GENT-01": access}, known("GENT-01")) as here:
+        sender = Sender(known("GENT-01").id, "GENT-01", access)
+        values = {
+            "1.3.6.1.6.3.18.1.4.0": b"c0mmunity",
+            "1.3.6.1.4.1.9.1": b"the community is c0mmunity",
+            "1.3.6.1.4.1.9.2": bytes.fromhex("00ff80aa"),
+            "1.3.6.1.4.1.9.3": 7,
+        }
+        one = Notification(sender, "1.3.6.1.4.1.9.0.1", values, CLOCK.now(), ADDRESS, 1, 5.0)
+        event = here.traps._event(one)
+    assert (event.kind, event.message) == ("trap.received", "GENT-01: sent a trap 1.3.6.1.4.1.9.0.1")
+    shown = event.data["values"]
+    assert "c0mmunity" not in str(event)
+    assert set(shown) == {"1.3.6.1.4.1.9.1", "1.3.6.1.4.1.9.2", "1.3.6.1.4.1.9.3"}
+    assert (shown["1.3.6.1.4.1.9.2"], shown["1.3.6.1.4.1.9.3"]) == ("00:ff:80:aa", "7")
+
+
+async def test_a_device_that_was_just_added_is_heard_once_its_address_is_looked_up_again(tmp_path):
+    async with a_box() as box, scene(tmp_path, {"GENT-01": access_to(box)}) as here:
+        box.snmp.sinks = (Sink(ADDRESS, here.port.port),)
+        box.lose_line()
+        await here.until_dropped(unknown_source=1)
+        new = known("GENT-01")
+        changes = InventoryChanges(at=CLOCK.now(), sites=(SiteChange(new.site, new.site_id),), add=(new,))
+        await here.database.inventory.apply(changes)
+        for host, (_, neighbours) in list(here.traps._addresses._known.items()):
+            here.traps._addresses._known[host] = (0.0, neighbours)  # as if its time had passed
+        box.restore_line()
+        assert [event.kind for event in await here.told(1)] == ["trap.link_up"]
+
+
+async def test_a_cold_start_is_a_warning(tmp_path):
+    async with a_box() as box, scene(tmp_path, {"GENT-01": access_to(box)}, known("GENT-01")) as here:
+        box.snmp.sinks = (Sink(ADDRESS, here.port.port),)
+        box.snmp.notify(oid("1.3.6.1.6.3.1.1.5.1"), [])
+        [told] = await here.told(1)
+    assert (told.kind, told.severity) == ("trap.cold_start", "warning")
+
+
+def send_from(source: str, data: bytes, port: int) -> None:
+    with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as out:
+        out.bind((source, 0))
+        out.sendto(data, (ADDRESS, port))
