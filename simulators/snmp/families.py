@@ -21,7 +21,7 @@ def oid(text: str) -> Oid:
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A row of ifTable. kind is IANAifType: 6 ethernet, 24 loopback, 71 wireless, 97 VDSL2, 243 WWAN (cellular).
+    """A row of ifTable. kind is IANAifType: 6 ethernet, 24 loopback, 71 wireless, 243 WWAN (cellular), 251 VDSL2.
 
     speed in Mbit/s, 0 for the line's own rate."""
 
@@ -34,7 +34,8 @@ class Port:
 @dataclass(frozen=True, slots=True)
 class Persona:
     """descr: sysDescr, `{name}` is the box's name. signal_oid holds the cellular signal in dBm; signal_text: as text,
-    the way a script prints it."""
+    the way a script prints it. entity: it has a chassis in ENTITY-MIB, which net-snmp has not. told: objects of the
+    vendor's own MIB with texts in them; `{serial}` is the box's."""
 
     object_id: Oid
     descr: str
@@ -43,9 +44,11 @@ class Persona:
     ports: tuple[Port, ...]
     signal_oid: Oid
     signal_text: bool = False
+    entity: bool = False
+    told: tuple[tuple[Oid, str], ...] = ()
 
 
-LOOPBACK, ETHERNET, WIRELESS, VDSL2, WWAN = 24, 6, 71, 97, 243
+LOOPBACK, ETHERNET, WIRELESS, VDSL2, WWAN = 24, 6, 71, 251, 243
 
 _EXTEND = b"cellular-signal"
 _EXTEND_OID = (*oid("1.3.6.1.4.1.8072.1.3.2.3.1.1"), len(_EXTEND), *_EXTEND)
@@ -86,6 +89,7 @@ PERSONAS: Mapping[str, Persona] = MappingProxyType(
                 Port("Loopback0", LOOPBACK, 8000),
             ),
             signal_oid=oid("1.3.6.1.4.1.9.9.661.1.3.4.1.1.1.4"),
+            entity=True,
         ),
         "mikrotik": Persona(
             object_id=oid("1.3.6.1.4.1.14988.1"),
@@ -94,6 +98,12 @@ PERSONAS: Mapping[str, Persona] = MappingProxyType(
             vendor="MikroTik",
             ports=_linux("ether1", "bridge", "lte1"),
             signal_oid=oid("1.3.6.1.4.1.14988.1.1.16.1.1.2.4"),
+            # MIKROTIK-MIB: mtxrLicVersion, mtxrSerialNumber, mtxrBoardName.
+            told=(
+                (oid("1.3.6.1.4.1.14988.1.1.4.4.0"), "7.15.3"),
+                (oid("1.3.6.1.4.1.14988.1.1.7.3.0"), "{serial}"),
+                (oid("1.3.6.1.4.1.14988.1.1.7.8.0"), "C53UiG+5HPaxD2HPaxD"),
+            ),
         ),
         "vyos": Persona(
             object_id=oid("1.3.6.1.4.1.44641"),
@@ -106,11 +116,17 @@ PERSONAS: Mapping[str, Persona] = MappingProxyType(
         ),
         "teltonika": Persona(
             object_id=oid("1.3.6.1.4.1.48690"),
-            descr="Linux {name} 5.10.199 RUTX_R_00.07.06.1 armv7l",
+            descr="Linux {name} 5.10.199 RUTX_R_00.07.06.3 armv7l",
             model="RUTX11",
             vendor="Teltonika",
             ports=_linux("eth1", "br-lan", "wwan0"),
             signal_oid=oid("1.3.6.1.4.1.48690.2.2.1.12.1"),
+            # TELTONIKA-MIB: serial, productCode, fwVersion.
+            told=(
+                (oid("1.3.6.1.4.1.48690.1.1.0"), "{serial}"),
+                (oid("1.3.6.1.4.1.48690.1.3.0"), "RUTX11"),
+                (oid("1.3.6.1.4.1.48690.1.6.0"), "RUTX_R_00.07.06.3"),
+            ),
         ),
         "openwrt": Persona(
             object_id=oid("1.3.6.1.4.1.8072.3.2.10"),

@@ -1,4 +1,4 @@
-"""The objects of a box: SNMPv2-MIB, IF-MIB, ADSL-LINE-MIB, VDSL2-LINE-MIB, ENTITY-MIB, and the family's signal.
+"""The objects of a box: SNMPv2-MIB, IF-MIB, ADSL-LINE-MIB, VDSL2-LINE-MIB, and what its vendor shows besides.
 
 VDSL2-LINE-MIB (RFC 5650) is shown in part: line state and attainable rates, and the channels' actual rates.
 """
@@ -42,7 +42,9 @@ class Mib:
             objects.update(self._interface(index))
         objects.update(self._adsl())
         objects.update(self._vdsl2())
-        objects.update(self._entity())
+        if ports.persona.entity:
+            objects.update(self._entity())
+        objects.update(self._told())
         objects[ports.persona.signal_oid] = self._signal
         self._objects: Mapping[Oid, Get] = objects
         self._order = sorted(objects)
@@ -190,6 +192,15 @@ class Mib:
         objects = {(*_ENTITY, column, 1): text(value) for column, value in texts.items()}
         objects[(*_ENTITY, 5, 1)] = lambda: v2c.Integer32(_CHASSIS)
         return objects
+
+    def _told(self) -> dict[Oid, Get]:
+        """What is in the vendor's own MIB."""
+        serial = make_site(self._state.spec).serial
+
+        def text(value: str) -> Get:
+            return lambda: v2c.OctetString(value.format(serial=serial).encode())
+
+        return {name: text(value) for name, value in self._ports.persona.told}
 
     def _signal(self) -> Any:
         signal = self._ports.signal
