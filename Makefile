@@ -52,8 +52,9 @@ lab: $(READY)  ## Two real boxes (OpenSSH and FRR) in network namespaces, until 
 	@sh scripts/debian-packages.sh lab
 	@$(VENV)/python -m tests.lab
 
-bench: $(READY)  ## Measure a night's backup
+bench: $(READY)  ## Measure a night's backup, and what a configuration costs
 	@$(VENV)/python -m benchmarks.backup
+	@$(VENV)/python -m benchmarks.parsing
 
 docs: $(READY)  ## Write the generated part of docs/
 	@$(VENV)/python -m scripts.docs

@@ -20,6 +20,7 @@ from simulators.fleet import Fleet
 from simulators.inventory import FleetPlan, specs_for
 from simulators.personas.registry import all_personas
 from simulators.runner import Outputs, Snmp, serve
+from simulators.snmp.access import OPTIONS
 from simulators.snmp.line import Sink
 from simulators.spec import DeviceSpec, Secrets
 
@@ -33,6 +34,7 @@ Size = Annotated[int, typer.Option(help="Lower bound of a configuration's size i
 Setting = Annotated[list[str] | None, typer.Option("--option", help="FAMILY.NAME=VALUE, see `cpe-sim personas`.")]
 Keys = Annotated[Path | None, typer.Option(help="File of OpenSSH public keys that may log in too.")]
 SnmpPort = Annotated[int | None, typer.Option(help="UDP port of the SNMP agents; 0: each has one of its own.")]
+TelnetPort = Annotated[int | None, typer.Option(help="Answer Telnet too, at this TCP port; 0: each box has its own.")]
 TrapSink = Annotated[str, typer.Option(help="HOST:PORT that gets the traps; +inform for informs, +v3 for SNMPv3.")]
 Control = Annotated[str, typer.Option(help="Path of the control socket, or none.")]
 
@@ -65,12 +67,14 @@ def fleet(  # noqa: PLR0913, PLR0917  (a command's options are its parameters)
     ready_file: Annotated[Path | None, typer.Option(help="Appears when all boxes answer.")] = None,
     snmp_port: SnmpPort = None,
     trap_sink: TrapSink = "",
+    telnet_port: TelnetPort = None,
 ) -> None:
     """Run many boxes until SIGTERM or SIGINT."""
     families = tuple(item.strip() for item in mix.split(",") if item.strip())
     plan = FleetPlan(count, families, seed, base, port, config_bytes)
     specs = [_completed(spec, option or [], authorized_keys) for spec in specs_for(plan)]
-    _run(specs, Outputs(inventory, credentials, _socket_path(control), ready_file), _snmp(snmp_port, trap_sink))
+    outputs = Outputs(inventory, credentials, _socket_path(control), ready_file)
+    _run(specs, outputs, _snmp(snmp_port, trap_sink), telnet_port)
 
 
 @app.command()
@@ -89,12 +93,13 @@ def one(  # noqa: PLR0913, PLR0917  (a command's options are its parameters)
     control: Control = "none",
     snmp_port: SnmpPort = None,
     trap_sink: TrapSink = "",
+    telnet_port: TelnetPort = None,
 ) -> None:
     """Run a single box until SIGTERM or SIGINT."""
     given = Secrets(login=password, enable=enable_password)
     spec = DeviceSpec(name, family, seed, username, given, config_bytes, address, port)
     outputs = Outputs(control=_socket_path(control))
-    _run([_completed(spec, option or [], authorized_keys)], outputs, _snmp(snmp_port, trap_sink))
+    _run([_completed(spec, option or [], authorized_keys)], outputs, _snmp(snmp_port, trap_sink), telnet_port)
 
 
 @app.command()
@@ -112,7 +117,7 @@ def personas() -> None:
     """List the families and their options."""
     table = Table("family", "what it is", "options (the first value is the default)")
     for persona in all_personas().values():
-        options = "\n".join(f"{name}={meaning}" for name, meaning in persona.options.items())
+        options = "\n".join(f"{name}={meaning}" for name, meaning in _options_of(persona.family).items())
         table.add_row(persona.family, persona.summary, options)
     Console().print(table)
 
@@ -131,7 +136,7 @@ def _completed(spec: DeviceSpec, settings: list[str], keys: Path | None) -> Devi
     for setting in settings:
         target, separator, value = setting.partition("=")
         family, _, name = target.partition(".")
-        if not separator or not name or family not in all_personas() or name not in all_personas()[family].options:
+        if not separator or not name or family not in all_personas() or name not in _options_of(family):
             raise ValueError(f"not a family's option: {setting!r} (FAMILY.NAME=VALUE, see `cpe-sim personas`)")
         if family == spec.family:
             options[name] = value
@@ -149,6 +154,8 @@ def _announce(running: Fleet) -> None:
         where += f" to {last.address}:{last.port}"
     else:
         where += f", login {first.spec.username} / {first.spec.secrets.login}"
+    if first.telnet_port:
+        where += f", Telnet at port {first.telnet_port}"
     typer.echo(f"cpe-sim: ready, {mix} at {where}")
 
 
@@ -164,6 +171,11 @@ def _snmp(port: int | None, sink: str) -> Snmp | None:
     return Snmp(port, (Sink(host, int(number), version, "inform" in marks),) if sink else ())
 
 
-def _run(specs: list[DeviceSpec], outputs: Outputs, snmp: Snmp | None) -> None:
+def _run(specs: list[DeviceSpec], outputs: Outputs, snmp: Snmp | None, telnet_port: int | None) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(specs, outputs, _announce, snmp))
+        runner.run(serve(specs, outputs, _announce, snmp, telnet_port))
+
+
+def _options_of(family: str) -> dict[str, str]:
+    """The family's own, and those that every box has."""
+    return {**all_personas()[family].options, **OPTIONS}

@@ -44,7 +44,7 @@ class Mib:
         objects.update(self._vdsl2())
         if ports.persona.entity:
             objects.update(self._entity())
-        objects.update(self._told())
+        objects.update(self._own(name))
         objects[ports.persona.signal_oid] = self._signal
         self._objects: Mapping[Oid, Get] = objects
         self._order = sorted(objects)
@@ -184,7 +184,13 @@ class Mib:
 
     def _entity(self) -> dict[Oid, Get]:
         persona, site = self._ports.persona, make_site(self._state.spec)
-        texts = {2: f"{persona.model} chassis", 7: "Chassis", 11: site.serial, 12: persona.vendor, 13: persona.model}
+        texts = {
+            2: f"{persona.model} chassis",
+            7: "Chassis",
+            11: persona.serial(site),
+            12: persona.vendor,
+            13: persona.model,
+        }
 
         def text(value: str) -> Get:
             return lambda: v2c.OctetString(value.encode())
@@ -193,14 +199,15 @@ class Mib:
         objects[(*_ENTITY, 5, 1)] = lambda: v2c.Integer32(_CHASSIS)
         return objects
 
-    def _told(self) -> dict[Oid, Get]:
-        """What is in the vendor's own MIB."""
-        serial = make_site(self._state.spec).serial
+    def _own(self, name: Callable[[], str]) -> dict[Oid, Get]:
+        """What the maker's own MIB tells of the box."""
+        persona = self._ports.persona
+        serial = persona.serial(make_site(self._state.spec))
 
-        def text(value: str) -> Get:
-            return lambda: v2c.OctetString(value.format(serial=serial).encode())
+        def text(template: str) -> Get:
+            return lambda: v2c.OctetString(template.format(name=name(), model=persona.model, serial=serial).encode())
 
-        return {name: text(value) for name, value in self._ports.persona.told}
+        return {place: text(template) for place, template in persona.own}
 
     def _signal(self) -> Any:
         signal = self._ports.signal
