@@ -25,6 +25,7 @@ from cpe_manager.adapters.snmp.poller import SnmpPoller
 from cpe_manager.adapters.snmp.receiver import LocalEngine, TrapPort, new_engine
 from cpe_manager.adapters.ssh.limits import SshLimits
 from cpe_manager.adapters.ssh.sessions import SshSessions
+from cpe_manager.adapters.telnet.sessions import TelnetSessions
 from cpe_manager.adapters.transports import Transports
 from cpe_manager.domain.errors import Conflict, KeyringError, SettingsError
 from cpe_manager.domain.jobs import JobKind
@@ -267,7 +268,7 @@ async def _build(
     jobs = Jobs(database.jobs, database.inventory, engine, clock, ids, shard_size=settings.shard_size)
     ssh = SshSessions(credentials, clock, SshLimits(handshakes_per_second=settings.handshakes_per_second))
     long_tail = NetmikoSessions(credentials, NetmikoLimits(threads=settings.netmiko_threads))
-    sessions = Transports({"ssh": ssh}, long_tail)
+    sessions = Transports({"ssh": ssh, "telnet": TelnetSessions(credentials)}, long_tail)
     poller = SnmpPoller(clock)
     attempt = Attempt(
         Outside(sessions, drivers, credentials, vault, clock, ids, redactor),

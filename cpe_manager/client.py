@@ -16,6 +16,7 @@ from cpe_manager.api.schemas.common import PageOf, Problem
 from cpe_manager.api.schemas.detections import DetectionView
 from cpe_manager.api.schemas.devices import DeviceView, GroupView, ImportView
 from cpe_manager.api.schemas.facts import FactsView
+from cpe_manager.api.schemas.families import FamiliesView, FamilyView
 from cpe_manager.api.schemas.jobs import JobView, WorkView
 from cpe_manager.api.schemas.system import (
     AlarmView,
@@ -125,6 +126,14 @@ class Client:
             return view.model_validate_json(response.content)
         except ValidationError as error:
             raise DaemonUnreachable(f"{self.url} answers, but not as a cpe-manager does") from error
+
+    # Families
+
+    def families(self) -> FamiliesView:
+        return self.get("/families", FamiliesView)
+
+    def family(self, name: str) -> FamilyView:
+        return self.get(f"/families/{part(name)}", FamilyView)
 
     # Devices
 

@@ -30,7 +30,7 @@ from cpe_manager.domain.errors import (
 from cpe_manager.kit import vyos_model
 from cpe_manager.kit.config_text import checked, last_lines, values
 from cpe_manager.kit.secret_rules import patterns
-from cpe_manager.ports.driver import Capture, Facts, Recognition, Script, SecretRule, Spec
+from cpe_manager.ports.driver import Capture, Facts, Recognition, Script, SecretRule, SnmpFacts, Spec
 from cpe_manager.ports.shell import PromptRules, Shell, Terminal
 
 _OP: Final = "/opt/vyatta/bin/vyatta-op-cmd-wrapper"
@@ -138,6 +138,7 @@ SPEC: Final = Spec(
         banner=(re.compile(r"Welcome to VyOS"),),
         prompt=(re.compile(r"^vyos@[\w.-]+:[~/]\S*\$ ?$"),),
     ),
+    snmp=SnmpFacts(descr=re.compile(r"^VyOS (?P<release>\S+)")),
     dialect="set",
     evidence="The box's own SHA-256 of a second listing is that of the text, and the name in it is the box's.",
     features=vyos_model.FEATURES,

@@ -33,6 +33,7 @@ Size = Annotated[int, typer.Option(help="Lower bound of a configuration's size i
 Setting = Annotated[list[str] | None, typer.Option("--option", help="FAMILY.NAME=VALUE, see `cpe-sim personas`.")]
 Keys = Annotated[Path | None, typer.Option(help="File of OpenSSH public keys that may log in too.")]
 SnmpPort = Annotated[int | None, typer.Option(help="UDP port of the SNMP agents; 0: each has one of its own.")]
+TelnetPort = Annotated[int | None, typer.Option(help="Answer Telnet too, at this TCP port; 0: each box has its own.")]
 TrapSink = Annotated[str, typer.Option(help="HOST:PORT that gets the traps; +inform for informs, +v3 for SNMPv3.")]
 Control = Annotated[str, typer.Option(help="Path of the control socket, or none.")]
 
@@ -65,12 +66,14 @@ def fleet(  # noqa: PLR0913, PLR0917  (a command's options are its parameters)
     ready_file: Annotated[Path | None, typer.Option(help="Appears when all boxes answer.")] = None,
     snmp_port: SnmpPort = None,
     trap_sink: TrapSink = "",
+    telnet_port: TelnetPort = None,
 ) -> None:
     """Run many boxes until SIGTERM or SIGINT."""
     families = tuple(item.strip() for item in mix.split(",") if item.strip())
     plan = FleetPlan(count, families, seed, base, port, config_bytes)
     specs = [_completed(spec, option or [], authorized_keys) for spec in specs_for(plan)]
-    _run(specs, Outputs(inventory, credentials, _socket_path(control), ready_file), _snmp(snmp_port, trap_sink))
+    outputs = Outputs(inventory, credentials, _socket_path(control), ready_file)
+    _run(specs, outputs, _snmp(snmp_port, trap_sink), telnet_port)
 
 
 @app.command()
@@ -89,12 +92,13 @@ def one(  # noqa: PLR0913, PLR0917  (a command's options are its parameters)
     control: Control = "none",
     snmp_port: SnmpPort = None,
     trap_sink: TrapSink = "",
+    telnet_port: TelnetPort = None,
 ) -> None:
     """Run a single box until SIGTERM or SIGINT."""
     given = Secrets(login=password, enable=enable_password)
     spec = DeviceSpec(name, family, seed, username, given, config_bytes, address, port)
     outputs = Outputs(control=_socket_path(control))
-    _run([_completed(spec, option or [], authorized_keys)], outputs, _snmp(snmp_port, trap_sink))
+    _run([_completed(spec, option or [], authorized_keys)], outputs, _snmp(snmp_port, trap_sink), telnet_port)
 
 
 @app.command()
@@ -149,6 +153,8 @@ def _announce(running: Fleet) -> None:
         where += f" to {last.address}:{last.port}"
     else:
         where += f", login {first.spec.username} / {first.spec.secrets.login}"
+    if first.telnet_port:
+        where += f", Telnet at port {first.telnet_port}"
     typer.echo(f"cpe-sim: ready, {mix} at {where}")
 
 
@@ -164,6 +170,6 @@ def _snmp(port: int | None, sink: str) -> Snmp | None:
     return Snmp(port, (Sink(host, int(number), version, "inform" in marks),) if sink else ())
 
 
-def _run(specs: list[DeviceSpec], outputs: Outputs, snmp: Snmp | None) -> None:
+def _run(specs: list[DeviceSpec], outputs: Outputs, snmp: Snmp | None, telnet_port: int | None) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(specs, outputs, _announce, snmp))
+        runner.run(serve(specs, outputs, _announce, snmp, telnet_port))

@@ -21,6 +21,7 @@ from simulators.spec import DeviceSpec
 from simulators.ssh.hostkeys import host_key, public_line
 from simulators.ssh.server import options_for, reset
 from simulators.state import DeviceState, new_state
+from simulators.telnet.connection import TelnetConnection
 
 _COMMANDS_KEPT = 2000
 # Between the last byte and a reset: a reset that overtakes data would take it back from the reader's socket.
@@ -77,6 +78,9 @@ class Device:
         self._down_time = down_time
         self._down_until = 0.0
         self._connections: set[asyncssh.SSHServerConnection] = set()
+        self.telnet: set[TelnetConnection] = set()
+        self.telnet_port = 0
+        """Where the box answers Telnet; 0 when it does not."""
         self._state: DeviceState | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._changes = 0
@@ -164,6 +168,8 @@ class Device:
         self.state.restart()
         for connection in tuple(self._connections):
             self.reset_connection(connection)
+        for telnet in tuple(self.telnet):
+            telnet.reset_soon()
 
     def tick(self) -> None:
         """Let the box do what its clock says is due. The event loop calls this in time; whoever moves the box's clock
@@ -203,6 +209,8 @@ class Device:
             self._alarm.cancel()
         for connection in tuple(self._connections):
             connection.abort()
+        for telnet in tuple(self.telnet):
+            telnet.abort()
         for transport in tuple(self.mute):
             transport.abort()
 

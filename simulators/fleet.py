@@ -21,6 +21,7 @@ from simulators.device import Device
 from simulators.snmp.line import Sink
 from simulators.spec import DeviceSpec
 from simulators.ssh.server import answer
+from simulators.telnet.connection import answer as answer_telnet
 
 _BACKLOG = 128
 _STOP_SECONDS = 2.0
@@ -33,7 +34,8 @@ class Fleet:
     """Starts and stops boxes together. `down_time`: how long, in seconds, a restart keeps a box away.
 
     `snmp` opens a UDP port for each box at its address, `device.snmp.port`: `snmp_port` if given, which wants an
-    address for each box, else one of its own. `sinks` get every box's traps.
+    address for each box, else one of its own. `sinks` get every box's traps. `telnet` opens a Telnet port for each box,
+    `device.telnet_port`: `telnet_port` if given, which wants an address for each box, else one of its own.
     """
 
     def __init__(
@@ -44,7 +46,11 @@ class Fleet:
         snmp: bool = False,
         snmp_port: int = 0,
         sinks: tuple[Sink, ...] = (),
+        telnet: bool = False,
+        telnet_port: int = 0,
     ) -> None:
+        self._telnet, self._telnet_port = telnet, telnet_port
+        self._telnet_servers: list[asyncio.Server] = []
         self._snmp = snmp
         self._snmp_port = snmp_port
         self._sinks = sinks
@@ -71,11 +77,13 @@ class Fleet:
 
     async def start(self) -> None:
         """Open all listeners. Raises OSError if an address cannot be bound; then none stays open."""
-        raise_descriptor_limit((1 + self._snmp) * len(self._devices) + _SPARE_DESCRIPTORS)
+        raise_descriptor_limit((1 + self._snmp + self._telnet) * len(self._devices) + _SPARE_DESCRIPTORS)
         try:
             for device in self._devices.values():
                 await self._serve(device, self._bind(device))
                 device.on_port_change = self._follow_port
+                if self._telnet:
+                    await self._serve_telnet(device)
                 if self._snmp:
                     device.snmp.sinks = self._sinks
                     await device.snmp.start(device.address, self._snmp_port)
@@ -93,8 +101,9 @@ class Fleet:
             device.on_port_change = None
             device.hang_up()
             await device.snmp.stop()
-        closing = tuple(self._servers.values())
+        closing = (*self._servers.values(), *self._telnet_servers)
         self._servers.clear()
+        self._telnet_servers.clear()
         for server in closing:
             server.close()
         with contextlib.suppress(TimeoutError):
@@ -128,6 +137,14 @@ class Fleet:
             sock.close()
             raise
         self._servers[device.name] = server
+
+    async def _serve_telnet(self, device: Device) -> None:
+        factory = functools.partial(answer_telnet, device)
+        server = await asyncio.get_running_loop().create_server(
+            factory, device.address, self._telnet_port, backlog=_BACKLOG
+        )
+        device.telnet_port = server.sockets[0].getsockname()[1]
+        self._telnet_servers.append(server)
 
     def _follow_port(self, device: Device) -> None:
         """Close or reopen a box's port as its faults want it."""

@@ -36,10 +36,15 @@ class Snmp:
 
 
 async def serve(
-    specs: Sequence[DeviceSpec], outputs: Outputs, announce: Callable[[Fleet], None], snmp: Snmp | None = None
+    specs: Sequence[DeviceSpec],
+    outputs: Outputs,
+    announce: Callable[[Fleet], None],
+    snmp: Snmp | None = None,
+    telnet_port: int | None = None,
 ) -> None:
     """Start the boxes, write the files, call `announce`, and serve until SIGTERM or SIGINT.
 
+    `telnet_port` None: no Telnet; 0: each box has a port of its own.
     The ready file appears last and holds the process id; it and the control socket are gone after the stop.
     """
     stop = asyncio.Event()
@@ -47,7 +52,7 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with contextlib.AsyncExitStack() as stack:
-        fleet = await stack.enter_async_context(_fleet(specs, snmp))
+        fleet = await stack.enter_async_context(_fleet(specs, snmp, telnet_port))
         if outputs.control is not None:
             await stack.enter_async_context(ControlServer(fleet, outputs.control))
         if outputs.credentials is not None:
@@ -61,5 +66,13 @@ async def serve(
         await stop.wait()
 
 
-def _fleet(specs: Sequence[DeviceSpec], snmp: Snmp | None) -> Fleet:
-    return Fleet(specs) if snmp is None else Fleet(specs, snmp=True, snmp_port=snmp.port, sinks=snmp.sinks)
+def _fleet(specs: Sequence[DeviceSpec], snmp: Snmp | None, telnet_port: int | None) -> Fleet:
+    asked = snmp or Snmp()
+    return Fleet(
+        specs,
+        snmp=snmp is not None,
+        snmp_port=asked.port,
+        sinks=asked.sinks,
+        telnet=telnet_port is not None,
+        telnet_port=telnet_port or 0,
+    )

@@ -18,6 +18,7 @@ from cpe_manager.api.routes import (
     devices,
     events,
     facts,
+    families,
     groups,
     imports,
     jobs,
@@ -75,7 +76,21 @@ def create_app(
 
 def _mount(app: FastAPI) -> None:
     api = APIRouter(prefix=API_PREFIX)
-    for part in (devices, facts, detections, groups, imports, backups, jobs, schedules, tokens, keys, events, system):
+    for part in (
+        devices,
+        facts,
+        families,
+        detections,
+        groups,
+        imports,
+        backups,
+        jobs,
+        schedules,
+        tokens,
+        keys,
+        events,
+        system,
+    ):
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(system.probes)

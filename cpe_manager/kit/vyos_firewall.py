@@ -95,9 +95,9 @@ def _access(box: SetLines, chain: _Chain) -> list[tuple[int, AccessRule]]:
 def read_firewall(box: SetLines) -> Firewall:
     chain = _chain(box)
     if chain is None:
-        return Firewall("accept", (), tuple(_timers(box).values()))
+        return Firewall("accept", (), _timers(box))
     access = tuple(rule for _, rule in _access(box, chain))
-    return Firewall(_default(box, chain), access, tuple(_timers(box).values()))
+    return Firewall(_default(box, chain), access, _timers(box))
 
 
 def write_firewall(box: SetLines, wanted: Firewall) -> None:
@@ -182,7 +182,15 @@ def _write_rule(box: SetLines, path: Path, rule: AccessRule, outside: str) -> No
         box.put((*path, "destination", "port"), str(rule.ports))
 
 
-def _timers(box: SetLines) -> dict[str, Timer]:
+def _timers(box: SetLines) -> tuple[Timer, ...]:
+    """Where two rules are for the same port, the first one counts."""
+    found: dict[tuple[str, int | None], Timer] = {}
+    for timer in _placed_timers(box).values():
+        found.setdefault((timer.protocol, timer.port), timer)
+    return tuple(found.values())
+
+
+def _placed_timers(box: SetLines) -> dict[str, Timer]:
     """By where they stand: ``tcp``, ``udp``, or the number of a custom rule."""
     found: dict[str, Timer | None] = {}
     for protocol, leaf in (("tcp", "established"), ("udp", "stream")):
@@ -194,11 +202,7 @@ def _timers(box: SetLines) -> dict[str, Timer]:
         for protocol, parts in _STREAMS.items():
             if port and set(leaves) <= {f"protocol {protocol} {part}" for part in parts}:
                 found[str(number)] = _timer(protocol, leaves.get(f"protocol {protocol} {parts[0]}", [""])[0], port)
-    unique: dict[str, Timer] = {}
-    for where, timer in found.items():
-        if timer and not any((timer.protocol, timer.port) == (one.protocol, one.port) for one in unique.values()):
-            unique[where] = timer
-    return unique
+    return {where: timer for where, timer in found.items() if timer is not None}
 
 
 def _timer(protocol: str, seconds: str, port: str) -> Timer | None:
@@ -208,7 +212,9 @@ def _timer(protocol: str, seconds: str, port: str) -> Timer | None:
 
 
 def _write_timers(box: SetLines, wanted: Firewall) -> None:
-    there = _timers(box)
+    if Firewall(timers=_timers(box)).timers == wanted.timers:
+        return
+    there = _placed_timers(box)
     custom = (*_TIMEOUTS, "custom", "ipv4", "rule")
     for where, timer in there.items():
         if timer in wanted.timers:
@@ -232,9 +238,8 @@ def _write_timers(box: SetLines, wanted: Firewall) -> None:
 
 
 def _mappings(box: SetLines) -> dict[str, list[PortMapping]]:
-    """By rule number. A rule for both protocols or for several ports is several mappings; where two rules take the same
-    port, the first one has it."""
-    outside, found, taken = wan_of(box), dict[str, list[PortMapping]](), list[PortMapping]()
+    """By rule number. A rule for both protocols or for several ports is several mappings."""
+    outside, found = wan_of(box), dict[str, list[PortMapping]]()
     known = {
         "description", "destination port", "inbound-interface name", "inbound-interface group", "log", "protocol",
         "source address", "translation address", "translation port",
@@ -246,10 +251,7 @@ def _mappings(box: SetLines) -> dict[str, list[PortMapping]]:
         )
         if set(leaves) - known or not (anywhere or _comes_from(box, rule, outside)):
             continue
-        made = _as_mappings({leaf: values[0] for leaf, values in leaves.items() if values})
-        fresh = [one for one in made if not any(_clash(one, other) for other in taken)]
-        taken += fresh
-        found[str(number)] = fresh
+        found[str(number)] = _as_mappings({leaf: values[0] for leaf, values in leaves.items() if values})
     return found
 
 
@@ -278,10 +280,17 @@ def _as_mappings(rule: dict[str, str]) -> list[PortMapping]:
 
 
 def read_mappings(box: SetLines) -> tuple[PortMapping, ...]:
-    return tuple(one for several in _mappings(box).values() for one in several)
+    """Where two rules take the same port, the first one has it."""
+    found: list[PortMapping] = []
+    for one in (one for several in _mappings(box).values() for one in several):
+        if not any(_clash(one, other) for other in found):
+            found.append(one)
+    return tuple(found)
 
 
 def write_mappings(box: SetLines, wanted: tuple[PortMapping, ...]) -> None:
+    if sorted(map(repr, read_mappings(box))) == sorted(map(repr, wanted)):
+        return
     there = _mappings(box)
     for number, several in there.items():
         if several and not all(one in wanted for one in several):

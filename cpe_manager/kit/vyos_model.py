@@ -138,11 +138,14 @@ def _band(mode: str, channel: int) -> Literal["2.4", "5"]:
 def _write_wifi(box: SetLines, wanted: tuple[Wifi, ...]) -> None:
     there = _radios(box)
     names = {wifi.band: name for name, wifi in there.items()}
-    for name, wifi in there.items():
-        if wifi.band not in [one.band for one in wanted]:
-            box.drop(path_of(name))
-            for bridge in box.names("interfaces bridge"):
-                box.drop(("interfaces", "bridge", bridge, "member", "interface", name), keep=3)
+    for name in box.names("interfaces wireless"):
+        wifi = _radio(box, path_of(name), name)
+        if wifi is None or wifi.band in [one.band for one in wanted]:
+            continue
+        # All networks of a band go: a second one would be the customer's now.
+        box.drop(path_of(name))
+        for bridge in box.names("interfaces bridge"):
+            box.drop(("interfaces", "bridge", bridge, "member", "interface", name), keep=3)
     for wifi in wanted:
         name = names.get(wifi.band, "")
         if name and there[name] == wifi:

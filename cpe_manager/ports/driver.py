@@ -163,6 +163,7 @@ class Modelled(Protocol):
         ...
 
 
+@runtime_checkable
 class Writing(Protocol):
     """A driver that changes a device. The commit path is the only caller."""
 

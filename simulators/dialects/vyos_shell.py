@@ -244,6 +244,37 @@ def _date(state: DeviceState, call: Call) -> Reply:
     return Reply(f"{int(now.timestamp())}\n" if call.words == ["+%s"] else now.strftime("%a %b %e %H:%M:%S UTC %Y\n"))
 
 
+def _systemctl(state: DeviceState, call: Call) -> Reply:
+    """The timer behind commit-confirm is a transient unit: it can be asked, stopped, and what it would do done now."""
+    words = [word for word in call.words if not word.startswith("-")]
+    verb, unit, *_ = [*words, "", ""]
+    alarm = state.alarms.get(vyos_box.CONFIRM)
+    if unit not in ("commit-confirm.timer", "commit-confirm.service"):
+        return Reply(error=f"Unit {unit} could not be found.\n", status=4)
+    if verb == "is-active":
+        said = "active" if alarm and unit.endswith(".timer") else "inactive"
+        return Reply("" if "--quiet" in call.words else f"{said}\n", status=0 if said == "active" else 3)
+    if alarm is None:
+        return Reply(error=f"Failed to {verb} {unit}: Unit {unit} not loaded.\n", status=5)
+    del state.alarms[vyos_box.CONFIRM]
+    if verb == "start":
+        alarm.act(state)
+        return Reply(effect=Effect.RESTART if alarm.restart else Effect.NONE)
+    return Reply()
+
+
+def _save_config(state: DeviceState, call: Call) -> Reply:
+    """What `save` and the box's own check for unsaved commits run."""
+    target = call.words[0] if call.words else vyos_box.BOOT
+    done = call.shell.files.write(target, vyos_box.boot_file(state, state.running))
+    return Reply(status=0 if done else 1)
+
+
+def _cmp(call: Call) -> Reply:
+    one, other = (call.shell.files.read(path) for path in [word for word in call.words if word != "-s"][:2])
+    return Reply(status=2 if one is None or other is None else int(one != other))
+
+
 def _sudo(call: Call) -> Reply:
     words = [word for word in call.words if not word.startswith("-")]
     tool = call.shell.tools.get(words[0]) if words else None
@@ -296,6 +327,10 @@ def unix_tools(state: DeviceState) -> dict[str, Tool]:
         "date": functools.partial(_date, state),
         "reboot": functools.partial(_reboot, state),
         "sudo": _sudo,
+        "systemctl": functools.partial(_systemctl, state),
+        "/usr/libexec/vyos/vyos-save-config.py": functools.partial(_save_config, state),
+        "cmp": _cmp,
+        "umask": _nothing,
         "vbash": _vbash,
         "bash": _vbash,
         "unset": _nothing,

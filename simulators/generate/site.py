@@ -58,6 +58,11 @@ class Site:
     local_as: int
 
     @property
+    def serial_digits(self) -> str:
+        """The serial number as makers write it that use digits alone."""
+        return f"{int(self.serial.removeprefix('SIM'), 16):010d}"
+
+    @property
     def lan_ip(self) -> str:
         return f"{self.lan_net}.1"
 

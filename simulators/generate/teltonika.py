@@ -92,7 +92,10 @@ def _firewall(site: Site) -> Package:
         forward="REJECT", masq="1", mtu_fix="1",
     )  # fmt: skip
     put(package, "forwarding", "4", src="lan", dest="wan")
-    put(package, "rule", "5", name="Allow-DHCP-Renew", src="wan", proto="udp", dest_port="68", target="ACCEPT")
+    put(
+        package, "rule", "5", name="Allow-DHCP-Renew", src="wan", proto="udp", dest_port="68", target="ACCEPT",
+        family="ipv4",
+    )  # fmt: skip
     put(
         package, "rule", "6", name="Enable_SSH_WAN", src="wan", proto="tcp", dest_port="22", src_ip="10.0.0.0/8",
         target="ACCEPT", enabled="1",

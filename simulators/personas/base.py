@@ -47,9 +47,10 @@ class Traits:
 
     exec_newline: line end of replies on an exec channel. more and wipe: pager prompt, and what removes it. noise: an
     unsolicited line that the box may print into a session. quiet_without_pty: neither prompt nor echo without a
-    terminal, as a Unix shell. ssh_software: what its SSH server calls itself, behind `SSH-2.0-`. control_keys: what of
-    Ctrl-C, Ctrl-X and Ctrl-Z the dialogue hears. login_options: what parts a user name from options behind it; empty
-    where there are none.
+    terminal, as a Unix shell. telnet_greeting, telnet_user, telnet_refused: what a log-in over Telnet prints before its
+    first question, asks for the user with (`{host}` is the box's name), and answers to a wrong password. ssh_software:
+    what its SSH server calls itself, behind `SSH-2.0-`. control_keys: what of Ctrl-C, Ctrl-X and Ctrl-Z the dialogue
+    hears. login_options: what parts a user name from options behind it; empty where there are none.
     """
 
     exec_newline: str = "\n"
@@ -57,6 +58,9 @@ class Traits:
     wipe: str = "\r        \r"
     noise: str = "kernel: eth1: link down"
     quiet_without_pty: bool = True
+    telnet_greeting: str = ""
+    telnet_user: str = "{host} login: "
+    telnet_refused: str = "\nLogin incorrect\n"
     ssh_software: str = "SimCPE_1.0"
     control_keys: str = "CZ"
     login_options: str = ""

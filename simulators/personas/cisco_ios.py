@@ -36,6 +36,9 @@ class CiscoIos:
         wipe=f"{_ERASE}{' ' * 10}{_ERASE}",
         noise="*Nov 23 02:31:07.123: %LINK-3-UPDOWN: Interface GigabitEthernet0/1, changed state to down",
         quiet_without_pty=False,
+        telnet_greeting="\n\nUser Access Verification\n\n",
+        telnet_user="Username: ",
+        telnet_refused="% Login invalid\n\n",
         ssh_software="Cisco-1.25",
     )
 

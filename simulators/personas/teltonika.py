@@ -56,10 +56,11 @@ def _digits(state: DeviceState, purpose: str, length: int) -> str:
 
 
 def _mnf_info(state: DeviceState, call: Call) -> Reply:
+    site = make_site(state.spec)
     values = {
         "--name": f"{generate.MODEL}000000", "-n": f"{generate.MODEL}000000",
-        "--sn": _digits(state, "sn", 10), "-s": _digits(state, "sn", 10),
-        "--mac": make_site(state.spec).mac.replace(":", ""), "-m": make_site(state.spec).mac.replace(":", ""),
+        "--sn": site.serial_digits, "-s": site.serial_digits,
+        "--mac": site.mac.replace(":", ""), "-m": site.mac.replace(":", ""),
         "--hwver": "1201", "-H": "1201", "--batch": "0042", "-b": "0042",
     }  # fmt: skip
     if not call.words or any(word not in values for word in call.words):
@@ -80,12 +81,21 @@ def _ways_out(state: DeviceState) -> dict[str, bool]:
     return found
 
 
+def _span(seconds: float) -> str:
+    """As mwan3 writes how long something lasts."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes // 60:02d}h:{minutes % 60:02d}m:{rest:02d}s"
+
+
 def _mwan3(state: DeviceState, call: Call) -> Reply:
     if call.words not in (["status"], ["interfaces"]):
         return Reply(error="Syntax: mwan3 [command]\n\nCommands:\n\tinterfaces\n\tstatus\n", status=1)
     ways = _ways_out(state)
+    lasted = _span(state.uptime)
     lines = [
-        f" interface {name} is {'online' if used else 'disabled'}{' and tracking is active' if used else ''}\n"
+        f" interface {name} is online {lasted}, uptime {lasted} and tracking is active\n"
+        if used
+        else f" interface {name} is disabled and tracking is not enabled\n"
         for name, used in ways.items()
     ]
     first = next((name for name, used in ways.items() if used), "")
@@ -95,9 +105,10 @@ def _mwan3(state: DeviceState, call: Call) -> Reply:
 
 def _gsmctl(state: DeviceState, call: Call) -> Reply:
     on = any(used for name, used in _ways_out(state).items() if _MOBILE.fullmatch(name))
-    signal = str(-60 - state.spec.rng("signal").randrange(40))
+    rssi = -60 - state.spec.rng("signal").randrange(40)
     answers = {
-        "-q": signal, "-o": "Operator" if on else "N/A", "-t": "LTE" if on else "No service",
+        "-q": f"RSSI: {rssi}\nRSRP: {rssi - 28}\nSINR: 14\nRSRQ: -9",
+        "-o": "Operator" if on else "N/A", "-t": "LTE" if on else "No service",
         "-g": "Registered, home" if on else "Not registered", "-j": "Connected" if on else "Disconnected",
         "-i": _digits(state, "imei", 15), "-x": "206" + _digits(state, "imsi", 12),
         "-J": "8932" + _digits(state, "iccid", 15), "-m": "EG06", "-z": "READY", "-u": "OK",

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from simulators.generate.site import Site
+
 Oid = tuple[int, ...]
 
 
@@ -34,7 +36,8 @@ class Port:
 @dataclass(frozen=True, slots=True)
 class Persona:
     """descr: sysDescr, `{name}` is the box's name. signal_oid holds the cellular signal in dBm; signal_text: as text,
-    the way a script prints it."""
+    the way a script prints it. own: texts of the maker's own MIB, with `{name}`, `{model}` and `{serial}` put in.
+    digits: the serial number has digits alone."""
 
     object_id: Oid
     descr: str
@@ -43,6 +46,11 @@ class Persona:
     ports: tuple[Port, ...]
     signal_oid: Oid
     signal_text: bool = False
+    own: tuple[tuple[Oid, str], ...] = ()
+    digits: bool = False
+
+    def serial(self, site: Site) -> str:
+        return site.serial_digits if self.digits else site.serial
 
 
 LOOPBACK, ETHERNET, WIRELESS, VDSL2, WWAN = 24, 6, 71, 97, 243
@@ -106,15 +114,23 @@ PERSONAS: Mapping[str, Persona] = MappingProxyType(
         ),
         "teltonika": Persona(
             object_id=oid("1.3.6.1.4.1.48690"),
-            descr="Linux {name} 5.10.199 RUTX_R_00.07.06.1 armv7l",
+            descr="Linux {name} 5.10.199 RUTX_R_00.07.06.3 armv7l",
             model="RUTX11",
             vendor="Teltonika",
             ports=_linux("eth1", "br-lan", "wwan0"),
             signal_oid=oid("1.3.6.1.4.1.48690.2.2.1.12.1"),
+            # TELTONIKA-MIB: serial, deviceName, productCode, fwVersion.
+            own=(
+                (oid("1.3.6.1.4.1.48690.1.1.0"), "{serial}"),
+                (oid("1.3.6.1.4.1.48690.1.2.0"), "{model}"),
+                (oid("1.3.6.1.4.1.48690.1.3.0"), "{model}000000"),
+                (oid("1.3.6.1.4.1.48690.1.6.0"), "RUTX_R_00.07.06.3"),
+            ),
+            digits=True,
         ),
         "openwrt": Persona(
             object_id=oid("1.3.6.1.4.1.8072.3.2.10"),
-            descr="Linux {name} 5.15.167 OpenWrt 23.05.5 mips",
+            descr="Linux {name} 5.15.167 OpenWrt 23.05.5 aarch64",
             model="OpenWrt router",
             vendor="OpenWrt",
             ports=_linux("dsl0", "br-lan", "wwan0"),

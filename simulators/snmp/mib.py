@@ -43,6 +43,7 @@ class Mib:
         objects.update(self._adsl())
         objects.update(self._vdsl2())
         objects.update(self._entity())
+        objects.update(self._own(name))
         objects[ports.persona.signal_oid] = self._signal
         self._objects: Mapping[Oid, Get] = objects
         self._order = sorted(objects)
@@ -182,7 +183,13 @@ class Mib:
 
     def _entity(self) -> dict[Oid, Get]:
         persona, site = self._ports.persona, make_site(self._state.spec)
-        texts = {2: f"{persona.model} chassis", 7: "Chassis", 11: site.serial, 12: persona.vendor, 13: persona.model}
+        texts = {
+            2: f"{persona.model} chassis",
+            7: "Chassis",
+            11: persona.serial(site),
+            12: persona.vendor,
+            13: persona.model,
+        }
 
         def text(value: str) -> Get:
             return lambda: v2c.OctetString(value.encode())
@@ -190,6 +197,16 @@ class Mib:
         objects = {(*_ENTITY, column, 1): text(value) for column, value in texts.items()}
         objects[(*_ENTITY, 5, 1)] = lambda: v2c.Integer32(_CHASSIS)
         return objects
+
+    def _own(self, name: Callable[[], str]) -> dict[Oid, Get]:
+        """What the maker's own MIB tells of the box."""
+        persona = self._ports.persona
+        serial = persona.serial(make_site(self._state.spec))
+
+        def text(template: str) -> Get:
+            return lambda: v2c.OctetString(template.format(name=name(), model=persona.model, serial=serial).encode())
+
+        return {place: text(template) for place, template in persona.own}
 
     def _signal(self) -> Any:
         signal = self._ports.signal

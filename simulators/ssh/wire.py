@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Iterator, Sequence
-
-import asyncssh
+from typing import Protocol
 
 from simulators.faults.active import ActiveFaults
 from simulators.faults.kinds import Slow, SplitReads
@@ -14,10 +13,20 @@ from simulators.faults.kinds import Slow, SplitReads
 Pieces = Sequence[bytes | float]
 
 
+class Way(Protocol):
+    """Where bytes go: an SSH channel, or a Telnet connection."""
+
+    def is_closing(self) -> bool: ...
+
+    def write(self, data: bytes, /) -> None: ...
+
+    def write_stderr(self, data: bytes, /) -> None: ...
+
+
 class Wire:
     """One channel's way out. Pieces are bytes to send and floats to wait, in seconds."""
 
-    def __init__(self, channel: asyncssh.SSHServerChannel[bytes], faults: ActiveFaults, rng: random.Random) -> None:
+    def __init__(self, channel: Way, faults: ActiveFaults, rng: random.Random) -> None:
         self._channel = channel
         self._slow = faults.take(Slow)
         self._split = faults.take(SplitReads)

@@ -32,6 +32,7 @@ IMPORTERS = {
     "rich": ("cpe_manager/cli/",),
     "sqlalchemy": ("cpe_manager/adapters/db/",),
     "starlette": ("cpe_manager/api/",),
+    "telnetlib3": ("cpe_manager/adapters/telnet/",),
     "typer": ("cpe_manager/cli/",),
     "uvicorn": ("cpe_manager/daemon.py",),
     "uvloop": ("cpe_manager/cli/",),

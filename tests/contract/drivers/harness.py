@@ -13,6 +13,7 @@ from cpe_manager.adapters.netmiko.platforms import platform_names
 from cpe_manager.adapters.netmiko.sessions import NetmikoSessions
 from cpe_manager.adapters.ssh.limits import SshLimits
 from cpe_manager.adapters.ssh.sessions import SshSessions
+from cpe_manager.adapters.telnet.sessions import TelnetSessions
 from cpe_manager.adapters.transports import Transports
 from cpe_manager.domain.errors import DeviceError
 from cpe_manager.kit.redaction import REMOVED
@@ -60,10 +61,10 @@ def target_of(device: Device, case: DriverCase, patience: float = 20.0) -> Targe
         device_id=device.name,
         name=device.name,
         host=device.address,
-        port=device.port,
+        port=device.telnet_port if case.transport == "telnet" else device.port,
         family=case.family,
         credential_ref=device.name,
-        pinned_keys=(device.host_key_public,),
+        pinned_keys=() if case.transport == "telnet" else (device.host_key_public,),
         connect_timeout=patience,
         command_timeout=patience,
         session_timeout=60.0,
@@ -77,7 +78,8 @@ def sessions_for(devices: Iterable[Device], limits: SshLimits | None = None) -> 
     """Real sessions of every kind, joined as bootstrap joins them."""
     credentials = FixedCredentials({device.name: credential_of(device) for device in devices})
     limits = limits or SshLimits(handshakes_per_second=0)
-    return Transports({"ssh": SshSessions(credentials, WallClock(), limits)}, NetmikoSessions(credentials))
+    ssh, telnet = SshSessions(credentials, WallClock(), limits), TelnetSessions(credentials)
+    return Transports({"ssh": ssh, "telnet": telnet}, NetmikoSessions(credentials))
 
 
 def significant(text: str, device: Device) -> str:
@@ -124,7 +126,7 @@ async def run_trials(fleet: Fleet, case: DriverCase, trials: dict[str, Trial]) -
             if trial.fault is not None:
                 device.set_fault(trial.fault)
             try:
-                return await fetch(sessions, replace(target, port=device.port))
+                return await fetch(sessions, replace(target, port=target_of(device, case).port))
             except DeviceError as error:
                 return error
 
@@ -141,7 +143,7 @@ async def nothing_left_open(fleet: Fleet, within: float = 5.0) -> None:
 
 
 def _left_open(fleet: Fleet) -> list[str]:
-    ports = {device.port for device in fleet.devices}
+    ports = {port for device in fleet.devices for port in (device.port, device.telnet_port)}
     left = [f"{device.name}: session" for device in fleet.devices if device.stats.open_sessions]
     left += [f"{device.name}: connection" for device in fleet.devices if device.stats.open_connections]
     for connection in psutil.Process().net_connections(kind="tcp"):

@@ -204,5 +204,11 @@ LONG_TAIL = (
 )
 """Families that a library logs in to, on boxes of families that we have ourselves."""
 
+OVER_TELNET = (
+    DriverCase("cisco_ios", transport="telnet", blind_to=frozenset({"shrunk"})),
+    DriverCase("frr_linux", device={"vtysh": "login"}, transport="telnet", blind_to=_SAME_END),
+)
+"""Families that speak over a terminal alone, without SSH."""
+
 MODELLED = tuple(case for case in ROSTER if case.foreign)
 """The cases with which the neutral model is tried."""

@@ -60,7 +60,7 @@ class Outcome:
 async def outcomes(case: DriverCase, trials: list[Trial]) -> list[Outcome]:
     """What came of each trial, after everything has been seen to be closed."""
     by_name = {f"SITE-{index:04d}": trial for index, trial in enumerate(trials)}
-    async with Fleet(specs_of(case, by_name)) as fleet:
+    async with Fleet(specs_of(case, by_name), telnet=case.transport == "telnet") as fleet:
         before = len(asyncio.all_tasks())
         results = await run_trials(fleet, case, by_name)
         await nothing_left_open(fleet)

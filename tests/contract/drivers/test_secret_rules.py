@@ -167,6 +167,39 @@ FRR = [
     (" isis password md5 isis-word", "key", "isis-word"),
     (" area-password clear isis-word", "key", "isis-word"),
     (" neighbor 10.0.0.1 password ldp-word", "key", "ldp-word"),
+    (" ip nhrp authentication nhrp-word", "key", "nhrp-word"),
+    (" eigrp authentication mode md5 password eigrp-word", "key", "eigrp-word"),
+    ("agentx community agent-word", "snmp", "agent-word"),
+    ("rpki cache 10.0.0.1 22 admin key.pub password rpki-word", "other", "rpki-word"),
+    ('"fb1@isp.example" * "pp\\"p word" *', "ppp", 'pp\\"p word'),
+    ('"fb1@isp.example" * "ppp-word"', "ppp", "ppp-word"),
+    ("fb1@isp.example\t*\tppp-word\t*", "ppp", "ppp-word"),
+    ("fb1@isp.example wan ppp-word *", "ppp", "ppp-word"),
+    ("fb1@isp.example * 'ppp-word'", "ppp", "'ppp-word'"),
+    ('password "ppp word"', "ppp", "ppp word"),
+    ("wpa_passphrase=wifi key #1", "wifi", "wifi key #1"),
+    ("wpa_psk=0123456789abcdef", "wifi", "0123456789abcdef"),
+    ("sae_password=wifi|id=guest", "wifi", "wifi|id=guest"),
+    ("wep_key0=1234567890", "wifi", "1234567890"),
+    ("auth_server_shared_secret=radius-word", "wifi", "radius-word"),
+    ("\twpa-psk wifi-word", "wifi", "wifi-word"),
+    ("rocommunity snmp-word", "snmp", "snmp-word"),
+    ("rwcommunity6 snmp-word default", "snmp", "snmp-word"),
+    ("com2sec readonly 10.0.0.0/8 snmp-word", "snmp", "snmp-word"),
+    ("com2sec -Cn ctx readonly default snmp-word", "snmp", "snmp-word"),
+    ("trap2sink 10.0.0.9 trap-word", "snmp", "trap-word"),
+    ("informsink 10.0.0.9:162 trap-word", "snmp", "trap-word"),
+    ("trapcommunity trap-word", "snmp", "trap-word"),
+    ("authcommunity log,execute trap-word", "snmp", "trap-word"),
+    ("createUser watcher SHA auth-word", "snmp", "auth-word"),
+    ('createUser -e 0x8000 watcher SHA-256 "auth word"', "snmp", "auth word"),
+    ("PrivateKey = WGKEY=", "key", "WGKEY="),
+    ("PresharedKey=WGPSK=", "key", "WGPSK="),
+    (
+        "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7",
+        "key",
+        "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7",
+    ),
 ]
 VYOS = [
     ("set system login user noc authentication encrypted-password '$6$salt$hash'", "login", "$6$salt$hash"),
@@ -292,6 +325,16 @@ NOT_SECRET = {
         " ip ospf authentication message-digest",
         " neighbor 10.0.0.1 remote-as 65000",
         " description password reset line",
+        "# client\tserver\tsecret\tIP addresses",
+        "rocommunity6",
+        "wpa_key_mgmt=WPA-PSK SAE",
+        "# wpa_passphrase=secret passphrase",
+        '\tiifname "ppp0" tcp dport 80 dnat ip to 192.168.1.2:80',
+        "plugin rp-pppoe.so",
+        'user "fb1@isp.example"',
+        "dhcp-host=02:00:5e:00:00:0a,printer,192.168.1.20",
+        "Subsystem sftp /usr/lib/openssh/sftp-server",
+        "PublicKey = WGPUB=",
     ),
 }
 
@@ -332,6 +375,11 @@ def test_frr_secrets_are_named(line: str, kind: str, secret: str) -> None:
 @pytest.mark.parametrize(("line", "kind", "secret"), VYOS)
 def test_vyos_secrets_are_named(line: str, kind: str, secret: str) -> None:
     assert found_in("vyos", line) == [(kind, secret)]
+
+
+def test_both_words_of_an_snmp_user_on_a_linux_box_are_secret() -> None:
+    found = found_in("frr_linux", 'createUser watcher MD5 "auth word" AES priv-word')
+    assert sorted(found) == [("snmp", "auth word"), ("snmp", "priv-word")]
 
 
 @pytest.mark.parametrize(("family", "line"), [(family, line) for family, lines in NOT_SECRET.items() for line in lines])

@@ -20,6 +20,8 @@ from cpe_manager.domain.inventory import Group, LineKind
 from cpe_manager.domain.jobs import JobKind
 from cpe_manager.domain.schedules import Schedule
 from cpe_manager.domain.tokens import Scope, Token
+from cpe_manager.ports.driver import Facts
+from cpe_manager.ports.facts import DeviceFacts
 from cpe_manager.ports.stores import InventoryChanges, LineChange, SiteChange
 from tests.contract.stores.making import (
     NOW,
@@ -105,6 +107,7 @@ async def furnish(db: Database) -> None:
     await db.tokens.add(Token(new_id(), "t", frozenset({Scope.READ}), NOW), "digest")
     await db.events.add([NewEvent("token.created", NOW, data={"a": {"b": []}})])
     await db.events.mark_overdue({other.id: 0.5}, 1e4, now=after(7200))
+    await db.facts.put([DeviceFacts(device.id, Facts("cpe é", "M1", "S1", "1.0", 60), "session", NOW)])
     await db.maintenance.meta_set("keyring", "check")
 
 

@@ -94,7 +94,7 @@ async def test_a_router_tells_in_a_session_what_it_is_and_over_snmp_since_when(t
     [
         ("cisco_ios", "C891F-K9", "15.7(3)M8"),
         ("openwrt", "OpenWrt router", "23.05.5"),
-        ("teltonika", "RUTX11", "RUTX_R_00.07.06.1"),
+        ("teltonika", "RUTX11000000", "RUTX_R_00.07.06.3"),
         ("frr_linux", "generic-x86", ""),
     ],
 )
@@ -103,10 +103,23 @@ async def test_snmp_alone_tells_model_serial_release_and_uptime(tmp_path, family
         found = await here.book.refresh("GENT-01", "snmp")
         told = found.facts
         assert found.source == "snmp"
-        assert (told.hostname, told.model, told.serial) == ("GENT-01", model, make_site(here.box.spec).serial)
+        site = make_site(here.box.spec)
+        serial = site.serial_digits if family == "teltonika" else site.serial
+        assert (told.hostname, told.model, told.serial) == ("GENT-01", model, serial)
         assert told.os_release == release
         assert found.booted_at is not None
         assert abs((CLOCK.now() - found.booted_at).total_seconds() - here.box.state.uptime) < 60
+
+
+async def test_a_session_and_snmp_name_the_same_teltonika(tmp_path):
+    async with scene(tmp_path, "teltonika") as here:
+        in_session = (await here.book.refresh("GENT-01", "session")).facts
+        over_snmp = (await here.book.refresh("GENT-01", "snmp")).facts
+        assert (in_session.model, in_session.serial, in_session.os_release) == (
+            over_snmp.model,
+            over_snmp.serial,
+            over_snmp.os_release,
+        )
 
 
 async def test_one_way_that_fails_does_not_spoil_the_other(tmp_path):

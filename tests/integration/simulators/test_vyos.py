@@ -225,6 +225,21 @@ async def test_the_boxs_own_event_loop_rings_without_anybody_asking(start_box, l
     assert "set system time-zone 'Europe/Brussels'\n" in box.running_text()
 
 
+async def test_the_timer_is_a_unit_that_can_be_asked_stopped_and_run_at_once(start_box, login):
+    box = await start_box("vyos", options={"release": "1.5"})
+    script = "configure\nset system time-zone UTC\ncommit-confirm 5\ny\nexit\n"
+    ask = "systemctl is-active commit-confirm.timer"
+    async with login(box) as connection:
+        before = await connection.run(ask)
+        await connection.run("vbash -s", input=script)
+        during = await connection.run(ask)
+        await connection.run("sudo systemctl start commit-confirm.service")
+        after = await connection.run("sudo systemctl stop commit-confirm.timer")
+    assert (before.stdout, before.exit_status, during.stdout, during.exit_status) == ("inactive\n", 3, "active\n", 0)
+    assert (after.exit_status, after.stderr.startswith("Failed to stop")) == (5, True)
+    assert "set system time-zone 'Europe/Brussels'\n" in box.running_text()
+
+
 async def test_a_confirmation_keeps_it_and_a_second_one_finds_nothing(start_box, terminal):
     box = await start_box("vyos")
     hand = await configuring(terminal, box)

@@ -271,3 +271,47 @@ def test_a_character_torn_apart_between_reads_is_whole_in_the_reply() -> None:
     for byte in b"show snmp location\r\n" + place + b"r1#":
         engine.feed(bytes((byte,)))
     assert engine.take() == "Café Zürich 東京\n"
+
+
+ASKING = Rules(questions=((re.compile(r"^Destination filename \[\S+\]\? ?$"), ""), (re.compile(r"\[no\]: ?$"), "yes")))
+
+
+def asked(*pieces: bytes, command: str = "copy a b") -> tuple[PromptEngine, bytes]:
+    """An engine that has run a command, and all that it answered."""
+    engine = PromptEngine(ASKING)
+    engine.expect_login()
+    engine.feed(b"\r\nr1#")
+    engine.learn()
+    engine.expect(command)
+    return engine, b"".join(engine.feed(piece).reply for piece in pieces)
+
+
+def test_a_question_that_the_family_knows_is_answered_once_however_it_arrives() -> None:
+    head, question, rest = b"copy a b\r\n", b"Destination filename [b]? ", b"\r\n12 bytes copied\r\nr1#"
+    for cut in range(len(question)):
+        engine, said = asked(head, question[:cut], question[cut:], rest)
+        assert said == b"\n"
+        assert "12 bytes copied" in engine.take()
+
+
+def test_two_questions_of_one_command_get_their_own_answers() -> None:
+    _, said = asked(b"copy a b\r\nDestination filename [b]? ", b"\r\nReally? [no]: ", b"yes\r\nr1#")
+    assert said == b"\nyes\n"
+
+
+def test_a_question_in_a_text_that_is_read_with_evidence_is_text() -> None:
+    engine = PromptEngine(ASKING)
+    engine.expect_login()
+    engine.feed(b"\r\nr1#")
+    engine.learn()
+    engine.expect("show running-config", EVIDENCE)
+    said = engine.feed(b"show running-config\r\nbanner motd ^C\r\nSure? [no]: ").reply
+    said += engine.feed(b"\r\n^C\r\nend\r\nr1#").reply
+    assert said == b""
+    assert "Sure? [no]:" in engine.take()
+
+
+def test_an_unknown_question_is_not_answered() -> None:
+    engine, said = asked(b"copy a b\r\nErase everything? [yes]: ")
+    assert said == b""
+    assert engine.last_line == "Erase everything? [yes]:"

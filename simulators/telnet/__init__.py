@@ -1,0 +1,1 @@
+"""Telnet (RFC 854) as an old box speaks it."""
