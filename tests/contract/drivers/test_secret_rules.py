@@ -242,7 +242,7 @@ ROUTEROS = [
     ("add name=pppoe-out1 password=pppword user=fb1@isp", "other", "pppword"),
     ("/tool e-mail set address=10.0.0.9 password=mailword", "other", "mailword"),
     ('/system script add source="/tool fetch user=u password=\\"in a script\\" url=x"', "other", "in a script"),
-    ("/system script add source=\"/tool fetch user=u password=bareword url=x\"", "other", "bareword"),
+    ('/system script add source="/tool fetch user=u password=bareword url=x"', "other", "bareword"),
     ("/ip dns set use-doh-server=https://user:pw@doh.example/q", "other", "pw"),
 ]
 NOT_SECRET = {
