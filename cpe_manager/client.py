@@ -16,6 +16,7 @@ from cpe_manager.api.schemas.common import PageOf, Problem
 from cpe_manager.api.schemas.detections import DetectionView
 from cpe_manager.api.schemas.devices import DeviceView, GroupView, ImportView
 from cpe_manager.api.schemas.facts import FactsView
+from cpe_manager.api.schemas.families import FamiliesView, FamilyView
 from cpe_manager.api.schemas.jobs import JobView, WorkView
 from cpe_manager.api.schemas.pushes import PlanView, PushDetailView, PushView
 from cpe_manager.api.schemas.system import (
@@ -148,6 +149,14 @@ class Client:
 
     def withdraw_push(self, push_id: str) -> PushView:
         return self.post(f"/pushes/{part(push_id)}/withdraw", PushView)
+
+    # Families
+
+    def families(self) -> FamiliesView:
+        return self.get("/families", FamiliesView)
+
+    def family(self, name: str) -> FamilyView:
+        return self.get(f"/families/{part(name)}", FamilyView)
 
     # Devices
 

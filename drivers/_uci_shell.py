@@ -94,7 +94,7 @@ class UciDriver:
             raise
         try:
             await ask(shell, uci_session.commit(commands), "`uci commit`")
-            await ask(shell, uci_session.RELOAD, "`reload_config`")
+            await ask(shell, uci_session.reload(commands), "`reload_config`")
         except (CommandRefused, FetchIncomplete) as error:
             error.device_state = "changed"
             raise

@@ -114,7 +114,7 @@ def _hostname(text: str) -> str | None:
 
 # A word that may be quoted, as pppd and net-snmp read it: the secret itself, and one to pass over.
 _QUOTABLE: Final = r"\"?(?P<secret>(?:(?<=\")(?:[^\"\\\n]|\\.)+)|(?:(?<!\")[^\s\"]\S*))"
-_SKIPPED: Final = r"\"(?:[^\"\\\n]|\\.)*\"|[^\s\"]\S*"
+_SKIPPED: Final = r"(?:\"(?:[^\"\\\n]|\\.)*\"|[^\s\"]\S*)"
 
 SPEC: Final = Spec(
     family="frr_linux",
@@ -171,7 +171,7 @@ SPEC: Final = Spec(
             SecretRule(pattern, "ppp")
             for pattern in patterns(
                 # chap-secrets and pap-secrets: client, server, secret, addresses.
-                rf"^(?:\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*')[ \t]+(?:{_SKIPPED})[ \t]+{_QUOTABLE}",
+                rf"^(?:\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*')[ \t]+{_SKIPPED}[ \t]+{_QUOTABLE}",
                 rf"^[^\s\"'#!]\S*[ \t]+\*[ \t]+{_QUOTABLE}",
                 rf"^[^\s\"'#!]\S*[ \t]+\S+[ \t]+{_QUOTABLE}[ \t]+\*[ \t]*$",
                 r"^password +\"(?P<secret>(?:[^\"\\\n]|\\.)+)\"",
@@ -616,6 +616,8 @@ def _write_files(box: _Box, found: CpeConfig, wanted: CpeConfig) -> None:
     elif found.lan is not None:
         daemon_words.write_dhcp(files, (found.lan, found.dhcp), (found.lan, None))
     daemon_words.write_dns(files, wanted.dns)
+    if wanted.dhcp or wanted.dns:
+        daemon_words.serve_on(files, box.lan)
     link_words.write_wifi(files, wanted.wifi)
     daemon_words.write_snmp(files, wanted.snmp)
     _write_table(box, wanted)

@@ -40,7 +40,7 @@ def _write_mobile(edit: Edit, wanted: Mobile | None) -> None:
             # The interface stays: what modem is in the box is no matter of configuration. Without an APN it is idle.
             for option in ("apn", "auth", "username", "password"):
                 edit.put(section, option, None)
-            edit.put(section, "auto", "0")
+            edit.put(section, "disabled", "1")
         return
     if section is None:
         device = "/dev/cdc-wdm0"
@@ -50,11 +50,13 @@ def _write_mobile(edit: Edit, wanted: Mobile | None) -> None:
     edit.put(section, "password", wanted.password)
     if bool(wanted.username) != (section.text("auth", "none") != "none"):
         edit.put(section, "auth", "both" if wanted.username else None)
-    edit.put(section, "auto", None if wanted.active else "0")
     if wanted.active:
         edit.put(section, "metric", section.text("metric", _STANDBY_METRIC))
-        for option in ("defaultroute", "disabled"):
+        for option in ("auto", "defaultroute", "disabled"):
             edit.put(section, option, None)
+    else:
+        # `auto` off would do too, but netifd does not bring an interface up when it is on again.
+        edit.put(section, "disabled", "1")
     uci_firewall.zone_takes(edit, section.name, True)
 
 

@@ -26,20 +26,26 @@ def _failover(box: Uci, name: str) -> Section | None:
     return box.named("mwan3", name, "interface")
 
 
+def _has_failover(box: Uci) -> bool:
+    """Whether mwan3 decides on the way out. While it watches nobody the metrics of the routes do."""
+    return any(section.on("enabled") for section in box.all("mwan3", "interface"))
+
+
 def _mobile_section(box: Uci) -> Section | None:
     found = [s for s in box.all("network", "interface") if re.fullmatch(r"mob[0-9]+s[0-9]+a[0-9]+", s.name)]
     return next((section for section in found if section.name == _MOBILE_INTERFACE), found[0] if found else None)
 
 
 def _read_mobile(box: Uci) -> Mobile | None:
-    """Active when mwan3 may lead traffic there and the interface itself is not switched off."""
+    """Active when the interface has a default route and mwan3, where it decides, may lead traffic there."""
     section = _mobile_section(box)
     if section is None:
         return None
     failover = _failover(box, section.name)
-    active = failover is not None and failover.on("enabled") and section.on("auto", True) and not section.on("disabled")
+    led = not _has_failover(box) or (failover is not None and failover.on("enabled"))
+    up = section.on("auto", True) and section.on("defaultroute", True) and not section.on("disabled")
     log_in = ("", "") if section.text("auth") == "none" else (section.text("username"), section.text("password"))
-    return attempt(Mobile, section.text("apn"), active, *log_in)
+    return attempt(Mobile, section.text("apn"), led and up, *log_in)
 
 
 def _write_mobile(edit: Edit, wanted: Mobile | None) -> None:
@@ -51,8 +57,7 @@ def _write_mobile(edit: Edit, wanted: Mobile | None) -> None:
             # The section stays: it names the modem and the SIM. Without an APN of its own and switched off it is idle.
             for option in ("apn", "username", "password"):
                 edit.put(section, option, None)
-            edit.put(section, "disabled", "1")
-            _write_failover(edit, section, active=False)
+            _switch_off(edit, section)
         return
     if section is None:
         section = edit.add("network", "interface", _MOBILE_INTERFACE, proto="wwan", modem="3-1", sim="1", metric="4")
@@ -64,20 +69,30 @@ def _write_mobile(edit: Edit, wanted: Mobile | None) -> None:
     edit.put(section, "password", wanted.password)
     if bool(wanted.username) != (section.text("auth", "none") != "none"):
         edit.put(section, "auth", "chap" if wanted.username else "none")
-    for option in ("disabled", "auto"):
-        if wanted.active and option in section.options:
-            edit.put(section, option, "0" if option == "disabled" else "1")
-    _write_failover(edit, section, active=wanted.active)
+    if wanted.active:
+        _switch_on(edit, section)
+    else:
+        _switch_off(edit, section)
     uci_firewall.zone_takes(edit, section.name, True)
 
 
-def _write_failover(edit: Edit, section: Section, *, active: bool) -> None:
+def _switch_off(edit: Edit, section: Section) -> None:
+    edit.put(section, "disabled", "1")
+    failover = _failover(edit.box, section.name)
+    if failover is not None and failover.on("enabled"):
+        edit.put(failover, "enabled", "0")
+
+
+def _switch_on(edit: Edit, section: Section) -> None:
+    for option, plain in (("disabled", "0"), ("auto", "1"), ("defaultroute", "1")):
+        if option in section.options:
+            edit.put(section, option, plain)
+    if not _has_failover(edit.box):
+        # To watch the mobile line alone would lead all traffic there.
+        return
     failover = _failover(edit.box, section.name)
     if failover is not None:
-        if failover.on("enabled") != active:
-            edit.put(failover, "enabled", "1" if active else "0")
-        return
-    if not active:
+        edit.put(failover, "enabled", "1")
         return
     edit.add("mwan3", "interface", section.name, enabled="1", family="ipv4", interval="3")
     member = edit.add("mwan3", "member", f"{section.name}_member", interface=section.name, metric="2")

@@ -18,6 +18,7 @@ from cpe_manager.api.routes import (
     devices,
     events,
     facts,
+    families,
     groups,
     imports,
     jobs,
@@ -79,6 +80,7 @@ def _mount(app: FastAPI) -> None:
     for part in (
         devices,
         facts,
+        families,
         detections,
         groups,
         imports,

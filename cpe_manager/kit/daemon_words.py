@@ -58,6 +58,13 @@ def lan_interface(files: Files) -> str | None:
     return next((name for name in _options(files, "interface") if name != "lo"), None)
 
 
+def serve_on(files: Files, lan: str) -> None:
+    """A dnsmasq that nobody has told where to serve would serve everywhere."""
+    if lan_interface(files) is None and any(files.text(path) for path in files.paths(DNSMASQ)):
+        lines = (f"interface={lan}", "bind-dynamic")
+        files.swap([_DNSMASQ_HOME], _DNSMASQ_HOME, lines.__contains__, lines)
+
+
 def _lease(text: str) -> int:
     """Seconds, in what the model can say; an hour where nothing is said, as dnsmasq has it."""
     found = re.fullmatch(r"([0-9]{1,9})([mhdw]?)", text.lower())
@@ -180,14 +187,12 @@ def read_dns(files: Files) -> tuple[IPv4Address, ...]:
 def write_dns(files: Files, wanted: tuple[IPv4Address, ...]) -> None:
     """Name servers of our own mean: these alone, and in this order."""
 
-    def server(line: str) -> bool:
-        return line.startswith("server=") and attempt(IPv4Address, line[7:].strip()) is not None
+    def ours(line: str) -> bool:
+        return line in _NAMES or (line.startswith("server=") and attempt(IPv4Address, line[7:].strip()) is not None)
 
-    if read_dns(files) == wanted:
-        return
-    paths = files.paths(DNSMASQ)
-    files.swap(paths, _DNSMASQ_HOME, server, [f"server={address}" for address in wanted])
-    files.swap(paths, _DNSMASQ_HOME, _NAMES.__contains__, _NAMES if wanted else ())
+    if read_dns(files) != wanted:
+        lines = [*_NAMES, *(f"server={address}" for address in wanted)] if wanted else []
+        files.swap(files.paths(DNSMASQ), _DNSMASQ_HOME, ours, lines)
 
 
 def _community(line: str) -> SnmpCommunity:

@@ -85,10 +85,14 @@ def pppoe_peer(files: Files) -> str | None:
 
 
 def mobile_peer(files: Files) -> str | None:
-    """The file of the modem's connection, when the box has one."""
+    """The file of the modem's connection, when the box has one. Debian's own ``provider`` is a template."""
     modem = re.compile(r"^(?:/dev/tty|tty(?:USB|ACM)|connect )", re.MULTILINE)
-    found = [path for path in files.paths(PEERS) if modem.search(files.text(path))]
-    return next((path for path in found if "-T" in files.text(path)), found[0] if found else None)
+    found = [path for path in files.paths(PEERS) if modem.search(files.text(path)) and not path.endswith("/provider")]
+    return next((path for path in found if _apn(files.lines(path))), found[0] if found else None)
+
+
+def _apn(lines: Sequence[str]) -> re.Match[str] | None:
+    return next((match for line in lines if (match := _APN.fullmatch(line))), None)
 
 
 def peer_value(files: Files, path: str | None, option: str) -> str:
@@ -164,9 +168,9 @@ def _set_option(files: Files, path: str, option: str, value: str) -> None:
 
 def read_mobile(files: Files, active: bool) -> Mobile | None:
     path = mobile_peer(files)
-    apn = next((match[2] for line in files.lines(path) if (match := _APN.fullmatch(line))), "") if path else ""
+    found = _apn(files.lines(path)) if path else None
     user = peer_value(files, path, "user")
-    return attempt(Mobile, apn, active, user, password_of(files, user) if user else "")
+    return attempt(Mobile, found[2] if found else "", active, user, password_of(files, user) if user else "")
 
 
 def write_mobile(files: Files, wanted: Mobile | None) -> None:
@@ -177,7 +181,7 @@ def write_mobile(files: Files, wanted: Mobile | None) -> None:
     if path is None:
         path = "/etc/ppp/peers/mobile"
         files.write(path, _NEW_MOBILE)
-    old = next((match for line in files.lines(path) if (match := _APN.fullmatch(line))), None)
+    old = _apn(files.lines(path))
     head, tail = (old[1], old[3]) if old else ('connect "/usr/sbin/chat -v -f /etc/chatscripts/gprs -T ', '"')
     if (old[2] if old else "") != (wanted.apn if wanted else ""):
         lines = (f"{head}{wanted.apn}{tail}",) if wanted else ()

@@ -39,7 +39,7 @@ _NAME_OPTION: Final = re.compile(r"\n[ \t]+option hostname '([^'\n]*)'\n")
 STAGE: Final = "/var/run/cpe-manager.uci"
 PENDING: Final = 'uci changes; echo "cpe-manager $?"'
 """What somebody else has staged: a commit of ours must not stand on it."""
-RELOAD: Final = 'reload_config; echo "cpe-manager $?"'
+_STARTED: Final = re.compile(r"uci (?:delete network\.(?P<plain>\w+)\.auto|set network\.(?P<on>\w+)\.auto='1')")
 SYNC: Final = 'sync; echo "cpe-manager $?"'
 CLEAN: Final = f"rm -rf {STAGE}"
 # dropbear takes 9,000 bytes in one request; older ones less. Far below, a batch is also short of any time-out.
@@ -144,6 +144,14 @@ def commit(commands: Sequence[str]) -> str:
     """The shell line that commits what was staged, package by package."""
     each = " && ".join(f"uci -t {STAGE} commit {package}" for package in packages_of(commands))
     return f'{each}; echo "cpe-manager $?"; {CLEAN}'
+
+
+def reload(commands: Sequence[str]) -> str:
+    """The shell line that brings into effect what was committed: every daemon is told whose packages changed, and an
+    interface that comes up by itself from now on is started, which netifd leaves to its next start."""
+    started = [match["plain"] or match["on"] for match in map(_STARTED.fullmatch, commands) if match]
+    starts = "".join(f" && ifup {name}" for name in dict.fromkeys(started))
+    return f'reload_config{starts}; echo "cpe-manager $?"'
 
 
 def accepted_archive(stdout: str, stderr: str) -> tuple[bytes, str]:

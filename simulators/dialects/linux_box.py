@@ -200,7 +200,7 @@ def _dnsmasq_takes(option: str, value: str) -> bool:
         lease = [word for word in words if re.fullmatch(r"[0-9]+[smhdw]?|infinite", word)]
         return 2 <= len(ends) <= 4 and all(map(_is_address, ends)) and len(ends) + len(lease) == len(words)
     if option == "dhcp-host":
-        return bool(re.match(r"[0-9A-Fa-f:]{17}$", words[0])) and len(words) > 1
+        return len(words) > 1 and all(words)
     if option == "server":
         return value.startswith("/") or _is_address(value)
     return bool(value) or "-" in option

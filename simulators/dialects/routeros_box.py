@@ -78,6 +78,11 @@ class Box:
         rows = [f"{flag} {what:<40} {who}  write" for what in reversed(self.actions())]
         return "".join(f"{row}\n" for row in ["Flags: U - undoable, R - redoable, F - floating-undo", *rows])
 
+    def now(self) -> dict[str, str]:
+        """When a schedule starts for which nobody says it."""
+        clock = self.state.clock()
+        return {"start-date": f"{clock:%Y-%m-%d}", "start-time": f"{clock:%H:%M:%S}"}
+
     def export(self, path: str, flags: Collection[str]) -> str:
         style = Style("terse" in flags, "verbose" in flags, "show-sensitive" in flags)
         failed = '#error exporting "/interface/wifi/access-list" (timeout)\n'

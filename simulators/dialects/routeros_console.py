@@ -127,6 +127,8 @@ class Console:
         tree = self.box.tree
         if verb == "add":
             values, before = self._given(run, menu, words), self.named(run, words, "place-before")
+            if menu.path == "system scheduler":
+                values = {**self.box.now(), **values}
             item = tree.add(menu.path, values)
             if before is not None:
                 tree.move(menu.path, [item], next(iter(self._items(menu, before)), None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -192,7 +193,8 @@ class Tree:
                 rows += [f"/{menu.path} {line}" for line in lines]
             elif lines:
                 rows += [f"/{menu.path}", *(wrapped(line) for line in lines)]
-            rows += self.verbatim.get(menu.path, ()) if inside and not below else ()
+            for line in self.verbatim.get(menu.path, ()) if inside and not below else ():
+                rows += [line] if style.terse else _headed(line)
         return "".join(f"{row}\n" for row in rows)
 
     def _lines(self, menu: Menu, style: Style) -> Iterator[str]:
@@ -205,6 +207,12 @@ class Tree:
                 yield f"add {' '.join(words)}"
             elif words:
                 yield f"set {_address(menu, item)} {' '.join(words)}"
+
+
+def _headed(line: str) -> list[str]:
+    """A whole command as an export that is not terse writes it: the menu above the rest."""
+    found = re.match(r"(/.+?) ((?:add|set)\b.*)", line)
+    return [found[1], wrapped(found[2])] if found else [line]
 
 
 def _address(menu: Menu, item: Item) -> str:
@@ -228,7 +236,8 @@ def _words(menu: Menu, item: Item, style: Style) -> list[str]:
             found += [name] if value == "yes" else []
             continue
         head, dot, tail = name.rpartition(".")
-        found.append(f"{'.' + tail if dot and head == prefix else name}={quoted(value or '')}")
+        text = known.default if value is None else value
+        found.append(f"{'.' + tail if dot and head == prefix else name}={quoted(text)}")
         prefix = head if dot else prefix
     return found
 

@@ -20,6 +20,7 @@ from simulators.dialects import uci_tool
 from simulators.dialects.shell import TMP, Call, Shell, Tool, as_bytes, common_tools
 from simulators.dialects.shell_words import split_words
 from simulators.dialects.uci import UciError
+from simulators.dialects.uci_stage import UciStage
 from simulators.generate.site import make_site
 from simulators.personas.base import Effect, Reply, Traits
 from simulators.spec import DeviceSpec
@@ -215,8 +216,19 @@ def _hexdump(_state: DeviceState, call: Call) -> Reply:
     return Reply("".join(rows) + f"{len(data):08x}\n", config=config)
 
 
+def _ifup(state: DeviceState, call: Call) -> Reply:
+    """Only interfaces that are configured and not switched off are known to netifd."""
+    network = UciStage(state).package("network")
+    for name in call.words:
+        section = network.find(name)
+        if section is None or section.kind != "interface" or section.options.get("disabled") == "1":
+            return Reply(error=f"Interface {name} not found\n", status=1)
+    return Reply() if call.words else Reply(error="Usage: ifup [-a] [-w] [interface]\n", status=1)
+
+
 _TOOLS: Mapping[str, BoardTool] = {
     "uci": _uci, "date": _date, "sysupgrade": _sysupgrade, "base64": _base64, "hexdump": _hexdump,
+    "ifup": _ifup, "ifdown": _ifup, "/sbin/ifup": _ifup,
     "reload_config": _done, "/sbin/reload_config": _done, "wifi": _done, "logger": _done,
     "/etc/init.d/network": _done, "/etc/init.d/firewall": _done, "/etc/init.d/dnsmasq": _done,
     "/etc/init.d/system": _done, "/etc/init.d/snmpd": _done, "/etc/init.d/dropbear": _done,

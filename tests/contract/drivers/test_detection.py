@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cpe_manager.adapters.ssh.limits import SshLimits
 from cpe_manager.adapters.ssh.sessions import SshSessions
 from cpe_manager.domain.errors import AuthFailed
 from cpe_manager.domain.recognition import Evidence, recognise
@@ -13,7 +14,7 @@ from drivers.roster import DriverRoster
 from simulators.device import Device
 from simulators.fleet import Fleet
 from simulators.snmp import families as snmp_faces
-from tests.contract.drivers.harness import WallClock, nothing_left_open, sessions_for, specs_of
+from tests.contract.drivers.harness import WallClock, credential_of, nothing_left_open, specs_of
 from tests.contract.drivers.roster import ROSTER, DriverCase
 from tests.fakes.credentials import FixedCredentials
 from tests.fakes.inventory_store import MemoryInventoryStore
@@ -37,11 +38,14 @@ CHANGING = (
 )
 
 
+def detector_for(fleet: Fleet, drivers: DriverRoster) -> Detector:
+    credentials = FixedCredentials({device.name: credential_of(device) for device in fleet.devices})
+    sessions = SshSessions(credentials, WallClock(), SshLimits(handshakes_per_second=0))
+    return Detector(sessions, MemoryInventoryStore(), drivers, credentials)
+
+
 async def detection_of(fleet: Fleet, device: Device) -> Detection:
-    sessions = sessions_for(fleet.devices)
-    credentials = FixedCredentials({device.name: Credential("x", "y") for device in fleet.devices})
-    detector = Detector(sessions, MemoryInventoryStore(), DriverRoster(), credentials)
-    return await detector.detect(Asked(device.address, device.port, device.name), by="test")
+    return await detector_for(fleet, DriverRoster()).detect(Asked(device.address, device.port, device.name), by="test")
 
 
 @every_case
@@ -80,10 +84,7 @@ async def test_a_box_is_not_detected_when_its_own_driver_is_missing(case: Driver
 
     async with Fleet(specs_of(case, ["SITE-1"])) as fleet:
         device = fleet.devices[0]
-        sessions = sessions_for(fleet.devices)
-        credentials = FixedCredentials({device.name: Credential("x", "y")})
-        detector = Detector(sessions, MemoryInventoryStore(), Others(), credentials)
-        found = await detector.detect(Asked(device.address, device.port, device.name), by="test")
+        found = await detector_for(fleet, Others()).detect(Asked(device.address, device.port, device.name), by="test")
         assert found.verdict.family in {None, *MARKS[case.family].made_from}, found.verdict
         assert found.verdict.why
 

@@ -167,6 +167,39 @@ FRR = [
     (" isis password md5 isis-word", "key", "isis-word"),
     (" area-password clear isis-word", "key", "isis-word"),
     (" neighbor 10.0.0.1 password ldp-word", "key", "ldp-word"),
+    (" ip nhrp authentication nhrp-word", "key", "nhrp-word"),
+    (" eigrp authentication mode md5 password eigrp-word", "key", "eigrp-word"),
+    ("agentx community agent-word", "snmp", "agent-word"),
+    ("rpki cache 10.0.0.1 22 admin key.pub password rpki-word", "other", "rpki-word"),
+    ('"fb1@isp.example" * "pp\\"p word" *', "ppp", 'pp\\"p word'),
+    ('"fb1@isp.example" * "ppp-word"', "ppp", "ppp-word"),
+    ("fb1@isp.example\t*\tppp-word\t*", "ppp", "ppp-word"),
+    ("fb1@isp.example wan ppp-word *", "ppp", "ppp-word"),
+    ("fb1@isp.example * 'ppp-word'", "ppp", "'ppp-word'"),
+    ('password "ppp word"', "ppp", "ppp word"),
+    ("wpa_passphrase=wifi key #1", "wifi", "wifi key #1"),
+    ("wpa_psk=0123456789abcdef", "wifi", "0123456789abcdef"),
+    ("sae_password=wifi|id=guest", "wifi", "wifi|id=guest"),
+    ("wep_key0=1234567890", "wifi", "1234567890"),
+    ("auth_server_shared_secret=radius-word", "wifi", "radius-word"),
+    ("\twpa-psk wifi-word", "wifi", "wifi-word"),
+    ("rocommunity snmp-word", "snmp", "snmp-word"),
+    ("rwcommunity6 snmp-word default", "snmp", "snmp-word"),
+    ("com2sec readonly 10.0.0.0/8 snmp-word", "snmp", "snmp-word"),
+    ("com2sec -Cn ctx readonly default snmp-word", "snmp", "snmp-word"),
+    ("trap2sink 10.0.0.9 trap-word", "snmp", "trap-word"),
+    ("informsink 10.0.0.9:162 trap-word", "snmp", "trap-word"),
+    ("trapcommunity trap-word", "snmp", "trap-word"),
+    ("authcommunity log,execute trap-word", "snmp", "trap-word"),
+    ("createUser watcher SHA auth-word", "snmp", "auth-word"),
+    ('createUser -e 0x8000 watcher SHA-256 "auth word"', "snmp", "auth word"),
+    ("PrivateKey = WGKEY=", "key", "WGKEY="),
+    ("PresharedKey=WGPSK=", "key", "WGPSK="),
+    (
+        "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7",
+        "key",
+        "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7",
+    ),
 ]
 VYOS = [
     ("set system login user noc authentication encrypted-password '$6$salt$hash'", "login", "$6$salt$hash"),
@@ -210,6 +243,41 @@ VYOS = [
     ("set container registry R authentication password 'regword'", "other", "regword"),
     ("set system config-management commit-archive location 'scp://noc:copyword@10.0.0.1/x'", "other", "copyword"),
 ]
+ROUTEROS = [
+    ("/user add group=full name=noc password=login-word", "login", "login-word"),
+    ('/user set [ find name=admin ] password="two words"', "login", "two words"),
+    ("/snmp community set [ find default=yes ] addresses=10.0.0.0/8 name=s3cr3t", "snmp", "s3cr3t"),
+    ("/snmp community add name=s3cr3t write-access=yes", "snmp", "s3cr3t"),
+    ("add addresses=10.0.0.0/8 name=s3cr3t", "snmp", "s3cr3t"),
+    ("/snmp community add authentication-password=authword security=private", "snmp", "authword"),
+    ("/snmp community add encryption-password=privword security=private", "snmp", "privword"),
+    ("/snmp set enabled=yes trap-community=trapword trap-version=2", "snmp", "trapword"),
+    ("/interface wifi set [ find default-name=wifi1 ] security.ft=yes .passphrase=wifikey12", "wifi", "wifikey12"),
+    ('/interface wifi set [ find default-name=wifi1 ] security.passphrase="a \\"b\\" \\$c"', "wifi", 'a \\"b\\" \\$c'),
+    ("/interface wifi security add name=sec1 passphrase=wifikey12", "wifi", "wifikey12"),
+    ("/caps-man security add name=sec passphrase=wifikey12", "wifi", "wifikey12"),
+    ("add mode=dynamic-keys name=home wpa2-pre-shared-key=wifikey12", "wifi", "wifikey12"),
+    ("add name=home wpa-pre-shared-key=wifikey12", "wifi", "wifikey12"),
+    ("/interface pppoe-client add interface=ether1 name=pppoe-out1 password=pppword user=fb1@isp", "ppp", "pppword"),
+    ('/interface l2tp-client add connect-to=10.0.0.1 password="ppp word" user=u', "ppp", "ppp word"),
+    ("/interface lte apn add apn=internet password=apnword user=u", "ppp", "apnword"),
+    ("/interface lte set [ find default-name=lte1 ] pin=1234", "ppp", "1234"),
+    ("/ppp secret add name=u password=pppword service=l2tp", "ppp", "pppword"),
+    ('/interface wireguard add listen-port=13231 name=wg private-key="WGKEY="', "key", "WGKEY="),
+    ('/interface wireguard peers add interface=wg preshared-key="WGPSK=" public-key="PUB="', "key", "WGPSK="),
+    ("/interface l2tp-server server set enabled=yes ipsec-secret=ikeword use-ipsec=yes", "key", "ikeword"),
+    ("/ip ipsec identity add peer=hub secret=ikeword", "key", "ikeword"),
+    ("/radius add address=10.0.0.5 secret=radword service=ppp", "key", "radword"),
+    ("/routing bgp connection add name=up tcp-md5-key=bgpword", "key", "bgpword"),
+    ("/routing ospf interface-template add auth=md5 auth-key=ospfword", "key", "ospfword"),
+    ("/interface vrrp add authentication=ah interface=bridge password=vrrpword", "key", "vrrpword"),
+    ("/tool romon set enabled=yes secrets=romonword", "key", "romonword"),
+    ("add name=pppoe-out1 password=pppword user=fb1@isp", "other", "pppword"),
+    ("/tool e-mail set address=10.0.0.9 password=mailword", "other", "mailword"),
+    ('/system script add source="/tool fetch user=u password=\\"in a script\\" url=x"', "other", "in a script"),
+    ('/system script add source="/tool fetch user=u password=bareword url=x"', "other", "bareword"),
+    ("/ip dns set use-doh-server=https://user:pw@doh.example/q", "other", "pw"),
+]
 NOT_SECRET = {
     "vyos": (
         "set system login user noc authentication plaintext-password ''",
@@ -252,6 +320,16 @@ NOT_SECRET = {
         " ppp authentication chap pap callin",
         " match interface Dialer1",
     ),
+    "routeros": (
+        "/ip ssh set always-allow-password-login=yes strong-crypto=yes",
+        "/interface list add comment=password name=WAN",
+        "/snmp set contact=noc enabled=yes",
+        "/interface wifi set [ find default-name=wifi1 ] security.authentication-types=wpa2-psk",
+        '/interface wireguard peers add interface=wg public-key="PUB="',
+        "/interface pppoe-client add interface=ether1 name=pppoe-out1 user=fb1@isp",
+        "/user group add name=noc policy=read,password,sensitive",
+        "/system identity set name=secret-garden",
+    ),
     "openwrt": (
         "\toption key '1'",
         "\toption keyboard 'be'",
@@ -292,6 +370,16 @@ NOT_SECRET = {
         " ip ospf authentication message-digest",
         " neighbor 10.0.0.1 remote-as 65000",
         " description password reset line",
+        "# client\tserver\tsecret\tIP addresses",
+        "rocommunity6",
+        "wpa_key_mgmt=WPA-PSK SAE",
+        "# wpa_passphrase=secret passphrase",
+        '\tiifname "ppp0" tcp dport 80 dnat ip to 192.168.1.2:80',
+        "plugin rp-pppoe.so",
+        'user "fb1@isp.example"',
+        "dhcp-host=02:00:5e:00:00:0a,printer,192.168.1.20",
+        "Subsystem sftp /usr/lib/openssh/sftp-server",
+        "PublicKey = WGPUB=",
     ),
 }
 
@@ -332,6 +420,16 @@ def test_frr_secrets_are_named(line: str, kind: str, secret: str) -> None:
 @pytest.mark.parametrize(("line", "kind", "secret"), VYOS)
 def test_vyos_secrets_are_named(line: str, kind: str, secret: str) -> None:
     assert found_in("vyos", line) == [(kind, secret)]
+
+
+def test_both_words_of_an_snmp_user_on_a_linux_box_are_secret() -> None:
+    found = found_in("frr_linux", 'createUser watcher MD5 "auth word" AES priv-word')
+    assert sorted(found) == [("snmp", "auth word"), ("snmp", "priv-word")]
+
+
+@pytest.mark.parametrize(("line", "kind", "secret"), ROUTEROS)
+def test_routeros_secrets_are_named_bare_quoted_and_within_scripts(line: str, kind: str, secret: str) -> None:
+    assert found_in("routeros", line) == [(kind, secret)]
 
 
 @pytest.mark.parametrize(("family", "line"), [(family, line) for family, lines in NOT_SECRET.items() for line in lines])

@@ -39,6 +39,18 @@ async def test_a_wrong_header_is_unauthorised(world: World) -> None:
         assert (await http.get("/api/v1/devices", headers={"Authorization": f"bearer {token}"})).status_code == 200
 
 
+async def test_families_tell_what_they_can_carry_and_the_long_tail_is_named(http: httpx.AsyncClient) -> None:
+    found = (await http.get("/api/v1/families")).json()
+    by_name = {one["family"]: one for one in found["items"]}
+    assert {"cisco_ios", "frr_linux", "openwrt", "routeros", "teltonika", "vyos"} == set(by_name)
+    assert all(one["modelled"] and one["writes"] and one["evidence"] for one in by_name.values())
+    assert "management.telnet" in by_name["openwrt"]["lacks"]
+    assert "netmiko:cisco_s300" in found["platforms"]
+    tail = (await http.get("/api/v1/families/netmiko:cisco_s300")).json()
+    assert (tail["modelled"], tail["features"], tail["lacks"]) == (False, [], [])
+    assert (await http.get("/api/v1/families/abacus")).json()["code"] == "family"
+
+
 async def test_keys_rotate_and_the_old_one_retires_once_it_wraps_nothing(world: World, http: httpx.AsyncClient) -> None:
     await world.add_devices("r1")
     await world.back_up("r1", "x")

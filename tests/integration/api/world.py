@@ -175,7 +175,7 @@ async def opened(home: Path) -> AsyncIterator[World]:
 
 def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: SystemIds) -> World:
     engine, worker, vault, metrics = Waiting(), Hindrance(), Vault(keys), Metrics()
-    drivers: Drivers = DriverRoster()
+    drivers: Drivers = DriverRoster(("cisco_s300",))
     credentials = FixedCredentials({"lab": Credential("backup", "login-secret-1")})
     jobs = Jobs(database.jobs, database.inventory, cast("Any", engine), clock, ids, shard_size=250)
     inventory = Inventory(database.inventory, clock, ids, drivers, credentials, jobs.first_backup)
