@@ -268,6 +268,7 @@ async def _build(
     jobs = Jobs(database.jobs, database.inventory, engine, clock, ids, shard_size=settings.shard_size)
     ssh = SshSessions(credentials, clock, SshLimits(handshakes_per_second=settings.handshakes_per_second))
     long_tail = NetmikoSessions(credentials, NetmikoLimits(threads=settings.netmiko_threads))
+    metrics.watch_threads(lambda: long_tail.counts.running, lambda: long_tail.counts.abandoned)
     sessions = Transports({"ssh": ssh, "telnet": TelnetSessions(credentials)}, long_tail)
     poller = SnmpPoller(clock)
     attempt = Attempt(
@@ -283,7 +284,7 @@ async def _build(
         JobKind.VERIFY: Verify(stores, vault, drivers, clock),
         JobKind.ROTATE: Rewrap(stores, vault, keys),
         JobKind.RETENTION: Retention(stores, policy, settings.nightly_timezone, clock),
-        JobKind.EXPORT: Export(stores, vault, exporter),
+        JobKind.EXPORT: Export(stores, vault, exporter, drivers),
     }
     upkeep = Upkeep(stores, steps, clock, owner=owner)
     engine.register(SHARD_TICKET, worker.handle)

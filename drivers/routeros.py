@@ -30,7 +30,7 @@ from cpe_manager.kit import routeros_model
 from cpe_manager.kit.config_text import checked
 from cpe_manager.kit.routeros import command_path, seconds, unfolded, unquoted
 from cpe_manager.kit.secret_rules import patterns
-from cpe_manager.ports.driver import Capture, Facts, Recognition, Script, SecretKind, SecretRule, Spec
+from cpe_manager.ports.driver import Capture, Facts, Recognition, Script, SecretKind, SecretRule, SnmpFacts, Spec
 from cpe_manager.ports.shell import ExecResult, Shell
 
 # Somebody may change the configuration between the two exports.
@@ -138,6 +138,12 @@ SPEC: Final = Spec(
         ssh_version=(re.compile(r"^SSH-2\.0-ROSSSH\b"),),
         banner=(re.compile(r"\bMikroTik RouterOS\b"),),
         prompt=(re.compile(r"^\[[^@\]\s]+@[^\]\n]+\] (?:/[\w/ -]*)?(?:<SAFE>|>) ?$"),),
+    ),
+    # MIKROTIK-MIB: mtxrBoardName, mtxrSerialNumber, mtxrLicVersion.
+    snmp=SnmpFacts(
+        model=("1.3.6.1.4.1.14988.1.1.7.8.0",),
+        serial=("1.3.6.1.4.1.14988.1.1.7.3.0",),
+        os_release=("1.3.6.1.4.1.14988.1.1.4.4.0",),
     ),
     dialect="path",
     evidence="The box counts an export of its own, and that count, its end and its name are the text's.",

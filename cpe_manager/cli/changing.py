@@ -10,7 +10,7 @@ import typer
 
 from cpe_manager.cli.connection import state_of
 from cpe_manager.cli.importing import show_import
-from cpe_manager.cli.options import Device, Json, pairs
+from cpe_manager.cli.options import Device, Json, LegacyCrypto, Transport, insecure_ways, pairs
 from cpe_manager.cli.render import show_json
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.inventory import LifeState
@@ -26,6 +26,8 @@ def change(  # noqa: PLR0913, PLR0917 - options of the command
     credential: Annotated[str | None, typer.Option(help="Name of the log-in.")] = None,
     access_node: Annotated[str | None, typer.Option(help="Where the access line ends.")] = None,
     model: Annotated[str | None, typer.Option(help="Model.")] = None,
+    transport: Transport = None,
+    legacy_crypto: LegacyCrypto = None,
     setting: Annotated[
         list[str] | None, typer.Option("--setting", metavar="NAME=VALUE", help="Such as max_attempts=3; repeatable.")
     ] = None,
@@ -38,6 +40,7 @@ def change(  # noqa: PLR0913, PLR0917 - options of the command
         "access_node": access_node, "model": model,
     }  # fmt: skip
     row = {name: value for name, value in given.items() if value is not None}
+    row |= insecure_ways(transport, legacy_crypto)
     row |= {f"settings.{name}": value for name, value in pairs(setting or [], "--setting").items()}
     if not row:
         raise InputError("say what to change, such as --address ADDRESS")

@@ -10,7 +10,7 @@ import typer
 from cpe_manager.cli import changing, detecting, facts
 from cpe_manager.cli.connection import state_of
 from cpe_manager.cli.detecting import detected
-from cpe_manager.cli.options import Device, Json, Yes, confirmed, pairs
+from cpe_manager.cli.options import Device, Json, LegacyCrypto, Transport, Yes, confirmed, insecure_ways, pairs
 from cpe_manager.cli.render import fields, out, show_json, show_json_items, span, table, when
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.inventory import LifeState
@@ -130,6 +130,8 @@ def add(  # noqa: PLR0913, PLR0917 - options of the command
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="SSH port; default: the group's, or 22.")] = None,
     serial: Annotated[str | None, typer.Option(help="Serial number.")] = None,
     model: Annotated[str | None, typer.Option(help="Model.")] = None,
+    transport: Transport = None,
+    legacy_crypto: LegacyCrypto = None,
     setting: Settings = None,
     detect: Annotated[
         bool, typer.Option("--detect", help="Log in once and find out family, model, serial number and host key.")
@@ -139,7 +141,8 @@ def add(  # noqa: PLR0913, PLR0917 - options of the command
     """Add one device; its first backup follows right away."""
     given: dict[str, Any] = {
         "name": name, "address": address, "site": site, "family": family, "group": group, "credential": credential,
-        "port": port, "serial": serial, "model": model, "settings": pairs(setting or [], "--setting"),
+        "port": port, "serial": serial, "model": model,
+        "settings": {**insecure_ways(transport, legacy_crypto), **pairs(setting or [], "--setting")},
     }  # fmt: skip
     if detect and family:
         raise InputError("give --family or --detect, not both")

@@ -16,6 +16,14 @@ Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="Show so many."
 Device = Annotated[str, typer.Argument(help="The device's name (or id).", metavar="DEVICE")]
 Number = Annotated[int | None, typer.Argument(help="The version's number.", min=1, metavar="[VERSION]")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Transport = Annotated[
+    str | None,
+    typer.Option(metavar="ssh|telnet", help="How it is reached; telnet, insecure, only where its group allows it."),
+]
+LegacyCrypto = Annotated[
+    bool | None,
+    typer.Option("--legacy-crypto/--no-legacy-crypto", help="Accept SHA-1, CBC and DSA of an old box; insecure."),
+]
 DataDir = Annotated[
     Path | None,
     typer.Option(
@@ -39,6 +47,12 @@ def confirmed(question: str, *, yes: bool) -> None:
         raise InputError("nobody answered; where no person can, pass --yes") from None
     if not agreed:
         raise typer.Abort
+
+
+def insecure_ways(transport: str | None, legacy_crypto: bool | None) -> dict[str, str]:
+    """What was said of them, as a device's settings."""
+    ways = {"transport": transport, "legacy_crypto": None if legacy_crypto is None else str(legacy_crypto).lower()}
+    return {name: value for name, value in ways.items() if value is not None}
 
 
 def pairs(texts: list[str], option: str) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
 
@@ -49,6 +49,12 @@ class Metrics:
         self._open_jobs = self._gauge("cpe_manager_open_jobs", "Jobs that have not ended")
         self._due_rows = self._gauge("cpe_manager_due_rows", "Device rows of open jobs that are still to be done")
         self._devices = Gauge("cpe_devices", "Devices by life state", ("state",), registry=self._registry)
+        self._threads = Gauge(
+            "cpe_manager_netmiko_threads",
+            "Threads of sessions with families netmiko:...; abandoned ones were given up and have not ended yet",
+            ("state",),
+            registry=self._registry,
+        )
         self._requests = Counter(
             "cpe_manager_http_requests",
             "HTTP requests answered",
@@ -88,6 +94,11 @@ class Metrics:
     def sessions(self, open_now: int) -> None:
         self._sessions.set(open_now)
 
+    def watch_threads(self, running: Callable[[], float], abandoned: Callable[[], float]) -> None:
+        """What to ask for the number of threads at each scrape."""
+        self._threads.labels("running").set_function(running)
+        self._threads.labels("abandoned").set_function(abandoned)
+
     def request(self, method: str, route: str, status: int) -> None:
         """One answered HTTP request; ``route`` is the template, so that the number of series stays small."""
         self._requests.labels(method, route, str(status)).inc()
@@ -122,6 +133,7 @@ _LABELS: Mapping[str, tuple[str, ...]] = {
     "cpe_backup_attempts": ("family", "outcome", "code"),
     "cpe_backup_duration_seconds": ("family",),
     "cpe_devices": ("state",),
+    "cpe_manager_netmiko_threads": ("state",),
     "cpe_manager_http_requests": ("method", "route", "status"),
     "cpe_snmp_traps": ("kind",),
     "cpe_snmp_traps_dropped": ("reason",),

@@ -20,6 +20,7 @@ from cpe_manager.domain.inventory import Device
 from cpe_manager.domain.jobs import Job, JobKind, JobState
 from cpe_manager.domain.paging import Page
 from cpe_manager.domain.retention import Policy, Version, expired
+from cpe_manager.domain.settings_inheritance import insecurities
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.driver import Drivers, Spec
 from cpe_manager.ports.engine import Ticket
@@ -174,8 +175,9 @@ class Retention:
 class Export:
     """The redacted views of all current versions, as a git repository in Oxidized's layout."""
 
-    def __init__(self, stores: UpkeepStores, vault: Vault, exporter: Exporter | None) -> None:
+    def __init__(self, stores: UpkeepStores, vault: Vault, exporter: Exporter | None, drivers: Drivers) -> None:
         self._backups, self._vault, self._exporter = stores.backups, vault, exporter
+        self._drivers = drivers
 
     async def __call__(self, _job: Job) -> dict[str, Any]:
         if self._exporter is None:
@@ -188,11 +190,23 @@ class Export:
         after: str | None = None
         while True:
             page = asyncio.run_coroutine_threadsafe(_page(self._backups, after), loop).result(PAGE_SECONDS)
-            for device, _backup, redacted in page.items:
-                yield ExportedFile(device.group, device.name, self._vault.read_redacted(redacted))
+            for device, backup, redacted in page.items:
+                text = self._note(device, backup.family) + self._vault.read_redacted(redacted)
+                yield ExportedFile(device.group, device.name, text)
             after = page.next
             if after is None:
                 return
+
+    def _note(self, device: Device, family: str) -> str:
+        """A comment line above the configuration of a device that is reached in an insecure way."""
+        reasons = ", ".join(insecurities(device.settings))
+        if not reasons:
+            return ""
+        try:
+            comment = self._drivers.get(family).spec.comment
+        except UnknownFamily:
+            comment = "#"
+        return f"{comment} insecure: {reasons}\n"
 
 
 async def _page(backups: BackupStore, after: str | None) -> Page[tuple[Device, Backup, bytes]]:

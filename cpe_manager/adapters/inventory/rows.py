@@ -12,9 +12,12 @@ from cpe_manager.domain.inventory import DeviceRecord, LifeState, LineKind
 
 COLUMNS: Final = (
     "site", "name", "address", "port", "family", "group", "credential",
-    "line", "line_kind", "access_node", "serial", "model", "state",
+    "line", "line_kind", "access_node", "serial", "model", "state", "transport", "legacy_crypto",
 )  # fmt: skip
 """Names of a device's fields, as CSV columns and as names in options."""
+
+SETTING_COLUMNS: Final = ("transport", "legacy_crypto")
+"""Columns that are settings of the device, and may be written without the prefix."""
 
 SETTING_PREFIX: Final = "settings."
 _NO: Final = frozenset({"", "no", "false", "0", "off"})
@@ -48,6 +51,7 @@ class RowReader:
         elif not address:
             self._note(f"device {name!r}: address is missing; give an IP address or a host name", place)
         self._once(name, place)
+        own: dict[str, object] = {column: text[column] for column in SETTING_COLUMNS if column in text}
         record = DeviceRecord(
             name=name,
             address=address,
@@ -58,7 +62,7 @@ class RowReader:
             line_ref=text.get("line"),
             line_kind=self._line_kind(text, place),
             state=self._state(text, place),
-            settings=dict(settings or {}),
+            settings={**(settings or {}), **own},
             **{key: text.get(key) for key in ("family", "group", "credential", "access_node", "serial", "model")},
         )
         return record if len(self.problems.found) == before else None

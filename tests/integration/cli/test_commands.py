@@ -244,7 +244,7 @@ def test_events_alarms_and_status_are_shown(cli: Cli, fleet: Live) -> None:
 
 
 def test_an_insecure_device_is_marked_wherever_it_is_shown(cli: Cli, fleet: Live) -> None:
-    ok(cli("devices", "set", "r1", "--setting", "legacy_crypto=yes"))
+    ok(cli("devices", "set", "r1", "--legacy-crypto"))
     rows = ok(cli("devices", "list")).splitlines()
     assert [row.split()[0] for row in rows if "insecure: legacy_crypto" in row] == ["r1"]
     assert "SHA-1" in ok(cli("devices", "show", "r1"))
@@ -254,3 +254,18 @@ def test_an_insecure_device_is_marked_wherever_it_is_shown(cli: Cli, fleet: Live
     assert "insecure" not in ok(cli("devices", "list"))
     refused = cli("group", "set", "old", "--setting", "legacy_crypto=yes")
     one_line(refused, "input", "belongs to a device")
+
+
+def test_telnet_is_taken_where_a_group_allows_it_and_shown_with_its_port(cli: Cli, fleet: Live) -> None:
+    one_line(cli("devices", "set", "r1", "--transport", "telnet"), "input", "allow_telnet")
+    ok(cli("group", "set", "dsl", "--setting", "allow_telnet=yes"))
+    ok(cli("devices", "set", "r1", "--group", "dsl", "--transport", "telnet", "--port", ""))
+    shown = ok(cli("devices", "show", "r1"))
+    assert "telnet: log-in and configuration travel in the clear" in shown
+    assert "23 (inherited)" in shown
+    assert "insecure: telnet" in ok(cli("devices", "list"))
+    added = parsed(
+        cli("devices", "add", "r7", "198.51.100.77", "--family", "cisco_ios", "--credential", "lab", "--group", "dsl",
+            "--transport", "telnet", "--json")
+    )  # fmt: skip
+    assert (added["insecure"], added["settings"]) == (["telnet"], {"transport": "telnet"})

@@ -255,7 +255,7 @@ def make_node(world: World, options: Options) -> Node:
         JobKind.VERIFY: Verify(stores, world.vault, world.drivers, world.clock),
         JobKind.ROTATE: Rewrap(stores, world.vault, world.keys),
         JobKind.RETENTION: Retention(stores, options.policy, "Europe/Brussels", world.clock),
-        JobKind.EXPORT: Export(stores, world.vault, exporter),
+        JobKind.EXPORT: Export(stores, world.vault, exporter, world.drivers),
     }
     engine.register(SHARD_TICKET, worker.handle)
     engine.register(SIMPLE_TICKET, Upkeep(stores, steps, world.clock, owner=options.owner).handle)

@@ -74,3 +74,11 @@ def test_csv_with_a_broken_quote_is_refused_at_its_line() -> None:
 
 def test_an_empty_csv_says_what_is_wanted() -> None:
     assert "header row" in problems("csv", "\n \n")[0]
+
+
+def test_what_makes_a_session_insecure_has_columns_of_its_own() -> None:
+    text = "name,address,transport,legacy_crypto\nr1,192.0.2.1,telnet,\nr2,192.0.2.2,,yes\n"
+    assert [dict(one.settings) for one in read("csv", text).devices] == [
+        {"transport": "telnet", "legacy_crypto": ""},
+        {"transport": "", "legacy_crypto": "yes"},
+    ]
