@@ -28,7 +28,6 @@ IOS_LIKE = [
 SHELLS = {
     "openwrt": ({}, "uci export system", "cat /etc/os-release", "OpenWrt"),
     "teltonika": ({}, "uci export system", "cat /etc/version", "RUT"),
-    "vyos": ({}, "show configuration commands | match 'set system'", "show version", "VyOS"),
     "vyos": ({}, "show configuration commands | no-more", "show version | no-more", "VyOS"),
     "frr_linux": ({"mode": "bash"}, "vtysh -c 'show running-config'", "uname -s", "Linux"),
 }
