@@ -84,12 +84,12 @@ class _Rules:
 def strip_login(text: str, rules: Sequence[SecretRule], device_secrets: Iterable[str] = ()) -> str:
     """``text`` with the device's log-in passwords replaced by ``REMOVED``; applying it twice changes nothing more.
 
-        First wherever a rule of kind ``login`` finds one. Then, belt and braces, every literal occurrence of
-        ``device_secrets``, also as JSON, XML, URL or RouterOS would write it, but for places that a rule names as something
-        else: a wifi key stays a wifi key even when somebody chose the device password for it. Kind ``other`` is not
-            something else: there the line does not tell whose secret it is, and a secret that reads like the device password is
-        taken for it. See ``SHORTEST_LITERAL`` and ``VOCABULARY`` for the passwords that cannot be told from ordinary text.
-        """
+    First wherever a rule of kind ``login`` finds one. Then, belt and braces, every literal occurrence of
+    ``device_secrets``, also as JSON, XML, URL or RouterOS would write it, but for places that a rule names as something
+    else: a wifi key stays a wifi key even when somebody chose the device password for it. Kind ``other`` is not
+    something else: there the line does not tell whose secret it is, and a secret that reads like the device password is
+    taken for it. See ``SHORTEST_LITERAL`` and ``VOCABULARY`` for the passwords that cannot be told from ordinary text.
+    """
     login, named = _split(tuple(rules))
     spans = login.spans(text)
     literals = [form for secret in device_secrets for form in _forms(secret) if form in text]
