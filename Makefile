@@ -48,7 +48,7 @@ check-types:
 check-imports:
 	@$(VENV)/lint-imports
 
-lab: $(READY)  ## Two real boxes (OpenSSH and FRR) in network namespaces, until Ctrl-C
+lab: $(READY)  ## Real boxes in network namespaces (two routers, a whole CPE), until Ctrl-C
 	@sh scripts/debian-packages.sh lab
 	@$(VENV)/python -m tests.lab
 

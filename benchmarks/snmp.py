@@ -95,7 +95,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, help="write every round's figures to this file")
     chosen = parser.parse_args()
-    console = Console()
+    console = Console(width=110)
     with tempfile.TemporaryDirectory(prefix="cpe-bench-") as folder:
         home = Path(folder)
         fleet = start_fleet(home, chosen.devices)

@@ -20,6 +20,7 @@ from simulators.fleet import Fleet
 from simulators.inventory import FleetPlan, specs_for
 from simulators.personas.registry import all_personas
 from simulators.runner import Outputs, Snmp, serve
+from simulators.snmp.access import OPTIONS
 from simulators.snmp.line import Sink
 from simulators.spec import DeviceSpec, Secrets
 
@@ -116,7 +117,7 @@ def personas() -> None:
     """List the families and their options."""
     table = Table("family", "what it is", "options (the first value is the default)")
     for persona in all_personas().values():
-        options = "\n".join(f"{name}={meaning}" for name, meaning in persona.options.items())
+        options = "\n".join(f"{name}={meaning}" for name, meaning in _options_of(persona.family).items())
         table.add_row(persona.family, persona.summary, options)
     Console().print(table)
 
@@ -135,7 +136,7 @@ def _completed(spec: DeviceSpec, settings: list[str], keys: Path | None) -> Devi
     for setting in settings:
         target, separator, value = setting.partition("=")
         family, _, name = target.partition(".")
-        if not separator or not name or family not in all_personas() or name not in all_personas()[family].options:
+        if not separator or not name or family not in all_personas() or name not in _options_of(family):
             raise ValueError(f"not a family's option: {setting!r} (FAMILY.NAME=VALUE, see `cpe-sim personas`)")
         if family == spec.family:
             options[name] = value
@@ -173,3 +174,8 @@ def _snmp(port: int | None, sink: str) -> Snmp | None:
 def _run(specs: list[DeviceSpec], outputs: Outputs, snmp: Snmp | None, telnet_port: int | None) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(specs, outputs, _announce, snmp, telnet_port))
+
+
+def _options_of(family: str) -> dict[str, str]:
+    """The family's own, and those that every box has."""
+    return {**all_personas()[family].options, **OPTIONS}

@@ -85,10 +85,10 @@ def strip_login(text: str, rules: Sequence[SecretRule], device_secrets: Iterable
     """``text`` with the device's log-in passwords replaced by ``REMOVED``; applying it twice changes nothing more.
 
     First wherever a rule of kind ``login`` finds one. Then, belt and braces, every literal occurrence of
-    ``device_secrets``, also as JSON, XML or URL would write it, but for places that a rule names as something else: a
-    wifi key stays a wifi key even when somebody chose the device password for it. Kind ``other`` is not something
-    else: there the line does not tell whose secret it is, and a secret that reads like the device password is taken for
-    it. See ``SHORTEST_LITERAL`` and ``VOCABULARY`` for the passwords that cannot be told from ordinary text.
+    ``device_secrets``, also as JSON, XML, URL or RouterOS would write it, but for places that a rule names as something
+    else: a wifi key stays a wifi key even when somebody chose the device password for it. Kind ``other`` is not
+    something else: there the line does not tell whose secret it is, and a secret that reads like the device password is
+    taken for it. See ``SHORTEST_LITERAL`` and ``VOCABULARY`` for the passwords that cannot be told from ordinary text.
     """
     login, named = _split(tuple(rules))
     spans = login.spans(text)
@@ -155,7 +155,9 @@ def _forms(secret: str) -> set[str]:
     if secret.isalnum() and secret.isascii():
         return {secret}
     quoted = {'"': "&quot;", "'": "&apos;"}
-    return {secret, json.dumps(secret)[1:-1], escape(secret), escape(secret, quoted), quote(secret, safe="")}
+    # RouterOS escapes what begins a variable and what asks for help, too.
+    slashed = re.sub(r'[\\"$?]', r"\\\g<0>", secret)
+    return {secret, json.dumps(secret)[1:-1], slashed, escape(secret), escape(secret, quoted), quote(secret, safe="")}
 
 
 def _literal(form: str) -> re.Pattern[str]:

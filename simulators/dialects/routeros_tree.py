@@ -236,7 +236,8 @@ def _words(menu: Menu, item: Item, style: Style) -> list[str]:
             found += [name] if value == "yes" else []
             continue
         head, dot, tail = name.rpartition(".")
-        found.append(f"{'.' + tail if dot and head == prefix else name}={quoted(value or '')}")
+        text = known.default if value is None else value
+        found.append(f"{'.' + tail if dot and head == prefix else name}={quoted(text)}")
         prefix = head if dot else prefix
     return found
 

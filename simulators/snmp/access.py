@@ -23,6 +23,15 @@ _HASHES: Mapping[str, tuple[Callable[..., Any], int]] = MappingProxyType(
 """Hash of an authentication protocol, and the octets of its digest that a message carries."""
 
 
+OPTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "snmp_auth": "SHA|SHA-256: hash of the v3 user's keys",
+        "snmp_write": "user|community: who may set objects besides reading them",
+    }
+)
+"""What every family's box can be told about its SNMP agent, besides the family's own options."""
+
+
 @dataclass(frozen=True, slots=True)
 class SnmpLogin:
     """How a box lets itself be asked: a v2c community, and one v3 user with authentication and privacy (AES-128)."""

@@ -23,7 +23,7 @@ def oid(text: str) -> Oid:
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A row of ifTable. kind is IANAifType: 6 ethernet, 24 loopback, 71 wireless, 97 VDSL2, 243 WWAN (cellular).
+    """A row of ifTable. kind is IANAifType: 6 ethernet, 24 loopback, 71 wireless, 243 WWAN (cellular), 251 VDSL2.
 
     speed in Mbit/s, 0 for the line's own rate."""
 
@@ -37,7 +37,8 @@ class Port:
 class Persona:
     """descr: sysDescr, `{name}` is the box's name. signal_oid holds the cellular signal in dBm; signal_text: as text,
     the way a script prints it. own: texts of the maker's own MIB, with `{name}`, `{model}` and `{serial}` put in.
-    digits: the serial number has digits alone."""
+    digits: the serial number has digits alone. entity: it has a chassis in ENTITY-MIB, which net-snmp has
+    not."""
 
     object_id: Oid
     descr: str
@@ -46,6 +47,7 @@ class Persona:
     ports: tuple[Port, ...]
     signal_oid: Oid
     signal_text: bool = False
+    entity: bool = False
     own: tuple[tuple[Oid, str], ...] = ()
     digits: bool = False
 
@@ -53,7 +55,7 @@ class Persona:
         return site.serial_digits if self.digits else site.serial
 
 
-LOOPBACK, ETHERNET, WIRELESS, VDSL2, WWAN = 24, 6, 71, 97, 243
+LOOPBACK, ETHERNET, WIRELESS, VDSL2, WWAN = 24, 6, 71, 251, 243
 
 _EXTEND = b"cellular-signal"
 _EXTEND_OID = (*oid("1.3.6.1.4.1.8072.1.3.2.3.1.1"), len(_EXTEND), *_EXTEND)
@@ -94,6 +96,7 @@ PERSONAS: Mapping[str, Persona] = MappingProxyType(
                 Port("Loopback0", LOOPBACK, 8000),
             ),
             signal_oid=oid("1.3.6.1.4.1.9.9.661.1.3.4.1.1.1.4"),
+            entity=True,
         ),
         "mikrotik": Persona(
             object_id=oid("1.3.6.1.4.1.14988.1"),
@@ -102,6 +105,12 @@ PERSONAS: Mapping[str, Persona] = MappingProxyType(
             vendor="MikroTik",
             ports=_linux("ether1", "bridge", "lte1"),
             signal_oid=oid("1.3.6.1.4.1.14988.1.1.16.1.1.2.4"),
+            # MIKROTIK-MIB: mtxrLicVersion, mtxrSerialNumber, mtxrBoardName.
+            own=(
+                (oid("1.3.6.1.4.1.14988.1.1.4.4.0"), "7.15.3"),
+                (oid("1.3.6.1.4.1.14988.1.1.7.3.0"), "{serial}"),
+                (oid("1.3.6.1.4.1.14988.1.1.7.8.0"), "{model}"),
+            ),
         ),
         "vyos": Persona(
             object_id=oid("1.3.6.1.4.1.44641"),

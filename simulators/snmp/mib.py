@@ -1,4 +1,4 @@
-"""The objects of a box: SNMPv2-MIB, IF-MIB, ADSL-LINE-MIB, VDSL2-LINE-MIB, ENTITY-MIB, and the family's signal.
+"""The objects of a box: SNMPv2-MIB, IF-MIB, ADSL-LINE-MIB, VDSL2-LINE-MIB, and what its vendor shows besides.
 
 VDSL2-LINE-MIB (RFC 5650) is shown in part: line state and attainable rates, and the channels' actual rates.
 """
@@ -42,7 +42,8 @@ class Mib:
             objects.update(self._interface(index))
         objects.update(self._adsl())
         objects.update(self._vdsl2())
-        objects.update(self._entity())
+        if ports.persona.entity:
+            objects.update(self._entity())
         objects.update(self._own(name))
         objects[ports.persona.signal_oid] = self._signal
         self._objects: Mapping[Oid, Get] = objects

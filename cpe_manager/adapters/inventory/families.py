@@ -19,6 +19,9 @@ ALIASES: Final[Mapping[str, str]] = MappingProxyType(
         "linux": "frr_linux",
         "linuxgeneric": "frr_linux",
         "openwrt": "openwrt",
+        "lede": "openwrt",
+        "rutos": "teltonika",
+        "teltonika": "teltonika",
         # Oxidized models and RANCID types of the long tail
         "aireos": "netmiko:cisco_wlc",
         "aos": "netmiko:alcatel_aos",
@@ -108,6 +111,7 @@ ALIASES: Final[Mapping[str, str]] = MappingProxyType(
         "juniper-junos": "netmiko:juniper_junos",
         "frr-linux": "frr_linux",
         "open-wrt": "openwrt",
+        "teltonika-rutos": "teltonika",
         "vyos-router": "vyos",
     }
 )

@@ -226,6 +226,8 @@ class TrapPort:
 
     def _send(self, data: bytes, host: str, port: int) -> None:
         if self._socket is not None:
+            if self._socket.family == socket.AF_INET6 and ":" not in host:
+                host = f"::ffff:{host}"
             # A full buffer: the sender of an inform repeats it.
             with contextlib.suppress(OSError):
                 self._socket.sendto(data, (host, port))

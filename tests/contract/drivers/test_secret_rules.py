@@ -243,6 +243,41 @@ VYOS = [
     ("set container registry R authentication password 'regword'", "other", "regword"),
     ("set system config-management commit-archive location 'scp://noc:copyword@10.0.0.1/x'", "other", "copyword"),
 ]
+ROUTEROS = [
+    ("/user add group=full name=noc password=login-word", "login", "login-word"),
+    ('/user set [ find name=admin ] password="two words"', "login", "two words"),
+    ("/snmp community set [ find default=yes ] addresses=10.0.0.0/8 name=s3cr3t", "snmp", "s3cr3t"),
+    ("/snmp community add name=s3cr3t write-access=yes", "snmp", "s3cr3t"),
+    ("add addresses=10.0.0.0/8 name=s3cr3t", "snmp", "s3cr3t"),
+    ("/snmp community add authentication-password=authword security=private", "snmp", "authword"),
+    ("/snmp community add encryption-password=privword security=private", "snmp", "privword"),
+    ("/snmp set enabled=yes trap-community=trapword trap-version=2", "snmp", "trapword"),
+    ("/interface wifi set [ find default-name=wifi1 ] security.ft=yes .passphrase=wifikey12", "wifi", "wifikey12"),
+    ('/interface wifi set [ find default-name=wifi1 ] security.passphrase="a \\"b\\" \\$c"', "wifi", 'a \\"b\\" \\$c'),
+    ("/interface wifi security add name=sec1 passphrase=wifikey12", "wifi", "wifikey12"),
+    ("/caps-man security add name=sec passphrase=wifikey12", "wifi", "wifikey12"),
+    ("add mode=dynamic-keys name=home wpa2-pre-shared-key=wifikey12", "wifi", "wifikey12"),
+    ("add name=home wpa-pre-shared-key=wifikey12", "wifi", "wifikey12"),
+    ("/interface pppoe-client add interface=ether1 name=pppoe-out1 password=pppword user=fb1@isp", "ppp", "pppword"),
+    ('/interface l2tp-client add connect-to=10.0.0.1 password="ppp word" user=u', "ppp", "ppp word"),
+    ("/interface lte apn add apn=internet password=apnword user=u", "ppp", "apnword"),
+    ("/interface lte set [ find default-name=lte1 ] pin=1234", "ppp", "1234"),
+    ("/ppp secret add name=u password=pppword service=l2tp", "ppp", "pppword"),
+    ('/interface wireguard add listen-port=13231 name=wg private-key="WGKEY="', "key", "WGKEY="),
+    ('/interface wireguard peers add interface=wg preshared-key="WGPSK=" public-key="PUB="', "key", "WGPSK="),
+    ("/interface l2tp-server server set enabled=yes ipsec-secret=ikeword use-ipsec=yes", "key", "ikeword"),
+    ("/ip ipsec identity add peer=hub secret=ikeword", "key", "ikeword"),
+    ("/radius add address=10.0.0.5 secret=radword service=ppp", "key", "radword"),
+    ("/routing bgp connection add name=up tcp-md5-key=bgpword", "key", "bgpword"),
+    ("/routing ospf interface-template add auth=md5 auth-key=ospfword", "key", "ospfword"),
+    ("/interface vrrp add authentication=ah interface=bridge password=vrrpword", "key", "vrrpword"),
+    ("/tool romon set enabled=yes secrets=romonword", "key", "romonword"),
+    ("add name=pppoe-out1 password=pppword user=fb1@isp", "other", "pppword"),
+    ("/tool e-mail set address=10.0.0.9 password=mailword", "other", "mailword"),
+    ('/system script add source="/tool fetch user=u password=\\"in a script\\" url=x"', "other", "in a script"),
+    ('/system script add source="/tool fetch user=u password=bareword url=x"', "other", "bareword"),
+    ("/ip dns set use-doh-server=https://user:pw@doh.example/q", "other", "pw"),
+]
 NOT_SECRET = {
     "vyos": (
         "set system login user noc authentication plaintext-password ''",
@@ -284,6 +319,16 @@ NOT_SECRET = {
         " profile id 1 apn m2m.example authentication none",
         " ppp authentication chap pap callin",
         " match interface Dialer1",
+    ),
+    "routeros": (
+        "/ip ssh set always-allow-password-login=yes strong-crypto=yes",
+        "/interface list add comment=password name=WAN",
+        "/snmp set contact=noc enabled=yes",
+        "/interface wifi set [ find default-name=wifi1 ] security.authentication-types=wpa2-psk",
+        '/interface wireguard peers add interface=wg public-key="PUB="',
+        "/interface pppoe-client add interface=ether1 name=pppoe-out1 user=fb1@isp",
+        "/user group add name=noc policy=read,password,sensitive",
+        "/system identity set name=secret-garden",
     ),
     "openwrt": (
         "\toption key '1'",
@@ -380,6 +425,11 @@ def test_vyos_secrets_are_named(line: str, kind: str, secret: str) -> None:
 def test_both_words_of_an_snmp_user_on_a_linux_box_are_secret() -> None:
     found = found_in("frr_linux", 'createUser watcher MD5 "auth word" AES priv-word')
     assert sorted(found) == [("snmp", "auth word"), ("snmp", "priv-word")]
+
+
+@pytest.mark.parametrize(("line", "kind", "secret"), ROUTEROS)
+def test_routeros_secrets_are_named_bare_quoted_and_within_scripts(line: str, kind: str, secret: str) -> None:
+    assert found_in("routeros", line) == [(kind, secret)]
 
 
 @pytest.mark.parametrize(("family", "line"), [(family, line) for family, lines in NOT_SECRET.items() for line in lines])

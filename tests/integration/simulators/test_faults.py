@@ -23,6 +23,7 @@ SHOW = {
     "openwrt": "uci export",
     "routeros": "/export terse show-sensitive",
     "teltonika": "uci export",
+    "vyos": "/opt/vyatta/bin/vyatta-op-cmd-wrapper show configuration commands",
 }
 ROSTER = {case.id: case for case in fault_roster()}
 
@@ -251,7 +252,7 @@ async def test_the_pager_that_stays_on_pages_every_family(start_box, terminal, f
     box = await start_box(family, options={"login": "privileged"})
     box.set_fault(kinds.NoPagerOff(lines=10))
     hand = await terminal(box)
-    page = await hand.type("terminal length 0\r" + SHOW[family], "--More--")
+    page = await hand.type("terminal length 0\r" + SHOW[family], f"\r\n{box.persona.traits.more}")
     assert page.count("\r\n") < 40
     hand.press("q")
     await hand.wait_for(box.persona.config_prompt(box.state))

@@ -108,6 +108,7 @@ async def test_scrapli_reads_and_configures(start_box, family):
         ("frr_linux", "show running-config", 0, "end"),
         ("frr_linux", "frobnicate", 1, "% Unknown command: frobnicate"),
         ("openwrt", "uci export; exit 3", 3, "option disabled"),
+        ("teltonika", "uci export; exit 3", 3, "option isolate"),
     ],
 )
 async def test_the_openssh_client_runs_commands_with_a_public_key(start_box, tmp_path, family, command, status, last):

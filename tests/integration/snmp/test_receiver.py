@@ -191,6 +191,23 @@ async def test_what_waits_is_bounded_and_the_rest_is_counted(snmp_box):
         await small.stop()
 
 
+@pytest.mark.parametrize("version", ["2c", "3"])
+async def test_a_port_for_both_internets_acknowledges_a_sender_of_the_old_one(snmp_box, version):
+    both = TrapPort("::", 0, ENGINE, SystemClock())
+    await both.start()
+    try:
+        box = await snmp_box()
+        box.snmp.sinks = (Sink("127.0.0.1", both.port, version, inform=True),)
+        box.lose_line()
+        got = await heard(both, sender(box, by_community(box) if version == "2c" else by_user(box)))
+        assert got.host == "127.0.0.1"
+        async with asyncio.timeout(10):
+            while not box.snmp.stats.acknowledged:
+                await asyncio.sleep(0.02)
+    finally:
+        await both.stop()
+
+
 async def test_a_port_in_use_is_said_in_one_line(port):
     second = TrapPort("127.0.0.1", port.port, ENGINE, SystemClock())
     with pytest.raises(AddressInUse, match=f"cannot listen for traps on 127.0.0.1:{port.port}"):
