@@ -192,6 +192,8 @@ class Traps:
     async def run(self) -> None:
         while True:
             await self.work(await self.intake.take(BATCH))
+            # A batch of strangers is over without a pause of its own.
+            await asyncio.sleep(0)
 
     async def look(self) -> None:
         """Count what was lost before it could be read."""
