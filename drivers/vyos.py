@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from contextlib import suppress
 from typing import Final
 
 from cpe_manager.domain.cpe_config import CpeConfig
@@ -30,7 +31,7 @@ from cpe_manager.domain.errors import (
 from cpe_manager.kit import vyos_model
 from cpe_manager.kit.config_text import checked, last_lines, values
 from cpe_manager.kit.secret_rules import patterns
-from cpe_manager.ports.driver import Capture, Facts, Recognition, Script, SecretRule, SnmpFacts, Spec
+from cpe_manager.ports.driver import Capture, Facts, Guard, Recognition, Script, SecretRule, SnmpFacts, Spec
 from cpe_manager.ports.shell import PromptRules, Shell, Terminal
 
 _OP: Final = "/opt/vyatta/bin/vyatta-op-cmd-wrapper"
@@ -42,6 +43,7 @@ _DIGEST: Final = re.compile(r"([0-9a-f]{64}) +-")
 # Somebody may commit between the two, or the kernel write into the output.
 _ATTEMPTS: Final = 3
 
+_PROCEED: Final = re.compile(r"^Proceed \? \[Y/n\] ?$")
 _RULES: Final = PromptRules(
     # Operational mode cuts the name at its first dot, configuration mode does not: only what stands before it counts.
     prompt=re.compile(r"[\w.-]+@(?P<host>[A-Za-z0-9][\w-]*)(?:\.[\w.-]+)?(?::[^\s$]*\$|#)"),
@@ -52,12 +54,18 @@ _RULES: Final = PromptRules(
         r"|-?v?bash: ).*",
         re.MULTILINE,
     ),
+    questions=((_PROCEED, "y"),),
 )
 _COMMIT_FAILED: Final = re.compile(
     r"^.*(?:Commit failed|\]\] failed|temporarily locked|Failed to generate committed config).*$", re.MULTILINE
 )
 _NO_DIFFERENCE: Final = "No changes between working and {} configurations"
 _VALUE: Final = re.compile(r"'[^']*'")
+_INITIALIZED: Final = re.compile(r"^Initialized commit-confirm; \d+ minutes? to confirm", re.MULTILINE)
+_NAMED: Final = "/config/cpe-manager.token"
+"""Which promise the box's commit-confirm is: it has no name of its own."""
+_TIMER_RUNS: Final = "systemctl is-active --quiet commit-confirm.timer"
+_ARMED: Final = f'{_TIMER_RUNS} && echo armed && cat {_NAMED}; echo "cpe-manager 0"'
 
 
 def _hostname(text: str) -> str | None:
@@ -147,7 +155,7 @@ SPEC: Final = Spec(
 
 
 class Vyos:
-    """Implements ``ports.driver.FullDriver``."""
+    """Implements ``ports.driver.FullDriver``, ``Guarded`` and ``Replacing``."""
 
     @property
     def spec(self) -> Spec:
@@ -184,17 +192,17 @@ class Vyos:
     def render(self, current: str, wanted: CpeConfig) -> Script:
         return Script(vyos_model.render(current, wanted))
 
-    async def apply(self, shell: Shell, script: Script) -> None:
+    async def apply(self, shell: Shell, script: Script, guard: Guard | None = None) -> None:
         """All or nothing up to the commit. A commit that is refused may have taken a part: the box's checksum tells."""
         if not script:
             return
         try:
-            await self._apply(shell, script.commands)
+            await self._apply(shell, script.commands, guard)
         except (SessionDropped, DeviceTimeout, PromptLost) as error:
             error.device_state = "unknown"
             raise
 
-    async def _apply(self, shell: Shell, commands: tuple[str, ...]) -> None:
+    async def _apply(self, shell: Shell, commands: tuple[str, ...], guard: Guard | None) -> None:
         before = await _running_digest(shell)
         terminal = await _configuring(shell)
         try:
@@ -203,8 +211,11 @@ class Vyos:
         except CommandRefused:
             await _leave(terminal)
             raise
-        printed = await terminal.run("commit")
+        printed = await terminal.run("commit" if guard is None else f"commit-confirm {-(-guard.seconds // 60)}")
         failure = _COMMIT_FAILED.search(printed)
+        if guard is not None and failure is None and _INITIALIZED.search(printed) is None:
+            await _leave(terminal)
+            raise CommandRefused(f"`commit-confirm`: {_reason(printed)}")
         if failure is None and _NO_DIFFERENCE.format("active") in await terminal.run("compare"):
             await _leave(terminal)
             return
@@ -213,6 +224,46 @@ class Vyos:
         after = await _running_digest(shell)
         error.device_state = "untouched" if after == before else "changed"
         raise error
+
+    async def arm(self, shell: Shell, guard: Guard) -> None:
+        """The promise itself is made by the ``commit-confirm`` of ``apply``. It goes back by a restart, or by a reload
+        of what ran; for both to be the same, what runs has to be what is saved: a difference is saved first."""
+        if await self.armed(shell) is not None:
+            raise CommandRefused("a commit waits for its confirmation there already")
+        await self.save(shell)
+        noted = await shell.execute(f"umask 077; echo {guard.token} > {_NAMED} && sync")
+        if noted.exit_status != 0:
+            raise CommandRefused(f"{_NAMED} cannot be written: {_reason(noted.stderr)}")
+
+    async def armed(self, shell: Shell) -> str | None:
+        result = await shell.execute(_ARMED)
+        *lines, mark = result.stdout.splitlines() or [""]
+        if mark != f"{_MARK}0":
+            raise FetchIncomplete("the box does not say whether a commit waits for its confirmation")
+        if lines[:1] != ["armed"]:
+            return None
+        return lines[1].strip() if len(lines) > 1 else ""
+
+    async def confirm(self, shell: Shell, guard: Guard) -> None:
+        if await self.armed(shell) not in (None, guard.token):
+            raise CommandRefused("the commit that waits for its confirmation is another's")
+        terminal = await _configuring(shell)
+        await terminal.run("confirm")
+        await _leave(terminal)
+        if await self.armed(shell) is not None:
+            raise CommandRefused("`confirm` did not stop the timer")
+
+    async def revert(self, shell: Shell, guard: Guard) -> None:
+        """Has the timer's work done now, which as a rule is a restart."""
+        if await self.armed(shell) != guard.token:
+            raise CommandRefused("no commit of this name waits for its confirmation")
+        with suppress(SessionDropped):
+            await shell.execute("sudo systemctl start commit-confirm.service")
+
+    async def replace(self, shell: Shell, text: str, guard: Guard | None = None) -> None:
+        """What differs is set and deleted, in one commit; log-ins stay the box's own."""
+        running = await self.fetch(shell)
+        await self.apply(shell, Script(vyos_model.replacing(running.text, text)), guard)
 
     async def save(self, shell: Shell) -> None:
         terminal = await _configuring(shell)

@@ -18,6 +18,7 @@ from cpe_manager.domain.cpe_config import (
 from cpe_manager.domain.cpe_features import Feature, require_features
 from cpe_manager.domain.errors import InputError
 from cpe_manager.kit import vyos_firewall, vyos_management, vyos_wan
+from cpe_manager.kit.redaction import REMOVED
 from cpe_manager.kit.set_lines import Path, SetLines, commands
 from cpe_manager.kit.vyos_roles import (
     DEFAULT_ROUTE,
@@ -85,6 +86,20 @@ def render(current: str, wanted: CpeConfig) -> tuple[str, ...]:
         box.put("system name-server", *map(str, wanted.dns), *others)
     box.put("system host-name", wanted.hostname)
     return commands(old, box.tree, holds_several)
+
+
+def replacing(running: str, stored: str) -> tuple[str, ...]:
+    """The commands that make ``running`` the stored configuration, whatever its lines mean. Log-ins that were taken out
+    of what is stored (§5.2.1.3) stay as the box has them."""
+    own = {line.rpartition(" ")[0]: line for line in running.splitlines()}
+    lines = []
+    for line in stored.splitlines():
+        if REMOVED not in line:
+            lines.append(line)
+        elif line.rpartition(" ")[0] in own:
+            lines.append(own[line.rpartition(" ")[0]])
+    # Of a leaf with one value, too, the old one can be deleted by its value and the new one set.
+    return commands(SetLines(running).tree, SetLines("\n".join(lines)).tree, lambda _path: True)
 
 
 def _kept_features(box: SetLines, wanted: CpeConfig) -> frozenset[Feature]:

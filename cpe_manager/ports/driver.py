@@ -212,7 +212,7 @@ class Guarded(Protocol):
         ...
 
     async def confirm(self, shell: Shell, guard: Guard) -> None:
-        """Take the promise back: the change stays. Raises ``CommandRefused`` when the device has gone back already."""
+        """Take the promise back: what runs now stays. Raises ``CommandRefused`` when the open promise is another's."""
         ...
 
     async def revert(self, shell: Shell, guard: Guard) -> None:

@@ -81,7 +81,7 @@ class Box:
 def advance(device: Device, seconds: float) -> None:
     ahead, clock = timedelta(seconds=seconds), device.state.clock
     device.state.clock = lambda: clock() + ahead
-    device.state.wake()
+    device.tick()
 
 
 @every_case
