@@ -324,7 +324,7 @@ def test_a_range_that_is_moved_gets_a_rule_for_each_port_and_is_read_as_one() ->
         assert f"set nat destination rule {number} destination port '{port - 1000}'\n" in text
         assert f"set nat destination rule {number} translation port '{port}'\n" in text
     assert text.count("destination port '6000-6002'") == 1
-    bring(device, CpeConfig("gw1", found.wan, found.lan, port_mappings=single, firewall=opened))
+    bring(device, CpeConfig("gw1", found.wan, found.lan, port_mappings=single, firewall=Firewall("accept")))
     assert "7001" not in shown(device)
 
 
