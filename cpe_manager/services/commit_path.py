@@ -240,14 +240,21 @@ class CommitPath:
                 await driver.revert(opened.shell, trip.guard)
         wanted = self._examine(trip, text := await self._snapshot_text(trip)).fingerprint
         if await self._back(trip) != wanted:
-            if not isinstance(driver, Replacing):
-                raise Conflict("the device did not go back to what it was before")
-            async with self._session(trip) as opened:
-                await driver.replace(opened.shell, text)
+            await self._put_back(trip, text)
             if await self._back(trip) != wanted:
                 raise Conflict("the device did not go back to what it was before")
         async with self._session(trip) as opened:
             await driver.save(opened.shell)
+
+    async def _put_back(self, trip: _Trip, text: str) -> None:
+        """Where the device did not go back by itself: bring back the whole text, or at least all that it means."""
+        _, driver, _ = self._way(trip)
+        present = await self._read(trip)
+        async with self._session(trip) as opened:
+            if isinstance(driver, Replacing):
+                await driver.replace(opened.shell, text)
+            else:
+                await driver.apply(opened.shell, driver.render(present, driver.parse(text)))
 
     async def _back(self, trip: _Trip) -> str:
         """The fingerprint of what runs, once the device is reached again. Raises the last ``DeviceError``."""

@@ -31,7 +31,8 @@ def driver_of(case: DriverCase) -> Arming:
     return driver
 
 
-GUARDED = tuple(case for case in MODELLED if hasattr(DriverRoster().get(case.family), "arm"))
+GUARDED = tuple(case for case in MODELLED if isinstance(DriverRoster().get(case.family), Guarded))
+REPLACING = tuple(case for case in GUARDED if isinstance(DriverRoster().get(case.family), Replacing))
 every_case = pytest.mark.parametrize("case", GUARDED, ids=str)
 
 
@@ -185,7 +186,7 @@ async def test_a_change_that_was_refused_half_way_is_taken_back(case: DriverCase
         assert significant(await box.readable(), box.device) == box.before
 
 
-@every_case
+@pytest.mark.parametrize("case", REPLACING, ids=str)
 async def test_a_stored_version_is_brought_back_whole(case: DriverCase) -> None:
     """The difference after a restore is nil, and what the stored version does not hold is gone."""
     async with Fleet(specs_of(case, ["SITE-1"])) as fleet, asyncio.timeout(WITHIN):
