@@ -48,7 +48,7 @@ check-types:
 check-imports:
 	@$(VENV)/lint-imports
 
-lab: $(READY)  ## Two real boxes (OpenSSH and FRR) in network namespaces, until Ctrl-C
+lab: $(READY)  ## Real boxes in network namespaces (two routers, a whole CPE), until Ctrl-C
 	@sh scripts/debian-packages.sh lab
 	@$(VENV)/python -m tests.lab
 
@@ -67,7 +67,7 @@ lock:  ## Resolve the dependencies again
 	echo hatchling | $(UV_COMPILE) -c requirements-dev.lock - -o requirements-build.lock
 
 packages:
-	@sh scripts/debian-packages.sh lab postgres snmp rancid container
+	@sh scripts/debian-packages.sh lab postgres snmp rancid telnet container
 
 clean:  ## Remove what was made here: .venv, caches, var/
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist var

@@ -103,8 +103,8 @@ _WRITTEN: Final = re.compile(r" >(\S+)$")
 _DEFAULT: Final = re.compile(r"ip route 0\.0\.0\.0/0 (\S+)(?: ([0-9]+))?")
 _ROUTE: Final = re.compile(r"ip route ([0-9./]+) ([0-9.]+)(?: ([0-9]+))?")
 _STANDBY_DISTANCE: Final = 200
-_FEATURES: Final = frozenset(Feature) - {Feature.WAN_DHCP, Feature.TELNET}
-"""In Linux mode. Addresses are FRR's there, which is no DHCP client; a Telnet server is not part of such a box."""
+_FEATURES: Final = frozenset(Feature) - {Feature.TELNET}
+"""In Linux mode. A Telnet server is not part of such a box."""
 
 
 def _hostname(text: str) -> str | None:
@@ -434,7 +434,8 @@ class _Box:
             top.append(line)
         peer = link_words.pppoe_peer(files)
         lan = daemon_words.lan_interface(files) or _lan_by_name(interfaces)
-        nic = link_words.pppoe_nic(files, peer) or _nic_by_route(interfaces, top, lan)
+        nic = link_words.pppoe_nic(files, peer) or link_words.dhcp_client(files, lan)
+        nic = nic or _nic_by_route(interfaces, top, lan)
         units = link_words.ppp_unit(files, peer, 0), link_words.ppp_unit(files, link_words.mobile_peer(files), 1)
         return cls(files, interfaces, top, nic, units[0], lan, units[1])
 
@@ -537,6 +538,8 @@ def _read_wan(box: _Box) -> Wan | None:
     if user := link_words.peer_value(box.files, peer, "user"):
         password = link_words.password_of(box.files, user)
         return attempt(Wan, "pppoe", link_words.peer_address(box.files, peer), None, user, password, *extras)
+    if link_words.dhcp_client(box.files, box.lan) == box.nic:
+        return attempt(Wan, "dhcp", None, None, "", "", *extras)
     for gateway in (attempt(IPv4Address, target) for _, target in box.defaults()):
         for own in box.addresses(box.nic):
             if gateway is not None and gateway in own.network:
@@ -579,6 +582,9 @@ def _commands(box: _Box, wanted: CpeConfig) -> Iterator[str]:
     if frr:
         yield "umask 077; " + file_bundle.printed_line(_FRR_CHANGES, "\n".join(frr))
         yield f"vtysh -C -f {_FRR_CHANGES}"
+    if _asks(found) and not _asks(wanted):
+        # As long as the file says what is to be ended.
+        yield f"ifdown {box.nic}"
     if changed:
         yield " && ".join(f"mv -f {quote(_beside(path))} {quote(path)}" for path in changed)
     for path in files.removed():
@@ -608,6 +614,8 @@ def _write_files(box: _Box, found: CpeConfig, wanted: CpeConfig) -> None:
     if (found.wan, found.mobile) != (wanted.wan, wanted.mobile):
         wan = wanted.wan
         link_words.write_pppoe(files, box.nic, wan.username if wan else "", _insisted(wan))
+        if _asks(found) != _asks(wanted):
+            link_words.write_dhcp_client(files, box.nic, _asks(wanted))
         link_words.write_mobile(files, wanted.mobile)
         logins = {side.username: side.password for side in (wanted.wan, wanted.mobile) if side and side.username}
         link_words.write_passwords(files, users, logins)
@@ -626,6 +634,11 @@ def _write_files(box: _Box, found: CpeConfig, wanted: CpeConfig) -> None:
             files.remove(_NO_SSH)
         else:
             files.write(_NO_SSH, "")
+
+
+def _asks(config: CpeConfig) -> bool:
+    """Whether the line's address comes by DHCP."""
+    return config.wan is not None and config.wan.mode == "dhcp"
 
 
 def _insisted(wan: Wan | None) -> IPv4Interface | None:
@@ -684,10 +697,11 @@ def _top_lines(box: _Box, config: CpeConfig) -> Iterator[str]:
     wan = config.wan
     if wan and wan.mode == "static":
         yield default(str(wan.gateway), "")
-    elif wan:
+    elif wan and wan.mode == "pppoe":
+        # Over DHCP the route comes with the address, into the kernel's table.
         yield default(box.ppp, "")
-    if wan and wan.mode == "pppoe" and wan.ipv6_prefix:
-        yield f"ipv6 route ::/0 {box.ppp}"
+        if wan.ipv6_prefix:
+            yield f"ipv6 route ::/0 {box.ppp}"
     if wan and wan.ipv6_router:
         yield f"ipv6 route {wan.routed_ipv6} {wan.ipv6_router}"
     if config.mobile and config.mobile.active:
@@ -718,9 +732,15 @@ def _told(box: _Box, found: CpeConfig, wanted: CpeConfig, frr: bool) -> Iterator
         yield f"hostname {wanted.hostname}"
     if _NFT in changed:
         yield f"nft -f {_NFT}"
+    if _asks(found) and not _asks(wanted):
+        yield f"ifup {box.nic}"
     if frr:
         yield f"vtysh -f {_FRR_CHANGES}"
         yield f"rm -f {_FRR_CHANGES}"
+    if _asks(wanted) and not _asks(found):
+        # In the background: whether and when there is an answer is the line's matter.
+        yield f"ifdown --force {box.nic} >/dev/null 2>&1 || true"
+        yield f"start-stop-daemon --start --oknodo --background --exec /sbin/ifup -- {box.nic}"
     for pattern, service in (
         (daemon_words.DNSMASQ, "dnsmasq"),
         (link_words.HOSTAPD, "hostapd"),

@@ -28,7 +28,7 @@ from cpe_manager.domain.errors import (
 )
 from cpe_manager.kit import routeros_model
 from cpe_manager.kit.config_text import checked
-from cpe_manager.kit.routeros import command_path, seconds, unfolded, unquoted
+from cpe_manager.kit.routeros import command_path, seconds, unfolded, unquoted, without_values
 from cpe_manager.kit.secret_rules import patterns
 from cpe_manager.ports.driver import Capture, Facts, Recognition, Script, SecretKind, SecretRule, SnmpFacts, Spec
 from cpe_manager.ports.shell import ExecResult, Shell
@@ -54,7 +54,7 @@ _UNKNOWN_WORD: Final = re.compile(r"^(?:expected end of command|unknown paramete
 _FAILED_MENU: Final = re.compile(r'^#error exporting "?(?P<menu>[^"\n]*)"?(?P<late> \(timeout\))?.*$', re.MULTILINE)
 # A box without such buttons, as every virtual one, cannot export them: nothing is missing.
 _NO_BUTTON: Final = re.compile(r"/system/routerboard/[a-z-]+-button")
-_IDENTITY: Final = re.compile(r"^/system[ /]identity[ /]set name=(\"(?:[^\"\\\n]|\\.)*\"|\S+)", re.MULTILINE)
+_IDENTITY: Final = re.compile(r"^/system[ /]identity[ /\n]set name=(\"(?:[^\"\\\n]|\\.)*\"|\S+)", re.MULTILINE)
 _UNNAMED: Final = "MikroTik"
 _FEATURES: Final = frozenset(Feature) - {Feature.TIMER_PORT}
 """Connection tracking has its timers by protocol and state, not by port."""
@@ -155,8 +155,9 @@ SPEC: Final = Spec(
 
 @dataclass(frozen=True, slots=True)
 class _Export:
-    """One export with the line behind it: the text, and the name that the box called itself."""
+    """One export with the line behind it: as it came, with each command on one line, and the box's own name."""
 
+    raw: str
     text: str
     name: str
     command: str
@@ -243,7 +244,7 @@ def _taken(command: str, result: ExecResult) -> None:
     what = f"`{command_path(command)}`"
     said = f"{result.stdout}{result.stderr}".strip()
     if said:
-        refusal = _refusal(result)
+        refusal = without_values(_refusal(result), command)
         raise CommandRefused(f"{what}: {refusal or 'the box said something that is no refusal that we know'}")
     if result.exit_status is None:
         raise SessionDropped(f"the channel of {what} ended without a status")
@@ -270,7 +271,8 @@ def _accepted(printed: str, result: ExecResult, command: str) -> _Export:
     body, mark, name = printed.rpartition(f"\n{_MARK}")
     if not mark or result.exit_status is None or result.stderr:
         raise FetchIncomplete("the line behind the export is missing")
-    text, name = checked(unfolded(body + "\n")), name.strip("\n")
+    raw, name = checked(body + "\n"), name.strip("\n")
+    text = unfolded(raw)
     header = _HEADER.match(text)
     if header is None:
         raise FetchIncomplete("the export does not begin with the release that wrote it")
@@ -286,7 +288,7 @@ def _accepted(printed: str, result: ExecResult, command: str) -> _Export:
         raise ForeignText(f"the configuration is of {unquoted(said[1])}, not of {name}")
     if said is None and name != _UNNAMED:
         raise FetchIncomplete("the name of the box is missing in its configuration")
-    return _Export(text, name, command)
+    return _Export(raw, text, name, command)
 
 
 async def _holds(shell: Shell, export: _Export) -> bool:
@@ -300,10 +302,10 @@ async def _holds(shell: Shell, export: _Export) -> bool:
     count, _, tail = "\n".join(_lines(result.stdout)).partition("\n")
     if not count.isdecimal() or result.exit_status is None:
         raise FetchIncomplete("the box did not count its export")
-    length, ends = len(export.text.encode()), export.text.count("\n")
+    length, ends = len(export.raw.encode()), export.raw.count("\n")
     if min(abs(int(count) - length), abs(int(count) - length - ends)) > _SLACK:
         raise FetchIncomplete(f"the box counts {count} characters in its configuration, {length} came")
-    if not tail.strip("\n") or not export.text.rstrip("\n").endswith(tail.strip("\n")):
+    if not tail.strip("\n") or not export.raw.rstrip("\n").endswith(tail.strip("\n")):
         raise FetchIncomplete("the configuration does not end as the box says")
     return True
 

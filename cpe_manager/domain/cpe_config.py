@@ -16,10 +16,12 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
-from typing import Literal
+from typing import Final, Literal
 
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.requirements import host_on, is_domain, is_label, require, text, unique, word
+
+_MAC: Final = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 
 Protocol = Literal["tcp", "udp"]
 Action = Literal["accept", "drop", "reject"]
@@ -158,7 +160,7 @@ class DhcpServer:
         require(self.lease_seconds % 60 == 0, "a DHCP lease is whole minutes")
         require(not self.domain or is_domain(self.domain), f"{self.domain!r} is no domain name")
         object.__setattr__(self, "reservations", tuple(sorted(self.reservations, key=lambda r: (r.address, r.mac))))
-        unique("reserved address", [str(r.address) for r in self.reservations])
+        unique("reserved address", [int(r.address) for r in self.reservations])
         unique("reserved MAC address", [r.mac for r in self.reservations])
 
 
@@ -170,7 +172,7 @@ class Reservation:
     address: IPv4Address
 
     def __post_init__(self) -> None:
-        require(re.fullmatch(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}", self.mac) is not None, f"{self.mac!r} is no MAC")
+        require(_MAC.fullmatch(self.mac) is not None, f"{self.mac!r} is no MAC")
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +255,7 @@ class Firewall:
     def __post_init__(self) -> None:
         order = sorted(self.timers, key=lambda t: (t.protocol, t.port or 0))
         object.__setattr__(self, "timers", tuple(order))
-        unique("session timer", [f"{t.protocol} {t.port}" for t in self.timers])
+        unique("session timer", [(t.protocol, t.port) for t in self.timers])
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,8 +360,8 @@ class CpeConfig:
         object.__setattr__(self, "port_mappings", tuple(sorted(self.port_mappings, key=_mapping_order)))
         object.__setattr__(self, "routes", tuple(sorted(self.routes, key=lambda r: (r.network, r.gateway))))
         unique("wifi band", [w.band for w in self.wifi])
-        unique("route", [f"{r.network} {r.gateway}" for r in self.routes])
-        unique("name server", [str(server) for server in self.dns])
+        unique("route", [(r.network, r.gateway) for r in self.routes])
+        unique("name server", self.dns)
         self._check_dhcp()
         self._check_mappings()
 
@@ -370,7 +372,11 @@ class CpeConfig:
             raise InputError("a DHCP server needs a LAN")
         inside = self.lan.address.network
         ends = (self.dhcp.first, self.dhcp.last)
+        hosts = range(int(inside.network_address) + 1, int(inside.broadcast_address))
         for address in (*ends, *(r.address for r in self.dhcp.reservations)):
+            # There may be hundreds of them, and a reason costs more to write than a number to compare.
+            if int(address) in hosts and address != self.lan.address.ip:
+                continue
             require(address in inside, f"{address} is not on the LAN {inside}")
             require(address not in (inside.network_address, inside.broadcast_address), f"{address} is no host")
             require(address != self.lan.address.ip, f"{address} is the CPE's own address")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable, Sequence
 from ipaddress import IPv4Interface
 from typing import Final
 
@@ -37,7 +38,7 @@ def is_domain(value: str) -> bool:
     return len(value) <= 100 and all(is_label(label) for label in value.split("."))
 
 
-def unique(what: str, values: list[str]) -> None:
+def unique(what: str, values: Sequence[Hashable]) -> None:
     require(len(values) == len(set(values)), f"one {what} occurs twice")
 
 

@@ -1,4 +1,4 @@
-"""The neutral model in the files of a Linux router's links: the log-ins of pppd (fixed line, modem), hostapd's radios.
+"""The neutral model in the files of a Linux router's links: ifupdown's DHCP client, pppd's log-ins, hostapd's radios.
 
 Writers change the lines that carry the model where they stand; everything else in the files stays.
 """
@@ -16,6 +16,7 @@ from cpe_manager.kit.file_bundle import Files
 from cpe_manager.kit.uci import attempt
 
 HOSTAPD: Final = r"/etc/hostapd/.+\.conf"
+INTERFACES: Final = r"/etc/network/interfaces(?:\.d/[^/.][^/]*)?"
 PEERS: Final = r"/etc/ppp/peers/.+"
 SECRETS: Final = ("/etc/ppp/chap-secrets", "/etc/ppp/pap-secrets")
 # A word as pppd reads it: in double quotes, in single ones, or bare; a backslash takes the next character as it is.
@@ -75,6 +76,24 @@ def _uncommented(line: str) -> str:
 
 def quoted(word: str) -> str:
     return '"' + re.sub(r'(["\\])', r"\\\1", word) + '"'
+
+
+def dhcp_client(files: Files, skip: str = "") -> str | None:
+    """The interface that ifupdown asks an address for, when there is one beside ``skip``."""
+    stanzas = re.compile(r"^iface (\S+) inet dhcp\b", re.MULTILINE)
+    names = [name for path in files.paths(INTERFACES) for name in stanzas.findall(files.text(path))]
+    return next((name for name in names if name != skip), None)
+
+
+def write_dhcp_client(files: Files, nic: str, on: bool) -> None:
+    """Have ifupdown ask an address for an interface, or leave the interface to others."""
+    stanza = re.compile(rf"^(iface {re.escape(nic)} inet) \S+", re.MULTILINE)
+    path = next((path for path in files.paths(INTERFACES) if stanza.search(files.text(path))), None)
+    if path is not None:
+        files.write(path, stanza.sub(rf"\1 {'dhcp' if on else 'manual'}", files.text(path), count=1))
+    elif on:
+        before = files.text("/etc/network/interfaces") or "auto lo\niface lo inet loopback\n"
+        files.write("/etc/network/interfaces", f"{before}\nauto {nic}\niface {nic} inet dhcp\n")
 
 
 def pppoe_peer(files: Files) -> str | None:

@@ -25,6 +25,8 @@ _TOKEN: Final = re.compile(r'\[[^\]\n]*\]|(?:"(?:[^"\\\n]|\\.)*"|[^\s"\[])+')
 _ESCAPED: Final = re.compile(r"(?:\\[0-9A-F]{2})+|\\(.)")
 _NAMED: Final = {"n": "\n", "r": "\r", "t": "\t", "_": " ", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._:/,@+-]+")
+# Shorter values are words of messages, too.
+_SHORTEST_SECRET: Final = 4
 _VERBS: Final = frozenset({"add", "set"})
 _SPECIAL: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\", "$": "\\$", "?": "\\?"}
 _UNITS: Final = (("w", 604_800), ("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
@@ -318,3 +320,13 @@ def command_path(command: str) -> str:
         if word in ("add", "set", "remove"):
             break
     return " ".join(words) or "command"
+
+
+def without_values(message: str, command: str) -> str:
+    """A box's answer without the values of the command that it answers, should it repeat one: they may be secret."""
+    for token in _TOKEN.findall(command):
+        _, sign, value = token.partition("=")
+        for form in sorted({value, unquoted(value), value.strip('"')}, key=len, reverse=True):
+            if sign and len(form) >= _SHORTEST_SECRET:
+                message = message.replace(form, "...")
+    return message

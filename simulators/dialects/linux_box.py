@@ -241,9 +241,35 @@ def _poff(state: DeviceState, call: Call) -> Reply:
     return Reply() if running else Reply(error="/usr/bin/poff: No pppd is running.  None stopped.\n", status=1)
 
 
+def _ifup(state: DeviceState, call: Call) -> Reply:
+    name = call.words[-1] if call.words else ""
+    texts = (text for path, text in files_of(state).items() if path.startswith("/etc/network/interfaces"))
+    found = re.search(rf"^iface {re.escape(name)} inet (\S+)", "\n".join(texts), re.MULTILINE)
+    if found is None:
+        return Reply(error=f"ifup: unknown interface {name}\n", status=1)
+    state.scratch[f"/run/network/{name}"] = found[1]
+    return Reply()
+
+
+def _ifdown(state: DeviceState, call: Call) -> Reply:
+    name = call.words[-1] if call.words else ""
+    up = state.scratch.pop(f"/run/network/{name}", None)
+    return Reply() if up else Reply(error=f"ifdown: interface {name} not configured\n")
+
+
+def _start_stop_daemon(state: DeviceState, call: Call) -> Reply:
+    words = call.words
+    program = words[words.index("--exec") + 1] if "--exec" in words[:-1] else ""
+    tool = _OWN.get(program.removeprefix("/sbin/"))
+    if "--start" not in words or tool is None:
+        return Reply(error=f"start-stop-daemon: unable to stat {program} (No such file or directory)\n", status=2)
+    return tool(state, Call(call.shell, words[words.index("--") + 1 :] if "--" in words else [], ""))
+
+
 _OWN: dict[str, Callable[[DeviceState, Call], Reply]] = {
     "vtysh": _vtysh, "uname": _uname, "hostname": _host, "id": _id, "nft": _nft, "dnsmasq": _dnsmasq,
-    "service": _service, "pon": _pon, "poff": _poff,
+    "service": _service, "pon": _pon, "poff": _poff, "ifup": _ifup, "ifdown": _ifdown,
+    "start-stop-daemon": _start_stop_daemon,
 }  # fmt: skip
 
 

@@ -128,7 +128,7 @@ def unquote(word: str) -> str:
 def expand(word: str, variables: dict[str, str] | None) -> str:
     """A word with `$?` and `$NAME` put in, except in single quotes, and then without quotes and backslashes. Without
     variables a dollar is a dollar."""
-    if not any(letter in word for letter in "'\"\\$"):
+    if not _SPECIAL.search(word):
         return word
     parts: list[str] = []
     position = 0
@@ -148,6 +148,7 @@ def expand(word: str, variables: dict[str, str] | None) -> str:
     return "".join(parts)
 
 
+_SPECIAL = re.compile(r"""['"\\$]""")
 _PIECE = re.compile(
     r"""'(?P<single>[^']*)'|"(?P<double>(?:[^"\\]|\\.)*)"|\\(?P<escaped>.?)|(?P<plain>[^'"\\]+)""", re.DOTALL
 )

@@ -10,6 +10,7 @@ if [ "$1" = again ]; then
     done
     service dnsmasq stop >&2
     service snmpd stop >&2
+    ifdown --force eth0 >&2
     nft flush ruleset
     for link in eth0 br-lan; do ip address flush dev $link; done
     ip route flush proto static
@@ -32,5 +33,6 @@ for daemon in zebra staticd bgpd; do
     done
 done
 vtysh -b >&2
+ifup eth0 >&2
 service dnsmasq start >&2
 service snmpd start >&2

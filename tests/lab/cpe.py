@@ -17,7 +17,7 @@ from tests.lab.box import LabError, RealBox
 PROGRAMS = (
     *("/usr/sbin/sshd", "/usr/lib/frr/zebra", "/usr/bin/vtysh", "/usr/bin/unshare", "/usr/bin/nsenter"),
     *("/usr/sbin/nft", "/usr/sbin/dnsmasq", "/etc/init.d/dnsmasq", "/usr/sbin/snmpd", "/usr/bin/snmpget"),
-    *("/usr/bin/busybox", "/usr/sbin/pppd", "/usr/sbin/hostapd"),
+    *("/usr/bin/busybox", "/usr/sbin/pppd", "/usr/sbin/hostapd", "/usr/sbin/ifup", "/usr/sbin/dhclient"),
 )
 
 

@@ -25,10 +25,11 @@ mkdir -p /root/.ssh
 cp "$state/authorized_keys" /root/.ssh/
 chmod 700 /root/.ssh
 
-rm -rf /etc/frr /etc/nftables* /etc/dnsmasq* /etc/hostapd /etc/ppp/peers /etc/snmp /etc/sysctl.d/* /etc/network
+rm -rf /etc/frr /etc/nftables* /etc/dnsmasq* /etc/hostapd/*.conf /etc/ppp/peers /etc/snmp /etc/sysctl.d/* /etc/network/interfaces*
 mkdir -p /etc/frr /etc/nftables.d /etc/dnsmasq.d /etc/hostapd /etc/ppp/peers /etc/snmp
 echo "$name" >/etc/hostname
 printf '127.0.0.1\tlocalhost\n127.0.1.1\t%s\n' "$name" >/etc/hosts
+printf 'auto lo\niface lo inet loopback\n\nauto eth0\niface eth0 inet manual\n' >/etc/network/interfaces
 cat >/etc/frr/frr.conf <<'FILE'
 frr defaults traditional
 log syslog informational
@@ -85,6 +86,11 @@ ip link set lan1 master br-lan
 for link in br-lan lan1 eth0; do ip link set $link up; done
 ip netns exec host ip link set lan0 address 02:00:5e:00:00:0a up
 ip netns exec inet ip link set line up
+
+# Who asks for an address in the internet, is given one.
+ip netns exec inet ip address add 80.9.2.1/30 dev line
+ip netns exec inet dnsmasq --conf-file=/dev/null --interface=line --bind-dynamic --port=0 --pid-file=/run/provider.pid \
+    --dhcp-range=80.9.2.2,80.9.2.2,1h --dhcp-authoritative --dhcp-leasefile=/run/provider.leases
 
 mkdir -p /run/sshd
 bash "$here/cpe-boot.sh" first

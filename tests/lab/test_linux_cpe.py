@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from netmiko import ConnectHandler
+from scrapli.driver import AsyncGenericDriver
 
 from cpe_manager.domain.cpe_config import (
     AccessRule,
@@ -36,7 +38,8 @@ from cpe_manager.ports.driver import Capture, Script
 from drivers.frr_linux import SPEC, FrrLinux
 from tests.contract.drivers.cpe_configs import cpe_configs
 from tests.contract.drivers.rich_configs import other, plain, rich
-from tests.lab.cpe import RealCpe
+from tests.lab.box import missing
+from tests.lab.cpe import PROGRAMS, RealCpe
 from tests.lab.product import credential, sessions, target
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
@@ -251,13 +254,28 @@ async def test_a_customer_s_host_gets_the_address_that_is_reserved_for_it(cpe: R
     assert 100 <= int(cpe.dhcp()["ip"].split(".")[-1]) <= 199
 
 
+async def test_a_line_with_dhcp_is_asked_for_an_address_and_is_left_alone_again(cpe: RealCpe) -> None:
+    wanted = plain(WITHOUT_PPP, "")
+    assert wanted.wan == Wan("dhcp")
+    await bring(cpe, wanted)
+    for _ in range(100):
+        if "80.9.2.2/30" in cpe.run("ip", "-br", "address", "show", "eth0"):
+            break
+        await asyncio.sleep(0.1)
+    assert "default via 80.9.2.1 dev eth0" in cpe.run("ip", "route")
+    assert "80.9.2.2" not in cpe.running_config()
+    await bring(cpe, replace(wanted, wan=Wan("static", IPv4Interface("80.7.7.6/29"), IPv4Address("80.7.7.1"))))
+    assert cpe.run("ip", "-br", "-4", "address", "show", "eth0").split()[2:] == ["80.7.7.6/29"]
+    assert "default" in cpe.run("ip", "route")
+    assert cpe.try_run("pgrep", "dhclient")[0] == 1
+
+
 @pytest.fixture
 async def online(cpe: RealCpe) -> RealCpe:
     """A CPE with a host behind it that serves TCP, seen from two places of the internet."""
     await bring(cpe, OFFICE)
     cpe.dhcp()
     for command in (
-        ("ip", "address", "add", "80.9.2.1/30", "dev", "line"),
         ("ip", "address", "add", "80.5.0.9/32", "dev", "lo"),
         ("ip", "address", "add", "80.6.0.9/32", "dev", "lo"),
         ("ip", "route", "add", "192.168.77.0/24", "via", "80.9.2.2"),
@@ -330,10 +348,7 @@ async def test_files_of_what_this_kernel_cannot_do_are_what_their_daemons_read(c
 
 
 @pytest.fixture(scope="module")
-def lasting_cpe() -> Any:
-    from tests.lab.box import missing
-    from tests.lab.cpe import PROGRAMS
-
+def lasting_cpe() -> Iterator[RealCpe]:
     if reason := missing(PROGRAMS):
         pytest.skip(f"no lab: {reason}")
     with RealCpe("mons-r1", "/bin/bash") as running:
@@ -358,3 +373,17 @@ async def test_netmiko_and_we_see_the_same_box(cpe: RealCpe) -> None:
     prompt, rules = await asyncio.to_thread(with_netmiko)
     assert prompt.startswith("root@hasselt-r2:")
     assert "tcp dport 80 dnat ip to 192.168.77.20:8080" in rules
+
+
+async def test_scrapli_reads_it_as_any_shell(cpe: RealCpe) -> None:
+    async with AsyncGenericDriver(
+        host=cpe.address,
+        auth_username="root",
+        auth_password=cpe.password,
+        auth_strict_key=False,
+        transport="asyncssh",
+        comms_prompt_pattern=r"^root@[\w.-]+:~# ?$",
+    ) as connection:
+        shown = await connection.send_command("vtysh -c 'show running-config'")
+    assert "interface br-lan" in shown.result
+    assert shown.result.rstrip().endswith("end")

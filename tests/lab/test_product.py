@@ -10,6 +10,7 @@ import pytest
 from tests.e2e.world import World, world
 from tests.lab.box import USER, RealBox
 from tests.lab.conftest import StartBox
+from tests.lab.cpe import RealCpe
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 
@@ -90,3 +91,31 @@ def test_a_router_that_shows_another_host_key_is_not_logged_in_to(w: World, boxe
     assert offered == [swapped.name]
     w.ok("devices", "accept-key", swapped.name, "--yes")
     assert run(w)["stored"] == 1
+
+
+def test_a_whole_cpe_is_backed_up_once_with_its_secrets_masked_and_none_of_its_own_passwords(
+    cpe: RealCpe, tmp_path: Path
+) -> None:
+    cpe.run("sh", "-c", "echo 'rocommunity a-secret-word' >>/etc/snmp/snmpd.conf")
+    with world(tmp_path) as made:
+        made.data.mkdir()
+        made.credentials.write_text(f"[credentials.root]\nusername = 'root'\npassword = '{cpe.password}'\n")
+        made.credentials.chmod(0o600)
+        made.inventory.write_text(
+            f"name,address,port,family,credential\n{cpe.name},{cpe.address},{cpe.port},frr_linux,root\n"
+        )
+        made.init()
+        made.serve()
+        made.ok("devices", "import", str(made.inventory), "--no-backup")
+        assert run(made)["stored"] == 1
+        again = run(made)
+        assert (again["stored"], again["unchanged"]) == (0, 1)
+        shown = made.ok("backup", "show", cpe.name)
+        assert "# file: /etc/dnsmasq.d/office.conf" in shown.splitlines()
+        assert "rocommunity <snmp community #" in shown
+        assert "wpa_passphrase=<wifi key #" in shown
+        for word in ("a-secret-word", "a-first-key", cpe.password):
+            assert word not in shown
+        cpe.run("sh", "-c", "echo 'server=9.9.9.9' >>/etc/dnsmasq.conf")
+        assert run(made)["stored"] == 1
+        assert "+server=9.9.9.9" in made.ok("backup", "diff", cpe.name)

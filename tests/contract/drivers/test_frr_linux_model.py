@@ -87,6 +87,9 @@ def test_a_line_that_is_an_address_is_not_dialled() -> None:
     bring(device, rich(SPEC.features, ""))
     bring(device, plain(SPEC.features, ""))
     assert not [path for path in device.state.scratch if path.startswith("/run/dialled/")]
+    assert device.state.scratch["/run/network/eth0"] == "dhcp"
+    bring(device, other(SPEC.features - {Feature.WAN_PPPOE, Feature.WAN_PPPOE_ADDRESS}, ""))
+    assert device.state.scratch["/run/network/eth0"] == "manual"
 
 
 def test_one_changed_item_touches_the_files_that_say_it_and_no_other() -> None:

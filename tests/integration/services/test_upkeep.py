@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from cpe_manager.domain.errors import Conflict, NotFound
 from cpe_manager.domain.jobs import Job, JobKind, JobState
 from cpe_manager.domain.retention import Policy
 from cpe_manager.ports.engine import Ticket
+from cpe_manager.ports.stores import InventoryChanges
 from cpe_manager.services.jobs import SIMPLE_TICKET
 from cpe_manager.services.keys import UNDER_WAY
 from cpe_manager.services.upkeep import Upkeep, UpkeepStores
@@ -134,6 +136,22 @@ async def test_the_export_is_a_git_repository_of_redacted_views(tmp_path: Path, 
         assert "description 1" in shown
         assert "Secret-1" not in shown
         assert (await world.do(JobKind.EXPORT)).result["commit"] is None
+
+
+async def test_the_export_of_a_device_that_is_reached_in_an_insecure_way_says_so(
+    tmp_path: Path, sqlite_url: str
+) -> None:
+    repository = tmp_path / "devices.git"
+    async with working(tmp_path, sqlite_url, export_to=repository) as world:
+        await world.add("a")
+        await versions_of(world, 1, "a")
+        await world.do(JobKind.EXPORT)
+        plain = await asyncio.to_thread(_git, repository, "show", "HEAD:a")
+        stored = (await world.database.inventory.device("a")).device
+        insecure = replace(stored, settings={"legacy_crypto": True})
+        await world.database.inventory.apply(InventoryChanges(at=world.clock.now(), update=(insecure,)))
+        await world.do(JobKind.EXPORT)
+        assert await asyncio.to_thread(_git, repository, "show", "HEAD:a") == f"! insecure: legacy_crypto\n{plain}"
 
 
 def _git(repository: Path, *args: str) -> str:
