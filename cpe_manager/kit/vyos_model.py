@@ -88,18 +88,17 @@ def render(current: str, wanted: CpeConfig) -> tuple[str, ...]:
     return commands(old, box.tree, holds_several)
 
 
-def replacing(running: str, stored: str) -> tuple[str, ...]:
-    """The commands that make ``running`` the stored configuration, whatever its lines mean. Log-ins that were taken out
-    of what is stored (§5.2.1.3) stay as the box has them."""
-    own = {line.rpartition(" ")[0]: line for line in running.splitlines()}
-    lines = []
-    for line in stored.splitlines():
-        if REMOVED not in line:
-            lines.append(line)
-        elif line.rpartition(" ")[0] in own:
-            lines.append(own[line.rpartition(" ")[0]])
-    # Of a leaf with one value, too, the old one can be deleted by its value and the new one set.
-    return commands(SetLines(running).tree, SetLines("\n".join(lines)).tree, lambda _path: True)
+def replacing(current: str, text: str) -> tuple[str, ...]:
+    """The commands that make ``current`` exactly ``text``. The device's own passwords, in no stored text, stay."""
+    old, new = SetLines(current), SetLines(text)
+    new.replace(lambda line: (*line[:-1], _own_word(old, line)) if REMOVED in line[-1] else line)
+    # Which leaves hold several values does not matter here: every value that goes is deleted by itself.
+    return commands(old.tree, new.tree, lambda _path: True)
+
+
+def _own_word(box: SetLines, line: Path) -> str:
+    """The value that the box has there; a locked password for an account that it does not have."""
+    return next((word for word in box.below(line[:-1]) if word.startswith("'")), "'!'")
 
 
 def _kept_features(box: SetLines, wanted: CpeConfig) -> frozenset[Feature]:
