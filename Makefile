@@ -67,7 +67,7 @@ lock:  ## Resolve the dependencies again
 	echo hatchling | $(UV_COMPILE) -c requirements-dev.lock - -o requirements-build.lock
 
 packages:
-	@sh scripts/debian-packages.sh lab postgres snmp rancid container
+	@sh scripts/debian-packages.sh lab postgres snmp rancid telnet container
 
 clean:  ## Remove what was made here: .venv, caches, var/
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist var

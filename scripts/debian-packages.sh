@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what a tier needs from Debian, when something is missing: debian-packages.sh venv|lab|postgres|snmp|rancid|container ...
+# Installs what a tier needs from Debian, when something is missing: debian-packages.sh venv|lab|postgres|snmp|rancid|telnet|container ...
 # When that cannot be, it says what is missing and leaves it at that; the tests that need it say so themselves.
 set -eu
 
@@ -14,6 +14,7 @@ for tier in "$@"; do
         postgres) packages="$packages postgresql" ;;
         snmp) packages="$packages snmp snmpd snmptrapd" ;;
         rancid) packages="$packages rancid git" ;;
+        telnet) packages="$packages inetutils-telnet inetutils-telnetd" ;;
         container) packages="$packages podman runc mmdebstrap" ;;
         *) echo "debian-packages: unknown tier '$tier'" >&2; exit 2 ;;
     esac

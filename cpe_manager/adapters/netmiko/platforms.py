@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, Final
 
 from netmiko import BaseConnection
+from netmiko.exceptions import ReadException
 from netmiko.linux.linux_ssh import LinuxSSH
 from netmiko.ssh_dispatcher import CLASS_MAPPER
 
@@ -45,7 +46,10 @@ class Pinned(BaseConnection):
         super().write_channel(out_data)
 
     def read_channel(self) -> str:
+        """netmiko waits for its whole time-out on a channel that is closed: there is just nothing to read."""
         data = super().read_channel()
+        if not data and (self.remote_conn is None or getattr(self.remote_conn, "closed", False)):
+            raise ReadException("the device closed its shell")
         self.tail = (self.tail + data)[-_TAIL:]
         return data
 

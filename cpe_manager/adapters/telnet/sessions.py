@@ -146,7 +146,10 @@ class _Terminal(PromptedTerminal):
         self._stream = stream
 
     def _write(self, data: bytes) -> None:
-        self._stream.write(data[:-1] + b"\r\n" if data.endswith((b"\n", b"\r")) else data)
+        if data.endswith((b"\n", b"\r")):
+            self._stream.line(data[:-1].decode())
+        else:
+            self._stream.write(data)
 
     def _cut(self) -> None:
         self._stream.cut()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from telnetlib3.client import TelnetClient, open_connection
 from telnetlib3.stream_reader import TelnetReader
@@ -54,13 +54,18 @@ class Stream:
             self._writer.write(data)
 
     def line(self, text: str) -> None:
-        """Send a line. Enter is CR LF on the wire (RFC 854)."""
-        self.write(text.encode() + b"\r\n")
+        """Send a line and Enter.
+
+        Enter is CR LF on the wire (RFC 854). Where binary transmission was agreed on (RFC 856) nothing is made of that
+        on the other side, and it would be Enter twice.
+        """
+        self.write(text.encode() + (b"\r" if self._writer.outbinary else b"\r\n"))
 
     def cut(self) -> None:
         """End it at once."""
-        transport = self._writer.transport
-        if isinstance(transport, asyncio.Transport):
+        # A cast and no isinstance: uvloop's transports are none of asyncio's classes.
+        transport = cast("asyncio.Transport | None", self._writer.transport)
+        if transport is not None:
             transport.abort()
         self._pump.cancel()
 

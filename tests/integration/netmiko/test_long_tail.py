@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 
 import pytest
+import uvloop
 
-from cpe_manager.domain.errors import CommandRefused, DeviceError, InputError, TelnetRefused, UnknownFamily
+from cpe_manager.adapters.netmiko.sessions import NetmikoSessions
+from cpe_manager.domain.errors import AuthFailed, CommandRefused, DeviceError, InputError, TelnetRefused, UnknownFamily
 from cpe_manager.ports.driver import Script
 from cpe_manager.ports.shell import PromptRules, Target
 from simulators.device import Device
@@ -15,6 +18,7 @@ from simulators.faults import kinds
 from simulators.fleet import Fleet
 from tests.contract.drivers.harness import (
     DRIVERS,
+    credential_of,
     fetch,
     nothing_left_open,
     sessions_for,
@@ -24,6 +28,7 @@ from tests.contract.drivers.harness import (
 )
 from tests.contract.drivers.roster import LONG_TAIL, DriverCase
 from tests.contract.drivers.test_faults import outcomes, rostered, scattered, wrong_ones
+from tests.fakes.credentials import FixedCredentials
 
 IOS, LINUX = LONG_TAIL
 every_case = pytest.mark.parametrize("case", LONG_TAIL, ids=str)
@@ -196,7 +201,7 @@ async def test_nothing_but_its_own_verbs_goes_over_such_a_session_and_none_over_
             with pytest.raises(CommandRefused):
                 await opened.shell.execute("show version")
             with pytest.raises(CommandRefused):
-                await opened.shell.terminal(PromptRules(__import__("re").compile("#")))
+                await opened.shell.terminal(PromptRules(re.compile("#")))
         accepted = device.stats.connections
         for wrong, error in (
             (replace(target, transport="telnet", telnet_allowed=True), TelnetRefused),
@@ -238,3 +243,32 @@ async def test_a_unknown_platform_is_refused_with_those_near_it() -> None:
     assert len(DRIVERS.platforms()) > 150
     assert not [name for name in DRIVERS.platforms() if name.endswith(("_telnet", "_serial", "_ssh"))]
     await asyncio.sleep(0)
+
+
+async def test_the_privileged_mode_is_entered_once_with_its_own_password_or_the_log_in_fails() -> None:
+    async with Fleet(specs_of(IOS, ["SITE-1"])) as fleet:
+        (device,) = fleet.devices
+        target, right = target_of(device, IOS), credential_of(device)
+        wrong = replace(right, enable_password="wrong-4711")
+        with pytest.raises(AuthFailed) as caught:
+            async with NetmikoSessions(FixedCredentials({device.name: wrong})).open(target):
+                pytest.fail("a session was opened")
+        assert "wrong-4711" not in str(caught.value)
+        assert list(device.stats.commands).count("(password)") == 1
+        without = NetmikoSessions(FixedCredentials({device.name: replace(right, enable_password="")}))
+        async with without.open(target) as opened:
+            with pytest.raises(CommandRefused, match="show running-config"):
+                await DRIVERS.get(IOS.family).fetch(opened.shell)
+        await nothing_left_open(fleet)
+
+
+def test_it_works_on_the_event_loop_that_the_daemon_has() -> None:
+    async def visit() -> None:
+        async with Fleet(specs_of(IOS, ["SITE-1"])) as fleet:
+            (device,) = fleet.devices
+            text = (await fetch(sessions_for(fleet.devices), target_of(device, IOS))).text
+            assert text.endswith("\nend\n")
+            await nothing_left_open(fleet)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(visit())

@@ -155,3 +155,16 @@ async def test_a_cancelled_session_is_closed_from_outside() -> None:
         assert sessions.counts.abandoned_ever == 1
         while sessions.counts.running:
             await asyncio.sleep(0.01)
+
+
+async def test_a_box_that_hangs_up_on_the_goodbye_costs_no_time() -> None:
+    """A Unix box closes the connection at `exit`, and netmiko would go on waiting for its prompt."""
+    case = LONG_TAIL[1]
+    async with Fleet(specs_of(case, ["SITE-1"])) as fleet:
+        (device,) = fleet.devices
+        sessions = NetmikoSessions(FixedCredentials({device.name: credential_of(device)}), NetmikoLimits(close=5.0))
+        async with sessions.open(target_of(device, case)) as opened:
+            await DRIVERS.get(case.family).fetch(opened.shell)
+        # netmiko's own time-out, which it would sit out, is ten seconds: then the thread would have been given up.
+        assert sessions.counts.abandoned_ever == 0
+        await nothing_left_open(fleet)

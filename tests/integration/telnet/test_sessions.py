@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
+import uvloop
 from structlog.testing import capture_logs
 
 from cpe_manager.adapters.telnet.sessions import TelnetLimits, TelnetSessions
@@ -22,6 +23,7 @@ from cpe_manager.domain.errors import (
     TelnetRefused,
 )
 from cpe_manager.ports.shell import Credential, Target
+from simulators.faults import kinds
 from simulators.fleet import Fleet
 from tests.contract.drivers.harness import fetch, nothing_left_open, sessions_for, significant, specs_of, target_of
 from tests.contract.drivers.roster import OVER_TELNET, DriverCase
@@ -266,3 +268,25 @@ async def test_every_connect_over_telnet_is_warned_of() -> None:
                     pass
         warned = [(entry["log_level"], entry["why"]) for entry in logs if entry["event"] == "session.insecure"]
         assert warned == [("warning", "telnet")] * 2
+
+
+def test_it_works_on_the_event_loop_that_the_daemon_has() -> None:
+    """uvloop's transports are none of asyncio's classes, and end in their own way."""
+
+    async def visit() -> None:
+        case = OVER_TELNET[0]
+        async with Fleet(specs_of(case, ["SITE-1"]), telnet=True) as fleet:
+            (device,) = fleet.devices
+            sessions, target = sessions_for(fleet.devices), target_of(device, case)
+            assert (await fetch(sessions, target)).text.endswith("\nend\n")
+            device.set_fault(kinds.HangAt(at=0.5))
+            with pytest.raises(DeviceTimeout):
+                await fetch(sessions, replace(target, command_timeout=0.5))
+            device.clear_faults()
+            device.set_fault(kinds.DropAt(at=0.5))
+            with pytest.raises(DeviceError):
+                await fetch(sessions, target)
+            await nothing_left_open(fleet)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(visit())
