@@ -8,6 +8,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
 from cpe_manager.domain.cpe_config import Wan
+from cpe_manager.kit.access_list import plain
 from cpe_manager.kit.indented import Block, named
 from cpe_manager.kit.ios_box import POOL_OF, short
 from cpe_manager.kit.ios_edit import Edit, dotted
@@ -131,7 +132,7 @@ def _translate(edit: Edit, old: IPv4Network, new: IPv4Network) -> None:
     for block in named(edit.box.blocks, "ip access-list "):
         if short(block) in lists:
             named_old = f"{old.network_address} {old.hostmask}"
-            for line in block.lines:
+            for line in map(plain, block.lines):
                 if line.startswith("permit ") and named_old in line:
                     fresh = line.replace(named_old, f"{new.network_address} {new.hostmask}")
                     edit.within(block.head, [fresh, f"no {line}"])

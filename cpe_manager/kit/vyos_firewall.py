@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from typing import Final, Literal
 
@@ -16,6 +16,12 @@ _FORWARD: Final = ("firewall", "ipv4", "forward", "filter")
 _OURS: Final = "WAN-IN"
 _SIDES: Final = ("source address", "destination address", "destination port")
 _ACTIONS: Final[dict[str, Action]] = {"accept": "accept", "drop": "drop", "reject": "reject"}
+_MAPPING: Final = frozenset(
+    (
+        *("description", "destination port", "inbound-interface name", "inbound-interface group", "log", "protocol"),
+        *("source address", "translation address", "translation port"),
+    )
+)
 _TIMEOUTS: Final = ("system", "conntrack", "timeout")
 _LEAVES: Final[dict[str, tuple[str, ...]]] = {"tcp": ("established",), "udp": ("stream", "other")}
 _STREAMS: Final[dict[str, tuple[str, ...]]] = {"tcp": ("established",), "udp": ("replied", "unreplied")}
@@ -237,22 +243,46 @@ def _write_timers(box: SetLines, wanted: Firewall) -> None:
             box.put((*path, leaf), str(timer.seconds))
 
 
-def _mappings(box: SetLines) -> dict[str, list[PortMapping]]:
-    """By rule number. A rule for both protocols or for several ports is several mappings."""
-    outside, found = wan_of(box), dict[str, list[PortMapping]]()
-    known = {
-        "description", "destination port", "inbound-interface name", "inbound-interface group", "log", "protocol",
-        "source address", "translation address", "translation port",
-    }  # fmt: skip
+@dataclass(slots=True)
+class _Opened:
+    """Rules, by number, and the mappings that they are together."""
+
+    numbers: list[str]
+    mappings: list[PortMapping]
+
+
+def _opened(box: SetLines) -> list[_Opened]:
+    """A rule for both protocols or for several ports is several mappings. Rules with the same description, whose ports
+    follow one another outside and inside, are one."""
+    outside, found = wan_of(box), list[_Opened]()
+    runs: dict[tuple[str, ...], _Opened] = {}
     for number, rule in rules(box, ("nat", "destination")):
         leaves = box.leaves(rule)
         anywhere = box.value((*rule, "inbound-interface", "name"), "any") == "any" and not any(
             leaf.endswith("interface group") for leaf in leaves
         )
-        if set(leaves) - known or not (anywhere or _comes_from(box, rule, outside)):
+        if set(leaves) - _MAPPING or not (anywhere or _comes_from(box, rule, outside)):
             continue
-        found[str(number)] = _as_mappings({leaf: values[0] for leaf, values in leaves.items() if values})
+        made = _as_mappings({leaf: values[0] for leaf, values in leaves.items() if values})
+        about = leaves.get("description", [""])[0]
+        if len(made) == 1 and about:
+            one = made[0]
+            key = (about, one.protocol, str(one.inside), str(one.source))
+            if key in runs and (longer := _joined(runs[key].mappings[0], one)) is not None:
+                runs[key].numbers.append(str(number))
+                runs[key].mappings = [longer]
+                continue
+            runs[key] = _Opened([str(number)], made)
+            found.append(runs[key])
+        elif made:
+            found.append(_Opened([str(number)], made))
     return found
+
+
+def _joined(one: PortMapping, other: PortMapping) -> PortMapping | None:
+    """The mapping that two are, when the second goes on where the first ends."""
+    follows = other.ports.first == one.ports.last + 1 and other.inside_port == one.inside_port + one.ports.count
+    return replace(one, ports=Ports(one.ports.first, other.ports.last)) if follows else None
 
 
 def _clash(one: PortMapping, other: PortMapping) -> bool:
@@ -273,29 +303,33 @@ def _as_mappings(rule: dict[str, str]) -> list[PortMapping]:
             continue
         for part in rule.get("destination port", "").split(","):
             span, target = ports(part), ports(rule.get("translation port", part))
-            made = span and target and attempt(PortMapping, protocol, span, inside, target.first, restricted)
-            if made and span and target and target.count in (1, span.count):
-                found.append(made)
+            if span is None or target is None or target.count != span.count:
+                continue
+            made = attempt(PortMapping, protocol, span, inside, target.first, restricted)
+            found += [made] if made else []
     return found
 
 
 def read_mappings(box: SetLines) -> tuple[PortMapping, ...]:
     """Where two rules take the same port, the first one has it."""
     found: list[PortMapping] = []
-    for one in (one for several in _mappings(box).values() for one in several):
+    for one in (one for opened in _opened(box) for one in opened.mappings):
         if not any(_clash(one, other) for other in found):
             found.append(one)
     return tuple(found)
 
 
 def write_mappings(box: SetLines, wanted: tuple[PortMapping, ...]) -> None:
-    if sorted(map(repr, read_mappings(box))) == sorted(map(repr, wanted)):
+    now = read_mappings(box)
+    if len(now) == len(wanted) and all(one in wanted for one in now):
         return
-    there = _mappings(box)
-    for number, several in there.items():
-        if several and not all(one in wanted for one in several):
+    kept: list[PortMapping] = []
+    for opened in _opened(box):
+        if all(one in wanted for one in opened.mappings):
+            kept += opened.mappings
+            continue
+        for number in opened.numbers:
             box.drop(("nat", "destination", "rule", number))
-    kept = [one for several in there.values() if all(one in wanted for one in several) for one in several]
     for mapping in wanted:
         if mapping not in kept:
             _write_mapping(box, mapping)
@@ -305,13 +339,30 @@ def _write_mapping(box: SetLines, mapping: PortMapping) -> None:
     outside = wan_of(box)
     if not outside:
         raise InputError("an opened port needs an interface to the internet")
-    rule = ("nat", "destination", "rule", lowest_free(box.names("nat destination rule"), 10))
+    taken = set(box.names("nat destination rule"))
+    number = lowest_free(taken, 10)
+    if mapping.ports.count == 1 or mapping.inside_port == mapping.ports.first:
+        _write_opened(box, number, outside, mapping)
+        return
+    # A range that is moved: the box would take any port of the other range, so each port has a rule of its own.
+    about = f"{mapping.protocol} {mapping.ports} to {mapping.inside_port}"
+    for offset in range(mapping.ports.count):
+        one = Ports.one(mapping.ports.first + offset)
+        _write_opened(
+            box, number, outside, replace(mapping, ports=one, inside_port=mapping.inside_port + offset), about
+        )
+        number = lowest_free(taken, int(number) + 1, 1)
+
+
+def _write_opened(box: SetLines, number: str, outside: str, mapping: PortMapping, about: str = "") -> None:
+    rule = ("nat", "destination", "rule", number)
+    if about:
+        box.put((*rule, "description"), about)
     box.put((*rule, "destination", "port"), str(mapping.ports))
     box.put((*rule, "inbound-interface", "name"), outside)
     box.put((*rule, "protocol"), mapping.protocol)
     if mapping.source is not None:
         box.put((*rule, "source", "address"), written(mapping.source))
     box.put((*rule, "translation", "address"), str(mapping.inside))
-    if mapping.ports.count == 1 or mapping.inside_port != mapping.ports.first:
-        target = Ports(mapping.inside_port, mapping.inside_port + mapping.ports.count - 1)
-        box.put((*rule, "translation", "port"), str(target))
+    if mapping.ports.count == 1:
+        box.put((*rule, "translation", "port"), str(mapping.inside_port))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, ip_interface
 from typing import Final, TypeVar
 
@@ -169,7 +169,7 @@ def mobile_of(box: SetLines) -> str:
     return next(iter(box.names("interfaces wwan")), "")
 
 
-def lowest_free(taken: list[str], first: int, step: int = 10) -> str:
+def lowest_free(taken: Collection[str], first: int, step: int = 10) -> str:
     """A rule number that is not taken."""
     number = first
     while str(number) in taken:

@@ -47,6 +47,10 @@ MOST_ADDRESSES: Final = 100_000
 MOST_INFORMS: Final = 20_000
 REPEATED_SECONDS: Final = 300.0
 STORE_AGAIN_SECONDS: Final = 1.0
+STORM: Final = 20_000
+STORM_SECONDS: Final = 3600.0
+"""More events of one device than this within the time are a storm: what is beyond is counted and not stored. A burst
+after a power cut is far below; a port that flaps for days would fill the disk."""
 MOST_VALUES: Final = 30
 LONGEST_VALUE: Final = 200
 
@@ -170,6 +174,24 @@ class PortNames:
                 self._asked.discard(device_id)
 
 
+class Storms:
+    """Counts each device's events within an hour."""
+
+    def __init__(self, clock: Clock, most: int = STORM) -> None:
+        self._clock, self.most = clock, most
+        self._counted: dict[str, int] = {}
+        self._until = 0.0
+
+    def exceeded(self, device_id: str) -> int:
+        """How many beyond the bound this event is; 0 when it is within."""
+        now = self._clock.monotonic()
+        if now >= self._until:
+            self._counted.clear()
+            self._until = now + STORM_SECONDS
+        count = self._counted[device_id] = self._counted.get(device_id, 0) + 1
+        return max(0, count - self.most)
+
+
 class Traps:
     """One per process that listens. ``run`` and ``names.run`` go on for ever; ``look`` is a chore."""
 
@@ -181,6 +203,7 @@ class Traps:
         clock: Clock,
         observer: TrapObserver,
         redactor: Redactor,
+        storms: Storms | None = None,
     ) -> None:
         self.intake = intake
         self.names = PortNames(reader)
@@ -188,10 +211,13 @@ class Traps:
         self._addresses = Addresses(stores, clock)
         self._informs: OrderedDict[tuple[str, str, int, int], float] = OrderedDict()
         self._told: Counter[str] = Counter()
+        self._storms = storms or Storms(clock)
 
     async def run(self) -> None:
         while True:
             await self.work(await self.intake.take(BATCH))
+            # A batch of strangers is over without a pause of its own.
+            await asyncio.sleep(0)
 
     async def look(self) -> None:
         """Count what was lost before it could be read."""
@@ -211,7 +237,7 @@ class Traps:
             if self._clock.monotonic() - sliced > SLICE_SECONDS:
                 await asyncio.sleep(0)
                 sliced = self._clock.monotonic()
-        events = [self._event(one) for one in self._fresh(taken)]
+        events = [event for one in self._fresh(taken) if (event := self._bounded(one)) is not None]
         if events:
             await self._insist(lambda: self._stores.events.add(events))
         for one in taken:
@@ -267,6 +293,20 @@ class Traps:
             self._informs[self._key(one)] = until
         while len(self._informs) > MOST_INFORMS:
             self._informs.popitem(last=False)
+
+    def _bounded(self, one: Notification) -> NewEvent | None:
+        """None within a storm, after an event that says that there is one."""
+        beyond = self._storms.exceeded(one.sender.device_id)
+        if not beyond:
+            return self._event(one)
+        self._observer.trap_dropped("storm")
+        if beyond > 1:
+            return None
+        message = (
+            f"{one.sender.name}: more than {self._storms.most} traps within an hour; no more of them are kept for now"
+        )
+        data = {"trap": one.kind, "source": one.host}
+        return NewEvent("trap.storm", one.at, "error", device_id=one.sender.device_id, message=message, data=data)
 
     def _event(self, one: Notification) -> NewEvent:
         kind, words, severity = KINDS.get(one.kind, OTHER)

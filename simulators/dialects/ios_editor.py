@@ -16,6 +16,7 @@ _KINDS = (
     "Loopback", "Tunnel", "ATM", "Ethernet", "GigabitEthernet", "FastEthernet", "TenGigabitEthernet", "Serial",
     "Dot11Radio", "Cellular", "Vlan", "Dialer", "BVI", "Virtual-Template",
 )  # fmt: skip
+_NUMBERED = re.compile(r"(\d+)(?: +(.*))?")
 _BANNER = re.compile(r"banner (\S+) (\S+)")
 
 
@@ -93,6 +94,8 @@ class IosEditor:
         bare, negated, default = _verb(line)
         if not bare.split():
             return Refusal(incomplete=True)
+        if self._path and self._path[-1].mode.endswith("nacl") and (found := _NUMBERED.fullmatch(bare)):
+            return self._numbered(int(found[1]), found[2] or "", negated=negated)
         best: tuple[Reading, int] | None = None
         for depth in range(len(self._path), -1, -1):
             reading = self._mode(depth)[1].patterns.read(bare, part=negated)
@@ -102,6 +105,28 @@ class IosEditor:
         assert best is not None
         skipped = len(typed(line).words) - len(typed(bare).words)
         return Refusal(place=best[0].place + skipped, incomplete=best[0].found is Found.INCOMPLETE)
+
+    def _numbered(self, number: int, entry: str, *, negated: bool) -> Refusal | None:
+        """An entry by its sequence number; they are ten apart, in the order of the list."""
+        level = self._path[-1]
+        entries, place = level.node.children, (number - 1) // 10
+        taken = number % 10 == 0 and place < len(entries)
+        if negated:
+            if taken:
+                del entries[place]
+            return None
+        if not entry:
+            return Refusal(incomplete=True)
+        reading = MODES[level.mode].patterns.read(entry)
+        if reading.found is not Found.WHOLE:
+            return Refusal(place=reading.place + 1, incomplete=reading.found is Found.INCOMPLETE)
+        text = stored(reading.text, encrypt=False)
+        if any(node.text == text for node in entries):
+            return None
+        if taken:
+            return Refusal(f"% Duplicate sequence number {number}\n")
+        entries.insert(place, Node(text))
+        return None
 
     def _mode(self, depth: int) -> tuple[str, Mode]:
         name = self._path[depth - 1].mode if depth else "config"

@@ -18,6 +18,7 @@ from simulators.state import Alarm, DeviceState
 _PENDING = "rollback"
 _ALARM = "rollback"
 _MOST = 10
+_COUNT = re.compile(r"^\d+ (?=permit|deny|remark|evaluate)")
 OFF = "%Please turn config archive on before using this command\n"
 NONE_PENDING = "%No Rollback Confirmed Change pending\n"
 
@@ -203,8 +204,9 @@ def _paths(text: str) -> list[tuple[str, ...]]:
     def walk(node: Node, above: tuple[str, ...]) -> None:
         for child in node.children:
             if child.text != "end" and not child.text.startswith("!") and not child.text.startswith("ntp clock-period"):
-                found.append((*above, child.text))
-                walk(child, (*above, child.text))
+                line = _COUNT.sub("", child.text)
+                found.append((*above, line))
+                walk(child, (*above, line))
 
     walk(parse("".join(f"{line}\n" for line in meaningful(text))), ())
     return found

@@ -26,14 +26,35 @@ def banner_of(state: DeviceState) -> str:
     return found.group(1) if found else ""
 
 
-def _with_end(body: str, displays: int) -> str:
-    """The clock period drifts from one display to the next, as on boxes that discipline their clock."""
+def is_xe(state: DeviceState) -> bool:
+    """Whether the box runs IOS XE."""
+    return state.spec.options.get("software", "ios") == "iosxe"
+
+
+def _with_end(state: DeviceState, body: str, displays: int) -> str:
+    """What a display makes of a body. IOS tells how its clock drifts, another figure each time; IOS XE counts the
+    entries of its access lists."""
+    if is_xe(state):
+        return f"{_counted(body)}end\n\n"
     return f"{body}ntp clock-period {_CLOCK_PERIOD + displays % 37}\n!\nend\n\n"
+
+
+def _counted(body: str) -> str:
+    lines, number = [], 0
+    for line in body.splitlines(keepends=True):
+        if line.startswith("ip access-list "):
+            number = 10
+        elif not line.startswith(" "):
+            number = 0
+        elif number:
+            line, number = f" {number}{line}", number + 10  # noqa: PLW2901
+        lines.append(line)
+    return "".join(lines)
 
 
 def running_text(state: DeviceState) -> str:
     state.displays += 1
-    body = _with_end(state.running, state.displays)
+    body = _with_end(state, state.running, state.displays)
     return (
         f"Building configuration...\n\nCurrent configuration : {len(body)} bytes\n!\n"
         f"! Last configuration change at {_stamp(state.changed_at)} by {state.changed_by}\n!\n{body}"
@@ -41,7 +62,7 @@ def running_text(state: DeviceState) -> str:
 
 
 def startup_body(state: DeviceState) -> str:
-    return _with_end(state.startup, 0)
+    return _with_end(state, state.startup, 0)
 
 
 def startup_text(state: DeviceState) -> str:
@@ -57,6 +78,19 @@ def _uptime(state: DeviceState) -> str:
 def version_text(state: DeviceState) -> str:
     site = make_site(state.spec)
     name = hostname_of(state)
+    if is_xe(state):
+        return (
+            "Cisco IOS XE Software, Version 17.03.04a\n"
+            "Cisco IOS Software [Amsterdam], ISR Software (ARMV8EL_LINUX_IOSD-UNIVERSALK9-M), Version 17.3.4a, "
+            "RELEASE SOFTWARE (fc3)\nSimulated box, no vendor's software inside\n\n"
+            f"{name} uptime is {_uptime(state)}\nUptime for this control processor is {_uptime(state)}\n"
+            f"System returned to ROM by {'power-on' if state.boots == 1 else 'Reload Command'}\n"
+            'System image file is "bootflash:c1100-universalk9.17.03.04a.SPA.bin"\n\n'
+            "cisco C1111-4PLTEEA (1RU) processor with 1443779K/6147K bytes of memory.\n"
+            f"Processor board ID {site.serial}\n1 Cellular interface\n2 Gigabit Ethernet interfaces\n"
+            "32768K bytes of non-volatile configuration memory.\n\n"
+            "Configuration register is 0x2102\n\n"
+        )
     return (
         "Cisco IOS Software, C800 Software (C800-UNIVERSALK9-M), Version 15.7(3)M8, RELEASE SOFTWARE (fc1)\n"
         "Simulated box, no vendor's software inside\n\n"
@@ -70,10 +104,10 @@ def version_text(state: DeviceState) -> str:
 
 
 def inventory_text(state: DeviceState) -> str:
-    serial = make_site(state.spec).serial
+    serial, model = make_site(state.spec).serial, "C1111-4PLTEEA" if is_xe(state) else "C891F-K9"
     return (
-        f'NAME: "C891F-K9", DESCR: "C891F-K9 chassis, Hw Serial#: {serial}, Hw Revision: 1.0"\n'
-        f"PID: C891F-K9          , VID: V01, SN: {serial}\n\n"
+        f'NAME: "{model}", DESCR: "{model} chassis, Hw Serial#: {serial}, Hw Revision: 1.0"\n'
+        f"PID: {model:<18}, VID: V01, SN: {serial}\n\n"
     )
 
 

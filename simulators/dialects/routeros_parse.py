@@ -5,6 +5,7 @@ Columns count from 1, as the console tells them in its messages.
 
 from __future__ import annotations
 
+import bisect
 import re
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -78,6 +79,7 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
+        self._ends = [at for at, letter in enumerate(text) if letter == "\n"]
 
     def statements(self, closing: str) -> tuple[Statement, ...]:
         found: list[Statement] = []
@@ -229,8 +231,8 @@ class _Reader:
         return self._text[self._at]
 
     def _place(self) -> tuple[int, int]:
-        before = self._text[: self._at]
-        return before.count("\n") + 1, self._at - (before.rfind("\n") + 1) + 1
+        line = bisect.bisect_left(self._ends, self._at)
+        return line + 1, self._at - (self._ends[line - 1] if line else -1)
 
     def _error(self) -> ConsoleError:
         return syntax_error(*self._place())

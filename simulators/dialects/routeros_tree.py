@@ -17,6 +17,9 @@ _LETTERS = {"interface pppoe-client": "pppoe-out", "ip dhcp-server": "dhcp", "in
             "system scheduler": "schedule", "interface wifi": "wifi"}  # fmt: skip
 
 
+_NO_PROPERTY = Property("")
+
+
 @dataclass(slots=True)
 class Item:
     """number is the internal id, `*1F` in hexadecimal. values: what was set, defaults included once they were typed."""
@@ -224,9 +227,10 @@ def _address(menu: Menu, item: Item) -> str:
 
 def _words(menu: Menu, item: Item, style: Style) -> list[str]:
     own = _own_values(menu, item) if item.own else {}
-    found, prefix = [], ""
-    for name in sorted(menu.properties):
-        known = menu.properties[name]
+    found: list[str] = []
+    prefix = ""
+    for name in sorted(menu.properties if style.verbose else item.values):
+        known = menu.properties.get(name, _NO_PROPERTY)
         if name in _HANDLES or (known.secret and not style.sensitive):
             continue
         value = item.values.get(name)

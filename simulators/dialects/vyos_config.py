@@ -6,6 +6,7 @@ import copy
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from simulators.dialects.vyos_schema import Schema
 from simulators.dialects.vyos_values import problem_with
@@ -143,6 +144,7 @@ def value(tree: Tree, path: str) -> str:
     return next(iter(values(tree, path)), "")
 
 
+@lru_cache(maxsize=65536)
 def sort_key(name: str) -> list[tuple[int, str]]:
     """As Debian compares versions: numbers by their value, letters before other characters."""
     parts: list[tuple[int, str]] = []

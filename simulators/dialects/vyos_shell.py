@@ -127,9 +127,11 @@ def _log(state: DeviceState) -> str:
 
 
 def _shown(state: DeviceState, command: str) -> Reply:
-    tree = vyos_box.running(state)
     if command == "show configuration commands":
-        return Reply(set_lines(tree, escape=True), config=True)
+        # What runs is kept as the box prints it, but for backslashes.
+        plain = "\\" not in state.running
+        return Reply(state.running if plain else set_lines(vyos_box.running(state), escape=True), config=True)
+    tree = vyos_box.running(state)
     if command in ("show configuration", "show configuration all"):
         return Reply(shown_text(tree, vyos_box.schema(state), hide=True), config=True)
     if command.startswith("show configuration json"):

@@ -25,6 +25,10 @@ def enable_secret(spec: DeviceSpec) -> str:
     return secret9(spec.secrets.enable, f"enable {spec.seed} {spec.name}")
 
 
+def is_xe(spec: DeviceSpec) -> bool:
+    return spec.options.get("software", "ios") == "iosxe"
+
+
 def line_password(spec: DeviceSpec) -> str:
     """The password of the terminal lines; readable unless the box encrypts, which is reversible too."""
     if spec.options.get("password_encryption", "no") == "yes":
@@ -39,7 +43,8 @@ def factory_config(spec: DeviceSpec) -> str:
 
 def _body(spec: DeviceSpec) -> str:
     site = make_site(spec)
-    head = "".join((_system(spec, site), _dhcp(site), _wifi_and_wan(spec, site)))
+    wifi = "" if is_xe(spec) else _wifi(spec, site)
+    head = "".join((_system(spec, site), _dhcp(site), wifi, _wan(spec, site)))
     tail = _closing(spec, site)
     missing = max(spec.config_bytes or NATURAL_SIZE, NATURAL_SIZE) - len(head) - len(tail)
     return head + _filler(spec, site, missing) + tail
@@ -56,7 +61,7 @@ def _system(spec: DeviceSpec, site: Site) -> str:
     exec_author = "aaa authorization exec default local\n" if spec.options.get("login", "user") == "privileged" else ""
     return (
         _block(f"""
-        version 15.7
+        version {"17.3" if is_xe(spec) else "15.7"}
         service timestamps debug datetime msec
         service timestamps log datetime msec
         {encryption}
@@ -121,38 +126,15 @@ def _secret(spec: DeviceSpec, secret: str) -> str:
     return f"7 {type7(secret)}" if spec.options.get("password_encryption", "no") == "yes" else f"0 {secret}"
 
 
-def _wifi_and_wan(spec: DeviceSpec, site: Site) -> str:
-    ppp, second = _secret(spec, spec.secrets.ppp), spec.seed % 250
+def _wifi(spec: DeviceSpec, site: Site) -> str:
+    """The router's own radios. Routers with IOS XE have none: there the access point is a box of its own."""
     return _block(f"""
-        controller Cellular 0/2/0
-         lte sim data-profile 1 attach-profile 1
-         profile id 1 apn business.example authentication none
-        !
         dot11 ssid {site.ssid}
          vlan 1
          authentication open
          authentication key-management wpa version 2
          guest-mode
          wpa-psk ascii {_secret(spec, spec.secrets.wifi)}
-        !
-        interface Loopback0
-         description management
-         ip address 10.{second}.{int(site.lan_net.split(".")[2])}.1 255.255.255.255
-        !
-        interface GigabitEthernet0/0
-         description fixed line
-         no ip address
-         duplex auto
-         speed auto
-         pppoe-client dial-pool-number 1
-        !
-        interface GigabitEthernet0/1
-         description customer LAN
-         ip address {site.lan_ip} 255.255.255.0
-         ip nat inside
-         ip virtual-reassembly in
-         duplex auto
-         speed auto
         !
         interface Dot11Radio0
          no ip address
@@ -165,6 +147,36 @@ def _wifi_and_wan(spec: DeviceSpec, site: Site) -> str:
          no ip address
          station-role root
          shutdown
+        !
+        """)
+
+
+def _wan(spec: DeviceSpec, site: Site) -> str:
+    ppp, second = _secret(spec, spec.secrets.ppp), spec.seed % 250
+    line, lan = ("GigabitEthernet0/0/0", "Vlan1") if is_xe(spec) else ("GigabitEthernet0/0", "GigabitEthernet0/1")
+    return _block(f"""
+        controller Cellular 0/2/0
+         lte sim data-profile 1 attach-profile 1
+         profile id 1 apn business.example authentication none
+        !
+        interface Loopback0
+         description management
+         ip address 10.{second}.{int(site.lan_net.split(".")[2])}.1 255.255.255.255
+        !
+        interface {line}
+         description fixed line
+         no ip address
+         duplex auto
+         speed auto
+         pppoe-client dial-pool-number 1
+        !
+        interface {lan}
+         description customer LAN
+         ip address {site.lan_ip} 255.255.255.0
+         ip nat inside
+         ip virtual-reassembly in
+         duplex auto
+         speed auto
         !
         interface Cellular0/2/0
          description mobile line

@@ -25,6 +25,7 @@ class CiscoIos:
     summary = "IOS router: user and enable mode, pager, configure terminal, archive, configure replace, reload, SCP"
     options: Mapping[str, str] = MappingProxyType(
         {
+            "software": "ios|iosxe: a router with wifi, or a later one without",
             "login": "user|privileged: the mode after login",
             "password_encryption": "no|yes: readable secrets are kept as type 7",
             "banner": "tricky|plain: whether the banner has a line like a prompt",

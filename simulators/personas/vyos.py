@@ -300,7 +300,7 @@ class Vyos:
     def change(self, state: DeviceState, text: str) -> None:
         session = ConfigSession(state, "vyos")
         for line in text.splitlines():
-            words = split_words(line)
+            words = _words(line)
             if not words or words == ["commit"]:
                 continue
             if words[0] not in ("set", "delete") or session.change(words[0], words[1:]).status:
@@ -329,6 +329,17 @@ class Vyos:
 
     def login_forms(self, spec: DeviceSpec) -> tuple[str, ...]:
         return (generate.login_hash(spec),)
+
+
+_PLAIN = re.compile(r"(?P<words>[^'\"\\#]*[^'\"\\#\s])(?: '(?P<value>[^']*)')?\s*")
+
+
+def _words(line: str) -> list[str]:
+    """The words of a line as the shell splits it, at once where it is like those that the box prints."""
+    found = _PLAIN.fullmatch(line)
+    if found is None:
+        return split_words(line)
+    return [*found["words"].split(), *([] if found["value"] is None else [found["value"]])]
 
 
 def _shell(state: DeviceState) -> Shell:

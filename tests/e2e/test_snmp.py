@@ -51,7 +51,8 @@ def test_a_lost_line_is_in_the_events_and_facts_are_known_and_told_again(w: Worl
         "trap.link_down",
         "trap.link_up",
     ]
-    assert 'cpe_snmp_traps_total{kind="trap.link_down"} 1.0' in w.api().get("/metrics").text
+    with w.api() as http:
+        assert 'cpe_snmp_traps_total{kind="trap.link_down"} 1.0' in http.get("/metrics").text
 
     told = w.json("devices", "facts", name)
     assert told["source"] == "session"

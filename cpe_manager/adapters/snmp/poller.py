@@ -45,7 +45,7 @@ _ROWS_AT_ONCE = 25
 
 
 class Engines:
-    """snmpEngineIDs by place, the longest unused forgotten first. Shared by asking and setting."""
+    """snmpEngineIDs by place, the longest unused forgotten first. Several pollers may share them."""
 
     def __init__(self, most: int = 100_000) -> None:
         self._most = most
@@ -129,7 +129,7 @@ class SnmpPoller:
                 if renewed:
                     raise AuthFailed(f"{target.name}: SNMP user or keys refused") from error
                 renewed = True
-            except SnmpError as error:
+            except (SnmpError, RuntimeError) as error:
                 raise ProtocolError(f"{target.name}: SNMP: {error}") from error
             except OSError as error:
                 self._forget(target)

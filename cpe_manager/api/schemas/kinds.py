@@ -38,6 +38,7 @@ EVENT_KINDS: Final[Mapping[str, str]] = {
     "trap.cold_start": "A device restarted, and its configuration may be another one",
     "trap.warm_start": "A device's SNMP agent restarted",
     "trap.authentication_failure": "Somebody asked a device over SNMP with a wrong community or key",
+    "trap.storm": "A device sent more traps than are kept; what is beyond is only counted",
     "trap.received": "Any other trap of a device; `data` has its object identifier and values",
     "verify.broken": "Verification found versions that do not open or do not re-hash",
 }

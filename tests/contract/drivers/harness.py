@@ -48,7 +48,7 @@ class Trial:
 
     id: str
     fault: Fault | None = None
-    patience: float = 20.0
+    patience: float = 45.0
 
 
 def credential_of(device: Device) -> Credential:
@@ -74,11 +74,16 @@ def target_of(device: Device, case: DriverCase, patience: float = 20.0) -> Targe
     )
 
 
+def ssh_sessions_for(devices: Iterable[Device], limits: SshLimits | None = None) -> SshSessions:
+    credentials = FixedCredentials({device.name: credential_of(device) for device in devices})
+    return SshSessions(credentials, WallClock(), limits or SshLimits(handshakes_per_second=0))
+
+
 def sessions_for(devices: Iterable[Device], limits: SshLimits | None = None) -> Transports:
     """Real sessions of every kind, joined as bootstrap joins them."""
+    devices = tuple(devices)
     credentials = FixedCredentials({device.name: credential_of(device) for device in devices})
-    limits = limits or SshLimits(handshakes_per_second=0)
-    ssh, telnet = SshSessions(credentials, WallClock(), limits), TelnetSessions(credentials)
+    ssh, telnet = ssh_sessions_for(devices, limits), TelnetSessions(credentials)
     return Transports({"ssh": ssh, "telnet": telnet}, NetmikoSessions(credentials))
 
 

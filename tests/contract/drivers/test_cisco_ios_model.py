@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
 
@@ -29,6 +31,7 @@ from cpe_manager.domain.errors import CommandRefused, FetchIncomplete, InputErro
 from cpe_manager.kit.ios_box import type7_plain
 from cpe_manager.ports.driver import Script
 from drivers.cisco_ios import DRIVER
+from tests.contract.drivers.rich_configs import rich
 from tests.fakes.shell import ScriptedShell, ScriptedTerminal
 
 SMALL = """!
@@ -246,6 +249,21 @@ def test_a_changed_filter_is_written_beside_the_old_one_and_takes_its_place_with
     assert commands.index("no ip access-list extended OUTSIDE") > place, "the old list goes when nothing uses it"
 
 
+def test_a_line_that_is_inspected_remembers_by_itself_and_stays_open_to_the_operator() -> None:
+    box = LARGE.replace(" ip access-group OUTSIDE in", " ip access-group OUTSIDE in\n ip inspect CBAC out")
+    commands = render(box, firewall=Firewall("drop"))
+    assert "permit tcp any any eq 22" in _operator(commands)
+    assert not [line for line in commands if "evaluate" in line or "established" in line or "reflect" in line]
+
+
+def test_a_rule_whose_hits_are_logged_is_logged_wherever_it_is_written() -> None:
+    box = LARGE.replace(" 20 deny   ip host 80.6.7.8 any", " 20 deny   ip host 80.6.7.8 any log")
+    rules = (*DRIVER.parse(box).firewall.rules, AccessRule("drop", "udp"))
+    written = render(box, firewall=Firewall("accept", rules))
+    assert "deny ip host 80.6.7.8 any log" in written
+    assert "deny udp any any" in written
+
+
 def test_a_port_that_opens_in_a_filter_of_ours_is_one_translation_and_one_entry() -> None:
     ours = (
         "ip access-list extended INTERNET-IN\n remark operator access\n remark firewall rules\n"
@@ -329,6 +347,39 @@ def test_two_networks_of_one_name_have_one_key() -> None:
 )
 def test_type_7_is_no_secret_to_anybody(spelled: str, plain: str) -> None:
     assert type7_plain(spelled) == plain
+
+
+def damaged(text: str, rng: random.Random) -> str:
+    """A configuration with lines lost, cut short, doubled, shuffled within and moved in or out of their block."""
+    lines = text.split("\n")
+    for _ in range(rng.randrange(1, 12)):
+        place = rng.randrange(len(lines))
+        words = lines[place].split(" ")
+        match rng.randrange(5):
+            case 0:
+                lines[place] = ""
+            case 1:
+                lines[place] = " ".join(words[: rng.randrange(1, 8)])
+            case 2:
+                lines.insert(place, rng.choice(lines))
+            case 3:
+                rng.shuffle(words)
+                lines[place] = " ".join(words)
+            case _:
+                lines[place] = rng.choice(
+                    (" " + lines[place], lines[place].lstrip(" "), lines[place].replace("1", "9"))
+                )
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("text", [SMALL, LARGE])
+def test_reading_is_total_and_what_was_read_needs_no_change(text: str) -> None:
+    rng = random.Random(len(text))
+    for _ in range(150):
+        broken = damaged(text, rng)
+        assert not DRIVER.render(broken, DRIVER.parse(broken)), broken
+        with contextlib.suppress(InputError):
+            DRIVER.render(broken, rich(DRIVER.spec.features, '?+]/"!#;'))
 
 
 READY = {"terminal length 0": "", "configure terminal": "Enter configuration commands", "end": ""}

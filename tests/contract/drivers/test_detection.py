@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from cpe_manager.adapters.ssh.limits import SshLimits
 from cpe_manager.adapters.ssh.sessions import SshSessions
-from cpe_manager.domain.errors import AuthFailed
+from cpe_manager.domain.errors import AuthFailed, DeviceError
+from cpe_manager.domain.inventory import Group
 from cpe_manager.domain.recognition import Evidence, recognise
 from cpe_manager.ports.shell import Credential
+from cpe_manager.ports.stores import InventoryChanges
 from cpe_manager.services.detection import Asked, Detection, Detector
 from drivers.roster import DriverRoster
 from simulators.device import Device
+from simulators.faults.roster import FaultCase, fault_roster
 from simulators.fleet import Fleet
 from simulators.snmp import families as snmp_faces
+from simulators.state import utc_now
 from tests.contract.drivers.harness import WallClock, credential_of, nothing_left_open, specs_of
 from tests.contract.drivers.roster import ROSTER, DriverCase
 from tests.fakes.credentials import FixedCredentials
@@ -38,10 +44,10 @@ CHANGING = (
 )
 
 
-def detector_for(fleet: Fleet, drivers: DriverRoster) -> Detector:
+def detector_for(fleet: Fleet, drivers: DriverRoster, store: MemoryInventoryStore | None = None) -> Detector:
     credentials = FixedCredentials({device.name: credential_of(device) for device in fleet.devices})
     sessions = SshSessions(credentials, WallClock(), SshLimits(handshakes_per_second=0))
-    return Detector(sessions, MemoryInventoryStore(), drivers, credentials)
+    return Detector(sessions, store or MemoryInventoryStore(), drivers, credentials)
 
 
 async def detection_of(fleet: Fleet, device: Device) -> Detection:
@@ -114,3 +120,29 @@ async def test_a_wrong_password_is_offered_once_and_nothing_is_asked() -> None:
             await detector.detect(Asked(device.address, device.port, "SITE-1"), by="test")
         assert (device.stats.passwords_accepted, device.stats.passwords_refused) == (0, 1)
         assert not device.stats.commands
+
+
+@every_case
+async def test_whatever_goes_wrong_a_box_is_never_taken_for_one_of_another_family(case: DriverCase) -> None:
+    """Its own family, none, or one of our errors; and a benign fault does not even make it unsure."""
+    trials = {f"SITE-{number:04d}": fault for number, fault in enumerate(fault_roster())}
+    async with Fleet(specs_of(case, trials)) as fleet:
+        store = MemoryInventoryStore()
+        await store.apply(InventoryChanges(at=utc_now(), groups=(Group("hasty", settings={"connect_timeout": 3.0}),)))
+        detector = detector_for(fleet, DriverRoster(), store)
+
+        async def one(name: str, fault: FaultCase) -> str | None:
+            device = fleet.device(name)
+            device.set_fault(fault.fault)
+            try:
+                found = await detector.detect(Asked(device.address, device.port, name, "hasty"), by="test")
+            except DeviceError as error:
+                return None if not fault.benign else f"{error.code}: {error}"
+            return found.verdict.family
+
+        found = await asyncio.gather(*(one(name, fault) for name, fault in trials.items()))
+        seen = dict(zip((fault.id for fault in trials.values()), found, strict=True))
+        assert {name: family for name, family in seen.items() if family not in {case.family, None}} == {}
+        unsure = [fault.id for fault in trials.values() if fault.benign and seen[fault.id] is None]
+        assert unsure == []
+        await nothing_left_open(fleet)

@@ -307,6 +307,36 @@ def test_what_the_model_does_not_know_stays_when_the_rest_is_changed() -> None:
     bring(device, by_hand())
 
 
+def test_a_range_that_is_moved_gets_a_rule_for_each_port_and_is_read_as_one() -> None:
+    """To another range the box's NAT takes any port of it: only single ports go where they are meant to go."""
+    device = box_with(BARE)
+    found = DRIVER.parse(shown(device))
+    inside = IPv4Address("192.168.5.9")
+    moved = PortMapping("tcp", Ports(6000, 6002), inside, 7000, IPv4Network("80.5.0.0/16"))
+    same = PortMapping("udp", Ports(6000, 6002), inside, 6000)
+    single = (PortMapping("udp", Ports.one(80), inside, 80), PortMapping("udp", Ports.one(81), inside, 81))
+    bring(
+        device,
+        CpeConfig("gw1", found.wan, found.lan, port_mappings=(moved, same, *single), firewall=Firewall("accept")),
+    )
+    text = shown(device)
+    for number, port in ((10, 7000), (11, 7001), (12, 7002)):
+        assert f"set nat destination rule {number} destination port '{port - 1000}'\n" in text
+        assert f"set nat destination rule {number} translation port '{port}'\n" in text
+    assert text.count("destination port '6000-6002'") == 1
+    bring(device, CpeConfig("gw1", found.wan, found.lan, port_mappings=single, firewall=Firewall("accept")))
+    assert "7001" not in shown(device)
+
+
+def test_ports_that_all_go_to_one_port_are_left_to_the_text() -> None:
+    rule = "set nat destination rule 10"
+    text = BARE + (
+        f"{rule} destination port '8000-8010'\n{rule} protocol 'tcp'\n{rule} translation address '192.168.5.9'\n"
+        f"{rule} translation port '80'\n"
+    )
+    assert DRIVER.parse(text).port_mappings == ()
+
+
 def test_zones_are_read_and_written_like_chains() -> None:
     text = BARE + (
         "set firewall ipv4 name WAN-LAN default-action 'reject'\n"

@@ -21,9 +21,10 @@ pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture
-async def box() -> AsyncIterator[Device]:
+async def box(request: pytest.FixtureRequest) -> AsyncIterator[Device]:
     # netmiko finds the prompt by its last character: no line like a prompt in the banner.
-    spec = DeviceSpec("GENT-01", "cisco_ios", seed=5, options={"banner": "plain"})
+    software = getattr(request, "param", "ios")
+    spec = DeviceSpec("GENT-01", "cisco_ios", seed=5, options={"banner": "plain", "software": software})
     async with Fleet([spec], down_time=0.2) as fleet:
         yield fleet.devices[0]
 
@@ -131,6 +132,7 @@ async def test_a_candidate_that_is_discarded_changes_nothing(box: Device) -> Non
     assert box.state.running == before
 
 
+@pytest.mark.parametrize("box", ["ios", "iosxe"], indirect=True)
 async def test_a_replacement_makes_the_router_what_the_file_says(box: Device) -> None:
     def work(device: Any) -> tuple[str, str]:
         wanted = device.get_config(retrieve="running")["running"]
@@ -151,7 +153,7 @@ async def test_a_replacement_makes_the_router_what_the_file_says(box: Device) ->
     assert "\nhostname GENT-01\n" in box.state.startup
     assert " description shop floor\n" in box.state.startup
     lines = {line for line in wanted.splitlines() if line and not line.startswith(("ntp clock-period", "end"))}
-    assert lines - set(box.state.running.splitlines()) <= {" description customer LAN"}
+    assert lines - set(box.running_text().splitlines()) <= {" description customer LAN"}
 
 
 async def test_what_was_committed_is_rolled_back(box: Device) -> None:

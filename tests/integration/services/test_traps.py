@@ -26,7 +26,7 @@ from cpe_manager.ports.shell import Credential
 from cpe_manager.ports.snmp import Notification, Sender, SnmpAccess, SnmpTarget
 from cpe_manager.ports.stores import InventoryChanges, SiteChange
 from cpe_manager.runtime.metrics import Metrics
-from cpe_manager.services.traps import PortNames, Traps, TrapStores
+from cpe_manager.services.traps import PortNames, Storms, Traps, TrapStores
 from simulators.device import Device as Box
 from simulators.fleet import Fleet
 from simulators.snmp.access import login_of
@@ -93,7 +93,9 @@ def known(name: str, address: str = ADDRESS, **more: Any) -> Device:
 
 
 @asynccontextmanager
-async def scene(home: Path, accesses: dict[str, SnmpAccess | None], *devices: Device) -> AsyncIterator[Scene]:
+async def scene(
+    home: Path, accesses: dict[str, SnmpAccess | None], *devices: Device, storms: Storms | None = None
+) -> AsyncIterator[Scene]:
     logins = {name: Credential("x", "y", snmp=access) for name, access in accesses.items()}
     async with await Database.open(f"sqlite:///{home / 'traps.sqlite3'}") as database:
         await database.maintenance.migrate()
@@ -102,7 +104,7 @@ async def scene(home: Path, accesses: dict[str, SnmpAccess | None], *devices: De
         port = TrapPort(ADDRESS, 0, LocalEngine(new_engine(), 1), CLOCK)
         metrics, events = Metrics(), StubbornEvents(database.events)
         stores = TrapStores(database.inventory, events, FixedCredentials(logins))  # type: ignore[arg-type]
-        traps = Traps(port, stores, SnmpPoller(CLOCK), CLOCK, metrics, Redactor())
+        traps = Traps(port, stores, SnmpPoller(CLOCK), CLOCK, metrics, Redactor(), storms)
         await port.start()
         running = [asyncio.create_task(traps.run()), asyncio.create_task(traps.names.run())]
         try:
@@ -246,6 +248,17 @@ async def test_a_device_that_was_just_added_is_heard_once_its_address_is_looked_
             here.traps._addresses._known[host] = (0.0, neighbours)  # as if its time had passed
         box.restore_line()
         assert [event.kind for event in await here.told(1)] == ["trap.link_up"]
+
+
+async def test_of_a_device_that_never_stops_no_more_is_kept_than_a_disk_can_hold(tmp_path):
+    access = SnmpAccess(community="c0mmunity")
+    async with scene(tmp_path, {"GENT-01": access}, known("GENT-01"), storms=Storms(CLOCK, 3)) as here:
+        for number in range(6):
+            data = burst.template("c0mmunity").replace(b"\xfe\xff\xfe\xff", number.to_bytes(4, "big"))
+            send_from(ADDRESS, data, here.port.port)
+        await here.until_dropped(storm=3)
+        kinds = [event.kind for event in await here.told(4)]
+    assert kinds == ["trap.link_down"] * 3 + ["trap.storm"]
 
 
 async def test_a_cold_start_is_a_warning(tmp_path):

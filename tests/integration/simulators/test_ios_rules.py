@@ -181,3 +181,19 @@ def test_a_removal_that_cuts_somebody_off_is_asked_about_first() -> None:
 
 def test_default_takes_an_interface_back_to_nothing() -> None:
     assert "interface GigabitEthernet0/1\nip nat" in typed(BODY, "default interface gi0/1").replace("!\n", "")
+
+
+def test_entries_are_named_by_their_number_too() -> None:
+    opened = ["ip access-list extended A", "15 permit tcp any any eq 443"]
+    assert " permit tcp any any eq www\n permit tcp any any eq 443\n deny   ip any any\n" in typed(BODY, *opened)
+    assert " deny   ip any any" not in typed(BODY, "ip access-list extended A", "no 20")
+    assert "Duplicate sequence number" in refused(BODY, "ip access-list extended A", "10 permit udp any any").text
+    assert refused(BODY, "ip access-list extended A", "30 frobnicate").place == 1
+
+
+def test_a_later_router_counts_the_entries_that_it_shows_and_takes_them_back_so() -> None:
+    state = factory(software="iosxe")
+    text = PERSONA.running_text(state)
+    assert "\nip access-list extended INTERNET-IN\n 10 evaluate SESSIONS\n 20 permit tcp " in text
+    assert replaced(state, text) == (state.running, [])
+    assert "dot11" not in text

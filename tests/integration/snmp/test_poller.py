@@ -6,6 +6,7 @@ import asyncio
 import gc
 from pathlib import Path
 
+import gufo.snmp
 import pytest
 
 from cpe_manager.adapters.clock import SystemClock
@@ -16,7 +17,7 @@ from simulators.fleet import Fleet
 from simulators.snmp.families import persona_of
 from simulators.spec import DeviceSpec
 from tests.fakes.clock import SimulatedClock
-from tests.integration.foreign.net_snmp import snmpd
+from tests.integration.foreign.net_snmp import free_udp_port, snmpd
 from tests.integration.snmp.boxes import IF_DESCR, SYS_NAME, SYS_UPTIME, by_community, by_user, target
 
 ACCESSES = pytest.mark.parametrize("access_of", [by_community, by_user])
@@ -82,6 +83,45 @@ async def test_a_question_that_got_lost_is_asked_again(snmp_box, poller):
 async def test_a_name_that_is_none_cannot_be_reached(poller):
     with pytest.raises(ConnectFailed, match="x: SNMP"):
         await poller.get(SnmpTarget("x", "no-such-host.invalid", SnmpAccess(community="c")), [SYS_NAME])
+
+
+class Babbler(asyncio.DatagramProtocol):
+    """Answers everything with the same octets."""
+
+    def __init__(self, said: bytes) -> None:
+        self.said = said
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def datagram_received(self, data, addr):
+        self.transport.sendto(self.said, addr)
+
+
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", bytes.fromhex("30840fffffff")])
+async def test_what_is_no_answer_is_no_answer_or_a_broken_protocol_and_nothing_else(poller, said):
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(lambda: Babbler(said), local_addr=("127.0.0.1", 0))
+    port = transport.get_extra_info("sockname")[1]
+    keyed = SnmpAccess(user="monitor", auth_password="auth-password", priv_password="priv-password")
+    try:
+        for access in (SnmpAccess(community="c"), keyed):
+            with pytest.raises((ProtocolError, DeviceTimeout)):
+                await poller.get(SnmpTarget("x", "127.0.0.1", access, port, 0.3, 0), [SYS_NAME])
+    finally:
+        transport.close()
+
+
+async def test_nobody_at_a_port_is_no_answer_or_a_refused_connection(poller):
+    with pytest.raises((DeviceTimeout, ConnectFailed)):
+        await poller.get(SnmpTarget("x", "127.0.0.1", SnmpAccess(community="c"), free_udp_port(), 0.3, 0), [SYS_NAME])
+
+
+def test_every_error_of_the_library_is_one_of_ours():
+    """A class that it gets one day has to be mapped, too."""
+    classes = [each for each in vars(gufo.snmp).values() if isinstance(each, type) and issubclass(each, Exception)]
+    assert len(classes) >= 5
+    assert all(issubclass(each, gufo.snmp.SnmpError) for each in classes)
 
 
 async def test_an_access_without_community_and_user_is_said_to_be_missing(poller):
