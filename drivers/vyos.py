@@ -156,6 +156,9 @@ SPEC: Final = Spec(
         sys_descr=(re.compile(r"^VyOS\b"),),
         banner=(re.compile(r"Welcome to VyOS"),),
         prompt=(re.compile(r"^vyos@[\w.-]+:[~/]\S*\$ ?$"),),
+        # Its routing is FRR's, and a vtysh is there to say so.
+        priority=10,
+        made_from=("frr_linux",),
     ),
     snmp=SnmpFacts(descr=re.compile(r"^VyOS (?P<release>\S+)")),
     dialect="set",
