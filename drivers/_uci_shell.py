@@ -5,7 +5,7 @@ status of it all. A text is taken when the last line carries status 0, the check
 the text is the device's. Reading writes nothing on the device.
 
 Changes are staged apart, committed and then announced with ``reload_config``. The language, the model in it and the
-judging of answers are in ``cpe_manager.kit.uci*``.
+judging of answers are in ``cpe_manager.kit.uci``.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from typing import Final
 from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.cpe_features import Feature, require_features
 from cpe_manager.domain.errors import CommandRefused, DeviceError, DeviceTimeout, FetchIncomplete, SessionDropped
-from cpe_manager.kit import uci_model, uci_session
-from cpe_manager.kit.uci import Uci, secret_patterns
+from cpe_manager.kit.uci import model as uci_model
+from cpe_manager.kit.uci import session as uci_session
+from cpe_manager.kit.uci.language import Uci, secret_patterns
 from cpe_manager.ports.driver import Artefact, Capture, Guard, Recognition, Script, SecretRule, SnmpFacts, Spec
 from cpe_manager.ports.shell import Shell
 

@@ -5,7 +5,7 @@ bytes, it is as long as the header says, its last line is ``end`` right before t
 log-in, it names the host that the prompt names, and no log message stands in it.
 
 Changes are typed in configuration mode, one line at a time; they are in effect at once and kept by `copy running-config
-startup-config`. The language and the model in it are in ``cpe_manager.kit.ios_*``.
+startup-config`. The language and the model in it are in ``cpe_manager.kit.ios``.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from cpe_manager.domain.errors import (
     PromptLost,
     SessionDropped,
 )
-from cpe_manager.kit import ios_model
 from cpe_manager.kit.config_text import after_header, checked, last_lines, values
+from cpe_manager.kit.ios import model as ios_model
 from cpe_manager.kit.redaction import redact
 from cpe_manager.kit.secret_rules import REST, WORD, patterns
 from cpe_manager.ports.driver import Capture, Facts, Guard, Recognition, Script, SecretRule, SnmpFacts, Spec

@@ -2,9 +2,9 @@
 
 The device option ``vtysh`` says how the account reaches FRR; ``auto`` tries.
 
-- ``linux``: a root shell. The text is a bundle (``cpe_manager.kit.file_bundle``) of FRR's running configuration and the
-  files of the other daemons: nftables, dnsmasq, hostapd, pppd, snmpd, sshd. The box computes a checksum of each from a
-  second reading. This text carries the neutral model and can be written.
+- ``linux``: a root shell. The text is a bundle (``cpe_manager.kit.linux.file_bundle``) of FRR's running configuration
+  and the files of the other daemons: nftables, dnsmasq, hostapd, pppd, snmpd, sshd. The box computes a checksum of each
+  from a second reading. This text carries the neutral model and can be written.
 - ``command``: the shell of somebody else. FRR's ``show running-config``, with the box's checksum of a second print.
 - ``login``: vtysh is the log-in shell. There is no room for a checksum: then the name in ``show version`` has to be the
   configuration's. Where exec channels are refused, the terminal serves.
@@ -38,11 +38,11 @@ from cpe_manager.domain.errors import (
     SessionDropped,
 )
 from cpe_manager.domain.requirements import is_label
-from cpe_manager.kit import daemon_words, file_bundle, link_words, nft_table
 from cpe_manager.kit.config_text import after_header, checked, last_lines, values
-from cpe_manager.kit.file_bundle import Files
+from cpe_manager.kit.linux import daemon_words, file_bundle, link_words, nft_table
+from cpe_manager.kit.linux.file_bundle import Files
 from cpe_manager.kit.secret_rules import REST, WORD, patterns
-from cpe_manager.kit.uci import attempt
+from cpe_manager.kit.uci.language import attempt
 from cpe_manager.ports.driver import Capture, Facts, Recognition, Script, SecretRule, Spec
 from cpe_manager.ports.shell import ExecResult, PromptRules, Shell
 

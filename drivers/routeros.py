@@ -26,9 +26,9 @@ from cpe_manager.domain.errors import (
     ForeignText,
     SessionDropped,
 )
-from cpe_manager.kit import routeros_model
 from cpe_manager.kit.config_text import checked
-from cpe_manager.kit.routeros import command_path, seconds, unfolded, unquoted, without_values
+from cpe_manager.kit.routeros import model as routeros_model
+from cpe_manager.kit.routeros.language import command_path, seconds, unfolded, unquoted, without_values
 from cpe_manager.kit.secret_rules import patterns
 from cpe_manager.ports.driver import Capture, Facts, Recognition, Script, SecretKind, SecretRule, SnmpFacts, Spec
 from cpe_manager.ports.shell import ExecResult, Shell

@@ -32,9 +32,9 @@ from cpe_manager.domain.errors import (
     PromptLost,
     SessionDropped,
 )
-from cpe_manager.kit import vyos_model
 from cpe_manager.kit.config_text import checked, last_lines, values
 from cpe_manager.kit.secret_rules import patterns
+from cpe_manager.kit.vyos import model as vyos_model
 from cpe_manager.ports.driver import Capture, Facts, Guard, Recognition, Script, SecretRule, SnmpFacts, Spec
 from cpe_manager.ports.shell import PromptRules, Shell, Terminal
 

@@ -33,7 +33,7 @@ from cpe_manager.domain.cpe_config import (
 from cpe_manager.domain.cpe_differences import differences
 from cpe_manager.domain.cpe_features import Feature
 from cpe_manager.domain.errors import CommandRefused
-from cpe_manager.kit import file_bundle
+from cpe_manager.kit.linux import file_bundle
 from cpe_manager.ports.driver import Capture, Script
 from drivers.frr_linux import SPEC, FrrLinux
 from tests.contract.drivers.cpe_configs import cpe_configs

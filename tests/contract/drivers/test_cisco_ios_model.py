@@ -28,7 +28,7 @@ from cpe_manager.domain.cpe_config import (
     WifiSecurity,
 )
 from cpe_manager.domain.errors import CommandRefused, FetchIncomplete, InputError
-from cpe_manager.kit.ios_box import type7_plain
+from cpe_manager.kit.ios.box import type7_plain
 from cpe_manager.ports.driver import Script
 from drivers.cisco_ios import DRIVER
 from tests.contract.drivers.rich_configs import rich

@@ -15,7 +15,7 @@ import pytest
 from cpe_manager.domain.cpe_config import PortMapping, Ports, Reservation, Timer, Wan, Wifi, WifiSecurity
 from cpe_manager.domain.errors import CommandRefused, FetchIncomplete, ForeignText, InputError, SessionDropped
 from cpe_manager.kit.redaction import canonical, redact, strip_login
-from cpe_manager.kit.routeros import Box, duration, quoted, seconds, unfolded, unquoted
+from cpe_manager.kit.routeros.language import Box, duration, quoted, seconds, unfolded, unquoted
 from cpe_manager.ports.driver import Capture, Script
 from cpe_manager.ports.shell import ExecResult
 from drivers.routeros import DRIVER, SPEC, hostname

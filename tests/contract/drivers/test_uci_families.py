@@ -8,7 +8,7 @@ import pytest
 
 from cpe_manager.domain.cpe_config import CpeConfig, Mobile, SnmpCommunity
 from cpe_manager.domain.errors import CommandRefused
-from cpe_manager.kit import uci_session
+from cpe_manager.kit.uci import session as uci_session
 from cpe_manager.ports.driver import FullDriver, Script
 from drivers.roster import DriverRoster
 from simulators.device import Device

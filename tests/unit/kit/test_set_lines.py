@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cpe_manager.domain.errors import InputError
-from cpe_manager.kit.set_lines import Path, SetLines, commands
+from cpe_manager.kit.vyos.set_lines import Path, SetLines, commands
 
 TEXT = """set a b c 'one'
 set a b c 'two'

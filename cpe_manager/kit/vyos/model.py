@@ -17,10 +17,11 @@ from cpe_manager.domain.cpe_config import (
 )
 from cpe_manager.domain.cpe_features import Feature, require_features
 from cpe_manager.domain.errors import InputError
-from cpe_manager.kit import vyos_firewall, vyos_management, vyos_wan
 from cpe_manager.kit.redaction import REMOVED
-from cpe_manager.kit.set_lines import Path, SetLines, commands
-from cpe_manager.kit.vyos_roles import (
+from cpe_manager.kit.vyos import firewall as vyos_firewall
+from cpe_manager.kit.vyos import management as vyos_management
+from cpe_manager.kit.vyos import wan as vyos_wan
+from cpe_manager.kit.vyos.roles import (
     DEFAULT_ROUTE,
     attempt,
     bridged,
@@ -31,6 +32,7 @@ from cpe_manager.kit.vyos_roles import (
     mobile_of,
     path_of,
 )
+from cpe_manager.kit.vyos.set_lines import Path, SetLines, commands
 
 FEATURES: Final = frozenset(Feature) - {Feature.TELNET, Feature.WIFI_WPA3}
 """VyOS has no Telnet server. Its radios know WPA2 or WPA3, never both at once; a WPA3 that is there may stay."""

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 from typing import Final
 
 from cpe_manager.domain.cpe_config import Management, Snmp, SnmpCommunity
-from cpe_manager.kit.uci import OURS, Edit, Section, Uci, attempt, network
+from cpe_manager.kit.uci.language import OURS, Edit, Section, Uci, attempt, network
 
 _RULE: Final = f"{OURS}snmp"
 

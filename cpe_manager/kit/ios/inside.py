@@ -8,9 +8,9 @@ from ipaddress import IPv4Address, IPv4Network
 from cpe_manager.domain.cpe_config import DhcpServer, Lan, Wifi, WifiSecurity
 from cpe_manager.domain.requirements import is_domain
 from cpe_manager.kit.indented import Block
-from cpe_manager.kit.ios_box import POOL, network_of
-from cpe_manager.kit.ios_edit import Edit
-from cpe_manager.kit.ios_read import (
+from cpe_manager.kit.ios.box import POOL, network_of
+from cpe_manager.kit.ios.edit import Edit
+from cpe_manager.kit.ios.read import (
     EXCLUDED,
     band_of,
     channel_of,

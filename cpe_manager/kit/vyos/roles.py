@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, ip
 from typing import Final, TypeVar
 
 from cpe_manager.domain.errors import InputError
-from cpe_manager.kit.set_lines import Path, SetLines
+from cpe_manager.kit.vyos.set_lines import Path, SetLines
 
 T = TypeVar("T")
 

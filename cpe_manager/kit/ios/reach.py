@@ -8,9 +8,9 @@ from typing import Final
 
 from cpe_manager.kit.access_list import sources, standard
 from cpe_manager.kit.indented import named
-from cpe_manager.kit.ios_box import short
-from cpe_manager.kit.ios_edit import Edit
-from cpe_manager.kit.ios_read import (
+from cpe_manager.kit.ios.box import short
+from cpe_manager.kit.ios.edit import Edit
+from cpe_manager.kit.ios.read import (
     COMMUNITY,
     DEFAULT,
     HOST,

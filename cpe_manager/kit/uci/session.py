@@ -23,7 +23,7 @@ from typing import Final
 from cpe_manager.domain.errors import CommandRefused, FetchIncomplete, ForeignText
 from cpe_manager.kit.config_text import checked, last_lines
 from cpe_manager.kit.redaction import REMOVED
-from cpe_manager.kit.uci import packages_of
+from cpe_manager.kit.uci.language import packages_of
 
 _NAME: Final = "system.@system[0].hostname"
 EXPORT: Final = f'uci export && uci export | sha256sum && uci get {_NAME}; echo "cpe-manager $?"'

@@ -8,8 +8,8 @@ from typing import Final
 
 from cpe_manager.domain.cpe_config import CpeConfig, WifiSecurity
 from cpe_manager.domain.requirements import require
-from cpe_manager.kit.ios_box import Box, short
-from cpe_manager.kit.ios_read import band_of
+from cpe_manager.kit.ios.box import Box, short
+from cpe_manager.kit.ios.read import band_of
 
 IDLE: Final = {"tcp": 86_400, "udp": 300}
 """How long translations are remembered unless something is said, in seconds. What is said so is not shown."""

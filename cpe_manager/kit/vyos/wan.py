@@ -7,8 +7,7 @@ from typing import Final
 
 from cpe_manager.domain.cpe_config import DhcpServer, Lan, Reservation, Wan
 from cpe_manager.domain.errors import InputError
-from cpe_manager.kit.set_lines import Path, SetLines
-from cpe_manager.kit.vyos_roles import (
+from cpe_manager.kit.vyos.roles import (
     DEFAULT_ROUTE,
     attempt,
     default_gateways,
@@ -24,6 +23,7 @@ from cpe_manager.kit.vyos_roles import (
     subnets,
     wan_of,
 )
+from cpe_manager.kit.vyos.set_lines import Path, SetLines
 
 _SHARED: Final = ("service", "dhcp-server", "shared-network-name")
 _LEASE: Final = 86_400

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
 from cpe_manager.domain.cpe_config import Snmp, SnmpCommunity
-from cpe_manager.kit.routeros import OURS, Box, Edit, Item, attempt
+from cpe_manager.kit.routeros.language import OURS, Box, Edit, Item, attempt
 
 _AGENT: Final = "snmp"
 _COMMUNITY: Final = "snmp community"

@@ -1,0 +1,1 @@
+"""Cisco IOS configurations: blocks by indentation, read and written as the neutral model."""

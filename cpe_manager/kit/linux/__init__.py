@@ -1,0 +1,1 @@
+"""The files of a Linux router's daemons, read and written as the neutral model."""

@@ -1,0 +1,1 @@
+"""RouterOS exports, menu by menu, read and written as the neutral model."""

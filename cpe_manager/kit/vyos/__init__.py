@@ -1,0 +1,1 @@
+"""VyOS `set` lines, read and written as the neutral model."""
