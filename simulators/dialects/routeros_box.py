@@ -88,9 +88,7 @@ class Box:
         failed = '#error exporting "/interface/wifi/access-list" (timeout)\n'
         trouble = failed if self.state.spec.options.get("export_error") == "yes" and not path else ""
         # The body of the state is such an export itself.
-        as_it_is = (
-            not path and not self._undone and (style.terse, style.verbose, style.sensitive) == (True, False, True)
-        )
+        as_it_is = not path and not self._undone and style == Style(terse=True, sensitive=True)
         return header(self.state) + (self.state.running if as_it_is else self.tree.export(style, path)) + trouble
 
     def write(self, name: str, text: str) -> None:
