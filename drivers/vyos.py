@@ -8,14 +8,19 @@ Changes are typed into configuration mode, where they are a working copy until t
 refused line leaves the box as it was. What a commit itself refuses, it refuses part by part: then the checksum of the
 running configuration tells whether anything was taken.
 
+A promise to go back is the box's own ``commit-confirm``: it is made with the commit. 1.4 goes back by a restart with
+the saved configuration, so what runs has to be what is saved when the promise is made; 1.5 may reload instead.
+
 Both releases are read. What differs (names in the DHCP server) is written as the text at hand has it, and as 1.4 has it
 where the text does not tell.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from cpe_manager.domain.cpe_config import CpeConfig
@@ -30,7 +35,7 @@ from cpe_manager.domain.errors import (
 from cpe_manager.kit import vyos_model
 from cpe_manager.kit.config_text import checked, last_lines, values
 from cpe_manager.kit.secret_rules import patterns
-from cpe_manager.ports.driver import Capture, Facts, Recognition, Script, SecretRule, SnmpFacts, Spec
+from cpe_manager.ports.driver import Capture, Facts, Guard, Recognition, Script, SecretRule, SnmpFacts, Spec
 from cpe_manager.ports.shell import PromptRules, Shell, Terminal
 
 _OP: Final = "/opt/vyatta/bin/vyatta-op-cmd-wrapper"
@@ -44,7 +49,10 @@ _ATTEMPTS: Final = 3
 
 _RULES: Final = PromptRules(
     # Operational mode cuts the name at its first dot, configuration mode does not: only what stands before it counts.
-    prompt=re.compile(r"[\w.-]+@(?P<host>[A-Za-z0-9][\w-]*)(?:\.[\w.-]+)?(?::[^\s$]*\$|#)"),
+    # A commit that has to be confirmed asks something: to the shell's reader that is a prompt, too.
+    prompt=re.compile(
+        r"[\w.-]+@(?P<host>[A-Za-z0-9][\w-]*)(?:\.[\w.-]+)?(?::[^\s$]*\$|#)|Proceed ?\? ?\[Y/n\]", re.IGNORECASE
+    ),
     pager=re.compile(r"^(?::|lines \d+-\d+(?: .*)?|(?P<end>\(END\)))$"),
     errors=re.compile(
         r"^[ \t]*(?:(?:Invalid|Ambiguous|Incomplete) command:|Configuration path: .*(?:not valid|ambiguous"
@@ -56,6 +64,17 @@ _RULES: Final = PromptRules(
 _COMMIT_FAILED: Final = re.compile(
     r"^.*(?:Commit failed|\]\] failed|temporarily locked|Failed to generate committed config).*$", re.MULTILINE
 )
+# Whose promise is open, and how far it is: the box's timer has no name. Lost with a restart, as the timer is.
+_NOTE: Final = "/tmp/cpe-manager.guard"  # noqa: S108
+_COPY: Final = "/tmp/cpe-manager.running"  # noqa: S108
+_TIMER: Final = "commit-confirm.timer"
+_PROMISE: Final = f'systemctl is-active {_TIMER}; cat {_NOTE} 2>/dev/null; echo "cpe-manager 0"'
+# What the box itself does to find out about unsaved commits.
+_UNSAVED: Final = (
+    f"umask 077; /usr/libexec/vyos/vyos-save-config.py {_COPY} && cmp -s {_COPY} /config/config.boot; "
+    f'echo "cpe-manager $?"; rm -f {_COPY}'
+)
+_REVERT: Final = f"sudo systemctl start commit-confirm.service; sudo systemctl stop {_TIMER}; rm -f {_NOTE}"
 _NO_DIFFERENCE: Final = "No changes between working and {} configurations"
 _VALUE: Final = re.compile(r"'[^']*'")
 
@@ -150,7 +169,7 @@ SPEC: Final = Spec(
 
 
 class Vyos:
-    """Implements ``ports.driver.FullDriver``."""
+    """Implements ``ports.driver.FullDriver``, ``Guarded`` and ``Replacing``."""
 
     @property
     def spec(self) -> Spec:
@@ -187,35 +206,85 @@ class Vyos:
     def render(self, current: str, wanted: CpeConfig) -> Script:
         return Script(vyos_model.render(current, wanted))
 
-    async def apply(self, shell: Shell, script: Script) -> None:
-        """All or nothing up to the commit. A commit that is refused may have taken a part: the box's checksum tells."""
+    async def apply(self, shell: Shell, script: Script, guard: Guard | None = None) -> None:
+        """All or nothing up to the commit. A commit that is refused may have taken a part: the box's checksum tells.
+        With a guard the commit is one that the box takes back unless it is confirmed."""
         if not script:
             return
         try:
-            await self._apply(shell, script.commands)
+            await self._apply(shell, script.commands, guard)
         except (SessionDropped, DeviceTimeout, PromptLost) as error:
             error.device_state = "unknown"
             raise
 
-    async def _apply(self, shell: Shell, commands: tuple[str, ...]) -> None:
+    async def _apply(self, shell: Shell, commands: tuple[str, ...], guard: Guard | None) -> None:
         before = await _running_digest(shell)
         terminal = await _configuring(shell)
         try:
             for command in commands:
                 await _typed(terminal, command)
+            printed = await _committed(shell, terminal, guard)
         except CommandRefused:
             await _leave(terminal)
             raise
-        printed = await terminal.run("commit")
         failure = _COMMIT_FAILED.search(printed)
-        if failure is None and _NO_DIFFERENCE.format("active") in await terminal.run("compare"):
+        done = failure is None and _NO_DIFFERENCE.format("active") in await terminal.run("compare")
+        if done:
             await _leave(terminal)
             return
-        await _leave(terminal)
         error = CommandRefused(f"`commit`: {_reason(printed)}")
         after = await _running_digest(shell)
         error.device_state = "untouched" if after == before else "changed"
+        if guard is not None and after == before:
+            # The timer runs whatever became of the commit, and here it has nothing to take back.
+            await terminal.run("confirm")
+            await _note(shell, f"{guard.token} armed")
+        await _leave(terminal)
         raise error
+
+    async def arm(self, shell: Shell, guard: Guard) -> None:
+        """The promise itself comes with the commit; here it is seen that the box can keep it.
+
+        Raises ``CommandRefused`` when it cannot, and has left nothing behind then."""
+        if (await _promise(shell)).open:
+            raise CommandRefused("another commit-confirm is pending")
+        status = (await shell.execute(_UNSAVED)).stdout.strip()
+        if status != f"{_MARK}0":
+            raise CommandRefused("what runs is not what is saved: the box would not go back to it")
+        await _note(shell, f"{guard.token} armed")
+
+    async def armed(self, shell: Shell) -> str | None:
+        """The token of the promise that is open; None when there is none, empty when it is not one of ours."""
+        promise = await _promise(shell)
+        return promise.token if promise.open else None
+
+    async def confirm(self, shell: Shell, guard: Guard) -> None:
+        """The change stays. Doing it twice is right; raises ``CommandRefused`` when the box has gone back already."""
+        promise = await _promise(shell)
+        if promise.open and promise.token == guard.token:
+            terminal = await _configuring(shell)
+            printed = await terminal.run("confirm")
+            await _leave(terminal)
+            if "timer stopped" not in printed:
+                raise CommandRefused(f"`confirm`: {_reason(printed)}")
+            await _note(shell, f"{guard.token} confirmed")
+        elif promise.open or promise.token != guard.token or promise.word == "pending":
+            raise CommandRefused("no such promise is open: the box has gone back, or somebody else confirmed")
+
+    async def revert(self, shell: Shell, guard: Guard) -> None:
+        """Have the box go back now, which on 1.4 ends the session. Raises ``CommandRefused`` when the promise is not
+        open."""
+        promise = await _promise(shell)
+        if not promise.open or promise.token != guard.token:
+            raise CommandRefused("no such promise is open")
+        with contextlib.suppress(SessionDropped):
+            await shell.execute(_REVERT)
+
+    async def replace(self, shell: Shell, text: str, guard: Guard | None = None) -> None:
+        """Make a text, as ``fetch`` gave it, the running configuration (§5.1.2.4). The box's own log-in passwords,
+        which no stored text has, stay."""
+        current = (await self.fetch(shell)).text
+        await self.apply(shell, Script(vyos_model.replacing(current, text)), guard)
 
     async def save(self, shell: Shell) -> None:
         terminal = await _configuring(shell)
@@ -257,6 +326,45 @@ async def _running_digest(shell: Shell) -> str:
     if _DIGEST.fullmatch(printed) is None:
         raise FetchIncomplete("the box gave no checksum of its running configuration")
     return printed
+
+
+@dataclass(frozen=True, slots=True)
+class _Promise:
+    """Whether the box's timer runs; whose it is and how far, as far as we noted it."""
+
+    open: bool
+    token: str = ""
+    word: str = ""
+
+
+async def _promise(shell: Shell) -> _Promise:
+    lines = (await shell.execute(_PROMISE)).stdout.split("\n")
+    if "cpe-manager 0" not in lines or lines[0] not in ("active", "inactive"):
+        raise FetchIncomplete("the box does not say whether a commit-confirm is pending")
+    noted = lines[1 : lines.index("cpe-manager 0")] or [""]
+    token, _, word = noted[0].partition(" ")
+    return _Promise(lines[0] == "active", token, word)
+
+
+async def _note(shell: Shell, what: str) -> None:
+    result = await shell.execute(f'umask 077; echo "{what}" > {_NOTE}')
+    if result.exit_status != 0:
+        raise CommandRefused(f"the box lets nothing be written below {_NOTE.rpartition('/')[0]}")
+
+
+async def _committed(shell: Shell, terminal: Terminal, guard: Guard | None) -> str:
+    """Commit, and return what the box says."""
+    if guard is None:
+        return await terminal.run("commit")
+    if (promise := await _promise(shell)).token != guard.token or promise.open:
+        raise CommandRefused("this promise was not prepared, or another one is open")
+    await _note(shell, f"{guard.token} pending")
+    minutes = max(1, -(-guard.seconds // 60))
+    asked = await terminal.run(f"commit-confirm {minutes}")
+    if f"in {minutes} minutes" not in asked:
+        await _note(shell, f"{guard.token} armed")
+        raise CommandRefused(f"`commit-confirm`: {_reason(asked)}")
+    return "\n".join(line for line in (await terminal.run("y")).split("\n") if not line.startswith("Initialized"))
 
 
 async def _configuring(shell: Shell) -> Terminal:

@@ -18,6 +18,7 @@ from cpe_manager.domain.cpe_config import (
 from cpe_manager.domain.cpe_features import Feature, require_features
 from cpe_manager.domain.errors import InputError
 from cpe_manager.kit import vyos_firewall, vyos_management, vyos_wan
+from cpe_manager.kit.redaction import REMOVED
 from cpe_manager.kit.set_lines import Path, SetLines, commands
 from cpe_manager.kit.vyos_roles import (
     DEFAULT_ROUTE,
@@ -85,6 +86,19 @@ def render(current: str, wanted: CpeConfig) -> tuple[str, ...]:
         box.put("system name-server", *map(str, wanted.dns), *others)
     box.put("system host-name", wanted.hostname)
     return commands(old, box.tree, holds_several)
+
+
+def replacing(current: str, text: str) -> tuple[str, ...]:
+    """The commands that make ``current`` exactly ``text``. The device's own passwords, in no stored text, stay."""
+    old, new = SetLines(current), SetLines(text)
+    new.replace(lambda line: (*line[:-1], _own_word(old, line)) if REMOVED in line[-1] else line)
+    # Which leaves hold several values does not matter here: every value that goes is deleted by itself.
+    return commands(old.tree, new.tree, lambda _path: True)
+
+
+def _own_word(box: SetLines, line: Path) -> str:
+    """The value that the box has there; a locked password for an account that it does not have."""
+    return next((word for word in box.below(line[:-1]) if word.startswith("'")), "'!'")
 
 
 def _kept_features(box: SetLines, wanted: CpeConfig) -> frozenset[Feature]:
