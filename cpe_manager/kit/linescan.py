@@ -28,6 +28,8 @@ Span = tuple[int, int]
 _MERGEABLE = re.MULTILINE | re.UNICODE | re.IGNORECASE | re.ASCII
 _HEAD_FIRST = re.compile(r"\^[\w-][\w -]{4}")
 """A pattern that begins with so much text is tried at few lines only."""
+_MANY = 8
+"""Literals beyond which going through the text for each of them costs more than a look at the start of each line."""
 _SHORTEST = 3
 """Characters of a literal that is worth looking for."""
 
@@ -41,14 +43,6 @@ class _Pattern:
     source: str | None
     anchored: bool
     literals: tuple[str, ...]
-
-    def matches(self, text: str, start: int, end: int) -> Iterator[re.Match[str]]:
-        if self.literals and all(text.find(literal, start, end) < 0 for literal in self.literals):
-            return
-        if not self.anchored:
-            yield from self.pattern.finditer(text, start, end)
-        elif match := self.pattern.match(text, start, end):
-            yield match
 
 
 class LineScanner:
@@ -64,7 +58,7 @@ class LineScanner:
             flags = known.pattern.flags
             if known.source is None:
                 self._free.append(known.pattern)
-            elif known.anchored and (_HEAD_FIRST.match(known.source) or not known.literals):
+            elif known.anchored and (_HEAD_FIRST.match(known.source) or not 0 < len(known.literals) <= _MANY):
                 anchored[flags].append(known.source[1:])
             elif known.literals:
                 literals.update(known.literals)
@@ -93,9 +87,19 @@ class LineScanner:
 
     def matches(self, text: str, start: int, end: int) -> Iterator[tuple[int, re.Match[str]]]:
         """(number of the pattern, match) for every match within one line."""
+        line = text[start:end]
         for number, known in enumerate(self._patterns):
-            for match in known.matches(text, start, end):
-                yield number, match
+            for literal in known.literals:
+                if literal in line:
+                    break
+            else:
+                if known.literals:
+                    continue
+            if not known.anchored:
+                for match in known.pattern.finditer(text, start, end):
+                    yield number, match
+            elif found := known.pattern.match(text, start, end):
+                yield number, found
 
 
 @lru_cache(maxsize=256)
