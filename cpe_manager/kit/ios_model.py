@@ -20,8 +20,10 @@ def render(text: str, new: CpeConfig) -> tuple[str, ...]:
     """The commands that turn ``text`` into a configuration that means ``new``. Raises ``InputError``."""
     box = Box(text)
     old = read(box)
+    if old == new:
+        return ()
     check(box, new)
-    return () if old == new else commands(box, old, new)
+    return commands(box, old, new)
 
 
 def commands(box: Box, old: CpeConfig, new: CpeConfig) -> tuple[str, ...]:

@@ -84,11 +84,12 @@ def _hostname(box: Box) -> str:
 def _read_wan(box: Box) -> Wan | None:
     if box.line is None or box.wan is None:
         return None
-    prefix = block_of_lan(box)
+    inside = address_of(box.lan) is not None
+    prefix = block_of_lan(box) if inside else None
     router = next(
         (gateway for _, network, gateway in routes6_of(box) if prefix and network == second_half(prefix)), None
     )
-    pack = next((pack.network for _, pack in packs_of(box)), None)
+    pack = next((pack.network for _, pack in packs_of(box)), None) if inside else None
     if box.dials and box.dialer is not None:
         user, password = _login(box.dialer)
         own = address_of(box.dialer)

@@ -324,6 +324,6 @@ def write_management(edit: Edit, wanted: Management) -> None:
         values: dict[str, str | None] = {}
         if was != shall:
             values["disabled"] = "no" if shall else "yes"
-        if found.sources != wanted.sources or (shall and _sources(item) != wanted.sources):
+        if found.sources != wanted.sources or (shall and not was and _sources(item) != wanted.sources):
             values["address"] = address
         edit.put_all(item, values)

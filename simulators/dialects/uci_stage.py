@@ -18,6 +18,9 @@ STAGE = f"{TMP}.uci"
 NOT_FOUND = "Entry not found"
 INVALID = "Invalid argument"
 PARSE = "Parse error"
+_PATH = re.compile(r"([\w-]+)(?:\.([^.]*)(?:\.(\w+))?)?", re.ASCII)
+_SECTION = re.compile(r"\w+|@[^\s\[\]]*\[-?[0-9]+\]", re.ASCII)
+_CONTROLS = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f]")
 _DELTA = re.compile(r"([-+@^|~]?)[\w-]+\.(\w+)(?:\.(\w+))?(?:='((?:[^']|'\\'')*)')?\n")
 
 
@@ -112,23 +115,18 @@ class UciStage:
     def target(self, text: str) -> Target:
         """Find what `package.section.option=value` names. Raises Refused."""
         path, equals, value = text.partition("=")
-        parts = path.split(".")
-        if len(parts) > 3 or not re.fullmatch(r"[\w-]+", parts[0]) or (len(parts) > 2 and not is_name(parts[2])):
+        parts = _PATH.fullmatch(path)
+        if parts is None:
             raise Refused(PARSE)
-        package = self.package(parts[0])
-        section, option = (*parts[1:], "", "")[:2]
-        found = Target(package, section, option, value if equals else None)
-        if found.section.startswith("@"):
-            if not re.fullmatch(r"@[^\s\[\]]*\[-?[0-9]+\]", found.section):
+        package = self.package(parts[1])
+        found = Target(package, parts[2] or "", parts[3] or "", value if equals else None)
+        if parts[2] is not None:
+            if not _SECTION.fullmatch(found.section):
                 raise Refused(INVALID)
             found.found = package.find(found.section)
             if found.found is not None:
                 found.section = found.found.name
-        elif len(parts) > 1 and not is_name(found.section):
-            raise Refused(INVALID)
-        elif len(parts) > 1:
-            found.found = package.find(found.section)
-        if value and re.search(r"[\0-\x08\x0b\x0c\x0e-\x1f]", value):
+        if value and _CONTROLS.search(value):
             raise Refused(INVALID)
         return found
 

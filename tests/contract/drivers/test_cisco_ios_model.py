@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
 
@@ -29,6 +31,7 @@ from cpe_manager.domain.errors import CommandRefused, FetchIncomplete, InputErro
 from cpe_manager.kit.ios_box import type7_plain
 from cpe_manager.ports.driver import Script
 from drivers.cisco_ios import DRIVER
+from tests.contract.drivers.rich_configs import rich
 from tests.fakes.shell import ScriptedShell, ScriptedTerminal
 
 SMALL = """!
@@ -329,6 +332,39 @@ def test_two_networks_of_one_name_have_one_key() -> None:
 )
 def test_type_7_is_no_secret_to_anybody(spelled: str, plain: str) -> None:
     assert type7_plain(spelled) == plain
+
+
+def damaged(text: str, rng: random.Random) -> str:
+    """A configuration with lines lost, cut short, doubled, shuffled within and moved in or out of their block."""
+    lines = text.split("\n")
+    for _ in range(rng.randrange(1, 12)):
+        place = rng.randrange(len(lines))
+        words = lines[place].split(" ")
+        match rng.randrange(5):
+            case 0:
+                lines[place] = ""
+            case 1:
+                lines[place] = " ".join(words[: rng.randrange(1, 8)])
+            case 2:
+                lines.insert(place, rng.choice(lines))
+            case 3:
+                rng.shuffle(words)
+                lines[place] = " ".join(words)
+            case _:
+                lines[place] = rng.choice(
+                    (" " + lines[place], lines[place].lstrip(" "), lines[place].replace("1", "9"))
+                )
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("text", [SMALL, LARGE])
+def test_reading_is_total_and_what_was_read_needs_no_change(text: str) -> None:
+    rng = random.Random(len(text))
+    for _ in range(150):
+        broken = damaged(text, rng)
+        assert not DRIVER.render(broken, DRIVER.parse(broken)), broken
+        with contextlib.suppress(InputError):
+            DRIVER.render(broken, rich(DRIVER.spec.features, '?+]/"!#;'))
 
 
 READY = {"terminal length 0": "", "configure terminal": "Enter configuration commands", "end": ""}

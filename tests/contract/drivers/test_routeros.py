@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import re
 from datetime import timedelta
 from ipaddress import IPv4Interface, IPv4Network
 
@@ -292,3 +294,39 @@ async def test_facts_are_of_routeros_or_nobodys() -> None:
     assert facts.uptime == ((23 * 24 + 4) * 60 + 5) * 60 + 6
     nobody = await DRIVER.facts(ScriptedShell(commands={"*": [ok("% Invalid input detected\n")]}))
     assert (nobody.hostname, nobody.os_release, nobody.uptime) == ("", "", None)
+
+
+def damaged(rng: random.Random, text: str) -> str:
+    """An export with lines gone, doubled and moved, values swapped and words missing."""
+    lines = text.splitlines()
+    values = re.findall(r'=("[^"]*"|\S+)', text)
+    for _ in range(rng.randint(1, 12)):
+        at = rng.randrange(len(lines))
+        match rng.randrange(4):
+            case 0:
+                del lines[at]
+            case 1:
+                lines.insert(rng.randrange(len(lines)), lines[at])
+            case 2:
+                lines[at] = re.sub(r'=("[^"]*"|\S+)', lambda _: f"={rng.choice(values)}", lines[at], count=2)
+            case _:
+                lines[at] = " ".join(word for word in lines[at].split(" ") if rng.random() > 0.15)
+    return "\n".join(lines) + "\n"
+
+
+def test_odd_exports_are_read_and_what_was_read_needs_no_change() -> None:
+    persona, spec = persona_for("routeros"), DeviceSpec("SITE-1", "routeros")
+    whole = persona.running_text(new_state(spec, persona.factory_config(spec))) + (
+        "/ip route add dst-address=10.1.0.0/16 gateway=192.168.27.9\n"
+        "/ipv6 address add address=2a02:a03f:12:3400::1 interface=bridge\n"
+        "/ipv6 route add dst-address=2a02:a03f:12:3480::/57 gateway=2a02:a03f:12:3400::10\n"
+        "/ip address add address=91.3.4.9/29 interface=bridge\n"
+        "/ip firewall filter add chain=cpe-in action=drop protocol=tcp dst-port=80\n"
+        "/ip service set telnet disabled=no\n"
+    )
+    rng = random.Random(5)
+    for number in range(120):
+        text = damaged(rng, HEADED if number % 3 == 0 else whole)
+        found = DRIVER.parse(text)
+        if found.wan is not None and found.lan is not None:
+            assert DRIVER.render(text, found).commands == (), text
