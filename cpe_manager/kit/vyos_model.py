@@ -19,7 +19,7 @@ from cpe_manager.domain.cpe_features import Feature, require_features
 from cpe_manager.domain.errors import InputError
 from cpe_manager.kit import vyos_firewall, vyos_management, vyos_wan
 from cpe_manager.kit.redaction import REMOVED
-from cpe_manager.kit.set_lines import Path, SetLines, commands
+from cpe_manager.kit.set_lines import Path, SetLines, commands, copied
 from cpe_manager.kit.vyos_roles import (
     DEFAULT_ROUTE,
     attempt,
@@ -69,7 +69,7 @@ def render(current: str, wanted: CpeConfig) -> tuple[str, ...]:
     box = SetLines(current)
     require_features(wanted, FEATURES | _kept_features(box, wanted), "vyos")
     _check(wanted)
-    old = SetLines(current).tree
+    old = copied(box.tree)
     before = vyos_wan.read_lan(box)
     vyos_wan.write_lan(box, wanted.lan)
     vyos_wan.write_dhcp(box, wanted.dhcp, before)
