@@ -28,6 +28,7 @@ from cpe_manager.ports.driver import SecretRule, Spec
 
 NOTE: Final = "redacted view: secrets are masked, lines that change by themselves are left out; not for restoring"
 _PAYLOAD_VERSION: Final = 1
+_NOTE_VERSION: Final = 0x40
 _RULES: Final = 8
 _FINGERPRINT: Final = 32
 _HEAD: Final = 1 + _RULES + _FINGERPRINT
@@ -91,6 +92,17 @@ class Vault:
     def open_original(self, sealed: SealedObject) -> str:
         """The restore-grade text, with every secret but log-in passwords. Raises ``SealBroken``."""
         return self._open(sealed).text
+
+    def seal_note(self, object_id: str, text: str) -> SealedObject:
+        """Seal a text that is no configuration but holds secrets as one does. Raises ``KeyringError``."""
+        return self._sealer.seal(object_id, bytes([_NOTE_VERSION]) + text.encode())
+
+    def open_note(self, sealed: SealedObject) -> str:
+        """What ``seal_note`` sealed. Raises ``SealBroken``."""
+        payload = self._sealer.open(sealed)
+        if not payload or payload[0] != _NOTE_VERSION:
+            raise SealBroken(f"object {sealed.id} holds something other than a note")
+        return _text(payload[1:])
 
     def read_redacted(self, redacted: bytes) -> str:
         """Raises ``SealBroken`` when the stored view is damaged."""

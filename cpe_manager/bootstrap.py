@@ -42,6 +42,7 @@ from cpe_manager.services.archive import write as write_archive
 from cpe_manager.services.attempt import Attempt, Outside, RetryPolicy
 from cpe_manager.services.bundle import Services
 from cpe_manager.services.chores import Alarms, Figures, FollowUps
+from cpe_manager.services.commit_path import CommitPath
 from cpe_manager.services.detection import Detector
 from cpe_manager.services.facts import Askable, DeviceFactsBook, SnmpFacing
 from cpe_manager.services.history import History
@@ -49,12 +50,13 @@ from cpe_manager.services.importing import Importer
 from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.jobs import SHARD_TICKET, SIMPLE_TICKET, Jobs
 from cpe_manager.services.keys import Keys
+from cpe_manager.services.pushes import Pushes, PushStores
 from cpe_manager.services.scheduling import NewSchedule, ScheduleStores, Scheduling
 from cpe_manager.services.sweep import Rhythm, Sweep
 from cpe_manager.services.tokens import Tokens
 from cpe_manager.services.traps import Traps, TrapStores
 from cpe_manager.services.upkeep import Export, Retention, Rewrap, Step, Upkeep, UpkeepStores, Verify
-from cpe_manager.services.worker import ShardWorker, WorkerLimits
+from cpe_manager.services.worker import ShardWorker, Visit, WorkerLimits
 from cpe_manager.settings import Settings
 from drivers.roster import DriverRoster
 
@@ -271,12 +273,12 @@ async def _build(
     metrics.watch_threads(lambda: long_tail.counts.running, lambda: long_tail.counts.abandoned)
     sessions = Transports({"ssh": ssh, "telnet": TelnetSessions(credentials)}, long_tail)
     poller = SnmpPoller(clock)
-    attempt = Attempt(
-        Outside(sessions, drivers, credentials, vault, clock, ids, redactor),
-        RetryPolicy(settings.retry_base_seconds, settings.retry_cap_seconds),
-    )
+    outside = Outside(sessions, drivers, credentials, vault, clock, ids, redactor)
+    attempt = Attempt(outside, RetryPolicy(settings.retry_base_seconds, settings.retry_cap_seconds))
     limits = WorkerLimits(owner, settings.sessions, settings.sessions_per_access_node, settings.lease_seconds)
-    worker = ShardWorker(database.jobs, database.inventory, attempt, clock, limits, metrics)
+    pushing = CommitPath(outside, database.pushes, database.backups)
+    visits: dict[JobKind, Visit] = {JobKind.BACKUP: attempt, JobKind.PUSH: pushing}
+    worker = ShardWorker(database.jobs, database.inventory, visits, clock, limits, metrics)
     stores = UpkeepStores(database.jobs, database.backups, database.events)
     exporter = GitExport(settings.git_export_dir, clock) if settings.git_export_dir else None
     policy = Policy(settings.keep_last, settings.keep_daily, settings.keep_weekly, settings.keep_monthly)
@@ -307,6 +309,7 @@ async def _build(
         importer=Importer(inventory, InventoryFormats()),
         history=History(database.inventory, database.backups, database.events, vault, drivers, clock),
         jobs=jobs,
+        pushes=Pushes(PushStores(database.pushes, database.inventory, database.backups), engine, outside),
         scheduling=scheduling,
         tokens=Tokens(database.tokens, database.events, clock, ids),
         keys=Keys(keys, database.backups, jobs, database.events, clock),

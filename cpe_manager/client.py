@@ -18,6 +18,7 @@ from cpe_manager.api.schemas.devices import DeviceView, GroupView, ImportView
 from cpe_manager.api.schemas.facts import FactsView
 from cpe_manager.api.schemas.families import FamiliesView, FamilyView
 from cpe_manager.api.schemas.jobs import JobView, WorkView
+from cpe_manager.api.schemas.pushes import PlanView, PushDetailView, PushView
 from cpe_manager.api.schemas.system import (
     AlarmView,
     EventView,
@@ -102,10 +103,13 @@ class Client:
         params: Query | None = None,
         body: Any = None,
         timeout: httpx.Timeout = TIMEOUT,
+        headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         given = {name: value for name, value in (params or {}).items() if value is not None}
         try:
-            response = self._http.request(method, f"/api/v1{path}", params=given, json=body, timeout=timeout)
+            response = self._http.request(
+                method, f"/api/v1{path}", params=given, json=body, timeout=timeout, headers=headers
+            )
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise self._unreachable(error) from error
         except UnicodeEncodeError as error:  # an argument that is not text in the terminal's encoding
@@ -126,6 +130,25 @@ class Client:
             return view.model_validate_json(response.content)
         except ValidationError as error:
             raise DaemonUnreachable(f"{self.url} answers, but not as a cpe-manager does") from error
+
+    # Pushes
+
+    def plan_push(self, body: Mapping[str, Any]) -> PlanView:
+        """Reads the device; takes seconds."""
+        return self.post("/push-plans", PlanView, body, timeout=ASKING_TIMEOUT)
+
+    def push(self, body: Mapping[str, Any], *, key: str | None = None) -> PushView:
+        headers = {"Idempotency-Key": key} if key else None
+        return self._read(self._send("POST", "/pushes", body=body, headers=headers), PushView)
+
+    def push_status(self, push_id: str) -> PushDetailView:
+        return self.get(f"/pushes/{part(push_id)}", PushDetailView)
+
+    def pushes(self, *, limit: int | None = None, **where: Any) -> Iterator[PushView]:
+        return self.pages("/pushes", PushView, limit=limit, **where)
+
+    def withdraw_push(self, push_id: str) -> PushView:
+        return self.post(f"/pushes/{part(push_id)}/withdraw", PushView)
 
     # Families
 

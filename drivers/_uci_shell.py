@@ -10,6 +10,7 @@ judging of answers are in ``cpe_manager.kit.uci*``.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from typing import Final
@@ -19,7 +20,7 @@ from cpe_manager.domain.cpe_features import Feature, require_features
 from cpe_manager.domain.errors import CommandRefused, DeviceError, DeviceTimeout, FetchIncomplete, SessionDropped
 from cpe_manager.kit import uci_model, uci_session
 from cpe_manager.kit.uci import Uci, secret_patterns
-from cpe_manager.ports.driver import Artefact, Capture, Recognition, Script, SecretRule, SnmpFacts, Spec
+from cpe_manager.ports.driver import Artefact, Capture, Guard, Recognition, Script, SecretRule, SnmpFacts, Spec
 from cpe_manager.ports.shell import Shell
 
 # Somebody may change the configuration between the two exports, or the kernel write into the output.
@@ -50,7 +51,8 @@ def uci_spec(family: str, title: str, recognition: Recognition, snmp: SnmpFacts)
 
 
 class UciDriver:
-    """``ports.driver.FullDriver`` and ``Archiving`` but for ``facts``, which each family tells in its own way."""
+    """``ports.driver.FullDriver``, ``Guarded``, ``Replacing`` and ``Archiving``, but for ``facts``: each family tells
+    those in its own way."""
 
     def __init__(self, spec: Spec, mobile: uci_model.MobileWay) -> None:
         self._spec = spec
@@ -78,9 +80,10 @@ class UciDriver:
         require_features(wanted, self._spec.features, self._spec.family)
         return Script(uci_model.commands(current, wanted, self._mobile))
 
-    async def apply(self, shell: Shell, script: Script) -> None:
+    async def apply(self, shell: Shell, script: Script, guard: Guard | None = None) -> None:
         """All or nothing up to the commit: a refused command leaves the box as it was, so ``untouched`` is then the
         truth wherever in the script it stands. The daemons read committed files only, so what takes effect is kept."""
+        del guard  # it was armed before
         if not script:
             return
         commands = script.commands
@@ -107,6 +110,46 @@ class UciDriver:
         if await ask(shell, uci_session.PENDING, "`uci changes`"):
             raise CommandRefused("changes are staged that nobody committed")
         await ask(shell, uci_session.SYNC, "`sync`")
+
+    async def arm(self, shell: Shell, guard: Guard) -> None:
+        """A script on flash that brings back what is configured now, run by a timer and by the next boot."""
+        if await self.armed(shell) is not None:
+            raise CommandRefused("a way back is laid down there already")
+        if await ask(shell, uci_session.PENDING, "`uci changes`"):
+            raise CommandRefused("somebody has changes staged there")
+        if not uci_session.kept_whole(await ask(shell, uci_session.KEEP, "`uci export`")):
+            raise FetchIncomplete("the configuration that the box would go back to was not kept whole")
+        await ask(shell, uci_session.arming(guard.token, guard.seconds), "the way back")
+
+    async def armed(self, shell: Shell) -> str | None:
+        return uci_session.token_of(await ask(shell, uci_session.ARMED, "looking for a way back"))
+
+    async def confirm(self, shell: Shell, guard: Guard) -> None:
+        if await self.armed(shell) not in (None, guard.token):
+            raise CommandRefused("the way back that is laid down there is another's")
+        await ask(shell, uci_session.DISARM, "taking up the way back")
+
+    async def revert(self, shell: Shell, guard: Guard) -> None:
+        if await self.armed(shell) != guard.token:
+            raise CommandRefused("no way back of this name is laid down there")
+        await ask(shell, uci_session.GO_BACK, "going back")
+
+    async def replace(self, shell: Shell, text: str, guard: Guard | None = None) -> None:
+        """``uci import``: every package of the text is replaced whole, behind a checksum of what has arrived."""
+        del guard
+        result = await shell.execute(uci_session.EXPORT)
+        uci_session.accepted_export(result.stdout, result.stderr, result.exit_status)
+        whole = uci_session.with_own_logins(text, uci_session.raw_export(result.stdout))
+        printed = ""
+        for line in uci_session.uploading(whole):
+            printed = await ask(shell, line, "sending the configuration")
+        if printed.split()[:1] != [hashlib.sha256(whole.encode()).hexdigest()]:
+            raise FetchIncomplete("the configuration did not arrive whole")
+        try:
+            await ask(shell, uci_session.IMPORT, "`uci import`")
+        except DeviceError as error:
+            error.device_state = "unknown"
+            raise
 
     async def archive(self, shell: Shell) -> Artefact:
         """What ``sysupgrade`` would carry over. It holds ``etc/shadow``, so hashes of the box's own log-in."""

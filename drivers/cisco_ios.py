@@ -11,16 +11,24 @@ startup-config`. The language and the model in it are in ``cpe_manager.kit.ios_*
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Final
 
 from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.cpe_features import Feature, require_features
-from cpe_manager.domain.errors import CommandRefused, DeviceError, FetchIncomplete, ForeignText
+from cpe_manager.domain.errors import (
+    CommandRefused,
+    DeviceError,
+    FetchIncomplete,
+    ForeignText,
+    PromptLost,
+    SessionDropped,
+)
 from cpe_manager.kit import ios_model
 from cpe_manager.kit.config_text import after_header, checked, last_lines, values
 from cpe_manager.kit.redaction import redact
 from cpe_manager.kit.secret_rules import REST, WORD, patterns
-from cpe_manager.ports.driver import Capture, Facts, Recognition, Script, SecretRule, SnmpFacts, Spec
+from cpe_manager.ports.driver import Capture, Facts, Guard, Recognition, Script, SecretRule, SnmpFacts, Spec
 from cpe_manager.ports.shell import PromptRules, Shell, Terminal
 
 # How often the configuration is asked for in one session: a log message in the middle is bad luck, not a state.
@@ -59,6 +67,7 @@ _STAMP: Final = re.compile(
     r"(?:\A|.*\W)(?:[*.]?[A-Z][a-z]{2} [ \d]\d (?:\d{4} )?\d\d:\d\d:\d\d(?:\.\d+)?(?: [A-Z]{2,5})?|\w+): \Z"
 )
 
+_COPY: Final = "cpe-manager-"
 _SAVED: Final = re.compile(r"^(?:\[OK\]|\d+ bytes copied)", re.MULTILINE)
 # Keeps these out of the text of an error: they may quote what was typed.
 _QUOTED: Final = re.compile(r"[:\"'].*", re.DOTALL)
@@ -178,7 +187,7 @@ SPEC: Final = Spec(
 
 
 class CiscoIos:
-    """Implements ``ports.driver.FullDriver``."""
+    """Implements ``ports.driver.FullDriver`` and ``Guarded``."""
 
     @property
     def spec(self) -> Spec:
@@ -213,8 +222,9 @@ class CiscoIos:
         require_features(wanted, SPEC.features, SPEC.family)
         return Script(ios_model.render(current, wanted))
 
-    async def apply(self, shell: Shell, script: Script) -> None:
+    async def apply(self, shell: Shell, script: Script, guard: Guard | None = None) -> None:
         """A line takes effect when it is taken: behind the first one the box is changed, whatever comes."""
+        del guard  # it was armed before
         if not script:
             return
         terminal = await _terminal(shell)
@@ -231,11 +241,89 @@ class CiscoIos:
                 raise error from None
         await terminal.run("end")
 
+    async def arm(self, shell: Shell, guard: Guard) -> None:
+        """The archive's own timer where there is an archive, else a restart in so many minutes. What runs is saved
+        first: a restart, planned or not, then goes back too. A copy under the token's name tells whose it is."""
+        if await self.armed(shell) is not None:
+            raise CommandRefused("a rollback or a reload is scheduled there already")
+        await self.save(shell)
+        terminal = await _terminal(shell)
+        for old in await _copies(terminal, shell):
+            await _privileged(terminal, shell, f"delete /force flash:{_COPY}{old}")
+        printed = await _privileged(terminal, shell, f"copy running-config flash:{_COPY}{guard.token}")
+        if not _SAVED.search(printed):
+            raise CommandRefused("the router keeps no copy of its configuration in flash")
+        minutes = -(-guard.seconds // 60)
+        printed = await _privileged(terminal, shell, f"configure terminal revert timer {minutes}")
+        await terminal.run("end")
+        if "Rollback Confirmed Change" not in printed:
+            printed = await _privileged(terminal, shell, f"reload in {minutes}")
+        if await self.armed(shell) != guard.token:
+            raise CommandRefused(f"neither a rollback nor a reload could be scheduled: {printed.strip()[:200]}")
+
+    async def armed(self, shell: Shell) -> str | None:
+        terminal = await _terminal(shell)
+        if not await _timer_runs(terminal, shell) and not await _reload_waits(terminal, shell):
+            return None
+        return next(iter(await _copies(terminal, shell)), "")
+
+    async def confirm(self, shell: Shell, guard: Guard) -> None:
+        if await self.armed(shell) not in (None, guard.token):
+            raise CommandRefused("the rollback that is scheduled there is another's")
+        terminal = await _terminal(shell)
+        if await _timer_runs(terminal, shell):
+            await _privileged(terminal, shell, "configure confirm")
+        if await _reload_waits(terminal, shell):
+            await _privileged(terminal, shell, "reload cancel")
+        if await self.armed(shell) is not None:
+            raise CommandRefused("the rollback that was scheduled could not be taken back")
+        for old in await _copies(terminal, shell):
+            await _privileged(terminal, shell, f"delete /force flash:{_COPY}{old}")
+
+    async def revert(self, shell: Shell, guard: Guard) -> None:
+        if await self.armed(shell) != guard.token:
+            raise CommandRefused("no rollback of this name is scheduled there")
+        terminal = await _terminal(shell)
+        if await _timer_runs(terminal, shell):
+            await _going(terminal, shell, "configure revert now")
+            return
+        await _going(terminal, shell, f"configure replace flash:{_COPY}{guard.token} force")
+        await _going(terminal, shell, "reload cancel")
+
     async def save(self, shell: Shell) -> None:
         terminal = await _terminal(shell)
         printed = await _privileged(terminal, shell, "copy running-config startup-config")
         if not _SAVED.search(printed):
             raise FetchIncomplete("the router does not say that the configuration was saved")
+
+
+async def _timer_runs(terminal: Terminal, shell: Shell) -> bool:
+    """Whether a change waits for its confirmation; a router that does not know the question has none waiting."""
+    try:
+        return "Time left" in await _privileged(terminal, shell, "show archive config rollback timer")
+    except CommandRefused:
+        return False
+
+
+async def _reload_waits(terminal: Terminal, shell: Shell) -> bool:
+    try:
+        return "Reload scheduled" in await _privileged(terminal, shell, "show reload")
+    except CommandRefused:
+        return False
+
+
+async def _copies(terminal: Terminal, shell: Shell) -> list[str]:
+    """The tokens of the copies that lie in flash."""
+    try:
+        return re.findall(rf"\b{_COPY}([0-9a-z]+)\b", await _privileged(terminal, shell, "dir flash:"))
+    except CommandRefused:
+        return []
+
+
+async def _going(terminal: Terminal, shell: Shell, command: str) -> None:
+    """A command behind which the router may have another name, or the session may be gone."""
+    with suppress(SessionDropped, PromptLost):
+        await _privileged(terminal, shell, command)
 
 
 async def _terminal(shell: Shell) -> Terminal:

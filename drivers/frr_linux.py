@@ -78,6 +78,7 @@ _PLACES: Final = (
     *("/etc/ppp/pap-secrets", "/etc/snmp/snmpd.conf", "/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/*.conf"),
     *("/etc/ssh/sshd_not_to_be_run", "/etc/network/interfaces", "/etc/network/interfaces.d/*"),
     *("/etc/sysctl.conf", "/etc/sysctl.d/*.conf", "/etc/wireguard/*.conf", "/etc/frr/daemons"),
+    "/run/cpe-manager.todo",
 )
 _LIST: Final = f'id -u; ls -dp {" ".join(_PLACES)} 2>/dev/null; echo "cpe-manager 0"'
 _FACT_FILES: Final = (
@@ -95,6 +96,8 @@ _NFT_INCLUDE: Final = 'include "/etc/nftables.d/*.nft"'
 # Debian's start script and unit both look for it.
 _NO_SSH: Final = "/etc/ssh/sshd_not_to_be_run"
 _FRR_CHANGES: Final = "/run/cpe-manager.frr"
+# What daemons have not been told yet of files that are in their places: it is left behind by a session that was cut.
+_TODO: Final = "/run/cpe-manager.todo"
 _NEW: Final = ".cpe-new."
 _PRIVATE: Final = ("/etc/ppp/", "/etc/hostapd/", "/etc/snmp/")
 # What changes nothing that anybody reads: new files beside the old ones, and checkers.
@@ -562,7 +565,8 @@ def _static_route(network: str, gateway: str, distance: str | None) -> StaticRou
 def _commands(box: _Box, wanted: CpeConfig) -> Iterator[str]:
     """What is typed, in three parts: new files and their checks, files in their places, daemons told."""
     found, files = _model(box), box.files
-    if found == wanted:
+    left = files.lines(_TODO)
+    if found == wanted and not left:
         return
     _refuse_what_cannot_be(wanted)
     _write_files(box, found, wanted)
@@ -582,6 +586,10 @@ def _commands(box: _Box, wanted: CpeConfig) -> Iterator[str]:
     if frr:
         yield "umask 077; " + file_bundle.printed_line(_FRR_CHANGES, "\n".join(frr))
         yield f"vtysh -C -f {_FRR_CHANGES}"
+    told = list(_told(box, found, wanted))
+    told = [*(command for command in left if command not in told), *told]
+    if told:
+        yield "umask 022; " + file_bundle.printed_line(_TODO, "\n".join(told))
     if _asks(found) and not _asks(wanted):
         # As long as the file says what is to be ended.
         yield f"ifdown {box.nic}"
@@ -589,7 +597,13 @@ def _commands(box: _Box, wanted: CpeConfig) -> Iterator[str]:
         yield " && ".join(f"mv -f {quote(_beside(path))} {quote(path)}" for path in changed)
     for path in files.removed():
         yield f"rm -f {quote(path)}"
-    yield from _told(box, found, wanted, bool(frr))
+    # The firewall comes before the addresses, so that nothing new is open for a moment.
+    early = [command for command in told if command.startswith(("hostname ", "nft -f ", "ifup "))]
+    yield from early
+    if frr:
+        yield f"vtysh -f {_FRR_CHANGES}"
+    yield from (command for command in told if command not in early)
+    yield f"rm -f {_FRR_CHANGES} {_TODO}"
 
 
 def _beside(path: str) -> str:
@@ -724,8 +738,8 @@ def _interface_lines(box: _Box, name: str, config: CpeConfig) -> Iterator[str]:
         yield from (f"ipv6 address {own}", f"ipv6 nd prefix {own.network}", "no ipv6 nd suppress-ra")
 
 
-def _told(box: _Box, found: CpeConfig, wanted: CpeConfig, frr: bool) -> Iterator[str]:
-    """Each daemon whose part has changed. The firewall comes first, so that nothing new is open for a moment."""
+def _told(box: _Box, found: CpeConfig, wanted: CpeConfig) -> Iterator[str]:
+    """Each daemon whose part has changed, in commands that may be given twice."""
     files = box.files
     changed = {*files.changed(), *files.removed()}
     if daemon_words.HOSTNAME in changed:
@@ -734,9 +748,6 @@ def _told(box: _Box, found: CpeConfig, wanted: CpeConfig, frr: bool) -> Iterator
         yield f"nft -f {_NFT}"
     if _asks(found) and not _asks(wanted):
         yield f"ifup {box.nic}"
-    if frr:
-        yield f"vtysh -f {_FRR_CHANGES}"
-        yield f"rm -f {_FRR_CHANGES}"
     if _asks(wanted) and not _asks(found):
         # In the background: whether and when there is an answer is the line's matter.
         yield f"ifdown --force {box.nic} >/dev/null 2>&1 || true"

@@ -117,53 +117,53 @@ _NEVER: Final = re.compile(r"(?!)")
 
 _TYPES: Final = (
     r"(?:[ \t]+(?:\d{1,2}|sha(?:\d+|-\d+)?|md5|scrypt|pbkdf2|hash(?:ed)?|ENC|encrypted|cipher|irreversible-cipher|"
-    r"simple|plain(?:text)?|clear(?:text)?|ascii(?:-text)?|hex(?:adecimal)?|level[ \t]+\d+))*"
+    r"simple|plain(?:text)?|clear(?:text)?|ascii(?:-text)?|hex(?:adecimal)?|level[ \t]+\d+)){0,4}"
 )
 _UNLESS: Final = (
     r"(?!(?:policy|minimum|maximum|min|max|length|encryption|aging|age|recovery|history|expire|expiry|change|strength|"
     r"complexity|prompt|required|enable|disable|enabled|disabled|lifetime|control|is|not|for|of|and|or)\b)"
 )
-_QUOTED: Final = r"[\"'](?P<secret>[^\"'\n]+)[\"']"
-_BARE: Final = r"(?P<secret>[^\s\"';,{}]+)"
+# A quoted value is all between the quotes, a bare one ends with its word.
+_VALUE: Final = r"[\"']?(?P<secret>(?<=[\"'])[^\"'\n]+|[^\s\"';,{}]+)"
+# Bounded, as everything here is: a long line of a box gone mad must not cost more than its length.
+_GAP: Final = r"[^\n]{0,160}?"
+_WORDS: Final = r"(?:[Pp]assword|passwd|secret|passphrase)"
 
 
 def _rules(kind: SecretKind, *heads: str) -> tuple[SecretRule, ...]:
-    """Each head followed by a quoted or a bare value."""
-    found = (re.compile(f"{head}{value}", re.MULTILINE | re.IGNORECASE) for head in heads for value in (_QUOTED, _BARE))
-    return tuple(SecretRule(pattern, kind) for pattern in found)
+    """Each head with the value behind it. Case counts: patterns without are looked for at every character."""
+    return tuple(SecretRule(re.compile(head + _VALUE, re.MULTILINE), kind) for head in heads)
 
 
-_WORDS: Final = r"(?:password|passwd|secret|passphrase)"
 SECRETS: Final = (
     *_rules(
         "login",
         rf"^[ \t]*(?:set[ \t]+)?(?:system[ \t]+login[ \t]+)?(?:username|user|local-user|admin|enable|super|mgmt-user)\b"
-        rf"[^\n]*?\b{_WORDS}{_TYPES}[ \t]+{_UNLESS}",
+        rf"{_GAP}\b{_WORDS}{_TYPES}[ \t]+{_UNLESS}",
         rf"^[ \t]*(?:set[ \t]+)?{_WORDS}{_TYPES}[ \t]+{_UNLESS}",
-        r"\b(?:encrypted|plain-?text|hashed)-password[ \t:=]+",
+        r"\b(?:encrypted|plaintext|plain-text|hashed)-password[ \t:=]+",
     ),
     *_rules(
         "snmp",
-        r"\bcommunity(?:[ \t]+(?:name|read|write|cipher|simple|ro|rw))*[ \t]+",
-        r"\bsnmp[^\n]*?\bauth[a-z-]*[ \t]+(?:md5|sha\S*)[ \t]+",
-        r"\bsnmp[^\n]*?\bpriv[a-z-]*[ \t]+(?:des\S*|aes(?:[ \t]+\d+|\S*)?|3des)[ \t]+",
+        r"\bcommunity(?:[ \t]+(?:name|read|write|cipher|simple|ro|rw)){0,3}[ \t]+",
+        rf"\bsnmp{_GAP}\bauth[a-z-]*[ \t]+(?:md5|sha\S{{0,8}})[ \t]+",
+        rf"\bsnmp{_GAP}\bpriv[a-z-]*[ \t]+(?:des\S{{0,8}}|aes(?:[ \t]+\d+|\S{{0,8}})|3des)[ \t]+",
     ),
-    *_rules("ppp", rf"\b(?:ppp|pppoe|chap|pap|dialer)\b[^\n]*?\b{_WORDS}{_TYPES}[ \t]+{_UNLESS}"),
+    *_rules("ppp", rf"\b(?:ppp|pppoe|chap|pap|dialer)\b{_GAP}\b{_WORDS}{_TYPES}[ \t]+{_UNLESS}"),
     *_rules(
         "wifi",
-        rf"\b(?:wpa|wpa2|wpa3|wep|wlan|ssid|wireless)\b[^\n]*?\b(?:psk|key|passphrase){_TYPES}[ \t]+{_UNLESS}",
+        rf"\b(?:wpa|wpa2|wpa3|wep|wlan|ssid|wireless)\b{_GAP}\b(?:psk|key|passphrase){_TYPES}[ \t]+{_UNLESS}",
+        r"^[ \t]*(?:option|list)[ \t]+(?:key\d?|psk|sae_password)[ \t]+",
     ),
-    *_rules("wifi", r"^[ \t]*(?:option|list)[ \t]+(?:key\d?|psk|sae_password)[ \t]+"),
     *_rules(
         "key",
-        rf"\b(?:psk|pre-?shared-?(?:key|secret)|shared-?secret|key-string|secret-key|private-key){_TYPES}[ \t]+",
-        rf"\b(?:radius|tacacs|isakmp|ike|ipsec|bgp|ospf|ntp|authentication|server)\b"
-        rf"[^\n]*?\bkey{_TYPES}[ \t]+{_UNLESS}",
+        r"\b(?:psk|pre-?shared-?(?:key|secret)|shared-?secret|key-string|secret-key|private-key)" + rf"{_TYPES}[ \t]+",
+        rf"\b(?:radius|tacacs|isakmp|ike|ipsec|bgp|ospf|ntp|authentication|server)\b{_GAP}\bkey{_TYPES}[ \t]+{_UNLESS}",
         r"^[ \t]*key[ \t]+\d[ \t]+",
     ),
     *_rules(
         "other",
-        r"\b[\w-]*(?:password|passwd|passphrase|secret|psk|community|[a-z]+[-_]key|token)[\"']?[ \t]*[:=][ \t]*",
+        r"(?:[Pp]assword|passwd|passphrase|[Ss]ecret|psk|community|[-_]key|token)[\"']?[ \t]{0,8}[:=][ \t]{0,8}",
         rf"\b{_WORDS}{_TYPES}[ \t]+{_UNLESS}",
     ),
 )

@@ -21,7 +21,7 @@ import contextlib
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.errors import (
@@ -35,7 +35,7 @@ from cpe_manager.domain.errors import (
 from cpe_manager.kit import vyos_model
 from cpe_manager.kit.config_text import checked, last_lines, values
 from cpe_manager.kit.secret_rules import patterns
-from cpe_manager.ports.driver import Capture, Facts, Recognition, Script, SecretRule, SnmpFacts, Spec
+from cpe_manager.ports.driver import Capture, Facts, Guard, Recognition, Script, SecretRule, SnmpFacts, Spec
 from cpe_manager.ports.shell import PromptRules, Shell, Terminal
 
 _OP: Final = "/opt/vyatta/bin/vyatta-op-cmd-wrapper"
@@ -156,6 +156,9 @@ SPEC: Final = Spec(
         sys_descr=(re.compile(r"^VyOS\b"),),
         banner=(re.compile(r"Welcome to VyOS"),),
         prompt=(re.compile(r"^vyos@[\w.-]+:[~/]\S*\$ ?$"),),
+        # Its routing is FRR's, and a vtysh is there to say so.
+        priority=10,
+        made_from=("frr_linux",),
     ),
     snmp=SnmpFacts(descr=re.compile(r"^VyOS (?P<release>\S+)")),
     dialect="set",
@@ -165,19 +168,8 @@ SPEC: Final = Spec(
 )
 
 
-class Promised(Protocol):
-    """What a promise to take a change back is known by, and the seconds after which it is kept, unless confirmed."""
-
-    @property
-    def token(self) -> str: ...
-
-    @property
-    def seconds(self) -> int: ...
-
-
 class Vyos:
-    """Implements ``ports.driver.FullDriver``; beside it the verbs around a change that the box takes back by itself
-    unless somebody confirms it: ``arm``, ``apply`` with the same guard, then ``confirm`` or ``revert``."""
+    """Implements ``ports.driver.FullDriver``, ``Guarded`` and ``Replacing``."""
 
     @property
     def spec(self) -> Spec:
@@ -214,7 +206,7 @@ class Vyos:
     def render(self, current: str, wanted: CpeConfig) -> Script:
         return Script(vyos_model.render(current, wanted))
 
-    async def apply(self, shell: Shell, script: Script, guard: Promised | None = None) -> None:
+    async def apply(self, shell: Shell, script: Script, guard: Guard | None = None) -> None:
         """All or nothing up to the commit. A commit that is refused may have taken a part: the box's checksum tells.
         With a guard the commit is one that the box takes back unless it is confirmed."""
         if not script:
@@ -225,7 +217,7 @@ class Vyos:
             error.device_state = "unknown"
             raise
 
-    async def _apply(self, shell: Shell, commands: tuple[str, ...], guard: Promised | None) -> None:
+    async def _apply(self, shell: Shell, commands: tuple[str, ...], guard: Guard | None) -> None:
         before = await _running_digest(shell)
         terminal = await _configuring(shell)
         try:
@@ -250,7 +242,7 @@ class Vyos:
         await _leave(terminal)
         raise error
 
-    async def arm(self, shell: Shell, guard: Promised) -> None:
+    async def arm(self, shell: Shell, guard: Guard) -> None:
         """The promise itself comes with the commit; here it is seen that the box can keep it.
 
         Raises ``CommandRefused`` when it cannot, and has left nothing behind then."""
@@ -266,7 +258,7 @@ class Vyos:
         promise = await _promise(shell)
         return promise.token if promise.open else None
 
-    async def confirm(self, shell: Shell, guard: Promised) -> None:
+    async def confirm(self, shell: Shell, guard: Guard) -> None:
         """The change stays. Doing it twice is right; raises ``CommandRefused`` when the box has gone back already."""
         promise = await _promise(shell)
         if promise.open and promise.token == guard.token:
@@ -279,7 +271,7 @@ class Vyos:
         elif promise.open or promise.token != guard.token or promise.word == "pending":
             raise CommandRefused("no such promise is open: the box has gone back, or somebody else confirmed")
 
-    async def revert(self, shell: Shell, guard: Promised) -> None:
+    async def revert(self, shell: Shell, guard: Guard) -> None:
         """Have the box go back now, which on 1.4 ends the session. Raises ``CommandRefused`` when the promise is not
         open."""
         promise = await _promise(shell)
@@ -288,7 +280,7 @@ class Vyos:
         with contextlib.suppress(SessionDropped):
             await shell.execute(_REVERT)
 
-    async def replace(self, shell: Shell, text: str, guard: Promised | None = None) -> None:
+    async def replace(self, shell: Shell, text: str, guard: Guard | None = None) -> None:
         """Make a text, as ``fetch`` gave it, the running configuration (§5.1.2.4). The box's own log-in passwords,
         which no stored text has, stay."""
         current = (await self.fetch(shell)).text
@@ -360,7 +352,7 @@ async def _note(shell: Shell, what: str) -> None:
         raise CommandRefused(f"the box lets nothing be written below {_NOTE.rpartition('/')[0]}")
 
 
-async def _committed(shell: Shell, terminal: Terminal, guard: Promised | None) -> str:
+async def _committed(shell: Shell, terminal: Terminal, guard: Guard | None) -> str:
     """Commit, and return what the box says."""
     if guard is None:
         return await terminal.run("commit")

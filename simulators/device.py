@@ -13,7 +13,7 @@ import asyncssh
 from simulators.faults.active import ActiveFaults
 from simulators.faults.kinds import Fault, PromptInConfig, Refuse
 from simulators.faults.mangle import Origin
-from simulators.personas.base import Persona
+from simulators.personas.base import Booting, Persona
 from simulators.personas.registry import persona_for
 from simulators.snmp.agent import Agent
 from simulators.snmp.line import LossKind
@@ -166,6 +166,8 @@ class Device:
         """Lose all sessions and what was not saved, and be away for `down` seconds."""
         self._down_until = asyncio.get_running_loop().time() + (self._down_time if down is None else down)
         self.state.restart()
+        if isinstance(self.persona, Booting):
+            self.persona.booted(self.state)
         for connection in tuple(self._connections):
             self.reset_connection(connection)
         for telnet in tuple(self.telnet):

@@ -25,7 +25,8 @@ class Transports:
     @asynccontextmanager
     async def open(self, target: Target) -> AsyncIterator[OpenedSession]:
         sessions = self._reaching(target)
-        for why in target.insecure:
+        # Where Telnet is not allowed there is no connect to warn of: it is refused.
+        for why in target.insecure if target.transport == "ssh" or target.telnet_allowed else ():
             _log.warning("session.insecure", device=target.name, host=target.host, port=target.port, why=why)
         async with sessions.open(target) as opened:
             yield opened

@@ -91,16 +91,19 @@ should long have taken the change back by itself: until then a box that is cut o
 for."""
 
 
-def decide(journal: Sequence[Entry], now: datetime, *, withdrawn: bool = False) -> Verdict:
+def decide(journal: Sequence[Entry], now: datetime, *, withdrawn: bool = False, resumed: bool = False) -> Verdict:
     """The next step of a push, or its end. ``withdrawn``: somebody asked to give it up; that is heeded for as long as
-    nothing is confirmed. Total: any journal that `decide` itself led to has an answer."""
+    nothing is confirmed. ``resumed``: who asks has just taken the push up, and knows nothing but the journal.
+
+    Total: any journal that `decide` itself led to has an answer.
+    """
     if not journal:
         return Verdict(end=Phase.WITHDRAWN, reason="withdrawn") if withdrawn else Verdict(Step.PLAN)
     last = journal[-1]
     if any(entry.step is Step.REVERT for entry in journal):
         return _reverting(journal)
     if last.step in _HARMLESS:
-        return _before_effect(last, withdrawn=withdrawn)
+        return _before_effect(last, withdrawn=withdrawn, resumed=resumed)
     if last.result is Result.FAILED:
         return Verdict(Step.REVERT, reason=last.reason)
     if last.step is Step.CONFIRM:
@@ -126,10 +129,10 @@ def phase_of(journal: Sequence[Entry]) -> Phase:
     return _PHASES[done[-1].step] if done else Phase.PLANNED
 
 
-def _before_effect(last: Entry, *, withdrawn: bool) -> Verdict:
+def _before_effect(last: Entry, *, withdrawn: bool, resumed: bool) -> Verdict:
     if withdrawn or last.result is Result.FAILED:
         return Verdict(end=Phase.WITHDRAWN, reason=last.reason or "withdrawn")
-    if last.result is None:
+    if last.result is None or resumed:
         # What a dead process had planned may be stale by now: it is planned anew, at no cost to the device.
         return Verdict(Step.PLAN)
     return Verdict(_after(last.step))

@@ -8,7 +8,7 @@ replaced, ``null`` takes away, lists are replaced whole.
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -75,16 +75,43 @@ def _out(value: Any) -> Data:
     return value if isinstance(value, bool | int | str) else str(value)
 
 
-def _mask(data: Data, name: str = "") -> None:
+def secrets_of(config: CpeConfig) -> frozenset[str]:
+    """Every secret of a configuration."""
+    found: set[str] = set()
+
+    def note(secret: str) -> str:
+        found.add(secret)
+        return secret
+
+    _replace_secrets(to_data(config), note)
+    return frozenset(found)
+
+
+def with_stand_ins(config: CpeConfig, known: Collection[str], stand_in: Callable[[int], str]) -> CpeConfig:
+    """The configuration with a stand-in (1, 2, ...) for each secret that is not among ``known``: for showing what would
+    be done with it. A stand-in has to be one word of 8 to 32 letters and digits."""
+    given: dict[str, str] = {}
+    data = to_data(config)
+    _replace_secrets(
+        data, lambda secret: secret if secret in known else given.setdefault(secret, stand_in(len(given) + 1))
+    )
+    return from_data(data)
+
+
+def _mask(data: Data) -> None:
+    _replace_secrets(data, lambda _secret: MASK)
+
+
+def _replace_secrets(data: Data, by: Callable[[str], str], name: str = "") -> None:
     if isinstance(data, list):
         for each in data:
-            _mask(each, name)
+            _replace_secrets(each, by, name)
     elif isinstance(data, dict):
         for key, value in data.items():
             if key in _SECRETS or (name == "communities" and key == "name"):
-                data[key] = MASK
+                data[key] = by(value)
             else:
-                _mask(value, key)
+                _replace_secrets(value, by, key)
 
 
 def _in(wanted: Any, data: Data, place: str) -> Any:

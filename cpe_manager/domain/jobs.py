@@ -12,7 +12,10 @@ from typing import Any
 
 
 class JobKind(StrEnum):
+    """``backup`` and ``push`` have rows per device, the rest have only their own."""
+
     BACKUP = "backup"
+    PUSH = "push"
     VERIFY = "verify"
     EXPORT = "export"
     ROTATE = "rotate"
@@ -37,14 +40,21 @@ class WorkState(StrEnum):
     CANCELLED = "cancelled"
 
 
+WITH_ROWS = frozenset({JobKind.BACKUP, JobKind.PUSH})
+
+
 class Outcome(StrEnum):
-    """How a finished device row ended."""
+    """How a finished device row ended: a backup's, or (from ``confirmed`` on) a push's."""
 
     STORED = "stored"
     UNCHANGED = "unchanged"
     QUARANTINED = "quarantined"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    CONFIRMED = "confirmed"
+    REVERTED = "reverted"
+    STUCK = "stuck"
+    WITHDRAWN = "withdrawn"
 
 
 class Priority(StrEnum):

@@ -156,13 +156,14 @@ def standard(network: IPv4Network) -> str:
 @dataclass(frozen=True, slots=True)
 class Filter:
     """What an inbound list says. ``rules`` holds, in order, what is understood, and the entries that are not, word by
-    word. ``marked``: the list is in parts, as this module writes it."""
+    word. ``marked``: the list is in parts, as this module writes it. ``logged``: the rules whose hits the box logs."""
 
     operator: tuple[str, ...] = ()
     rules: tuple[AccessRule | str, ...] = ()
     opened: tuple[str, ...] = ()
     accept: bool = False
     marked: bool = False
+    logged: frozenset[AccessRule] = frozenset()
 
     @property
     def understood(self) -> tuple[AccessRule, ...]:
@@ -199,7 +200,8 @@ def read(lines: Sequence[str]) -> Filter:
         accept = last == _ALL
         ruled = ruled[:-1] if last in (_ALL, "deny ip any any") else ruled
     rules = tuple(rule_of(line) or line for line in ruled)
-    return Filter(tuple(parts[OPERATOR]), rules, tuple(parts[OPENED]), accept, bool(seen))
+    logged = frozenset(rule for line in ruled if line.endswith(" log") and (rule := rule_of(line)))
+    return Filter(tuple(parts[OPERATOR]), rules, tuple(parts[OPENED]), accept, bool(seen), logged)
 
 
 def written(wanted: Filter) -> list[str]:
@@ -219,7 +221,9 @@ def written(wanted: Filter) -> list[str]:
     opened = [line for line in wanted.opened if same(line) not in taken]
     taken |= {same(line) for line in opened}
     operator = [line for line in wanted.operator if same(line) not in taken]
-    parts = [(OPERATOR, operator), (RULES, ruled), (OPENED, opened)]
+    noted = {line_of(rule) for rule in wanted.logged}
+    shown = [f"{line} log" if line in noted else line for line in ruled]
+    parts = [(OPERATOR, operator), (RULES, shown), (OPENED, opened)]
     lines = [line for mark, entries in parts for line in (f"remark {mark}", *entries)]
     return [*lines, f"remark {ELSE}", *([] if _ALL in taken else [_ALL])] if wanted.accept else lines
 

@@ -17,6 +17,8 @@ from cpe_manager.kit.uci import attempt
 INBOUND: Final = "INTERNET-IN"
 OUTBOUND: Final = "INTERNET-OUT"
 SESSIONS: Final = "INTERNET-SESSIONS"
+# Where somebody else's list guards the way out and nothing is remembered.
+_ESTABLISHED: Final = "permit tcp any any established"
 
 
 def write_mappings(edit: Edit, *, gone: bool) -> None:
@@ -56,12 +58,12 @@ def _opened(config: CpeConfig) -> list[str]:
     return lines
 
 
-def _operator_entries(edit: Edit, session: str) -> list[str]:
+def _operator_entries(edit: Edit, answers: str) -> list[str]:
     """What the operator and the router itself need, before any rule of the customer's is tried: answers to what was
     asked from inside, management, name service, time, and the messages that path discovery lives on."""
     new, top = edit.new, edit.box.top
     who = [wildcard(source) for source in new.management.sources] or ["any"]
-    lines = [f"evaluate {session}"] if session else ["permit tcp any any established"]
+    lines = [answers] if answers else []
     lines += [f"permit tcp {source} any eq 22" for source in who if new.management.ssh]
     lines += [f"permit tcp {source} any eq telnet" for source in who if new.management.telnet]
     lines += [f"permit udp {wildcard(c.source)} any eq snmp" for c in new.snmp.communities]
@@ -90,9 +92,10 @@ def write_filter(edit: Edit) -> None:
             )
         return
     session, inspected = _session(edit, outward)
-    operator = [] if inspected else _operator_entries(edit, session)
+    operator = _operator_entries(edit, f"evaluate {session}" if session else "" if inspected else _ESTABLISHED)
     rules = with_rules(current, new.firewall.rules, operator) if lines else new.firewall.rules
-    wanted = Filter(tuple(operator), tuple(rules), tuple(_opened(new)), new.firewall.inbound == "accept", True)
+    free = new.firewall.inbound == "accept"
+    wanted = Filter(tuple(operator), tuple(rules), tuple(_opened(new)), free, True, current.logged)
     text = written(wanted)
     moved = edit.before != edit.after
     if new.wan is None or (wanted.accept and not wanted.rules and not wanted.opened):

@@ -27,7 +27,7 @@ _NAMED: Final = {"n": "\n", "r": "\r", "t": "\t", "_": " ", "a": "\a", "b": "\b"
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._:/,@+-]+")
 # Shorter values are words of messages, too.
 _SHORTEST_SECRET: Final = 4
-_VERBS: Final = frozenset({"add", "set"})
+_HEAD: Final = re.compile(r"(?:(?P<menu>[^\s\"\[=]+(?: [^\s\"\[=]+)*?) )?(?P<verb>add|set)(?=\s|\Z)")
 _SPECIAL: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\", "$": "\\$", "?": "\\?"}
 _UNITS: Final = (("w", 604_800), ("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
 _TIME: Final = re.compile(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
@@ -139,10 +139,14 @@ class Item:
 
 
 class Box:
-    """All menus of an export, each with its items in their order."""
+    """All menus of an export, each with its items in their order.
+
+    A menu is taken apart when somebody asks for it: most of a long export is in menus that the model has nothing of.
+    """
 
     def __init__(self, text: str) -> None:
         self._menus: dict[str, list[Item]] = {}
+        self._unread: dict[str, list[tuple[str, str]]] = {}
         found = _VERSION.search(text)
         self.version = (int(found[1]), int(found[2])) if found else (7, 0)
         path = ""
@@ -154,16 +158,21 @@ class Box:
 
     def _read(self, line: str, path: str) -> str:
         """Take a line in; the menu in which the next one stands."""
-        tokens = _TOKEN.findall(line)
-        at = next((index for index, token in enumerate(tokens) if token in _VERBS), None)
-        if at is None:
-            return path or " ".join(part for token in tokens for part in token.split("/"))
-        where = " ".join(part for token in tokens[:at] for part in token.split("/")) if at else path
-        self._take(where, tokens[at], tokens[at + 1 :])
+        head = _HEAD.match(line)
+        if head is None:
+            return path or " ".join(part for token in _TOKEN.findall(line) for part in token.split("/"))
+        where = head["menu"].replace("/", " ") if head["menu"] else path
+        self._unread.setdefault(where, []).append((head["verb"], line[head.end() :]))
         return where
 
-    def _take(self, path: str, verb: str, tokens: list[str]) -> None:
+    def _menu(self, path: str) -> list[Item]:
         items = self._menus.setdefault(path, [])
+        for verb, words in self._unread.pop(path, ()):
+            self._take(path, verb, _TOKEN.findall(words))
+        return items
+
+    def _take(self, path: str, verb: str, tokens: list[str]) -> None:
+        items = self._menu(path)
         if verb == "add":
             items.append(Item(path, _values(tokens)))
         elif tokens and ("=" not in tokens[0] or tokens[0].startswith("[")):
@@ -179,14 +188,14 @@ class Box:
     def all(self, path: str, **wanted: str) -> list[Item]:
         """The items of a menu that have these values; a name with a dash is given with an underscore."""
         found = {name.replace("_", "-"): value for name, value in wanted.items()}
-        return [item for item in self._menus.get(path, ()) if item.is_like(found)]
+        return [item for item in self._menu(path) if item.is_like(found)]
 
     def first(self, path: str, **wanted: str) -> Item | None:
         return next(iter(self.all(path, **wanted)), None)
 
     def one(self, path: str) -> Item:
         """The values of a menu that has no items."""
-        items = self._menus.setdefault(path, [])
+        items = self._menu(path)
         if not items:
             items.append(Item(path, single=True))
         return items[0]
@@ -196,20 +205,20 @@ class Box:
         it by, ``default=yes``, or its name."""
         target = f"[find {handle}]" if "=" in handle else handle
         name, sign, value = handle.partition("=")
-        known = next((item for item in self._menus.get(path, ()) if item.handle == target), None)
+        known = next((item for item in self._menu(path) if item.handle == target), None)
         if known is None and sign:
             known = self.first(path, **{name.replace("-", "_"): value})
         if known is None:
             known = Item(path, {name.replace("_", "-"): value for name, value in implied.items()}, target)
-            self._menus.setdefault(path, []).insert(0, known)
+            self._menu(path).insert(0, known)
         return known
 
     def insert(self, item: Item, before: Item | None) -> None:
-        items = self._menus.setdefault(item.path, [])
+        items = self._menu(item.path)
         items.insert(items.index(before) if before in items else len(items), item)
 
     def remove(self, item: Item) -> None:
-        self._menus[item.path].remove(item)
+        self._menu(item.path).remove(item)
 
     def address(self, item: Item) -> str:
         """How a command names this item and no other."""
@@ -222,7 +231,7 @@ class Box:
         conditions = [f"{name}={_literal(value)}" for name, value in wanted.items()]
         conditions += ["!dynamic"] if item.path in _DYNAMIC else []
         find = f"find {' and '.join(conditions)}"
-        alike = [other for other in self._menus[item.path] if other.is_like(wanted)]
+        alike = [other for other in self._menu(item.path) if other.is_like(wanted)]
         return f"[{find}] " if len(alike) < 2 else f"[:pick [{find}] {alike.index(item)}] "
 
 

@@ -56,6 +56,103 @@ ARCHIVE: Final = (
 _ARCHIVE_MOST: Final = 64 * 1024 * 1024
 
 
+UNDO: Final = "/etc/uci-defaults/zz-cpe-manager"
+"""The way back, as a script. It lies where OpenWrt runs scripts at the next boot, before the network comes up, and a
+timer runs it while the box is up: so neither a restart nor a lost path keeps a change that nobody confirmed."""
+_KEPT: Final = "/etc/cpe-manager.before"
+_TIMER: Final = "/var/run/cpe-manager.pid"
+_NOTE: Final = re.compile(r"^# cpe-manager ([0-9a-z]+)$", re.MULTILINE)
+KEEP: Final = f'umask 077; uci export > {_KEPT} && sha256sum {_KEPT} && uci export | sha256sum; echo "cpe-manager $?"'
+ARMED: Final = f'[ -e {UNDO} ] && cat {UNDO}; echo "cpe-manager 0"'
+DISARM: Final = (
+    f"rm -f {UNDO} {_KEPT}; start-stop-daemon -K -q -p {_TIMER} 2>/dev/null; "
+    f'rm -f {_TIMER}; sync; echo "cpe-manager $?"'
+)
+GO_BACK: Final = (
+    f"start-stop-daemon -K -q -p {_TIMER} 2>/dev/null; sh {UNDO}; "
+    'start-stop-daemon -S -b -x /bin/sh -- -c "sleep 1; reload_config"; echo "cpe-manager $?"'
+)
+"""The services are told behind us, for that may cut our own session."""
+INCOMING: Final = "/var/run/cpe-manager.new"
+IMPORT: Final = (
+    f'cat {INCOMING} | uci import && rm -f {INCOMING} && sync && reload_config; echo "cpe-manager $?"; rm -f {INCOMING}'
+)
+
+
+def kept_whole(printed: str) -> bool:
+    """Judge the answer to ``KEEP``: what lies on flash is what a second export gives."""
+    digests = {line.split()[0] for line in printed.splitlines() if _DIGEST.fullmatch(line)}
+    return len(digests) == 1 and len(printed.splitlines()) == 2
+
+
+def arming(token: str, seconds: int) -> str:
+    """The shell line that lays down the way back and starts its timer."""
+    script = f"'# cpe-manager {token}' 'cat {_KEPT} | uci import && rm -f {_KEPT} {UNDO}'"
+    timer = f'start-stop-daemon -S -b -m -p {_TIMER} -x /bin/sh -- -c "sleep {seconds}; sh {UNDO}; reload_config"'
+    return f"printf '%s\\n' {script} > {UNDO} && sync && {timer}; echo \"cpe-manager $?\""
+
+
+def token_of(printed: str) -> str | None:
+    """The token in a way back that lies there; empty when it is not one of ours, None when there is none."""
+    if not printed.strip():
+        return None
+    found = _NOTE.search(printed)
+    return found.group(1) if found else ""
+
+
+def uploading(text: str) -> Iterator[str]:
+    """Shell lines that write a text into ``INCOMING``, and a last one that prints its checksum."""
+    yield f'umask 077; rm -f {INCOMING}; : > {INCOMING}; echo "cpe-manager $?"'
+    batch: list[str] = []
+    for line in text.splitlines():
+        quoted = "'" + line.replace("'", "'\\''") + "'"
+        if batch and sum(map(len, batch)) + len(quoted) > _BATCH_BYTES:
+            yield _appending(batch)
+            batch = []
+        batch.append(quoted)
+    yield _appending(batch)
+    yield f'sha256sum {INCOMING}; echo "cpe-manager $?"'
+
+
+def _appending(quoted: list[str]) -> str:
+    return f"printf '%s\\n' {' '.join(quoted)} >> {INCOMING}; echo \"cpe-manager $?\""
+
+
+def with_own_logins(text: str, raw: str) -> str:
+    """A stored configuration with the box's present log-in passwords where its own were taken out (§5.2.1.3). What the
+    box has no password for loses the option: an account without one is better than one with a marker."""
+    own = {place: line for place, line in _placed(raw) if line.lstrip().startswith("option ")}
+    kept = []
+    for place, line in _placed(text):
+        if REMOVED not in line:
+            kept.append(line)
+        elif place in own:
+            kept.append(own[place])
+    return "\n".join(kept) + "\n"
+
+
+def _placed(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Each line with its place: package, section (by its name, else by its number among its kind) and option."""
+    package, section, numbers = "", "", dict[str, int]()
+    for line in text.splitlines():
+        words = line.split(None, 2)
+        if words[:1] == ["package"]:
+            package, section, numbers = words[1], "", {}
+        elif words[:1] == ["config"]:
+            number = numbers[words[1]] = numbers.get(words[1], -1) + 1
+            section = f"{words[1]} {words[2]}" if len(words) > 2 else f"{words[1]} #{number}"
+        yield (package, section, words[1] if len(words) > 1 else ""), line
+
+
+def raw_export(stdout: str) -> str:
+    """The configuration in an answer to ``EXPORT`` that was accepted, with everything in it."""
+    return stdout[: stdout.rindex(_digest_line(stdout))]
+
+
+def _digest_line(stdout: str) -> str:
+    return next(line for line in reversed(stdout.splitlines()) if _DIGEST.fullmatch(line))
+
+
 def hostname(text: str) -> str | None:
     """The box's name in a whole configuration."""
     start = 0 if text.startswith("package system\n") else text.find("\npackage system\n")

@@ -163,20 +163,74 @@ class Modelled(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """The device's promise to take a change back by itself. ``token`` names it on the device: lower-case letters and
+    digits, new for each push. ``seconds``: when it takes effect, counted from arming (or, where a family arms with its
+    own commit, from ``apply``); a family that counts whole minutes rounds up."""
+
+    token: str
+    seconds: int
+
+
 @runtime_checkable
 class Writing(Protocol):
     """A driver that changes a device. The commit path is the only caller."""
 
-    async def apply(self, shell: Shell, script: Script) -> None:
+    async def apply(self, shell: Shell, script: Script, guard: Guard | None = None) -> None:
         """Run a script; it takes effect in the running configuration and is not yet kept over a restart.
 
         Every answer of the device is looked at. Raises ``CommandRefused`` at the first command that was refused;
-        ``device_state`` of the error says ``untouched`` or ``changed``; on a lost session ``unknown``.
+        ``device_state`` of the error says ``untouched`` or ``changed``; on a lost session ``unknown``. ``guard``: the
+        promise that was made with ``Guarded.arm``; a family that promises in its own commit does so here.
         """
         ...
 
     async def save(self, shell: Shell) -> None:
         """Keep the running configuration over a restart. Raises a ``DeviceError``."""
+        ...
+
+
+@runtime_checkable
+class Guarded(Protocol):
+    """A driver whose device takes back by itself what nobody confirms: with the manager gone, with the path cut, and
+    over a restart. The commit path is the only caller.
+
+    Order: ``arm``, ``apply`` with the same guard, then ``confirm`` or ``revert``. Every verb is right to do twice.
+    """
+
+    async def arm(self, shell: Shell, guard: Guard) -> None:
+        """Make the promise: the configuration of this moment is what the device goes back to.
+
+        Raises ``CommandRefused`` when the device cannot promise (no room, no archive, another promise is open), and
+        has left nothing behind then.
+        """
+        ...
+
+    async def armed(self, shell: Shell) -> str | None:
+        """The token of the promise that is open; None when there is none, empty when it is not one of ours."""
+        ...
+
+    async def confirm(self, shell: Shell, guard: Guard) -> None:
+        """Take the promise back: what runs now stays. Raises ``CommandRefused`` when the open promise is another's."""
+        ...
+
+    async def revert(self, shell: Shell, guard: Guard) -> None:
+        """Have the device do now what it promised. Returns when it has been told, which may end the session; what came
+        of it has to be read. Raises ``CommandRefused`` when no promise of this token is open."""
+        ...
+
+
+@runtime_checkable
+class Replacing(Protocol):
+    """A driver that brings a whole configuration back onto a device of its family (§5.1.2.4)."""
+
+    async def replace(self, shell: Shell, text: str, guard: Guard | None = None) -> None:
+        """Make ``text``, as ``fetch`` gave it, the running configuration; what it does not hold is gone afterwards.
+
+        What ``fetch`` never gives (the device's own log-in, §5.2.1.3) stays as it is on the device. Raises as
+        ``Writing.apply`` does.
+        """
         ...
 
 

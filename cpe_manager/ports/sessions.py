@@ -15,6 +15,8 @@ class OpenedSession:
 
     shell: Shell
     host_key: str
+    manager: str = ""
+    """Our own address as this connection has it; empty when unknown."""
 
 
 class Sessions(Protocol):

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from cpe_manager.domain.backups import Backup, BackupState, Draft, LastGood, SealedObject
 from cpe_manager.domain.events import Alarm, Event, NewEvent
 from cpe_manager.domain.inventory import Device, Group, LifeState, LineKind
-from cpe_manager.domain.jobs import DeviceWork, Job, JobState, Outcome, Priority
+from cpe_manager.domain.jobs import DeviceWork, Job, JobKind, JobState, Outcome, Priority
 from cpe_manager.domain.paging import Page
 from cpe_manager.domain.schedules import Schedule
 from cpe_manager.domain.tokens import Token
@@ -159,6 +159,7 @@ class Claimed:
     device: Device
     pinned_keys: tuple[str, ...]
     last_good: LastGood | None
+    kind: JobKind = JobKind.BACKUP
     facts: DeviceFacts | None = None
 
 
@@ -295,6 +296,10 @@ class BackupStore(Protocol):
         self, *, key_id_not: str | None = None
     ) -> AsyncIterator[Sequence[tuple[Backup, SealedObject, bytes]]]:
         """Every version with sealed object and redacted bytes, in batches of some hundreds; no long transaction."""
+        ...
+
+    def each_other_sealed(self, *, key_id_not: str) -> AsyncIterator[Sequence[SealedObject]]:
+        """Sealed objects that are no version (orders of pushes), wrapped by another key than this, in batches."""
         ...
 
     async def rewrap(self, wrapped: Sequence[tuple[str, str, bytes]]) -> None:

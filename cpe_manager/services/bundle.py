@@ -16,6 +16,7 @@ from cpe_manager.services.importing import Importer
 from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.jobs import Jobs
 from cpe_manager.services.keys import Keys
+from cpe_manager.services.pushes import Pushes
 from cpe_manager.services.scheduling import Scheduling
 from cpe_manager.services.tokens import Tokens
 from cpe_manager.services.worker import ShardWorker
@@ -31,6 +32,7 @@ class Services:
     importer: Importer
     history: History
     jobs: Jobs
+    pushes: Pushes
     scheduling: Scheduling
     tokens: Tokens
     keys: Keys

@@ -141,6 +141,10 @@ class Rewrap:
             wrapped = [(sealed.id, *self._vault.rewrap(sealed)) for _, sealed, _ in batch]
             await self._backups.rewrap(wrapped)
             count += len(wrapped)
+        async for others in self._backups.each_other_sealed(key_id_not=active):
+            wrapped = [(sealed.id, *self._vault.rewrap(sealed)) for sealed in others]
+            await self._backups.rewrap(wrapped)
+            count += len(wrapped)
         return {"rewrapped": count, "key_id": active}
 
 

@@ -11,11 +11,10 @@ import structlog
 
 from cpe_manager.domain.errors import StoreError
 from cpe_manager.domain.inventory import Group
-from cpe_manager.domain.jobs import Outcome, Priority
+from cpe_manager.domain.jobs import JobKind, Outcome, Priority
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.engine import Ticket
 from cpe_manager.ports.stores import Claimed, InventoryStore, JobStore, Settled
-from cpe_manager.services.attempt import Attempt
 from cpe_manager.services.hindrance import Hindrance
 from cpe_manager.services.leases import LeaseKeeper
 from cpe_manager.services.settler import Settler
@@ -59,6 +58,12 @@ class Slots:
         self._freed.set()
 
 
+class Visit(Protocol):
+    """What is done with a claimed device: a backup, or a push. Its end is data; it raises nothing but cancellation."""
+
+    async def run(self, claimed: Claimed, groups: Mapping[str, Group]) -> Settled: ...
+
+
 class Observer(Protocol):
     """Told of every attempt; the metrics implement it."""
 
@@ -84,12 +89,12 @@ class ShardWorker:
         self,
         jobs: JobStore,
         inventory: InventoryStore,
-        attempt: Attempt,
+        visits: Mapping[JobKind, Visit],
         clock: Clock,
         limits: WorkerLimits,
         observer: Observer,
     ) -> None:
-        self._jobs, self._inventory, self._attempt, self._clock = jobs, inventory, attempt, clock
+        self._jobs, self._inventory, self._visits, self._clock = jobs, inventory, visits, clock
         self._limits, self._observer = limits, observer
         # A class of its own for each priority: a first backup never waits behind a night's slow sessions.
         aside = max(8, limits.sessions // 4)
@@ -182,7 +187,7 @@ class ShardWorker:
         return claimed
 
     def _start(self, claimed: Claimed, groups: Mapping[str, Group], slots: Slots) -> asyncio.Task[None]:
-        task = asyncio.create_task(self._one(claimed, groups, slots), name=f"backup {claimed.device.name}")
+        task = asyncio.create_task(self._one(claimed, groups, slots), name=f"{claimed.kind} {claimed.device.name}")
         self.keeper.hold(claimed.lease, task)
         self._sessions.add(task)
         task.add_done_callback(self._sessions.discard)
@@ -192,7 +197,7 @@ class ShardWorker:
         started = self._clock.monotonic()
         self._observer.sessions(len(self.keeper))
         try:
-            result = await self._attempt.run(claimed, groups)
+            result = await self._visits[claimed.kind].run(claimed, groups)
         except asyncio.CancelledError:
             # Lost lease, pre-emption or shutdown: give the row back as it was; a passed fence refuses even that.
             given_back = Settled(claimed.job_id, claimed.lease, self._clock.now(), None, attempted=False)
@@ -206,7 +211,9 @@ class ShardWorker:
             self._report(claimed, result, seconds)
 
     def _report(self, claimed: Claimed, result: Settled, seconds: float) -> None:
-        """One canonical line and one observation for each attempt."""
+        """One canonical line and one observation for each attempt at a backup; a push tells of itself, step by step."""
+        if claimed.kind is not JobKind.BACKUP:
+            return
         outcome = result.outcome or "retry"
         family = claimed.device.family or "inherited"
         self._observer.attempt(family, outcome, result.error_code or "", seconds)

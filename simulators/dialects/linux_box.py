@@ -57,8 +57,9 @@ def files_of(state: DeviceState) -> dict[str, str]:
 
 
 def shown_files(state: DeviceState) -> dict[str, str]:
-    """Those that are configuration; names that begin with a dot are nobody's."""
-    return {path: files_of(state)[path] for path in sorted(files_of(state)) if "/." not in path}
+    """Those that are configuration, and lists of what is still to be done; names that begin with a dot are nobody's."""
+    shown = {path: files_of(state)[path] for path in sorted(files_of(state)) if "/." not in path}
+    return shown | {path: text for path, text in state.scratch.items() if re.fullmatch(r"/run/[^/]+\.todo", path)}
 
 
 def loaded(state: DeviceState, daemon: str) -> dict[str, str]:

@@ -87,7 +87,9 @@ class Box:
         style = Style("terse" in flags, "verbose" in flags, "show-sensitive" in flags)
         failed = '#error exporting "/interface/wifi/access-list" (timeout)\n'
         trouble = failed if self.state.spec.options.get("export_error") == "yes" and not path else ""
-        return header(self.state) + self.tree.export(style, path) + trouble
+        # The body of the state is such an export itself.
+        as_it_is = not path and not self._undone and style == Style(terse=True, sensitive=True)
+        return header(self.state) + (self.state.running if as_it_is else self.tree.export(style, path)) + trouble
 
     def write(self, name: str, text: str) -> None:
         self.state.flash[name] = text

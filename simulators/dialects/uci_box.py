@@ -15,6 +15,7 @@ import re
 import tarfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from simulators.dialects import uci_tool
 from simulators.dialects.shell import TMP, Call, Shell, Tool, as_bytes, common_tools
@@ -24,9 +25,11 @@ from simulators.dialects.uci_stage import UciStage
 from simulators.generate.site import make_site
 from simulators.personas.base import Effect, Reply, Traits
 from simulators.spec import DeviceSpec
-from simulators.state import DeviceState
+from simulators.state import Alarm, DeviceState
 
 _CONFIG = "/etc/config/"
+_ETC = "/etc/"
+_DEFAULTS = "/etc/uci-defaults/"
 BoardTool = Callable[[DeviceState, Call], Reply]
 
 
@@ -70,7 +73,11 @@ class _BoxFiles:
         if path.startswith(_CONFIG):
             return uci_tool.file_of(self._state, path.removeprefix(_CONFIG))
         made = self._made().get(path)
-        return made if made is not None else self._state.scratch.get(path)
+        return made if made is not None else self._place(path).get(path)
+
+    def _place(self, path: str) -> dict[str, str]:
+        """What lies below /etc is on flash, the rest in memory."""
+        return self._state.flash if path.startswith(_ETC) else self._state.scratch
 
     def write(self, path: str, text: str) -> bool:
         path = _real(path)
@@ -80,21 +87,22 @@ class _BoxFiles:
             except UciError:
                 return False
             return True
-        if not path.startswith(TMP):
+        if not path.startswith((TMP, _ETC)) or path in self._made():
             return False
-        self._state.scratch[path] = text
+        self._place(path)[path] = text
         return True
 
     def remove(self, path: str) -> bool:
         path = _real(path)
-        gone = [item for item in self._state.scratch if item == path or item.startswith(f"{path.rstrip('/')}/")]
+        place = self._place(path)
+        gone = [item for item in place if item == path or item.startswith(f"{path.rstrip('/')}/")]
         for item in gone:
-            del self._state.scratch[item]
+            del place[item]
         return bool(gone)
 
     def paths(self) -> list[str]:
         configs = [_CONFIG + name for name in uci_tool.package_names(self._state)]
-        return sorted([*configs, *self._made(), *self._state.scratch])
+        return sorted([*configs, *self._made(), *self._state.scratch, *self._state.flash])
 
     def is_config(self, path: str) -> bool:
         """Damage to configurations strikes a backup archive too."""
@@ -226,7 +234,54 @@ def _ifup(state: DeviceState, call: Call) -> Reply:
     return Reply() if call.words else Reply(error="Usage: ifup [-a] [-w] [interface]\n", status=1)
 
 
+def _script(call: Call, words: list[str]) -> Reply:
+    """`sh FILE` and `sh -c LINE`."""
+    if words[:1] == ["-c"] and len(words) > 1:
+        return call.shell.run(words[1])
+    text = call.shell.files.read(words[0]) if words else ""
+    if text is None:
+        return Reply(error=f"sh: can't open '{words[0]}': No such file or directory\n", status=2)
+    return call.shell.run(text)
+
+
+def _sh(_state: DeviceState, call: Call) -> Reply:
+    return _script(call, call.words)
+
+
+def _start_stop_daemon(state: DeviceState, call: Call) -> Reply:
+    """`-S -b [-m -p PIDFILE] -x PROGRAM -- ARGUMENTS` starts something behind, `-K -p PIDFILE` ends it.
+
+    What is started may sleep first; it goes on without the session that started it.
+    """
+    own, _, arguments = (
+        (call.words[: call.words.index("--")], "--", call.words[call.words.index("--") + 1 :])
+        if ("--" in call.words)
+        else (call.words, "", [])
+    )
+    pid_file = own[own.index("-p") + 1] if "-p" in own else ""
+    name = f"daemon {pid_file or len(state.alarms)}"
+    if "-K" in own:
+        there = state.alarms.pop(name, None) is not None
+        call.shell.files.remove(pid_file)
+        return Reply(error="" if there else "no process killed\n", status=0 if there else 1)
+    if "-S" not in own or "-b" not in own or arguments[:1] != ["-c"]:
+        return Reply(error="Usage: start-stop-daemon [OPTIONS] [-S|-K] ... [-- ARGS...]\n", status=1)
+    waits = re.match(r"sleep (\d+); *", arguments[1])
+    line = arguments[1][waits.end() :] if waits else arguments[1]
+    if pid_file:
+        call.shell.files.write(pid_file, f"{2000 + len(state.alarms)}\n")
+
+    def act(_state: DeviceState) -> None:
+        call.shell.files.remove(pid_file)
+        call.shell.run(line)
+
+    due = state.clock() + timedelta(seconds=int(waits[1]) if waits else 0)
+    state.set_alarm(name, Alarm(due, act))
+    return Reply()
+
+
 _TOOLS: Mapping[str, BoardTool] = {
+    "sh": _sh, "start-stop-daemon": _start_stop_daemon,
     "uci": _uci, "date": _date, "sysupgrade": _sysupgrade, "base64": _base64, "hexdump": _hexdump,
     "ifup": _ifup, "ifdown": _ifup, "/sbin/ifup": _ifup,
     "reload_config": _done, "/sbin/reload_config": _done, "wifi": _done, "logger": _done,
@@ -306,8 +361,15 @@ class UciPersona:
     def execute(self, state: DeviceState, command: str, stdin: str, /) -> Reply:
         return _shell(self.board, state, "ash").run(command, stdin)
 
+    def booted(self, state: DeviceState, /) -> None:
+        """As /etc/init.d/boot: every script in /etc/uci-defaults runs, and is gone once it has ended well."""
+        shell = _shell(self.board, state, "sh")
+        for path in [path for path in shell.files.paths() if path.startswith(_DEFAULTS)]:
+            if not shell.run(shell.files.read(path) or "").status:
+                shell.files.remove(path)
+
     def reads_stdin(self, command: str, /) -> bool:
-        return bool(re.search(r"\b(uci (-\w+ )*(import|batch)|cat( -)? *>)", command))
+        return bool(re.search(r"(?<![|] )\b(uci (-\w+ )*(import|batch)|cat( -)? *>)", command))
 
     def change(self, state: DeviceState, text: str) -> None:
         uci = uci_tool.UciTool(state)

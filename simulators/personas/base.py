@@ -126,6 +126,15 @@ class Filing(Protocol):
         ...
 
 
+@runtime_checkable
+class Booting(Protocol):
+    """A family whose boxes do something on their way up."""
+
+    def booted(self, state: DeviceState, /) -> None:
+        """The box has come up with what it had kept."""
+        ...
+
+
 class Persona(Protocol):
     """A device family. Stateless: what it changes is in the `DeviceState` that it is given."""
 

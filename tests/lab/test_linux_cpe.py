@@ -219,6 +219,19 @@ async def test_a_route_that_frr_refuses_when_the_files_are_in_their_places_is_to
     assert caught.value.device_state == "changed"
 
 
+async def test_what_a_refusal_left_untold_is_told_with_the_next_script(cpe: RealCpe) -> None:
+    commands = DRIVER.render((await fetch(cpe)).text, OFFICE).commands
+    told = next(place for place, command in enumerate(commands) if command.startswith("nft -f "))
+    with pytest.raises(CommandRefused, match=NONSENSE) as caught:
+        await apply(cpe, Script((*commands[:told], NONSENSE, *commands[told:])))
+    assert caught.value.device_state == "changed"
+    assert cpe.try_run("nft", "list", "table", "inet", "cpe")[0] != 0
+    await bring(cpe, OFFICE)
+    assert "dnat ip to 192.168.77.20:8080" in cpe.run("nft", "list", "table", "inet", "cpe")
+    assert cpe.dhcp()["ip"] == "192.168.77.20"
+    assert cpe.run("find", "/run", "-name", "cpe-manager*") == ""
+
+
 async def test_what_was_saved_survives_a_restart(cpe: RealCpe) -> None:
     wanted = rich(WITHOUT_PPP, "")
     await bring(cpe, wanted)

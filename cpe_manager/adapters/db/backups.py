@@ -89,6 +89,16 @@ class SqlBackups:
             yield [(to_backup(row), to_sealed(row), row.data) for row in rows]
             last = rows[-1].backup_id
 
+    async def each_other_sealed(self, *, key_id_not: str) -> AsyncIterator[Sequence[SealedObject]]:
+        """As the port says."""
+        of_version = exists().where(backup.c.object_id == sealed_object.c.id)
+        query = select(*SEALED_COLUMNS).where(~of_version, sealed_object.c.key_id != key_id_not)
+        query = query.order_by(sealed_object.c.id).limit(_BATCH)
+        last = ""
+        while rows := await self._rows(query.where(sealed_object.c.id > last)):
+            yield [to_sealed(row) for row in rows]
+            last = rows[-1].object_id
+
     async def rewrap(self, wrapped: Sequence[tuple[str, str, bytes]]) -> None:
         statement = (
             update(sealed_object)

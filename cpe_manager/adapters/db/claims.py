@@ -33,12 +33,13 @@ from cpe_manager.adapters.db.tables import (
     device_status,
     job_device,
     line,
+    push,
 )
 from cpe_manager.adapters.db.transactions import Lock, Transaction, chunks, in_chunks
 from cpe_manager.adapters.db.types import AnyRow
 from cpe_manager.domain.backups import LastGood
 from cpe_manager.domain.inventory import LifeState
-from cpe_manager.domain.jobs import JobState, Outcome, WorkState
+from cpe_manager.domain.jobs import JobKind, JobState, Outcome, WorkState
 from cpe_manager.ports.stores import Claimed, Lease
 
 
@@ -68,12 +69,14 @@ async def claim(tx: Transaction, wanted: Wanted) -> Sequence[Claimed]:
     job = (await lock_jobs(tx, [wanted.job_id])).get(wanted.job_id)
     if job is None or job.state != JobState.OPEN:
         return []
-    if await _drop_inactive(tx, wanted):
+    kind = JobKind(job.kind)
+    # A push that has begun goes to its end whatever becomes of the device's place in the inventory.
+    if kind is JobKind.BACKUP and await _drop_inactive(tx, wanted):
         await close_when_ended(tx, job, wanted.now)
-    rows = await _candidates(tx, wanted)
+    rows = await _candidates(tx, wanted, kind)
     leases = await _take(tx, wanted, [row.device_id for row in rows])
     taken = [row for row in rows if row.device_id in leases]
-    return await _describe(tx, wanted.job_id, taken, leases)
+    return await _describe(tx, job, taken, leases)
 
 
 async def renew(tx: Transaction, leases: Sequence[Lease], now: datetime, ttl: float) -> Sequence[Lease]:
@@ -115,8 +118,12 @@ async def _drop_inactive(tx: Transaction, wanted: Wanted) -> bool:
     return bool(dropped.rowcount)
 
 
-async def _candidates(tx: Transaction, wanted: Wanted) -> Sequence[AnyRow]:
-    """Due rows of free devices, oldest first, no more of an access node than it has room for."""
+async def _candidates(tx: Transaction, wanted: Wanted, kind: JobKind) -> Sequence[AnyRow]:
+    """Due rows of free devices, oldest first, no more of an access node than it has room for.
+
+    A device in the middle of a push is that push's alone, also while nobody holds its lease: what it runs is neither
+    the state before nor the one after, so there is nothing to back up and nothing to build another push on.
+    """
     oldest = (job_device.c.not_before, job_device.c.device_id)
     free = or_(device_lease.c.owner.is_(None), device_lease.c.expires <= wanted.now)
     tables = job_device.join(DEVICE_FROM, device.c.id == job_device.c.device_id).outerjoin(
@@ -126,8 +133,10 @@ async def _candidates(tx: Transaction, wanted: Wanted) -> Sequence[AnyRow]:
     due = (
         select(*columns)
         .select_from(tables)
-        .where(wanted.due, job_device.c.not_before <= wanted.now, free, device.c.state == LifeState.ACTIVE.value)
+        .where(wanted.due, job_device.c.not_before <= wanted.now, free, ~_amid_another_push(wanted.job_id))
     )
+    if kind is JobKind.BACKUP:
+        due = due.where(device.c.state == LifeState.ACTIVE.value)
     if not wanted.per_access_node:
         return await tx.rows(due.order_by(*oldest).limit(wanted.limit))
     rank = func.row_number().over(partition_by=ACCESS_NODE, order_by=oldest)
@@ -142,6 +151,11 @@ async def _candidates(tx: Transaction, wanted: Wanted) -> Sequence[AnyRow]:
         .limit(wanted.limit)
     )
     return await tx.rows(query)
+
+
+def _amid_another_push(job_id: str) -> ColumnElement[bool]:
+    begun = and_(push.c.ended_at.is_(None), push.c.snapshot_id.is_not(None), push.c.job_id != job_id)
+    return exists().where(push.c.device_id == job_device.c.device_id, begun)
 
 
 def _busy_nodes(now: datetime) -> Any:
@@ -177,7 +191,7 @@ async def _take(tx: Transaction, wanted: Wanted, device_ids: Sequence[str]) -> d
 
 
 async def _describe(
-    tx: Transaction, job_id: str, rows: Sequence[AnyRow], leases: dict[str, Lease]
+    tx: Transaction, job: AnyRow, rows: Sequence[AnyRow], leases: dict[str, Lease]
 ) -> Sequence[Claimed]:
     ids = [row.device_id for row in rows]
     query = select(*DEVICE_COLUMNS).select_from(DEVICE_FROM)
@@ -189,12 +203,13 @@ async def _describe(
     known = await facts.load(tx, ids)
     return [
         Claimed(
-            job_id=job_id,
+            job_id=job.id,
             lease=leases[row.device_id],
             attempts=row.attempts,
             device=devices[row.device_id],
             pinned_keys=tuple(pinned[row.device_id]),
             last_good=last.get(row.device_id),
+            kind=JobKind(job.kind),
             facts=known.get(row.device_id),
         )
         for row in rows

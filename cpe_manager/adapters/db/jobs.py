@@ -24,7 +24,7 @@ from cpe_manager.adapters.db.transactions import Connections, Transaction
 from cpe_manager.adapters.db.types import AnyRow
 from cpe_manager.domain.errors import Conflict, NotFound
 from cpe_manager.domain.events import NewEvent
-from cpe_manager.domain.jobs import DeviceWork, Job, JobKind, JobState, Outcome, Priority, WorkState
+from cpe_manager.domain.jobs import WITH_ROWS, DeviceWork, Job, JobKind, JobState, Outcome, Priority, WorkState
 from cpe_manager.domain.paging import Page
 from cpe_manager.ports.stores import Claimed, Lease, NewWork, Settled, ShardDue
 
@@ -37,7 +37,7 @@ class SqlJobs:
 
     async def create(self, job: Job, work: Sequence[NewWork] = ()) -> bool:
         """As the port says; a backup job without any device has ended as it is made."""
-        return await self._db.write(lambda tx: _create(tx, job, work))
+        return await self._db.write(lambda tx: create_job(tx, job, work))
 
     async def job(self, job_id: str) -> Job:
         async def work(tx: Transaction) -> Job:
@@ -100,7 +100,7 @@ class SqlJobs:
         return await self._db.read(work)
 
     async def open_simple_jobs(self) -> Sequence[Job]:
-        simple = [kind.value for kind in JobKind if kind is not JobKind.BACKUP]
+        simple = [kind.value for kind in JobKind if kind not in WITH_ROWS]
         query = select(job).where(job.c.state == JobState.OPEN.value, job.c.kind.in_(simple)).order_by(job.c.id)
 
         async def work(tx: Transaction) -> Sequence[Job]:
@@ -153,7 +153,7 @@ class SqlJobs:
         await self._db.write(work)
 
 
-async def _create(tx: Transaction, new: Job, work: Sequence[NewWork]) -> bool:
+async def create_job(tx: Transaction, new: Job, work: Sequence[NewWork]) -> bool:
     insert = tx.insert(job).values(job_values(new))
     made = await tx.rows(insert.on_conflict_do_nothing(index_elements=["occurrence"]).returning(job))
     if not made:
@@ -173,7 +173,7 @@ async def _create(tx: Transaction, new: Job, work: Sequence[NewWork]) -> bool:
     started = f"{new.kind.value} started, {len(work)} devices" if work else f"{new.kind.value} started"
     data = {"kind": new.kind.value, "trigger": new.trigger, "devices": len(work)}
     tx.emit([NewEvent("job.started", new.created_at, job_id=new.id, message=started, data=data)])
-    if new.kind is JobKind.BACKUP and not work:
+    if new.kind in WITH_ROWS and not work:
         await close_when_ended(tx, made[0], new.created_at)
     return True
 
@@ -184,6 +184,8 @@ async def _cancel(tx: Transaction, job_id: str, at: datetime, by: str) -> Job:
         raise NotFound(f"no such job: {job_id}")
     if row.state != JobState.OPEN:
         raise Conflict(f"the job has ended already: {row.state}")
+    if row.kind == JobKind.PUSH:
+        raise Conflict("a push is given up by withdrawing it: what it did to the device has to be taken back")
     due = and_(job_device.c.job_id == job_id, IS_DUE)
     over = {"state": WorkState.CANCELLED.value, "outcome": Outcome.CANCELLED.value, "finished_at": at}
     await tx.run(update(job_device).where(due).values(over))

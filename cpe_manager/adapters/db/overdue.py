@@ -92,13 +92,18 @@ async def _raise(tx: Transaction, changes: Sequence[_Change], targets: Targets) 
         )
         for one in changes
     ]
+    await raise_alarms(tx, alarms)
+    return tuple(alarms)
+
+
+async def raise_alarms(tx: Transaction, alarms: Sequence[Alarm]) -> None:
+    """With their events; one that is raised already stays as it is."""
     values = [
         {"key": a.key, "kind": a.kind, "device_id": a.device_id, "raised_at": a.raised_at, "message": a.message}
         for a in alarms
     ]
     await tx.many(tx.insert(alarm).on_conflict_do_nothing(index_elements=["key"]), values)
     tx.emit([_event("alarm.raised", one, one.raised_at) for one in alarms])
-    return tuple(alarms)
 
 
 async def _clear(tx: Transaction, changes: Sequence[_Change], now: datetime) -> tuple[Alarm, ...]:

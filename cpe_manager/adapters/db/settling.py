@@ -27,8 +27,14 @@ _STATE_OF = {
     Outcome.QUARANTINED: WorkState.DONE,
     Outcome.FAILED: WorkState.FAILED,
     Outcome.CANCELLED: WorkState.CANCELLED,
+    Outcome.CONFIRMED: WorkState.DONE,
+    Outcome.REVERTED: WorkState.FAILED,
+    Outcome.STUCK: WorkState.FAILED,
+    Outcome.WITHDRAWN: WorkState.CANCELLED,
 }
-_GOOD = frozenset({Outcome.STORED, Outcome.UNCHANGED})
+_GOOD = frozenset({Outcome.STORED, Outcome.UNCHANGED, Outcome.CONFIRMED})
+_SAYS_NOTHING = frozenset({Outcome.CANCELLED, Outcome.REVERTED, Outcome.STUCK, Outcome.WITHDRAWN})
+"""Ends after which no more is known of the device's backups than before."""
 
 
 async def settle(tx: Transaction, results: Sequence[Settled]) -> Sequence[Settled]:
@@ -142,7 +148,7 @@ async def _statuses(tx: Transaction, results: Sequence[Settled], versions: dict[
         if one.outcome in _GOOD:
             version = versions.get(device_id) if one.quarantine_reason is None else None
             good.append({"of_device": device_id, "at": one.at, "version": version})
-        elif one.outcome is not Outcome.CANCELLED:
+        elif one.outcome not in _SAYS_NOTHING:
             failed = 0 if one.outcome is Outcome.QUARANTINED else 1
             text = one.error or one.quarantine_reason
             bad.append({"of_device": device_id, "at": one.at, "code": one.error_code, "text": text, "failed": failed})

@@ -240,6 +240,43 @@ Index(
 IS_DUE: Final = job_device.c.state == literal_column("'due'")
 """Literal: SQLite uses a partial index only for a condition that it can see when it compiles the statement."""
 
+push: Final = Table(
+    "push",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("job_id", ID, ForeignKey("job.id"), nullable=False),
+    Column("device_id", ID, ForeignKey("device.id"), nullable=False, index=True),
+    Column("kind", String(16), nullable=False),
+    Column("summary", FreeText, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("token", String(32), nullable=False),
+    Column("guard_seconds", Integer, nullable=False),
+    Column("phase", String(16), nullable=False),
+    Column("basis", String(128)),
+    Column("overrides", JSON, nullable=False),
+    Column("key", String(255), unique=True),
+    Column("withdrawn_by", Text),
+    Column("snapshot_id", ID),  # no foreign key: a push keeps saying what it went back to after that was deleted
+    Column("reason", FreeText),
+    Column("ended_at", UtcTime),
+    Column("order_id", ID, ForeignKey("sealed_object.id"), nullable=False, index=True),
+    UniqueConstraint("job_id", "device_id"),
+    Index("ix_push_created_at_id", "created_at", "id"),
+)
+
+push_step: Final = Table(
+    "push_step",
+    metadata,
+    Column("push_id", ID, ForeignKey("push.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("step", String(16), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("result", String(16)),
+    Column("reason", FreeText, nullable=False),
+    Column("deadline", UtcTime),
+)
+
 device_lease: Final = Table(
     "device_lease",
     metadata,

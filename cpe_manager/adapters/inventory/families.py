@@ -79,6 +79,8 @@ ALIASES: Final[Mapping[str, str]] = MappingProxyType(
         "voss": "netmiko:extreme_vsp",
         "vrp": "netmiko:huawei_vrp",
         "xos": "netmiko:extreme_exos",
+        "mikrotik": "routeros",
+        "routeros": "routeros",
         "vyos": "vyos",
         # Nornir, NAPALM, Netmiko and Ansible platforms
         "cisco_ios": "cisco_ios",
@@ -99,6 +101,9 @@ ALIASES: Final[Mapping[str, str]] = MappingProxyType(
         "nokia_sros": "netmiko:nokia_sros",
         "nxos_ssh": "netmiko:cisco_nxos",
         "paloalto_panos": "netmiko:paloalto_panos",
+        "community.routeros.routeros": "routeros",
+        "mikrotik_routeros": "routeros",
+        "ros": "routeros",
         "vyos.vyos.vyos": "vyos",
         # NetBox platform slugs as people write them
         "cisco-ios": "cisco_ios",
@@ -112,6 +117,7 @@ ALIASES: Final[Mapping[str, str]] = MappingProxyType(
         "frr-linux": "frr_linux",
         "open-wrt": "openwrt",
         "teltonika-rutos": "teltonika",
+        "mikrotik-routeros": "routeros",
         "vyos-router": "vyos",
     }
 )

@@ -46,7 +46,9 @@ class SshSessions:
     @asynccontextmanager
     async def open(self, target: Target) -> AsyncIterator[OpenedSession]:
         async with self._connected(target) as (connection, credential, _):
-            yield OpenedSession(SshShell(connection, target, credential, self._limits), connection.host_key)
+            ours = connection.ssh.get_extra_info("sockname")
+            shell = SshShell(connection, target, credential, self._limits)
+            yield OpenedSession(shell, connection.host_key, ours[0] if ours else "")
 
     @asynccontextmanager
     async def meet(self, target: Target) -> AsyncIterator[Met]:

@@ -48,7 +48,7 @@ class Trial:
 
     id: str
     fault: Fault | None = None
-    patience: float = 20.0
+    patience: float = 45.0
 
 
 def credential_of(device: Device) -> Credential:

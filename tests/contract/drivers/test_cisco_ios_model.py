@@ -249,6 +249,21 @@ def test_a_changed_filter_is_written_beside_the_old_one_and_takes_its_place_with
     assert commands.index("no ip access-list extended OUTSIDE") > place, "the old list goes when nothing uses it"
 
 
+def test_a_line_that_is_inspected_remembers_by_itself_and_stays_open_to_the_operator() -> None:
+    box = LARGE.replace(" ip access-group OUTSIDE in", " ip access-group OUTSIDE in\n ip inspect CBAC out")
+    commands = render(box, firewall=Firewall("drop"))
+    assert "permit tcp any any eq 22" in _operator(commands)
+    assert not [line for line in commands if "evaluate" in line or "established" in line or "reflect" in line]
+
+
+def test_a_rule_whose_hits_are_logged_is_logged_wherever_it_is_written() -> None:
+    box = LARGE.replace(" 20 deny   ip host 80.6.7.8 any", " 20 deny   ip host 80.6.7.8 any log")
+    rules = (*DRIVER.parse(box).firewall.rules, AccessRule("drop", "udp"))
+    written = render(box, firewall=Firewall("accept", rules))
+    assert "deny ip host 80.6.7.8 any log" in written
+    assert "deny udp any any" in written
+
+
 def test_a_port_that_opens_in_a_filter_of_ours_is_one_translation_and_one_entry() -> None:
     ours = (
         "ip access-list extended INTERNET-IN\n remark operator access\n remark firewall rules\n"

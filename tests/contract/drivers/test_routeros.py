@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
+from dataclasses import replace
 from datetime import timedelta
 from ipaddress import IPv4Interface, IPv4Network
 
+import asyncssh
 import pytest
 
 from cpe_manager.domain.cpe_config import PortMapping, Ports, Reservation, Timer, Wan, Wifi, WifiSecurity
@@ -20,7 +23,7 @@ from simulators.fleet import Fleet
 from simulators.personas.registry import persona_for
 from simulators.spec import DeviceSpec
 from simulators.state import new_state
-from tests.contract.drivers.harness import fetch, sessions_for, target_of
+from tests.contract.drivers.harness import fetch, nothing_left_open, sessions_for, target_of
 from tests.contract.drivers.roster import DriverCase
 from tests.fakes.shell import ScriptedShell
 
@@ -330,3 +333,27 @@ def test_odd_exports_are_read_and_what_was_read_needs_no_change() -> None:
         found = DRIVER.parse(text)
         if found.wan is not None and found.lan is not None:
             assert DRIVER.render(text, found).commands == (), text
+
+
+async def test_safe_mode_that_another_session_holds_takes_back_what_was_applied() -> None:
+    case = DriverCase("routeros")
+    async with Fleet([DeviceSpec("SITE-1", "routeros")]) as fleet, asyncio.timeout(60):
+        device, sessions = fleet.devices[0], sessions_for(fleet.devices)
+        before = await fetch(sessions, target_of(device, case))
+        wanted = replace(DRIVER.parse(before.text), hostname="UNCONFIRMED", dns=())
+        known = asyncssh.import_known_hosts(f"[{device.address}]:{device.port} {device.host_key_public}\n")
+        holder = await asyncssh.connect(
+            device.address, device.port, known_hosts=known, username=device.spec.username,
+            password=device.spec.secrets.login, client_keys=None, config=None,
+        )  # fmt: skip
+        terminal = await holder.create_process(term_type="vt100")
+        await terminal.stdout.readuntil("] > ")
+        terminal.stdin.write("\x18")
+        await terminal.stdout.readuntil("<SAFE> ")
+        async with sessions.open(target_of(device, case)) as opened:
+            await DRIVER.apply(opened.shell, DRIVER.render(before.text, wanted))
+        assert DRIVER.parse((await fetch(sessions, target_of(device, case))).text) == wanted
+        holder.abort()
+        await nothing_left_open(fleet)
+        after = await fetch(sessions, target_of(device, case))
+        assert canonical(after.text, SPEC.volatile) == canonical(before.text, SPEC.volatile)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
 
 from cpe_manager.domain.errors import CommandRefused
 from cpe_manager.kit.redaction import strip_login
-from cpe_manager.ports.driver import Script
+from cpe_manager.ports.driver import Guard, Script
 from cpe_manager.ports.shell import Shell
 from drivers.vyos import DRIVER
 from simulators.device import Device
@@ -19,13 +18,6 @@ from simulators.fleet import Fleet
 from simulators.spec import DeviceSpec
 from tests.contract.drivers.harness import sessions_for, target_of
 from tests.contract.drivers.roster import DriverCase
-
-
-@dataclass(frozen=True)
-class Guard:
-    token: str
-    seconds: int
-
 
 GUARD = Guard("5f0c2a71", 120)
 ZONE = "set system time-zone 'UTC'"

@@ -13,6 +13,7 @@ from cpe_manager.adapters.db.database import Database
 from cpe_manager.domain.backups import Draft, SealedObject
 from cpe_manager.domain.inventory import Device, LifeState
 from cpe_manager.domain.jobs import Job, JobKind, JobState, Outcome
+from cpe_manager.domain.pushes import Push, PushKind
 from cpe_manager.ports.stores import Claimed, InventoryChanges, NewWork, Settled, SiteChange
 
 NOW = datetime(2026, 3, 1, 2, 30, tzinfo=UTC)
@@ -121,3 +122,23 @@ async def doubt(db: Database, device: Device, text: str = "short", **more: Any) 
 
 async def kinds(db: Database) -> list[str]:
     return [event.kind for event in await db.events.after(0, limit=10_000)]
+
+
+def a_push(device: Device, job: Job, **more: Any) -> Push:
+    values: dict[str, Any] = {
+        "id": new_id(),
+        "job_id": job.id,
+        "device_id": device.id,
+        "device": device.name,
+        "kind": PushKind.CHANGE,
+        "summary": "change of wan",
+        "created_at": NOW,
+        "requested_by": "op",
+        "token": "5f0c2a71",
+        "guard_seconds": 300,
+    }
+    return Push(**(values | more))
+
+
+def an_order() -> SealedObject:
+    return SealedObject(new_id(), 1, "key1", b"wrapped", b"nonce", b"order\x00\xff")

@@ -14,6 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.db.engine import migrator, target
 from cpe_manager.adapters.db.tables import metadata
+from cpe_manager.domain.commit_path import Entry, Step
 from cpe_manager.domain.errors import Conflict, InputError, StoreError
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.inventory import Group, LineKind
@@ -22,12 +23,14 @@ from cpe_manager.domain.schedules import Schedule
 from cpe_manager.domain.tokens import Scope, Token
 from cpe_manager.ports.driver import Facts
 from cpe_manager.ports.facts import DeviceFacts
-from cpe_manager.ports.stores import InventoryChanges, LineChange, SiteChange
+from cpe_manager.ports.stores import InventoryChanges, LineChange, NewWork, SiteChange
 from tests.contract.stores.making import (
     NOW,
     a_device,
     a_job,
+    a_push,
     after,
+    an_order,
     back_up,
     claim,
     doubt,
@@ -108,6 +111,10 @@ async def furnish(db: Database) -> None:
     await db.events.add([NewEvent("token.created", NOW, data={"a": {"b": []}})])
     await db.events.mark_overdue({other.id: 0.5}, 1e4, now=after(7200))
     await db.facts.put([DeviceFacts(device.id, Facts("cpe é", "M1", "S1", "1.0", 60), "session", NOW)])
+    pushed = a_job(kind=JobKind.PUSH)
+    push = await db.pushes.create(a_push(device, pushed), an_order(), pushed, NewWork(device.id, 0, NOW))
+    (row,) = await claim(db, pushed)
+    await db.pushes.record(push.id, Entry(Step.ARM, NOW, None, "", after(300)), push.phase, row.lease)
     await db.maintenance.meta_set("keyring", "check")
 
 

@@ -30,6 +30,7 @@ from cpe_manager.ports.engine import Ticket
 from cpe_manager.ports.shell import Credential
 from cpe_manager.ports.stores import DeviceFilter, Settled
 from cpe_manager.runtime.metrics import Metrics
+from cpe_manager.services.attempt import Outside
 from cpe_manager.services.bundle import Services
 from cpe_manager.services.detection import Detector
 from cpe_manager.services.facts import Askable, DeviceFactsBook
@@ -38,6 +39,7 @@ from cpe_manager.services.importing import Importer
 from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.jobs import Jobs, RunRequest
 from cpe_manager.services.keys import Keys
+from cpe_manager.services.pushes import Pushes, PushStores
 from cpe_manager.services.scheduling import ScheduleStores, Scheduling
 from cpe_manager.services.tokens import Tokens
 from drivers.roster import DriverRoster
@@ -191,6 +193,11 @@ def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: System
         importer=Importer(inventory, InventoryFormats()),
         history=History(database.inventory, database.backups, database.events, vault, drivers, clock),
         jobs=jobs,
+        pushes=Pushes(
+            PushStores(database.pushes, database.inventory, database.backups),
+            cast("Any", engine),
+            Outside(SshSessions(credentials, clock), drivers, credentials, vault, clock, ids),
+        ),
         scheduling=Scheduling(schedule_stores, jobs, cast("Any", DailyTimer()), clock, ids),
         tokens=Tokens(database.tokens, database.events, clock, ids),
         keys=Keys(keys, database.backups, jobs, database.events, clock),

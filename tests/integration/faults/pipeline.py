@@ -194,7 +194,7 @@ async def pipeline(
         sweep_seconds=0.2,
         stop_grace_seconds=1,
     )
-    async with Fleet(specs, down_time=0.3) as fleet:
+    async with Fleet(specs, down_time=0.3, telnet=case.transport == "telnet") as fleet:
         await init(settings)
         write_credentials(settings.credentials, specs)
         async with opened(settings) as parts, _working(parts, settings.stop_grace_seconds):
@@ -215,10 +215,16 @@ async def _enter_fleet(made: Pipeline, groups: Mapping[str, str]) -> None:
     options = {f"options.{name}": value for name, value in made.case.device.items()}
     limits = {"connect_timeout": PATIENCE, "command_timeout": PATIENCE, "max_attempts": 1}
     inventory = made.parts.services.inventory
-    await inventory.put_group(Group(PATIENT, family=made.case.family, settings=limits | options), by="test")
+    telnet = made.case.transport == "telnet"
+    settings = {**limits, **options, "allow_telnet": telnet}
+    await inventory.put_group(Group(PATIENT, family=made.case.family, settings=settings), by="test")
     await made.patience(PATIENCE)
-    rows = ["name,address,port,group,credential"]
-    rows += [f"{one.name},{one.address},{one.port},{groups[one.name]},{one.name}" for one in made.fleet.devices]
+    rows = ["name,address,port,group,credential,transport"]
+    rows += [
+        f"{one.name},{one.address},{one.telnet_port if telnet else one.port},{groups[one.name]},{one.name},"
+        f"{made.case.transport}"
+        for one in made.fleet.devices
+    ]
     file = SourceFile("fleet.csv", "\n".join(rows) + "\n")
     await made.parts.services.importer.run(ImportRequest((file,), by="test", backup=False))
 

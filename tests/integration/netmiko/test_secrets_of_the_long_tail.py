@@ -135,3 +135,13 @@ def test_every_profile_is_of_a_platform_that_exists() -> None:
     from cpe_manager.adapters.netmiko.platforms import platform_names
 
     assert PROFILES.keys() <= set(platform_names())
+
+
+@pytest.mark.parametrize(
+    "word", ["snmp ", "password ", "set password 7 ", "user x password ", "wpa ", "key ", "a-", "-key", "community ro "]
+)
+def test_a_line_of_a_box_gone_mad_costs_no_more_than_its_length(word: str) -> None:
+    """The suite's own time limit is the measure: with an unbounded pattern one of these takes hours."""
+    text = word * (400_000 // len(word)) + "\n"
+    assert redact(strip_login(text, SECRETS), SECRETS)
+    assert isinstance(canonical(text, VOLATILE), str)

@@ -6,6 +6,11 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulators.dialects.routeros_lines import bare
+from simulators.dialects.routeros_text import joined, quoted, wrapped
 
 TAKEN, RELEASED = "[Safe Mode taken]", "[Safe Mode released]"
 COUNT = "/ip firewall address-list print count-only"
@@ -251,3 +256,14 @@ async def test_scripts_have_variables_conditions_loops_and_errors_that_are_caugh
         else:
             assert found.strip(), source
     assert int(found) == len(box.running_text())
+
+
+@given(st.lists(st.text(st.characters(max_codepoint=255), max_size=150), min_size=1, max_size=5), st.integers(40, 90))
+@settings(max_examples=200, deadline=None)
+def test_a_line_that_was_folded_is_the_same_when_it_is_joined(values, width):
+    line = " ".join(["add", *(f"name-{number}={quoted(value)}" for number, value in enumerate(values))])
+    folded = wrapped(line, width)
+    assert joined(folded) == line
+    assert max(len(row) for row in folded.split("\n")) <= width
+    words = [row.partition("=")[2] for row in line.split(" name-")[1:]]
+    assert [bare(word) for word in words] == values or any(" name-" in value for value in values)

@@ -34,6 +34,8 @@ def test_a_push_goes_its_way_step_by_step() -> None:
 @pytest.mark.parametrize("step", [Step.PLAN, Step.CHECK, Step.SNAPSHOT])
 def test_before_any_effect_a_dead_process_costs_a_new_plan_and_a_failure_ends_the_push(step: Step) -> None:
     assert decide([*up_to(step), begun(step)], NOW).step is Step.PLAN
+    done = [*up_to(step), begun(step), Entry(step, NOW, Result.DONE)]
+    assert decide(done, NOW, resumed=True).step is Step.PLAN
     failed = [*up_to(step), begun(step), Entry(step, NOW, Result.FAILED, "an address conflicts")]
     assert decide(failed, NOW).end is Phase.WITHDRAWN
     assert decide(failed, NOW).reason == "an address conflicts"

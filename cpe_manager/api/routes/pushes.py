@@ -1,0 +1,63 @@
+"""Pushes: changes of devices, always through the commit path."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Response
+
+from cpe_manager.api.deps import Cursor, Limit, Reader, ServicesDep, Writer
+from cpe_manager.api.problems import documented
+from cpe_manager.api.schemas.common import PageOf, paged
+from cpe_manager.api.schemas.pushes import PlanBody, PlanView, PushBody, PushDetailView, PushView
+from cpe_manager.services.pushes import PushAsked
+
+router = APIRouter(tags=["pushes"], responses=documented("not_found", "conflict"))
+
+Key = Annotated[
+    str | None,
+    Header(alias="Idempotency-Key", max_length=200, description="The same key again gives the push that is there"),
+]
+
+
+@router.post(
+    "/push-plans",
+    operation_id="planPush",
+    summary="What a push would do; reads the device, changes nothing",
+    responses=documented("not_found", "conflict", "device"),
+)
+async def plan(body: PlanBody, services: ServicesDep, _caller: Writer) -> PlanView:
+    asked = PushAsked(body.device, body.change, tuple(body.lines or ()), body.version)
+    return PlanView.of(await services.pushes.plan(asked))
+
+
+@router.post("/pushes", status_code=202, operation_id="push", summary="Change a device")
+async def push(
+    body: PushBody, services: ServicesDep, caller: Writer, response: Response, key: Key = None
+) -> PushView:  # fmt: skip
+    made = await services.pushes.submit(body.asked(key), by=caller.name)
+    response.headers["Location"] = f"/api/v1/pushes/{made.id}"
+    return PushView.of(made)
+
+
+@router.get("/pushes", operation_id="listPushes", summary="Pushes, newest first")
+async def listing(
+    services: ServicesDep,
+    _caller: Reader,
+    device: str | None = None,
+    open: bool = False,  # noqa: A002 - the parameter's name is part of the interface
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> PageOf[PushView]:
+    page = await services.pushes.list(device=device, open_only=open, after=cursor, limit=limit)
+    return paged(page, PushView.of)
+
+
+@router.get("/pushes/{push_id}", operation_id="getPush", summary="A push with its journal")
+async def show(push_id: str, services: ServicesDep, _caller: Reader) -> PushDetailView:
+    return PushDetailView.with_journal(await services.pushes.show(push_id))
+
+
+@router.post("/pushes/{push_id}/withdraw", operation_id="withdrawPush", summary="Give it up; what it did is taken back")
+async def withdraw(push_id: str, services: ServicesDep, caller: Writer) -> PushView:
+    return PushView.of(await services.pushes.withdraw(push_id, by=caller.name))

@@ -1,0 +1,96 @@
+"""The nouns of a push: what was asked for, on which device, how far it has come."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from cpe_manager.domain.commit_path import Entry, Phase
+from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.lockout import Lockout
+
+
+class PushKind(StrEnum):
+    """``change``: a merge patch of the neutral model. ``lines``: the device's own language. ``restore``: a stored
+    version, whole."""
+
+    CHANGE = "change"
+    LINES = "lines"
+    RESTORE = "restore"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is wanted of a device. It may hold secrets: it is sealed wherever it is stored, and its ``repr`` is mute."""
+
+    kind: PushKind
+    patch: Mapping[str, Any] | None = field(default=None, repr=False)
+    lines: tuple[str, ...] = field(default=(), repr=False)
+    version: str | None = None
+    """Id of the stored version."""
+
+    def __post_init__(self) -> None:
+        given = (self.patch is not None, bool(self.lines), self.version is not None)
+        if given != tuple(kind is self.kind for kind in PushKind):
+            raise InputError(f"a push of kind {self.kind} takes {_TAKES[self.kind]} and nothing else")
+        if any(not line.strip() or "\n" in line or "\r" in line for line in self.lines):
+            raise InputError("a line of a push is empty or holds a line end")
+
+    def to_text(self) -> str:
+        return json.dumps(
+            {"kind": self.kind.value, "patch": self.patch, "lines": list(self.lines), "version": self.version}
+        )
+
+    @classmethod
+    def from_text(cls, text: str) -> Order:
+        data = json.loads(text)
+        return cls(PushKind(data["kind"]), data["patch"], tuple(data["lines"]), data["version"])
+
+
+_TAKES = {
+    PushKind.CHANGE: "a change of the neutral model",
+    PushKind.LINES: "lines in the device's language",
+    PushKind.RESTORE: "a stored version",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """One push of one device. All durable truth about it is here and in its journal."""
+
+    id: str
+    job_id: str
+    device_id: str
+    device: str
+    kind: PushKind
+    summary: str
+    """What is wanted, in words without secrets."""
+    created_at: datetime
+    requested_by: str
+    token: str
+    """Names the promise on the device; see ``ports.driver.Guard``."""
+    guard_seconds: int
+    phase: Phase = Phase.PLANNED
+    basis: str | None = None
+    """Fingerprint of the running configuration that the plan was shown for; None: whatever it is."""
+    overrides: frozenset[Lockout] = frozenset()
+    """Predicted lock-outs that somebody accepted."""
+    key: str | None = None
+    """Idempotency key of whoever asked."""
+    withdrawn_by: str | None = None
+    snapshot_id: str | None = None
+    """The stored version that the device goes back to."""
+    reason: str | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PushRecord:
+    """A push with its journal, oldest entry first."""
+
+    push: Push
+    journal: Sequence[Entry] = ()

@@ -1,0 +1,350 @@
+"""The one way by which a device's configuration is changed: step by step, each written down before it has an effect.
+
+What comes next is decided in ``domain.commit_path`` from the journal alone; here the steps are taken. The device's row
+in the push's job is claimed like that of a backup, so the lease keeps every other writer and every backup away, and a
+process that dies is followed by another one that finds the row due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from ipaddress import AddressValueError, IPv4Address
+from typing import Final, cast
+
+import structlog
+
+from backups.vault import Examined
+from cpe_manager.domain.backups import Draft
+from cpe_manager.domain.commit_path import Entry, Phase, Result, Step, Verdict, decide, phase_of
+from cpe_manager.domain.cpe_differences import differences
+from cpe_manager.domain.errors import Conflict, CpeManagerError, DeviceError, FetchIncomplete, StoreError
+from cpe_manager.domain.inventory import Group
+from cpe_manager.domain.jobs import Outcome
+from cpe_manager.domain.lockout import ManagementPath
+from cpe_manager.domain.pushes import Order, Push
+from cpe_manager.domain.settings_inheritance import resolve
+from cpe_manager.ports.driver import Guard, Replacing
+from cpe_manager.ports.pushes import PushStore
+from cpe_manager.ports.sessions import OpenedSession
+from cpe_manager.ports.shell import Target
+from cpe_manager.ports.stores import BackupStore, Claimed, Settled
+from cpe_manager.services.attempt import LONGEST_ERROR, Outside
+from cpe_manager.services.push_plan import Plan, PushDriver, able, make_plan
+from cpe_manager.services.targets import known, target_of
+
+log = structlog.get_logger()
+
+REVERT_PAUSE: Final = 15.0
+"""Seconds between attempts to revert: a device that is going back by itself needs a moment."""
+BACK_WITHIN: Final = 90.0
+"""Seconds within which a device that was told to revert has to be reached again; some restart for it."""
+STORE_PAUSE: Final = 5.0
+"""Seconds until a push is taken up again after the database refused."""
+_ENDS: Final[Mapping[Phase, Outcome]] = {
+    Phase.CONFIRMED: Outcome.CONFIRMED,
+    Phase.REVERTED: Outcome.REVERTED,
+    Phase.STUCK: Outcome.STUCK,
+    Phase.WITHDRAWN: Outcome.WITHDRAWN,
+}
+
+
+@dataclass(slots=True)
+class _Trip:
+    """One process's way through a push. Only what the journal and the stores say outlives it."""
+
+    claimed: Claimed
+    push: Push
+    order: Order
+    journal: list[Entry]
+    groups: Mapping[str, Group]
+    held: ExitStack
+    plan: Plan | None = None
+    before: Examined | None = None
+    after: Examined | None = None
+    manager: str = ""
+    _ready: tuple[Target, PushDriver, tuple[str, ...]] | None = field(default=None, repr=False)
+
+    @property
+    def guard(self) -> Guard:
+        return Guard(self.push.token, self.push.guard_seconds)
+
+
+class CommitPath:
+    """Takes pushes to their ends. ``run`` stands where ``Attempt.run`` does for backups."""
+
+    def __init__(self, outside: Outside, pushes: PushStore, backups: BackupStore) -> None:
+        self._outside, self._pushes, self._backups = outside, pushes, backups
+        self._steps: Mapping[Step, Callable[[_Trip], Awaitable[None]]] = {
+            Step.PLAN: self._plan,
+            Step.CHECK: self._check,
+            Step.SNAPSHOT: self._snapshot,
+            Step.ARM: self._arm,
+            Step.APPLY: self._apply,
+            Step.PROBE: self._probe,
+            Step.CONFIRM: self._confirm,
+            Step.REVERT: self._revert,
+        }
+
+    async def run(self, claimed: Claimed, groups: Mapping[str, Group]) -> Settled:
+        """Raises nothing but cancellation. A database that refuses gives the row back; the journal knows the rest."""
+        with ExitStack() as held:
+            try:
+                found = await self._pushes.of_row(claimed.job_id, claimed.device.id)
+                order = Order.from_text(self._outside.vault.open_note(found.order))
+                trip = _Trip(claimed, found.record.push, order, list(found.record.journal), groups, held)
+                return await self._walk(trip)
+            except CpeManagerError as error:
+                write = log.error if isinstance(error, StoreError) else log.exception
+                write("push.hindered", device=claimed.device.name, code=error.code, reason=str(error))
+                return self._given_back(claimed)
+
+    def _given_back(self, claimed: Claimed) -> Settled:
+        now = self._outside.clock.now()
+        again = now + timedelta(seconds=STORE_PAUSE)
+        return Settled(claimed.job_id, claimed.lease, now, None, retry_at=again, attempted=False)
+
+    async def _walk(self, trip: _Trip) -> Settled:
+        resumed = True
+        while True:
+            withdrawn = await self._pushes.withdrawn(trip.push.id)
+            verdict = decide(trip.journal, self._outside.clock.now(), withdrawn=withdrawn, resumed=resumed)
+            resumed = False
+            if verdict.end is not None:
+                return await self._end(trip, verdict.end, verdict.reason)
+            result = await self._take(trip, verdict)
+            if verdict.step is Step.REVERT and result is Result.FAILED:
+                await self._outside.clock.sleep(REVERT_PAUSE)
+
+    async def _take(self, trip: _Trip, verdict: Verdict) -> Result:
+        """One step: written down, taken, written down."""
+        step = verdict.step
+        assert step is not None
+        now = self._outside.clock.now()
+        deadline = now + timedelta(seconds=trip.push.guard_seconds) if step is Step.ARM else None
+        await self._note(trip, Entry(step, now, None, verdict.reason, deadline))
+        result, reason = Result.DONE, ""
+        try:
+            await self._steps[step](trip)
+        except StoreError:
+            raise  # the database, not the device: whoever takes the push up next reads what was written
+        except CpeManagerError as error:
+            result, reason = Result.FAILED, self._told(error)
+        except Exception as error:  # a driver's defect must not leave a device half-way
+            log.exception("push.defect", device=trip.claimed.device.name, step=step.value)
+            result, reason = Result.FAILED, f"internal error ({type(error).__name__}); the log has the details"
+        await self._note(trip, Entry(step, self._outside.clock.now(), result, reason))
+        return result
+
+    async def _note(self, trip: _Trip, entry: Entry) -> None:
+        trip.journal.append(entry)
+        await self._pushes.record(trip.push.id, entry, phase_of(trip.journal), trip.claimed.lease)
+        if entry.result is not None:
+            log.info(
+                "push.step", device=trip.claimed.device.name, push_id=trip.push.id, step=entry.step.value,
+                result=entry.result.value, reason=entry.reason, fence=trip.claimed.lease.fence,
+            )  # fmt: skip
+
+    def _told(self, error: CpeManagerError) -> str:
+        return self._outside.redactor.text(" ".join(str(error).split()))[:LONGEST_ERROR]
+
+    # The steps, in their order.
+
+    async def _plan(self, trip: _Trip) -> None:
+        if not trip.claimed.pinned_keys:
+            raise Conflict("no host key is pinned: who is at that address is not known")
+        text = await self._read(trip, twice=True)
+        if trip.push.basis is not None and trip.before is not None and trip.before.fingerprint != trip.push.basis:
+            raise Conflict("the device was changed since the plan was made; look at a new plan")
+        await self._make_plan(trip, text)
+
+    async def _make_plan(self, trip: _Trip, text: str) -> None:
+        _, driver, _ = self._way(trip)
+        stored = None
+        if trip.order.version is not None:
+            stored = self._outside.vault.open_original(await self._backups.sealed(trip.order.version))
+        trip.plan = make_plan(driver, text, trip.order, stored)
+
+    async def _check(self, trip: _Trip) -> None:
+        assert trip.plan is not None
+        if trip.plan.empty:
+            raise Conflict("there is nothing to change: the device is what was wanted already")
+        target, _, _ = self._way(trip)
+        hindrances = [
+            h for h in trip.plan.lockouts(path_of(target, trip.manager)) if h.kind not in trip.push.overrides
+        ]  # fmt: skip
+        if hindrances:
+            told = "; ".join(str(hindrance) for hindrance in hindrances)
+            raise Conflict(f"this would lock us out: {told}")
+
+    async def _snapshot(self, trip: _Trip) -> None:
+        assert trip.before is not None
+        last = trip.claimed.last_good
+        if last is not None and last.fingerprint == trip.before.fingerprint:
+            await self._pushes.snapshot(trip.push, last.backup_id, None, self._outside.clock.now(), trip.claimed.lease)
+            trip.push = await self._fresh(trip)
+            return
+        backup_id = self._outside.ids.new()
+        draft = self._draft(trip, trip.before, backup_id)
+        await self._pushes.snapshot(trip.push, backup_id, draft, self._outside.clock.now(), trip.claimed.lease)
+        trip.push = await self._fresh(trip)
+
+    async def _fresh(self, trip: _Trip) -> Push:
+        return (await self._pushes.push(trip.push.id)).push
+
+    async def _arm(self, trip: _Trip) -> None:
+        _, driver, _ = self._way(trip)
+        async with self._session(trip) as opened:
+            await driver.arm(opened.shell, trip.guard)
+
+    async def _apply(self, trip: _Trip) -> None:
+        assert trip.plan is not None
+        _, driver, _ = self._way(trip)
+        async with self._session(trip) as opened:
+            if trip.plan.whole is None:
+                await driver.apply(opened.shell, trip.plan.script, trip.guard)
+            else:
+                await cast("Replacing", driver).replace(opened.shell, trip.plan.whole, trip.guard)
+
+    async def _probe(self, trip: _Trip) -> None:
+        """A new session, and the device is what the plan says. What lines make of it nobody knows: there, that it is
+        reached and read whole has to do."""
+        _, driver, _ = self._way(trip)
+        if trip.plan is None:
+            await self._make_plan(trip, await self._snapshot_text(trip))
+        text = await self._read(trip, after=True)
+        assert trip.plan is not None
+        assert trip.after is not None
+        if trip.plan.whole is not None:
+            if trip.after.fingerprint != self._examine(trip, trip.plan.whole).fingerprint:
+                raise Conflict("the device does not run the version that was brought back")
+        elif trip.plan.after is not None and (found := driver.parse(text)) != trip.plan.after:
+            parts = ", ".join(difference.part for difference in differences(found, trip.plan.after))
+            raise Conflict(f"the device is not what was wanted: {parts}")
+
+    async def _confirm(self, trip: _Trip) -> None:
+        if trip.after is None:
+            await self._probe(trip)
+        _, driver, _ = self._way(trip)
+        async with self._session(trip) as opened:
+            await driver.confirm(opened.shell, trip.guard)
+            await driver.save(opened.shell)
+
+    async def _revert(self, trip: _Trip) -> None:
+        """Have the device go back, and believe it only when it has been read again."""
+        _, driver, _ = self._way(trip)
+        async with self._session(trip) as opened:
+            if await driver.armed(opened.shell) == trip.push.token:
+                await driver.revert(opened.shell, trip.guard)
+        wanted = self._examine(trip, text := await self._snapshot_text(trip)).fingerprint
+        if await self._back(trip) != wanted:
+            await self._put_back(trip, text)
+            if await self._back(trip) != wanted:
+                raise Conflict("the device did not go back to what it was before")
+        async with self._session(trip) as opened:
+            await driver.save(opened.shell)
+
+    async def _put_back(self, trip: _Trip, text: str) -> None:
+        """Where the device did not go back by itself: bring back the whole text, or at least all that it means."""
+        _, driver, _ = self._way(trip)
+        present = await self._read(trip)
+        async with self._session(trip) as opened:
+            if isinstance(driver, Replacing):
+                await driver.replace(opened.shell, text)
+            else:
+                await driver.apply(opened.shell, driver.render(present, driver.parse(text)))
+
+    async def _back(self, trip: _Trip) -> str:
+        """The fingerprint of what runs, once the device is reached again. Raises the last ``DeviceError``."""
+        clock = self._outside.clock
+        until = clock.monotonic() + BACK_WITHIN
+        while True:
+            try:
+                return self._examine(trip, await self._read(trip)).fingerprint
+            except DeviceError:
+                if clock.monotonic() >= until:
+                    raise
+                await clock.sleep(2.0)
+
+    # What the steps are made of.
+
+    def _way(self, trip: _Trip) -> tuple[Target, PushDriver, tuple[str, ...]]:
+        """Target, driver and log-in secrets of the device. Raises for what is not set or not able."""
+        if trip._ready is None:
+            resolved = resolve(trip.claimed.device, trip.groups)
+            driver = able(self._outside.drivers.get(known("family", resolved.family)))
+            secrets = self._outside.credentials.get(known("credential", resolved.credential)).secrets()
+            trip.held.enter_context(self._outside.redactor.holding(*secrets))
+            trip._ready = target_of(trip.claimed.device, resolved, trip.claimed.pinned_keys), driver, tuple(secrets)
+        return trip._ready
+
+    @asynccontextmanager
+    async def _session(self, trip: _Trip) -> AsyncIterator[OpenedSession]:
+        target, _, _ = self._way(trip)
+        async with self._outside.sessions.open(target) as opened:
+            trip.manager = opened.manager or trip.manager
+            yield opened
+
+    async def _read(self, trip: _Trip, *, twice: bool = False, after: bool = False) -> str:
+        """What the device runs, in a session of its own. ``twice``: what it did not count is read a second time."""
+        _, driver, _ = self._way(trip)
+        async with self._session(trip) as opened:
+            capture = await driver.fetch(opened.shell)
+        examined = self._examine(trip, capture.text)
+        if twice and not capture.counted:
+            async with self._session(trip) as opened:
+                again = self._examine(trip, (await driver.fetch(opened.shell)).text)
+            if again.fingerprint != examined.fingerprint:
+                raise FetchIncomplete("two readings of the configuration differ; neither is believed")
+        if twice:
+            trip.before = examined
+        if after:
+            trip.after = examined
+        return capture.text
+
+    def _examine(self, trip: _Trip, text: str) -> Examined:
+        _, driver, secrets = self._way(trip)
+        return self._outside.vault.examine(text, driver.spec, secrets)
+
+    def _draft(self, trip: _Trip, examined: Examined, backup_id: str) -> Draft:
+        _, driver, _ = self._way(trip)
+        position = trip.claimed.device.position_id
+        return self._outside.vault.draft(examined, driver.spec, position_id=position, object_id=backup_id)
+
+    async def _snapshot_text(self, trip: _Trip) -> str:
+        if trip.push.snapshot_id is None:
+            raise Conflict("the version to go back to is not known")
+        return self._outside.vault.open_original(await self._backups.sealed(trip.push.snapshot_id))
+
+    async def _end(self, trip: _Trip, phase: Phase, reason: str) -> Settled:
+        clock, claimed = self._outside.clock, trip.claimed
+        await self._pushes.end(trip.push, phase, reason, clock.now(), claimed.lease)
+        write = {Phase.STUCK: log.error, Phase.REVERTED: log.warning}.get(phase, log.info)
+        write("push.ended", device=claimed.device.name, push_id=trip.push.id, phase=phase.value, reason=reason)
+        kept = phase is Phase.CONFIRMED and trip.after is not None
+        backup_id = self._outside.ids.new() if kept else None
+        failed = phase is not Phase.CONFIRMED
+        return Settled(
+            job_id=claimed.job_id,
+            lease=claimed.lease,
+            at=clock.now(),
+            outcome=_ENDS[phase],
+            backup_id=backup_id,
+            draft=self._draft(trip, trip.after, backup_id) if kept and trip.after and backup_id else None,
+            error_code="push" if failed else None,
+            error=reason if failed else None,
+        )
+
+
+def path_of(target: Target, manager: str) -> ManagementPath:
+    """How a device is managed, as far as it is known."""
+    return ManagementPath(_v4(target.host), _v4(manager), target.transport, target.port)
+
+
+def _v4(text: str) -> IPv4Address | None:
+    try:
+        return IPv4Address(text)
+    except AddressValueError:
+        return None

@@ -1,0 +1,161 @@
+"""Pushes as people and programs see them: look at a plan, ask for it, follow it, give it up.
+
+Asking writes rows and hands out a ticket; the work is done on the commit path.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from cpe_manager.domain.errors import Conflict, InputError
+from cpe_manager.domain.inventory import Device, LifeState
+from cpe_manager.domain.jobs import Job, JobKind, JobState, Priority
+from cpe_manager.domain.lockout import Lockout
+from cpe_manager.domain.paging import Page
+from cpe_manager.domain.pushes import Order, Push, PushKind, PushRecord
+from cpe_manager.domain.settings_inheritance import resolve
+from cpe_manager.ports.engine import Engine
+from cpe_manager.ports.pushes import PushStore
+from cpe_manager.ports.stores import BackupStore, InventoryStore, NewWork
+from cpe_manager.services.attempt import Outside
+from cpe_manager.services.commit_path import path_of
+from cpe_manager.services.jobs import shard_ticket
+from cpe_manager.services.push_plan import PlanShown, able, make_plan, show_plan
+from cpe_manager.services.targets import known, target_of
+
+GUARD_SECONDS: Final = 300
+"""When a device takes back what nobody confirmed, unless something else is asked for."""
+SHORTEST_GUARD: Final = 120
+LONGEST_GUARD: Final = 3600
+"""Bounds: reading, applying and probing have to fit in, and a device that is cut off must not stay so for long."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushAsked:
+    """What somebody wants of a device: exactly one of ``change`` (a merge patch of the neutral model), ``lines`` and
+    ``version`` (the number of a stored one; 0 is the current one)."""
+
+    device: str
+    change: Mapping[str, Any] | None = field(default=None, repr=False)
+    lines: tuple[str, ...] = field(default=(), repr=False)
+    version: int | None = None
+    basis: str | None = None
+    overrides: frozenset[Lockout] = frozenset()
+    guard_seconds: int = GUARD_SECONDS
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PushStores:
+    pushes: PushStore
+    inventory: InventoryStore
+    backups: BackupStore
+
+
+class Pushes:
+    def __init__(self, stores: PushStores, engine: Engine, outside: Outside) -> None:
+        self._pushes, self._inventory, self._backups = stores.pushes, stores.inventory, stores.backups
+        self._engine, self._outside = engine, outside
+
+    async def plan(self, asked: PushAsked) -> PlanShown:
+        """What would be done, judged by what the device runs now. Reads the device, changes nothing.
+
+        Raises ``InputError`` for what cannot be meant or carried, ``Conflict`` for a family that is read only, and a
+        ``DeviceError`` when the device cannot be read.
+        """
+        view = await self._inventory.device(asked.device)
+        order, _ = await self._order(view.device, asked)
+        groups = {group.name: group for group in await self._inventory.groups()}
+        resolved = resolve(view.device, groups)
+        driver = able(self._outside.drivers.get(known("family", resolved.family)))
+        pinned = tuple(key.key for key in view.host_keys if key.state == "pinned")
+        target = target_of(view.device, resolved, pinned)
+        log_in = self._outside.credentials.get(target.credential_ref).secrets()
+        with ExitStack() as held:
+            held.enter_context(self._outside.redactor.holding(*log_in))
+            async with self._outside.sessions.open(target) as opened:
+                text, manager = (await driver.fetch(opened.shell)).text, opened.manager
+        stored = None
+        if order.version is not None:
+            stored = self._outside.vault.open_original(await self._backups.sealed(order.version))
+        plan = make_plan(driver, text, order, stored)
+        basis = self._outside.vault.examine(text, driver.spec, log_in).fingerprint
+        return show_plan(plan, view.device.name, driver, basis, plan.lockouts(path_of(target, manager)))
+
+    async def submit(self, asked: PushAsked, *, by: str) -> Push:
+        """The push, about to be worked on; the one that has the same key already, if any.
+
+        Raises ``InputError``, ``Conflict`` (device not in service, family read only), ``NotFound``.
+        """
+        view = await self._inventory.device(asked.device)
+        if view.device.state is not LifeState.ACTIVE:
+            raise Conflict(f"{view.device.name} is {view.device.state}; only active devices are changed")
+        if not SHORTEST_GUARD <= asked.guard_seconds <= LONGEST_GUARD:
+            raise InputError(f"a device takes a change back after {SHORTEST_GUARD} to {LONGEST_GUARD} seconds")
+        order, summary = await self._order(view.device, asked)
+        groups = {group.name: group for group in await self._inventory.groups()}
+        able(self._outside.drivers.get(known("family", resolve(view.device, groups).family)))
+        ids, now = self._outside.ids, self._outside.clock.now()
+        job = Job(ids.new(), JobKind.PUSH, JobState.OPEN, "manual", now, Priority.NORMAL, requested_by=by)
+        push = Push(
+            id=ids.new(),
+            job_id=job.id,
+            device_id=view.device.id,
+            device=view.device.name,
+            kind=order.kind,
+            summary=summary,
+            created_at=now,
+            requested_by=by,
+            token=secrets.token_hex(4),
+            guard_seconds=asked.guard_seconds,
+            basis=asked.basis,
+            overrides=asked.overrides,
+            key=f"{by}:{asked.key}" if asked.key else None,
+        )
+        sealed = self._outside.vault.seal_note(ids.new(), order.to_text())
+        made = await self._pushes.create(push, sealed, job, NewWork(view.device.id, 0, now))
+        if made.id == push.id:
+            await self._engine.enqueue([shard_ticket(job.id, 0, job.priority)])
+        return made
+
+    async def _order(self, device: Device, asked: PushAsked) -> tuple[Order, str]:
+        """The order, and in a few words what it is."""
+        given = [asked.change is not None, bool(asked.lines), asked.version is not None]
+        if sum(given) != 1:
+            raise InputError("a push takes exactly one of a change, lines and a version")
+        if asked.change is not None:
+            return Order(
+                PushKind.CHANGE, patch=asked.change
+            ), f"change of {', '.join(sorted(asked.change)) or 'nothing'}"
+        if asked.lines:
+            count = len(asked.lines)
+            return Order(PushKind.LINES, lines=asked.lines), f"{count} line{'s' if count > 1 else ''}"
+        version = await self._version(device, asked.version or 0)
+        return Order(PushKind.RESTORE, version=version[0]), f"restore of version {version[1]}"
+
+    async def _version(self, device: Device, number: int) -> tuple[str, int]:
+        if number:
+            backup = await self._backups.number(device.position_id, number)
+            return backup.id, backup.number
+        view = await self._inventory.device(device.id)
+        if view.status.current_backup_id is None:
+            raise Conflict(f"{device.name} has no backup yet")
+        backup = await self._backups.backup(view.status.current_backup_id)
+        return backup.id, backup.number
+
+    async def show(self, push_id: str) -> PushRecord:
+        return await self._pushes.push(push_id)
+
+    async def list(
+        self, *, device: str | None = None, open_only: bool = False, after: str | None = None, limit: int = 50
+    ) -> Page[Push]:
+        device_id = None if device is None else (await self._inventory.device(device)).device.id
+        return await self._pushes.pushes(device_id=device_id, open_only=open_only, after=after, limit=limit)
+
+    async def withdraw(self, push_id: str, *, by: str) -> Push:
+        """Raises ``Conflict`` when it has ended. What it did to the device is taken back."""
+        return await self._pushes.withdraw(push_id, at=self._outside.clock.now(), by=by)

@@ -1,0 +1,192 @@
+"""A box with a driver of its own, as little of one as a push needs; its language is the neutral model as JSON.
+
+Its timer goes by the clock of the test. A mishap is named by the verb it strikes, and by whether the verb has had its
+effect by then; it strikes once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from cpe_manager.domain.cpe_config import CpeConfig
+from cpe_manager.domain.cpe_config_data import from_data, to_data
+from cpe_manager.domain.cpe_features import Feature
+from cpe_manager.domain.errors import CommandRefused, ConnectFailed, SessionDropped
+from cpe_manager.ports.clock import Clock
+from cpe_manager.ports.driver import Capture, Facts, Guard, Script, Spec
+from cpe_manager.ports.sessions import OpenedSession
+from cpe_manager.ports.shell import Credential, ExecResult, PromptRules, Shell, Target, Terminal
+
+FAMILY = "boxed"
+VERBS = ("show", "arm", "apply", "confirm", "save", "revert", "replace", "armed")
+
+
+def text_of(config: CpeConfig) -> str:
+    return json.dumps(to_data(config), indent=1, sort_keys=True) + "\n"
+
+
+class Killed(BaseException):
+    """The process is gone: nothing after this is done or written."""
+
+
+@dataclass
+class GuardedBox:
+    clock: Clock
+    running: str
+    startup: str = ""
+    reachable: bool = True
+    fires_at: datetime | None = None
+    token: str = ""
+    kept: str = ""
+    verbs: list[str] = field(default_factory=list)
+    before: dict[str, BaseException] = field(default_factory=dict)
+    """Raised instead of what the verb would do."""
+    after: dict[str, BaseException] = field(default_factory=dict)
+    """Raised once the verb has been done."""
+    half: str | None = None
+    """What an ``apply`` that breaks off leaves behind."""
+    closes_behind: str | None = None
+    """A configuration that the box cannot be reached with."""
+
+    def __post_init__(self) -> None:
+        self.startup = self.startup or self.running
+
+    def tick(self) -> None:
+        if self.fires_at is not None and self.clock.now() >= self.fires_at:
+            self._go_back()
+
+    def _go_back(self) -> None:
+        self.running, self.fires_at, self.token = self.kept, None, ""
+
+    def reboot(self) -> None:
+        self.running, self.fires_at, self.token = self.startup, None, ""
+
+    def is_reached(self) -> bool:
+        self.tick()
+        return self.reachable and self.running != self.closes_behind
+
+    async def do(self, verb: str, argument: str = "") -> str:
+        await asyncio.sleep(0)
+        if not self.is_reached():
+            raise SessionDropped("the box is gone")
+        self.verbs.append(verb)
+        if (error := self.before.pop(verb, None)) is not None:
+            if verb == "apply" and self.half is not None:
+                self.running = self.half
+            raise error
+        answer = getattr(self, f"_{verb}")(argument)
+        if (error := self.after.pop(verb, None)) is not None:
+            raise error
+        return str(answer or "")
+
+    def _show(self, _: str) -> str:
+        return self.running
+
+    def _arm(self, argument: str) -> None:
+        token, seconds = argument.split()
+        if self.token:
+            raise CommandRefused("armed already")
+        self.token, self.kept = token, self.running
+        self.fires_at = self.clock.now() + timedelta(seconds=int(seconds))
+
+    def _apply(self, argument: str) -> None:
+        self.running = argument
+
+    def _replace(self, argument: str) -> None:
+        self.running = argument
+
+    def _confirm(self, argument: str) -> None:
+        if self.token not in ("", argument):
+            raise CommandRefused("another's")
+        self.token, self.fires_at = "", None
+
+    def _save(self, _: str) -> None:
+        self.startup = self.running
+
+    def _armed(self, _: str) -> str:
+        return self.token
+
+    def _revert(self, argument: str) -> None:
+        if self.token != argument:
+            raise CommandRefused("nothing is armed")
+        self._go_back()
+
+
+class BoxShell:
+    """``ports.shell.Shell`` on a box: a verb and its argument are one command."""
+
+    options: Mapping[str, str] = {}
+
+    def __init__(self, box: GuardedBox, credential: Credential) -> None:
+        self.box, self.credential = box, credential
+
+    async def terminal(self, rules: PromptRules) -> Terminal:
+        raise AssertionError(rules)
+
+    async def execute(self, command: str) -> ExecResult:
+        verb, _, argument = command.partition(" ")
+        return ExecResult(await self.box.do(verb, argument), "", 0)
+
+
+class BoxSessions:
+    """``ports.sessions.Sessions`` with one box behind every address."""
+
+    def __init__(self, box: GuardedBox, credential: Credential, manager: str = "10.100.7.9") -> None:
+        self.box, self._credential, self._manager = box, credential, manager
+        self.opened = 0
+
+    @asynccontextmanager
+    async def open(self, target: Target) -> AsyncIterator[OpenedSession]:
+        del target
+        if not self.box.is_reached():
+            raise ConnectFailed("nobody there")
+        self.opened += 1
+        yield OpenedSession(BoxShell(self.box, self._credential), "ssh-ed25519 AAAA", self._manager)
+
+
+class BoxDriver:
+    """``FullDriver``, ``Guarded`` and ``Replacing``."""
+
+    spec = Spec(FAMILY, "Boxed", "#", (), (), features=frozenset(Feature))
+
+    async def fetch(self, shell: Shell) -> Capture:
+        return Capture((await shell.execute("show")).stdout, "", counted=True)
+
+    async def facts(self, shell: Shell) -> Facts:
+        del shell
+        return Facts()
+
+    def parse(self, text: str) -> CpeConfig:
+        return from_data(json.loads(text))
+
+    def render(self, current: str, wanted: CpeConfig) -> Script:
+        return Script() if self.parse(current) == wanted else Script((text_of(wanted).replace("\n", " "),))
+
+    async def apply(self, shell: Shell, script: Script, guard: Guard | None = None) -> None:
+        assert guard is not None
+        for command in script.commands:
+            await shell.execute(f"apply {text_of(self.parse(command))}")
+
+    async def save(self, shell: Shell) -> None:
+        await shell.execute("save")
+
+    async def arm(self, shell: Shell, guard: Guard) -> None:
+        await shell.execute(f"arm {guard.token} {guard.seconds}")
+
+    async def armed(self, shell: Shell) -> str | None:
+        return (await shell.execute("armed")).stdout or None
+
+    async def confirm(self, shell: Shell, guard: Guard) -> None:
+        await shell.execute(f"confirm {guard.token}")
+
+    async def revert(self, shell: Shell, guard: Guard) -> None:
+        await shell.execute(f"revert {guard.token}")
+
+    async def replace(self, shell: Shell, text: str, guard: Guard | None = None) -> None:
+        del guard
+        await shell.execute(f"replace {text}")
