@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -356,4 +355,4 @@ def _marked_tags(name: str, old: Tree, new: Tree, kind: Schema, depth: int) -> I
 
 
 def copied(tree: Tree) -> Tree:
-    return copy.deepcopy(tree)
+    return {name: list(below) if isinstance(below, list) else copied(below) for name, below in tree.items()}

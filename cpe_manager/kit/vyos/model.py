@@ -32,7 +32,7 @@ from cpe_manager.kit.vyos.roles import (
     mobile_of,
     path_of,
 )
-from cpe_manager.kit.vyos.set_lines import Path, SetLines, commands
+from cpe_manager.kit.vyos.set_lines import Path, SetLines, commands, copied
 
 FEATURES: Final = frozenset(Feature) - {Feature.TELNET, Feature.WIFI_WPA3}
 """VyOS has no Telnet server. Its radios know WPA2 or WPA3, never both at once; a WPA3 that is there may stay."""
@@ -71,7 +71,7 @@ def render(current: str, wanted: CpeConfig) -> tuple[str, ...]:
     box = SetLines(current)
     require_features(wanted, FEATURES | _kept_features(box, wanted), "vyos")
     _check(wanted)
-    old = SetLines(current).tree
+    old = copied(box.tree)
     before = vyos_wan.read_lan(box)
     vyos_wan.write_lan(box, wanted.lan)
     vyos_wan.write_dhcp(box, wanted.dhcp, before)

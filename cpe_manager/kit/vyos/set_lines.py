@@ -116,6 +116,10 @@ class SetLines:
         return list(_lines(self.tree, ()))
 
 
+def copied(tree: Tree) -> Tree:
+    return {word: copied(below) for word, below in tree.items()}
+
+
 def words_of(path: str | Path) -> Path:
     return tuple(path.split()) if isinstance(path, str) else path
 

@@ -136,7 +136,11 @@ def mappings(draw: st.DrawFn, features: frozenset[Feature], lan: Lan) -> tuple[P
     found: list[PortMapping] = []
     for _ in range(draw(st.integers(0, 4))):
         first = draw(st.integers(1, 65000).filter(lambda port: port not in (22, 23)))
-        width = draw(st.integers(0, 300)) if Feature.PORT_RANGE in features and draw(st.booleans()) else 0
+        width = (
+            draw(st.one_of(st.integers(0, 12), st.integers(0, 300)))
+            if Feature.PORT_RANGE in features and draw(st.booleans())
+            else 0
+        )
         span = Ports(first, first + width)
         protocol = draw(st.sampled_from(["tcp", "udp"]))
         if any(m.protocol == protocol and m.ports.first <= span.last and span.first <= m.ports.last for m in found):
