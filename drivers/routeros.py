@@ -7,11 +7,16 @@ when both hold and the name in it is the box's. A release that cannot count (6, 
 
 Every command that is refused says so on its output, and a command that was taken says nothing: so whatever is printed
 is a refusal. RouterOS keeps every change at once; there is nothing to save.
+
+The way back is a backup file of the box's own, which it loads when a schedule comes due or when it starts. Loading
+brings back everything, log-ins and certificates too, and restarts the box. Safe mode is no way back for us: it holds
+100 actions at most, and ends in one way or the other with a session.
 """
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,9 +33,17 @@ from cpe_manager.domain.errors import (
 )
 from cpe_manager.kit.config_text import checked
 from cpe_manager.kit.routeros import model as routeros_model
-from cpe_manager.kit.routeros.language import command_path, seconds, unfolded, unquoted, without_values
+from cpe_manager.kit.routeros.language import (
+    command_path,
+    duration,
+    quoted,
+    seconds,
+    unfolded,
+    unquoted,
+    without_values,
+)
 from cpe_manager.kit.secret_rules import patterns
-from cpe_manager.ports.driver import Capture, Facts, Recognition, Script, SecretKind, SecretRule, SnmpFacts, Spec
+from cpe_manager.ports.driver import Capture, Facts, Guard, Recognition, Script, SecretKind, SecretRule, SnmpFacts, Spec
 from cpe_manager.ports.shell import ExecResult, Shell
 
 # Somebody may change the configuration between the two exports.
@@ -58,6 +71,23 @@ _IDENTITY: Final = re.compile(r"^/system[ /]identity[ /\n]set name=(\"(?:[^\"\\\
 _UNNAMED: Final = "MikroTik"
 _FEATURES: Final = frozenset(Feature) - {Feature.TIMER_PORT}
 """Connection tracking has its timers by protocol and state, not by port."""
+
+_OURS: Final = "cpe-manager-"
+"""What the names of our schedules and of our file begin with. The schedule that goes back in time is this and the
+token, and so is the file; the one that goes back at the next start has a word behind that."""
+_PROMISE: Final = re.compile(
+    rf"^/system scheduler add (?:interval=\S+ )?name={_OURS}[0-9a-z-]+ on-event=.*$", re.MULTILINE
+)
+_SAVED: Final = "Configuration backup saved"
+_NAMES: Final = (
+    f':foreach i in=[/system scheduler find name~"^{_OURS}"] do={{:put [/system scheduler get $i name]}}; '
+    f':put "{_MARK}"'
+)
+_HISTORY: Final = "/system history print"
+_FLOATING: Final = re.compile(r"^[ \d]*F\s", re.MULTILINE)
+"""An action that goes with the session that holds safe mode."""
+# Where there is such a folder, nothing outside of it outlives a restart.
+_FLASH: Final = ':put [:len [/file find name="flash"]]'
 
 # A value in double quotes, a bare one, and one within a script that stands in quotes itself.
 _FORMS: Final = (
@@ -91,7 +121,8 @@ SPEC: Final = Spec(
     title="MikroTik RouterOS",
     comment="#",
     # With the version in it: what an upgrade changes of the configuration itself is seen in the other lines.
-    volatile=patterns(r"^# .* by RouterOS .*$"),
+    # Our own way back is no configuration: it is gone in minutes, whatever becomes of the change.
+    volatile=(*patterns(r"^# .* by RouterOS .*$"), _PROMISE),
     secrets=(
         # Passwords of users are in no export; a text that somebody wrote may set them.
         *_rules("login", r"^/user (?:add|set) .*?" + _named("password")),
@@ -148,7 +179,7 @@ SPEC: Final = Spec(
     dialect="path",
     evidence="The box counts an export of its own, and that count, its end and its name are the text's.",
     features=_FEATURES,
-    rollback="safe-mode",
+    rollback="scheduled-script",
     keeps_at_once=True,
 )
 
@@ -164,7 +195,7 @@ class _Export:
 
 
 class RouterOs:
-    """Implements ``ports.driver.FullDriver``."""
+    """Implements ``ports.driver.FullDriver`` and ``Guarded``."""
 
     @property
     def spec(self) -> Spec:
@@ -206,9 +237,9 @@ class RouterOs:
         require_features(wanted, SPEC.features, SPEC.family)
         return Script(routeros_model.commands(current, wanted))
 
-    async def apply(self, shell: Shell, script: Script) -> None:
-        """Each command on a channel of its own, so that its answer is its own. Safe mode, which whoever commits may
-        hold in another session of the box, undoes them all."""
+    async def apply(self, shell: Shell, script: Script, guard: Guard | None = None) -> None:
+        """Each command on a channel of its own, so that its answer is its own."""
+        del guard  # it was armed before
         state: DeviceState = "untouched"
         for command in script.commands:
             try:
@@ -228,6 +259,91 @@ class RouterOs:
             raise FetchIncomplete("the box does not say its name")
         if refusal := _refusal(result):
             raise CommandRefused(f"`{_NAME}`: {refusal}")
+
+    async def arm(self, shell: Shell, guard: Guard) -> None:
+        """A backup on flash and two schedules that load it: one in time, one at the next start, since a box without a
+        clock of its own may start in the past. In the backup is only the latter, which then finds nothing to load and
+        takes away what is left of it all."""
+        if await self.armed(shell) is not None:
+            raise CommandRefused("a way back is scheduled there already, or somebody holds safe mode")
+        await _quiet(shell, _tidying(guard.token))
+        try:
+            await self._promise(shell, guard)
+        except DeviceError:
+            with suppress(DeviceError):
+                await shell.execute(_tidying(guard.token))
+            raise
+
+    async def _promise(self, shell: Shell, guard: Guard) -> None:
+        folder = "" if await _told(shell, _FLASH) == "0" else "flash/"
+        name = f"{_OURS}{guard.token}"
+        load = f'/system backup load name="{folder}{name}.backup" password=""'
+        start = (
+            f':if ([:len [/system scheduler find name="{name}"]] > 0) do={{{load}}} else={{{_tidying(guard.token)}}}'
+        )
+        await _quiet(shell, f"/system scheduler add name={name}-start start-time=startup on-event={quoted(start)}")
+        result = await shell.execute(f'/system backup save name="{folder}{name}" dont-encrypt=yes')
+        if _SAVED not in result.stdout or result.exit_status is None:
+            raise CommandRefused(
+                f"`/system backup save`: {_refusal(result) or 'the box does not say that it was saved'}"
+            )
+        if await _told(shell, f':put [:len [/file find name="{folder}{name}.backup"]]') != "1":
+            raise CommandRefused("`/system backup save`: the file is not there")
+        wait = duration(guard.seconds)
+        await _quiet(shell, f"/system scheduler add name={name} interval={wait} on-event={quoted(load)}")
+        if await self.armed(shell) != guard.token:
+            raise FetchIncomplete("the way back that was scheduled is not there")
+        if await _in_safe_mode(shell):
+            raise CommandRefused("somebody holds safe mode there: what is done now would go with his session")
+
+    async def armed(self, shell: Shell) -> str | None:
+        """Safe mode that somebody holds is a promise too, and none of ours; it shows once something was done in it."""
+        names = (await _told(shell, _NAMES)).split("\n")
+        if names.pop().strip() != _MARK.strip():
+            raise FetchIncomplete("the box does not say what is scheduled there")
+        tokens = [name.removeprefix(_OURS) for name in names if re.fullmatch(rf"{_OURS}[0-9a-z]+", name)]
+        if tokens:
+            return tokens[0]
+        return "" if await _in_safe_mode(shell) else None
+
+    async def confirm(self, shell: Shell, guard: Guard) -> None:
+        if await self.armed(shell) not in (None, guard.token):
+            raise CommandRefused("the way back that is scheduled there is another's")
+        await _quiet(shell, _tidying(guard.token))
+        if await self.armed(shell) == guard.token:
+            raise FetchIncomplete("the way back is still scheduled")
+
+    async def revert(self, shell: Shell, guard: Guard) -> None:
+        """Has the box do behind us what it would have done in time: there nobody is asked whether it is meant."""
+        if await self.armed(shell) != guard.token:
+            raise CommandRefused("no way back of this name is scheduled there")
+        with suppress(SessionDropped):
+            await _quiet(shell, f':execute script=[/system scheduler get [find name="{_OURS}{guard.token}"] on-event]')
+
+
+def _tidying(token: str) -> str:
+    """Takes a way back away: what would go first, then what it would go by, last what would take the file away."""
+    files = "; ".join(f'/file remove [find name~"^{folder}{_OURS}"]' for folder in ("", "flash/"))
+    schedules = "/system scheduler remove [find name"
+    return f'{schedules}="{_OURS}{token}"]; {files}; {schedules}~"^{_OURS}"]'
+
+
+async def _told(shell: Shell, command: str) -> str:
+    """What a command prints. Raises ``CommandRefused`` or ``FetchIncomplete``."""
+    result = await shell.execute(command)
+    if refusal := _refusal(result):
+        raise CommandRefused(f"`{command_path(command)}`: {refusal}")
+    if result.exit_status is None:
+        raise FetchIncomplete(f"the answer to `{command_path(command)}` is not whole")
+    return "\n".join(_lines(result.stdout)).strip("\n")
+
+
+async def _quiet(shell: Shell, command: str) -> None:
+    _taken(command, await shell.execute(command))
+
+
+async def _in_safe_mode(shell: Shell) -> bool:
+    return _FLOATING.search(await _told(shell, _HISTORY)) is not None
 
 
 def _lines(text: str) -> list[str]:
@@ -272,7 +388,7 @@ def _accepted(printed: str, result: ExecResult, command: str) -> _Export:
     if not mark or result.exit_status is None or result.stderr:
         raise FetchIncomplete("the line behind the export is missing")
     raw, name = checked(body + "\n"), name.strip("\n")
-    text = unfolded(raw)
+    text = re.sub(rf"{_PROMISE.pattern}\n", "", unfolded(raw), flags=re.MULTILINE)
     header = _HEADER.match(text)
     if header is None:
         raise FetchIncomplete("the export does not begin with the release that wrote it")

@@ -138,6 +138,17 @@ class Box:
             run(event)
         self.state.scratch[_LAST_LOOK] = now.isoformat()
 
+    def next_run(self) -> datetime | None:
+        """When the scheduler has something to do next; None when it has nothing."""
+        if "/system scheduler" not in self.state.running:
+            return None
+        runs = (
+            _next_run(item, self.state.clock(), self.state.booted_at)
+            for item in self.tree.menus["system scheduler"]
+            if item.values.get("disabled") != "yes"
+        )
+        return min((run for run in runs if run is not None), default=None)
+
     def _due(self, after: datetime, until: datetime) -> tuple[datetime, str] | None:
         """The next run after one moment, up to another. Read anew each time: a run may remove its own schedule."""
         found: list[tuple[datetime, str]] = []

@@ -168,7 +168,11 @@ def _execute(console: Host, run: Run, _where: str, words: Sequence[Word]) -> Val
     if source is None and plain:
         source = console.value(run, plain[0].parts)
     inner = console.run(shown(source if source is not None else ""))
-    return inner.text if any(word.text == "as-string" for word in words) else "*1"
+    if any(word.text == "as-string" for word in words):
+        return inner.text
+    # What runs by itself has nobody to ask.
+    run.restart = run.restart or inner.restart or bool(inner.question)
+    return "*1"
 
 
 def _run_script(console: Host, run: Run, _where: str, words: Sequence[Word]) -> Value:

@@ -13,7 +13,7 @@ from simulators.generate import routeros as generate
 from simulators.generate.site import make_site
 from simulators.personas.base import Effect, Reply, Traits
 from simulators.spec import DeviceSpec
-from simulators.state import DeviceState
+from simulators.state import Alarm, DeviceState
 
 _BANNER = "\n\n  MikroTik RouterOS {version} (simulated, no vendor's software inside)\n\nPress F1 for help\n\n"
 _HIJACK = "Hijacking Safe Mode from someone - unroll/release/don't take it [u/r/d]: "
@@ -30,6 +30,29 @@ def _ready(state: DeviceState) -> tuple[Box, Console]:
 def _by_itself(console: Console, state: DeviceState, event: str) -> None:
     if console.run(event).restart:
         state.restart()
+
+
+def _wind(state: DeviceState) -> None:
+    """Have the box run its next schedule with nobody there; after every command, for any may have changed one."""
+    due = Box(state).next_run()
+    if due is None:
+        state.alarms.pop(_SCHEDULER, None)
+    elif _SCHEDULER not in state.alarms or state.alarms[_SCHEDULER].due != due:
+        state.set_alarm(_SCHEDULER, Alarm(due, _on_time))
+
+
+def _on_time(state: DeviceState) -> None:
+    box = Box(state)
+    console = Console(box)
+    restarts: list[bool] = []
+    box.catch_up(lambda event: restarts.append(console.run(event).restart))
+    if any(restarts):
+        state.set_alarm("restart", Alarm(state.clock(), lambda _state: None, restart=True))
+    else:
+        _wind(state)
+
+
+_SCHEDULER = "scheduler"
 
 
 def _reply(chunks: list[Chunk], effect: Effect = Effect.NONE) -> Reply:
@@ -74,6 +97,11 @@ class RouterOsDialogue:
         return _BANNER.format(version=generate.VERSION)
 
     def feed(self, line: str) -> Reply:
+        reply = self._fed(line)
+        _wind(self._state)
+        return reply
+
+    def _fed(self, line: str) -> Reply:
         if self._question:
             return self._answer(line.strip())
         if not line.strip():
@@ -109,6 +137,7 @@ class RouterOsDialogue:
         """The session is gone: what it did in safe mode is taken back."""
         if self._safe:
             Box(self._state).unroll()
+            _wind(self._state)
 
     def _release(self) -> None:
         if self._safe:
@@ -169,7 +198,12 @@ class RouterOs:
         run: Run = console.run(command)
         # Nobody can answer a question on an exec channel: the box goes ahead.
         restart = run.restart or bool(run.question)
+        _wind(state)
         return _reply(run.chunks, Effect.RESTART if restart else Effect.NONE)
+
+    def booted(self, state: DeviceState) -> None:
+        """The scheduler starts anew."""
+        _wind(state)
 
     def reads_stdin(self, _command: str) -> bool:
         return False
@@ -179,6 +213,7 @@ class RouterOs:
         run = console.run(text)
         if run.failed:
             raise ValueError(f"refused: {run.text.strip()}")
+        _wind(state)
 
     def sample_change(self, spec: DeviceSpec, number: int) -> str:
         host = 10 + spec.rng(f"change {number}").randrange(200)

@@ -16,7 +16,7 @@ from cpe_manager.adapters.ssh.sessions import SshSessions
 from cpe_manager.adapters.telnet.sessions import TelnetSessions
 from cpe_manager.adapters.transports import Transports
 from cpe_manager.domain.errors import DeviceError
-from cpe_manager.kit.redaction import REMOVED
+from cpe_manager.kit.redaction import REMOVED, canonical
 from cpe_manager.ports.driver import Capture, Facts
 from cpe_manager.ports.sessions import Sessions
 from cpe_manager.ports.shell import Credential, Target
@@ -89,8 +89,7 @@ def sessions_for(devices: Iterable[Device], limits: SshLimits | None = None) -> 
 
 def significant(text: str, device: Device) -> str:
     """A configuration without what a command wraps around it, what changes by itself, and the log-in passwords."""
-    for pattern in DRIVERS.get(device.spec.family).spec.volatile:
-        text = pattern.sub("", text)
+    text = canonical(text, DRIVERS.get(device.spec.family).spec.volatile)
     for form in device.login_forms():
         text = text.replace(form, form.replace(form.split(" ")[-1], REMOVED))
     lines = [line for line in text.split("\n") if not line.startswith(_WRAPPING)]

@@ -9,7 +9,7 @@ import pytest
 
 from cpe_manager.adapters.ssh.sessions import SshSessions
 from cpe_manager.domain.cpe_differences import differences
-from cpe_manager.domain.errors import CommandRefused, DeviceError
+from cpe_manager.domain.errors import CommandRefused, ConnectFailed, DeviceError
 from cpe_manager.ports.driver import FullDriver, Guard, Guarded, Replacing
 from drivers.roster import DriverRoster
 from simulators.device import Device
@@ -59,8 +59,14 @@ class Box:
         assert found == wanted, differences(found, wanted)
 
     async def token(self) -> str | None:
-        async with self.sessions.open(target_of(self.device, self.case)) as opened:
-            return await self.driver.armed(opened.shell)
+        """The promise that is open, once the device is reached: a restart takes it away for a moment."""
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    async with self.sessions.open(target_of(self.device, self.case)) as opened:
+                        return await self.driver.armed(opened.shell)
+                except ConnectFailed:
+                    await asyncio.sleep(0.1)
 
     async def passes(self, seconds: float) -> None:
         """Time passes on the device, which acts on it by itself; it may be away for a moment."""

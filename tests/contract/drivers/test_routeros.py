@@ -16,9 +16,10 @@ from cpe_manager.domain.cpe_config import PortMapping, Ports, Reservation, Timer
 from cpe_manager.domain.errors import CommandRefused, FetchIncomplete, ForeignText, InputError, SessionDropped
 from cpe_manager.kit.redaction import canonical, redact, strip_login
 from cpe_manager.kit.routeros.language import Box, duration, quoted, seconds, unfolded, unquoted
-from cpe_manager.ports.driver import Capture, Script
+from cpe_manager.ports.driver import Capture, Guard, Script
 from cpe_manager.ports.shell import ExecResult
 from drivers.routeros import DRIVER, SPEC, hostname
+from simulators.device import Device
 from simulators.fleet import Fleet
 from simulators.personas.registry import persona_for
 from simulators.spec import DeviceSpec
@@ -357,3 +358,98 @@ async def test_safe_mode_that_another_session_holds_takes_back_what_was_applied(
         await nothing_left_open(fleet)
         after = await fetch(sessions, target_of(device, case))
         assert canonical(after.text, SPEC.volatile) == canonical(before.text, SPEC.volatile)
+
+
+GUARD = Guard("5f0c2a71", 120)
+CASE = DriverCase("routeros")
+LOADED = '/system backup load name="{}cpe-manager-5f0c2a71.backup" password=""'
+
+
+def left(device: Device) -> list[str]:
+    """What a way back leaves on the box: lines of its configuration, and files."""
+    lines = [line for line in device.running_text().splitlines() if "cpe-manager" in line]
+    return lines + [name for name in device.state.flash if "cpe-manager" in name]
+
+
+async def passes(fleet: Fleet, seconds: float) -> None:
+    device, ahead = fleet.devices[0], timedelta(seconds=seconds)
+    clock = device.state.clock
+    device.state.clock = lambda: clock() + ahead
+    device.tick()
+    await fleet.settled()
+
+
+async def test_a_way_back_is_seen_in_no_capture_and_is_gone_once_it_was_confirmed() -> None:
+    async with Fleet([DeviceSpec("SITE-1", "routeros")]) as fleet:
+        device, sessions = fleet.devices[0], sessions_for(fleet.devices)
+        before = (await fetch(sessions, target_of(device, CASE))).text.splitlines()[1:]
+        async with sessions.open(target_of(device, CASE)) as opened:
+            await DRIVER.arm(opened.shell, GUARD)
+            assert len(left(device)) == 3
+            capture = await DRIVER.fetch(opened.shell)
+            assert capture.counted
+            assert capture.text.splitlines()[1:] == before
+            with pytest.raises(CommandRefused, match="another's"):
+                await DRIVER.confirm(opened.shell, Guard("0badcafe", 120))
+            with pytest.raises(CommandRefused, match="no way back of this name"):
+                await DRIVER.revert(opened.shell, Guard("0badcafe", 120))
+            await DRIVER.confirm(opened.shell, GUARD)
+        assert left(device) == []
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_a_way_back_that_was_gone_leaves_neither_schedule_nor_file(restarts: bool) -> None:
+    async with Fleet([DeviceSpec("SITE-1", "routeros")], down_time=0.05) as fleet:
+        device, sessions = fleet.devices[0], sessions_for(fleet.devices)
+        boots = device.state.boots
+        async with sessions.open(target_of(device, CASE)) as opened:
+            await DRIVER.arm(opened.shell, GUARD)
+        device.change()
+        if restarts:
+            device.restart(0.0)
+        await passes(fleet, 5.0 if restarts else 121.0)
+        assert device.state.boots == boots + 1 + restarts
+        assert "extra1" not in device.running_text()
+        await passes(fleet, 5.0)
+        assert left(device) == []
+
+
+async def test_nothing_is_promised_while_somebody_holds_safe_mode() -> None:
+    async with Fleet([DeviceSpec("SITE-1", "routeros")]) as fleet:
+        device, sessions = fleet.devices[0], sessions_for(fleet.devices)
+        dialogue = persona_for("routeros").dialogue(device.state)
+        dialogue.control("X")
+        async with sessions.open(target_of(device, CASE)) as opened:
+            # Nobody sees a safe mode in which nothing was done yet; the way back would be the first of it.
+            with pytest.raises(CommandRefused, match="safe mode"):
+                await DRIVER.arm(opened.shell, GUARD)
+            assert left(device) == []
+            dialogue.feed("/system note set note=busy")
+            assert await DRIVER.armed(opened.shell) == ""
+            with pytest.raises(CommandRefused, match="safe mode"):
+                await DRIVER.arm(opened.shell, GUARD)
+        assert left(device) == []
+
+
+async def test_a_box_that_cannot_save_a_backup_promises_nothing_and_keeps_nothing() -> None:
+    none, done = ok("# cpe-manager: \n"), ok("")
+    full = ok("Saving system configuration\nfailure: not enough disk space\n")
+    shell = ScriptedShell(commands={"*": [none, done, done, ok("0\n"), done, full, done]})
+    with pytest.raises(CommandRefused, match="disk space"):
+        await DRIVER.arm(shell, GUARD)
+    assert shell.executed[-1].startswith('/system scheduler remove [find name="cpe-manager-5f0c2a71"]; /file remove')
+
+
+async def test_a_backup_lies_where_a_restart_leaves_it() -> None:
+    none, done = ok("# cpe-manager: \n"), ok("")
+    mine = ok("cpe-manager-5f0c2a71-start\ncpe-manager-5f0c2a71\n# cpe-manager: \n")
+    saved = ok("Saving system configuration\nConfiguration backup saved\n")
+    shell = ScriptedShell(
+        commands={"*": [none, done, done, ok("1\n"), done, saved, ok("1\n"), done, mine, done]},
+    )
+    await DRIVER.arm(shell, GUARD)
+    assert '/system backup save name="flash/cpe-manager-5f0c2a71" dont-encrypt=yes' in shell.executed
+    scheduled = (
+        f"/system scheduler add name=cpe-manager-5f0c2a71 interval=2m on-event={quoted(LOADED.format('flash/'))}"
+    )
+    assert scheduled in shell.executed
