@@ -41,10 +41,12 @@ from cpe_manager.domain.requirements import is_label
 from cpe_manager.kit.config_text import after_header, checked, last_lines, values
 from cpe_manager.kit.linux import daemon_words, file_bundle, link_words, nft_table
 from cpe_manager.kit.linux.file_bundle import Files
+from cpe_manager.kit.linux_guard import LIST, PRIVATE, Links
 from cpe_manager.kit.secret_rules import REST, WORD, patterns
 from cpe_manager.kit.uci.language import attempt
-from cpe_manager.ports.driver import Capture, Facts, Recognition, Script, SecretRule, Spec
+from cpe_manager.ports.driver import Capture, Facts, Guard, Recognition, Script, SecretRule, Spec
 from cpe_manager.ports.shell import ExecResult, PromptRules, Shell
+from drivers._linux_guard import FRR, LinuxGuard
 
 _ATTEMPTS: Final = 3
 _SHOW: Final = "show running-config"
@@ -69,18 +71,7 @@ _LOG_MESSAGE: Final = re.compile(
 # A block that is left without the `exit` that FRR prints since release 8: something is missing.
 _OPEN_BLOCK: Final = re.compile(r"\n .*\n(?! |exit)")
 
-_FRR: Final = "# vtysh: show running-config"
 _SUMS: Final = "# sha256sum"
-# What a CPE made of Debian keeps its configuration in; what is not there is not asked for.
-_PLACES: Final = (
-    *("/etc/hostname", "/etc/hosts", "/etc/nftables.conf", "/etc/nftables.d/*.nft", "/etc/dnsmasq.conf"),
-    *("/etc/dnsmasq.d/*", "/etc/hostapd/*.conf", "/etc/ppp/peers/*", "/etc/ppp/chap-secrets"),
-    *("/etc/ppp/pap-secrets", "/etc/snmp/snmpd.conf", "/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/*.conf"),
-    *("/etc/ssh/sshd_not_to_be_run", "/etc/network/interfaces", "/etc/network/interfaces.d/*"),
-    *("/etc/sysctl.conf", "/etc/sysctl.d/*.conf", "/etc/wireguard/*.conf", "/etc/frr/daemons"),
-    "/run/cpe-manager.todo",
-)
-_LIST: Final = f'id -u; ls -dp {" ".join(_PLACES)} 2>/dev/null; echo "cpe-manager 0"'
 _FACT_FILES: Final = (
     *("/proc/sys/kernel/hostname", "/proc/uptime", "/sys/class/dmi/id/product_name"),
     *("/sys/class/dmi/id/product_serial", "/proc/device-tree/model", "/proc/device-tree/serial-number"),
@@ -99,7 +90,6 @@ _FRR_CHANGES: Final = "/run/cpe-manager.frr"
 # What daemons have not been told yet of files that are in their places: it is left behind by a session that was cut.
 _TODO: Final = "/run/cpe-manager.todo"
 _NEW: Final = ".cpe-new."
-_PRIVATE: Final = ("/etc/ppp/", "/etc/hostapd/", "/etc/snmp/")
 # What changes nothing that anybody reads: new files beside the old ones, and checkers.
 _HARMLESS: Final = re.compile(r"umask 0\d\d; |nft -c -f |dnsmasq --test |vtysh -C -f |rm -f \S*cpe-")
 _WRITTEN: Final = re.compile(r" >(\S+)$")
@@ -205,8 +195,8 @@ SPEC: Final = Spec(
 )
 
 
-class FrrLinux:
-    """Implements ``ports.driver.FullDriver``."""
+class FrrLinux(LinuxGuard):
+    """Implements ``ports.driver.FullDriver``, ``Guarded`` and ``Replacing``."""
 
     @property
     def spec(self) -> Spec:
@@ -251,14 +241,21 @@ class FrrLinux:
         return _model(_Box.read(text))
 
     def render(self, current: str, wanted: CpeConfig) -> Script:
-        if not current.startswith(f"{_FRR}\n"):
+        if not current.startswith(f"{FRR}\n"):
             named = ", ".join(sorted(needed(wanted))) or "anything"
             raise InputError(f"{SPEC.family} without root holds FRR's configuration alone and cannot carry: {named}")
         require_features(wanted, SPEC.features, SPEC.family)
         return Script(tuple(_commands(_Box.read(current), wanted)))
 
-    async def apply(self, shell: Shell, script: Script) -> None:
+    def links(self, text: str) -> Links:
+        box = _Box.read(text)
+        found = _model(box)
+        sides = (link_words.pppoe_peer(box.files), found.wan), (link_words.mobile_peer(box.files), found.mobile)
+        return Links(box.nic, tuple(peer.rpartition("/")[2] for peer, side in sides if peer and _dialled(side)))
+
+    async def apply(self, shell: Shell, script: Script, guard: Guard | None = None) -> None:
         """Up to the first file that takes its place the box is ``untouched``, whatever was refused."""
+        del guard  # it was armed before
         state = "untouched"
         try:
             for command in script.commands:
@@ -365,7 +362,7 @@ def _accepted(printed: str, name: str) -> Capture:
 async def _files_for_root(shell: Shell) -> list[str] | None:
     """The files that the box has; None where commands are not run by a shell, or not by root."""
     try:
-        result = await shell.execute(_LIST)
+        result = await shell.execute(LIST)
     except CommandRefused:
         return None
     uid, *names = result.stdout.split("\n")
@@ -376,7 +373,7 @@ async def _files_for_root(shell: Shell) -> list[str] | None:
 
 async def _whole_box(shell: Shell, files: list[str]) -> Capture:
     """FRR and every file, each with the checksum that the box computes from another reading."""
-    parts = [f"echo '{_FRR}' && {_VTYSH} && echo"]
+    parts = [f"echo '{FRR}' && {_VTYSH} && echo"]
     parts += [f"echo {quote(file_bundle.FILE + path)} && cat {quote(path)} && echo" for path in files]
     named = " ".join(quote(path) for path in files)
     sums = f"echo '{_SUMS}' && {_VTYSH} | sha256sum && {f'sha256sum {named} && ' if files else ''}uname -n"
@@ -387,9 +384,9 @@ async def _whole_box(shell: Shell, files: list[str]) -> Capture:
         if result.exit_status != 0 or (lines and lines[-1].startswith(_MARK) and lines[-1] != f"{_MARK}0"):
             _refuse(result)
         raise FetchIncomplete("the end mark behind the configuration is missing")
-    digests = {name: line.partition(" ")[0] for name, line in zip((_FRR, *files), lines, strict=False)}
+    digests = {name: line.partition(" ")[0] for name, line in zip((FRR, *files), lines, strict=False)}
     (_, frr), *rest = file_bundle.counted(printed, digests)
-    text = checked(file_bundle.joined([(_FRR, _accepted(frr, "").text), *rest]))
+    text = checked(file_bundle.joined([(FRR, _accepted(frr, "").text), *rest]))
     name, own = lines[-2].strip(), _hostname(text)
     if own != name:
         raise ForeignText(f"the configuration is of {own or 'a nameless device'}, not of {name}")
@@ -428,7 +425,7 @@ class _Box:
         interfaces: dict[str, list[str]] = {}
         top: list[str] = []
         block: list[str] = []
-        for line in parts.get(_FRR, parts[""]).splitlines():
+        for line in parts.get(FRR, parts[""]).splitlines():
             if line.startswith(" "):
                 block.append(line.strip())
                 continue
@@ -573,7 +570,7 @@ def _commands(box: _Box, wanted: CpeConfig) -> Iterator[str]:
     frr = list(_frr_lines(box, found, wanted))
     changed = files.changed()
     for path in changed:
-        mask = "077" if path.startswith(_PRIVATE) else "022"
+        mask = "077" if path.startswith(PRIVATE) else "022"
         folder, _, _ = path.rpartition("/")
         fresh = _beside(path)
         written = file_bundle.printed_line(fresh, files.text(path))

@@ -12,8 +12,10 @@ import ipaddress
 import re
 from collections.abc import Callable
 
+from simulators.dialects import systemd
 from simulators.dialects.nft import NftError, check
 from simulators.dialects.shell import TMP, Call, Tool
+from simulators.dialects.systemd import RELOAD
 from simulators.dialects.vtysh import VtyshDialogue, frr_body, hostname_of
 from simulators.generate.frr_linux import is_linux
 from simulators.generate.linux_files import daemon_files
@@ -24,6 +26,8 @@ from simulators.state import DeviceState
 KERNEL = "6.1.0-28-amd64"
 _FRR_CONF = "/etc/frr/frr.conf"
 _LOADED = "/run/loaded/"
+# On flash, and no part of what the box shows as its configuration.
+_UNMANAGED = ("/var/lib/", "/etc/systemd/")
 _DAEMON_FILES = {
     "nftables": r"/etc/nftables\.(conf|d/[^.][^/]*\.nft)",
     "dnsmasq": r"/etc/dnsmasq\.(conf|d/[^.][^/]*)",
@@ -90,13 +94,15 @@ class BoxFiles:
 
     def read(self, path: str) -> str | None:
         made = self._made().get(path)
-        return made if made is not None else self._state.scratch.get(path)
+        return made if made is not None else self._state.scratch.get(path, self._state.flash.get(path))
 
     def write(self, path: str, text: str) -> bool:
         if path == _FRR_CONF:
             self._state.startup = text
         elif path.startswith((TMP, "/run/")):
             self._state.scratch[path] = text
+        elif path.startswith(_UNMANAGED) and is_linux(self._state.spec):
+            self._state.flash[path] = text
         elif path.startswith("/etc/") and is_linux(self._state.spec):
             files_of(self._state)[path] = text
         else:
@@ -104,11 +110,18 @@ class BoxFiles:
         return True
 
     def remove(self, path: str) -> bool:
-        where = self._state.scratch if path in self._state.scratch else files_of(self._state)
-        return where.pop(path, None) is not None
+        state, below = self._state, f"{path.rstrip('/')}/"
+        gone = False
+        for place in (state.scratch, state.flash, files_of(state)):
+            # Folders of the managed files are never taken away whole.
+            names = [name for name in place if name == path or (place is not state.files and name.startswith(below))]
+            for name in names:
+                del place[name]
+            gone = gone or bool(names)
+        return gone
 
     def paths(self) -> list[str]:
-        return sorted([*self._made(), *self._state.scratch])
+        return sorted([*self._made(), *self._state.scratch, *self._state.flash])
 
     def is_config(self, path: str) -> bool:
         return path == _FRR_CONF or path in shown_files(self._state)
@@ -120,6 +133,8 @@ class BoxFiles:
             _FRR_CONF: state.startup,
             "/etc/os-release": 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\nVERSION_ID="12"\n',
             "/etc/debian_version": "12.8\n",
+            "/run/systemd/system/session-1.scope": "",
+            RELOAD: "#!/usr/bin/python3\n",
             "/proc/uptime": f"{state.uptime:.2f} {state.uptime * 1.9:.2f}\n",
             "/proc/sys/kernel/hostname": f"{hostname_of(state)}\n",
             "/sys/class/dmi/id/product_name": "EX-4100\n",
@@ -143,7 +158,10 @@ def _host(state: DeviceState, call: Call) -> Reply:
         return Reply(f"{hostname_of(state)}\n")
     if not is_linux(state.spec):
         return Reply(error="hostname: you must be root to change the host name\n", status=1)
-    state.scratch["/run/hostname"] = call.words[0]
+    name = call.words[0]
+    if name == "-F":
+        name = (call.shell.files.read(call.words[-1]) or "").strip()
+    state.scratch["/run/hostname"] = name
     return Reply()
 
 
@@ -217,6 +235,8 @@ def _is_address(word: str) -> bool:
 
 def _service(state: DeviceState, call: Call) -> Reply:
     name, verb = [*call.words, "", ""][:2]
+    if name == "frr" and verb == "restart":
+        state.replace_running(state.startup, "frr")
     if name not in (*_DAEMON_FILES, "ssh", "frr"):
         return Reply(error=f"{name}: unrecognized service\n", status=1)
     if name == "dnsmasq" and verb == "restart":
@@ -238,6 +258,10 @@ def _pon(state: DeviceState, call: Call) -> Reply:
 
 
 def _poff(state: DeviceState, call: Call) -> Reply:
+    if call.words == ["-a"]:
+        for path in [path for path in state.scratch if path.startswith("/run/dialled/")]:
+            del state.scratch[path]
+        return Reply()
     running = state.scratch.pop(f"/run/dialled/{call.words[0] if call.words else 'provider'}", None)
     return Reply() if running else Reply(error="/usr/bin/poff: No pppd is running.  None stopped.\n", status=1)
 
@@ -270,7 +294,7 @@ def _start_stop_daemon(state: DeviceState, call: Call) -> Reply:
 _OWN: dict[str, Callable[[DeviceState, Call], Reply]] = {
     "vtysh": _vtysh, "uname": _uname, "hostname": _host, "id": _id, "nft": _nft, "dnsmasq": _dnsmasq,
     "service": _service, "pon": _pon, "poff": _poff, "ifup": _ifup, "ifdown": _ifdown,
-    "start-stop-daemon": _start_stop_daemon,
+    "start-stop-daemon": _start_stop_daemon, **systemd.TOOLS,
 }  # fmt: skip
 
 

@@ -218,14 +218,16 @@ def _ls(call: Call) -> Reply:
 
 
 def _sha256sum(call: Call) -> Reply:
-    total = Reply()
+    total, status = Reply(), 0
     for path in call.words or ["-"]:
         text = call.stdin if path == "-" else call.shell.files.read(path)
         if text is None:
-            return Reply(total.text, f"sha256sum: can't open '{path}': No such file or directory\n", 1)
+            total = join(total, Reply(error=f"sha256sum: can't open '{path}': No such file or directory\n"))
+            status = 1
+            continue
         digest = hashlib.sha256(as_bytes(text)).hexdigest()
         total = join(total, Reply(f"{digest}  {path}\n"))
-    return total
+    return dataclasses.replace(total, status=status)
 
 
 def _wc(call: Call) -> Reply:
@@ -245,8 +247,13 @@ def _grep(call: Call) -> Reply:
     rest = [word for word in call.words if not word.startswith("-")]
     text = (call.shell.files.read(rest[1]) or "") if len(rest) > 1 else call.stdin
     if not rest:
-        return Reply(error="usage: grep [-vqc] PATTERN [FILE]\n", status=2)
-    kept = [line for line in text.splitlines() if (rest[0] in line) != ("v" in flags)]
+        return Reply(error="usage: grep [-vqcxFf] PATTERN [FILE]\n", status=2)
+    wanted = (call.shell.files.read(rest[0]) or "").splitlines() if "f" in flags else [rest[0]]
+
+    def found(line: str) -> bool:
+        return line in wanted if "x" in flags else any(word in line for word in wanted)
+
+    kept = [line for line in text.splitlines() if found(line) != ("v" in flags)]
     shown = f"{len(kept)}\n" if "c" in flags else "".join(f"{line}\n" for line in kept)
     return Reply("" if "q" in flags else shown, status=0 if kept else 1)
 
@@ -272,8 +279,13 @@ def _test(call: Call) -> Reply:
     if len(words) == 3 and words[1] in ("=", "!=", "-eq", "-ne"):
         equal = words[0] == words[2]
         return Reply(status=int(equal == (words[1] in ("!=", "-ne"))))
-    if len(words) == 2 and words[0] in ("-f", "-e", "-s", "-r"):
-        return Reply(status=0 if call.shell.files.read(words[1]) is not None else 1)
+    if words[:1] == ["!"]:
+        return Reply(status=int(not _test(dataclasses.replace(call, words=words[1:])).status))
+    if len(words) == 2 and words[0] in ("-f", "-e", "-s", "-r", "-x"):
+        text = call.shell.files.read(words[1])
+        return Reply(status=0 if (text if words[0] == "-s" else text is not None) else 1)
+    if len(words) == 2 and words[0] == "-d":
+        return Reply(status=0 if any(path.startswith(f"{words[1]}/") for path in call.shell.files.paths()) else 1)
     if len(words) == 2 and words[0] in ("-n", "-z"):
         return Reply(status=int(bool(words[1]) == (words[0] == "-z")))
     return Reply(status=0 if words else 1)

@@ -72,6 +72,8 @@ def _tokens(line: str) -> list[str]:
                 current, index = current + letter, index + 1
             current += line[index]
             quote = "" if letter == quote else quote
+        elif letter == "#" and not current:
+            index = line.find("\n", index) - 1 if "\n" in line[index:] else len(line)
         elif letter in "'\"":
             quote, current = letter, current + letter
         elif letter == "\\" and index + 1 < len(line):

@@ -14,7 +14,8 @@ from simulators.personas.base import Effect, Reply
 from simulators.state import DeviceState
 
 _COMMANDS = (
-    "show running-config", "show startup-config", "show version", "show interface brief", "show ip route",
+    "show running-config", "show running-config no-header", "show startup-config", "show version",
+    "show interface brief", "show ip route",
     "show bgp summary", "write", "write memory", "write file", "write terminal", "copy running-config startup-config",
     "configure terminal", "configure", "terminal length ...", "terminal no length", "terminal paginate", "exit", "quit",
     "end", "enable", "disable",
@@ -48,6 +49,10 @@ def frr_body(state: DeviceState) -> str:
 
 def running_text(state: DeviceState) -> str:
     return f"Building configuration...\n\nCurrent configuration:\n{frr_body(state)}"
+
+
+def _headless(state: DeviceState) -> str:
+    return frr_body(state).removeprefix("!\n")
 
 
 def _version(state: DeviceState) -> str:
@@ -98,6 +103,7 @@ def _nothing(_state: DeviceState) -> str:
 _SHOWS: Mapping[str, Callable[[DeviceState], str]] = MappingProxyType(
     {
         "show running-config": running_text,
+        "show running-config no-header": _headless,
         "write terminal": running_text,
         "show startup-config": _nothing,
         "show version": _version,
@@ -172,7 +178,7 @@ class VtyshDialogue:
         if found.verdict is Verdict.INCOMPLETE:
             return Reply(f"% Command incomplete: {line}\n", status=1)
         if found.command in _SHOWS:
-            whole = found.command in ("show running-config", "write terminal")
+            whole = found.command in ("show running-config", "show running-config no-header", "write terminal")
             return Reply(_SHOWS[found.command](self._state), config=whole)
         return self._act(found.command)
 

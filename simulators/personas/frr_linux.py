@@ -13,6 +13,7 @@ from simulators.dialects.editing import Editor, Outcome
 from simulators.dialects.frr_config import GRAMMAR
 from simulators.dialects.linux_box import KERNEL, BoxFiles, tools, whole_text
 from simulators.dialects.shell import Shell, common_tools
+from simulators.dialects.systemd import boot
 from simulators.dialects.vtysh import VtyshDialogue, hostname_of, running_text
 from simulators.generate import frr_linux as generate
 from simulators.generate.frr_linux import is_linux
@@ -96,6 +97,10 @@ class FrrLinux:
         if _has_bash(state.spec):
             return _shell(state, "bash: line 1").run(command, stdin)
         return VtyshDialogue(state).run_all([command])
+
+    def booted(self, state: DeviceState, /) -> None:
+        if is_linux(state.spec):
+            boot(state, _shell(state, "sh"))
 
     def reads_stdin(self, command: str) -> bool:
         return bool(re.search(r"\bcat( -)? *>|\bvtysh *($|[;&|])", command))

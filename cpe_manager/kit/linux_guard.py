@@ -1,0 +1,299 @@
+"""How a Linux router goes back to what it was, or on to what was stored: shell lines and the script that does it. Pure.
+
+A folder that only root can read holds copies of the managed files and of FRR's running configuration, and a script
+that puts them in their places and tells the daemons whose files were others. A timer runs the script while the box is
+up (``systemd-run``; without systemd a detached shell that sleeps), and the next boot runs it: with systemd before any
+daemon has started, without it as cron's ``@reboot``. The last thing that it does is to take itself away, so that a
+power cut on the way leads to another try.
+
+FRR goes back by ``frr-reload.py`` where the box has that, else by a restart with the kept text as its file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from shlex import quote
+from typing import Final
+
+from cpe_manager.domain.errors import CommandRefused, FetchIncomplete
+from cpe_manager.kit.redaction import REMOVED
+
+PLACES: Final = (
+    *("/etc/hostname", "/etc/hosts", "/etc/nftables.conf", "/etc/nftables.d/*.nft", "/etc/dnsmasq.conf"),
+    *("/etc/dnsmasq.d/*", "/etc/hostapd/*.conf", "/etc/ppp/peers/*", "/etc/ppp/chap-secrets"),
+    *("/etc/ppp/pap-secrets", "/etc/snmp/snmpd.conf", "/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/*.conf"),
+    *("/etc/ssh/sshd_not_to_be_run", "/etc/network/interfaces", "/etc/network/interfaces.d/*"),
+    *("/etc/sysctl.conf", "/etc/sysctl.d/*.conf", "/etc/wireguard/*.conf", "/etc/frr/daemons"),
+    "/run/cpe-manager.todo",
+)
+"""What a CPE made of Debian keeps its configuration in; what is not there is not asked for."""
+LIST: Final = f'id -u; ls -dp {" ".join(PLACES)} 2>/dev/null; echo "cpe-manager 0"'
+PRIVATE: Final = ("/etc/ppp/", "/etc/hostapd/", "/etc/snmp/", "/etc/wireguard/")
+"""Folders whose files hold secrets."""
+
+KEPT: Final = "/var/lib/cpe-manager"
+"""The way back. On flash, so that it is there after a restart."""
+INCOMING: Final = "/run/cpe-manager.new"
+"""A configuration that is on its way in."""
+_MARK: Final = "cpe-manager "
+_NOTE: Final = re.compile(r"^# cpe-manager ([0-9a-z]+)$", re.MULTILINE)
+_TIMER: Final = "cpe-manager-undo"
+_UNIT: Final = "/etc/systemd/system/cpe-manager-boot.service"
+_WANTED: Final = "/etc/systemd/system/sysinit.target.wants"
+_LINK: Final = f"{_WANTED}/cpe-manager-boot.service"
+_CRON: Final = "/etc/cron.d/cpe-manager"
+_PID: Final = "/run/cpe-manager.pid"
+_RELOAD: Final = "/usr/lib/frr/frr-reload.py"
+_SHOW: Final = "vtysh -c 'show running-config no-header'"
+_FRR_CONF: Final = "/etc/frr/frr.conf"
+_TABLE: Final = "/etc/nftables.d/cpe.nft"
+_NO_SSH: Final = "/etc/ssh/sshd_not_to_be_run"
+# Whose files they are: who has to be told when one of them is another.
+_OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "table": (_TABLE,),
+    "rules": ("/etc/nftables.conf", "/etc/nftables.d/*.nft"),
+    "dnsmasq": ("/etc/dnsmasq.conf", "/etc/dnsmasq.d/*"),
+    "hostapd": ("/etc/hostapd/*.conf",),
+    "snmpd": ("/etc/snmp/snmpd.conf",),
+    "ppp": ("/etc/ppp/peers/*", "/etc/ppp/chap-secrets", "/etc/ppp/pap-secrets"),
+    "link": ("/etc/network/interfaces", "/etc/network/interfaces.d/*"),
+    "ssh": ("/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/*.conf", _NO_SSH),
+    "sysctl": ("/etc/sysctl.conf", "/etc/sysctl.d/*.conf"),
+    "wireguard": ("/etc/wireguard/*.conf",),
+    "daemons": ("/etc/frr/daemons",),
+}
+_CHUNK: Final = 16_000
+
+INIT: Final = '[ -d /run/systemd/system ] && echo systemd || ls /run/crond.pid 2>/dev/null; echo "cpe-manager 0"'
+"""Who starts things on that box."""
+ARMED: Final = f'cat {KEPT}/undo 2>/dev/null; ls -d {KEPT}/undo 2>/dev/null; echo "cpe-manager 0"'
+_TAKE_UP: Final = (
+    f"systemctl stop {_TIMER}.timer 2>/dev/null; "
+    f"start-stop-daemon --stop --quiet --pidfile {_PID} >/dev/null 2>&1; "
+    f"rm -f {KEPT}/undo; rm -rf {KEPT}; rm -f {_LINK} {_UNIT} {_CRON} {_PID}; systemctl daemon-reload 2>/dev/null; sync"
+)
+DISARM: Final = f'{_TAKE_UP}; [ ! -e {KEPT}/undo ]; echo "cpe-manager $?"'
+GO_BACK: Final = f'setsid -w sh {KEPT}/undo </dev/null >/dev/null 2>&1; [ ! -e {KEPT}/undo ]; echo "cpe-manager $?"'
+"""In a session of its own, for going back may cut ours."""
+GO_ON: Final = (
+    f"setsid -w sh {INCOMING}/undo </dev/null >/dev/null 2>&1; cat {INCOMING}/failed 2>/dev/null; "
+    f'[ ! -e {INCOMING}/failed ]; echo "cpe-manager $?"; rm -rf {INCOMING}'
+)
+_BOOT_UNIT: Final = f"""\
+[Unit]
+Description=Take back a configuration that nobody confirmed
+DefaultDependencies=no
+RequiresMountsFor={KEPT}
+ConditionPathExists={KEPT}/undo
+After=local-fs.target
+Before=sysinit.target network-pre.target nftables.service systemd-sysctl.service
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh {KEPT}/undo boot
+
+[Install]
+WantedBy=sysinit.target
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """What is to be up once a configuration is in its place: the interface towards the provider, and the providers
+    that are dialled (names below /etc/ppp/peers)."""
+
+    nic: str
+    dialled: tuple[str, ...] = ()
+
+
+def answer(stdout: str, stderr: str, what: str) -> str:
+    """What a line with a mark printed before it. Raises ``CommandRefused`` for any status but 0, ``FetchIncomplete``
+    when the mark is missing."""
+    printed, mark, status = stdout.rpartition(_MARK)
+    if not mark or not status.strip().isdecimal():
+        raise FetchIncomplete(f"{what}: the end mark is missing")
+    if status.strip() != "0":
+        reason = (stderr.strip() or printed.strip()).partition("\n")[0][:200]
+        raise CommandRefused(f"{what} ended with status {status.strip()}: {reason or 'no reason given'}")
+    return printed
+
+
+def token_of(printed: str) -> str | None:
+    """Judge the answer to ``ARMED``: the token; empty when it is not one of ours, None when there is none."""
+    if not printed.strip():
+        return None
+    found = _NOTE.search(printed)
+    return found.group(1) if found else ""
+
+
+def keeping(files: Sequence[str]) -> str:
+    """The shell line that keeps copies of the files and of what FRR runs, and prints the checksums of both readings."""
+    copies = [f"cp -p {quote(path)} {KEPT}/{number}" for number, path in enumerate(files)]
+    sums = "; ".join(f"{_summed(owner)} >{KEPT}/sum.{owner}" for owner in _OWNERS)
+    ours = " ".join(f"{KEPT}/{number}" for number in range(len(files)))
+    theirs = " ".join(map(quote, files))
+    return (
+        f"umask 077; rm -rf {KEPT}; mkdir -p {KEPT}; cp -p {_FRR_CONF} {KEPT}/frr.conf 2>/dev/null; "
+        f"ls -dp {' '.join(PLACES)} >{KEPT}/names 2>/dev/null; {sums}; "
+        f"{_SHOW} >{KEPT}/frr && {' && '.join(copies)} && sha256sum {KEPT}/frr {ours} && {_SHOW} | sha256sum && "
+        f'sha256sum {theirs}; echo "cpe-manager $?"'
+    )
+
+
+def kept_whole(printed: str, files: Sequence[str]) -> bool:
+    """Judge the answer to ``keeping``: each copy is what a second reading gives."""
+    digests = [line.split()[0] for line in printed.splitlines() if re.match(r"[0-9a-f]{64} ", line)]
+    half = len(files) + 1
+    return len(digests) == 2 * half and digests[:half] == digests[half:]
+
+
+def arming(token: str, seconds: int, systemd: bool, files: Sequence[str], links: Links) -> Iterator[str]:
+    """Shell lines that lay down the script, have the next boot run it, and start its timer."""
+    lines = [f"# cpe-manager {token}", *_script(KEPT, files, links, _TAKE_UP)]
+    yield from writing(f"{KEPT}/tell", "\n".join(_telling(KEPT, links)))
+    yield from writing(f"{KEPT}/undo.new", "\n".join(lines))
+    if systemd:
+        boot = (
+            f"umask 022; mkdir -p {_WANTED}; {_printf(_BOOT_UNIT.splitlines())} >{_UNIT} && "
+            f"ln -sf {_UNIT} {_LINK} && systemctl daemon-reload"
+        )
+        # pppd and dhclient, started on the way back, are to live on.
+        timer = (
+            f"systemd-run --quiet --collect --unit={_TIMER} --on-active={seconds} --timer-property=AccuracySec=1s "
+            f"--property=KillMode=process /bin/sh {KEPT}/undo"
+        )
+    else:
+        boot = f"umask 022; echo '@reboot root /bin/sh {KEPT}/undo >/dev/null 2>&1' >{_CRON}"
+        timer = (
+            f"start-stop-daemon --start --background --make-pidfile --pidfile {_PID} --exec /bin/sh -- "
+            f'-c "sleep {seconds}; sh {KEPT}/undo"'
+        )
+    yield f'{boot} && mv -f {KEPT}/undo.new {KEPT}/undo && sync && {timer}; echo "cpe-manager $?"'
+
+
+def bringing(frr: str, files: Mapping[str, str], present: Sequence[str], links: Links) -> Iterator[str]:
+    """Shell lines that bring in another configuration and the script that puts it in its place; the last line prints
+    the checksums that ``brought`` judges. ``present``: what the box has in ``PLACES`` now, as ``ls -dp`` prints it."""
+    yield f'umask 077; rm -rf {INCOMING} && mkdir -p {INCOMING}; echo "cpe-manager $?"'
+    foreign = [name for name in present if name.endswith(("/", "~", ".bak"))]
+    yield from writing(f"{INCOMING}/names", "\n".join((*files, *foreign)))
+    for owner, patterns in _OWNERS.items():
+        own = [path for pattern in patterns for path in sorted(files) if _globbed(path, pattern)]
+        own = [path for path in own if owner == "table" or path != _TABLE]
+        sums = [f"{hashlib.sha256(files[path].encode()).hexdigest()}  {path}" for path in own]
+        yield from writing(f"{INCOMING}/sum.{owner}", "\n".join(sums))
+    yield from writing(f"{INCOMING}/frr", frr)
+    for number, text in enumerate(files.values()):
+        yield from writing(f"{INCOMING}/{number}", text)
+    script = _script(INCOMING, list(files), links, ":", keeps_mode=False)
+    yield from writing(f"{INCOMING}/tell", "\n".join(_telling(INCOMING, links)))
+    yield from writing(f"{INCOMING}/undo", "\n".join(script))
+    named = " ".join(f"{INCOMING}/{number}" for number in range(len(files)))
+    yield (
+        f"cp -p {_FRR_CONF} {INCOMING}/frr.conf 2>/dev/null; "
+        f'sha256sum {INCOMING}/frr {named} {INCOMING}/undo; echo "cpe-manager $?"'
+    )
+
+
+def brought(printed: str, frr: str, files: Mapping[str, str]) -> bool:
+    """Judge the last answer to ``bringing``: everything has arrived as it was sent."""
+    digests = [line.split()[0] for line in printed.splitlines() if line.strip()]
+    wanted = [hashlib.sha256(text.encode()).hexdigest() for text in (frr, *files.values())]
+    return len(digests) == len(wanted) + 1 and digests[:-1] == wanted
+
+
+def writing(path: str, text: str) -> Iterator[str]:
+    """Shell lines that write a text into a file, each of bounded length."""
+    batch: list[str] = []
+    lead = ">"
+    for line in text.removesuffix("\n").split("\n") if text else []:
+        if batch and sum(map(len, batch)) + len(line) > _CHUNK:
+            yield f'umask 077; {_printf(batch)} {lead}{path}; echo "cpe-manager $?"'
+            batch, lead = [], ">>"
+        batch.append(line)
+    yield f'umask 077; {_printf(batch) if batch else ":"} {lead}{path}; echo "cpe-manager $?"'
+
+
+def _summed(owner: str) -> str:
+    """Our own table has a file and an owner for itself."""
+    others = f" | grep -vF {_TABLE}" if owner == "rules" else ""
+    return f"sha256sum {' '.join(_OWNERS[owner])} 2>/dev/null{others}"
+
+
+def _printf(lines: Sequence[str]) -> str:
+    return f"printf '%s\\n' {' '.join(map(quote, lines))}"
+
+
+def _globbed(path: str, pattern: str) -> bool:
+    return path.count("/") == pattern.count("/") and fnmatchcase(path, pattern)
+
+
+def _script(folder: str, files: Sequence[str], links: Links, end: str, *, keeps_mode: bool = True) -> Iterator[str]:
+    """What puts the files of ``folder`` in their places. With the word ``boot`` no daemon is told: none is up yet."""
+    for owner in _OWNERS:
+        yield f"{_summed(owner)} | cmp -s - {folder}/sum.{owner} || : >{folder}/tell.{owner}"
+    # As long as the file says what is to be ended.
+    yield f'[ "$1" != boot ] && [ -e {folder}/tell.link ] && ifdown --force {links.nic} >/dev/null 2>&1'
+    for number, path in enumerate(files):
+        mask = "077" if path.startswith(PRIVATE) else "022"
+        made = f"mkdir -p {quote(path.rpartition('/')[0])}; cp {'-p ' if keeps_mode else ''}{folder}/{number}"
+        yield f"umask {mask}; {made} {quote(path)} || : >{folder}/failed"
+    yield (
+        f"[ -s {folder}/names ] && ls -dp {' '.join(PLACES)} 2>/dev/null | grep -vxFf {folder}/names | "
+        "xargs -r -d '\\n' rm -f"
+    )
+    yield "rm -f /etc/.cpe-new.* /etc/*/.cpe-new.* /etc/*/*/.cpe-new.* /run/cpe-manager.frr"
+    yield "hostname -F /etc/hostname"
+    yield f'[ "$1" = boot ] || sh {folder}/tell'
+    # FRR's file is not what FRR runs: that waits for `write memory`.
+    yield f"[ -e {folder}/frr.conf ] && cp -p {folder}/frr.conf {_FRR_CONF}"
+    yield "sync"
+    yield end
+
+
+def _telling(folder: str, links: Links) -> Iterator[str]:
+    """What tells the daemons: the firewall first, so that nothing new is open for a moment."""
+
+    def when(owner: str) -> str:
+        return f"[ -e {folder}/tell.{owner} ] &&"
+
+    yield f"printf 'flush ruleset\\n' >{folder}/rules; cat /etc/nftables.conf 2>/dev/null >>{folder}/rules"
+    yield f"{when('rules')} nft -f {folder}/rules"
+    yield f"{when('table')} [ -e {_TABLE} ] && nft -f {_TABLE}"
+    yield f"{when('table')} [ ! -e {_TABLE} ] && nft delete table inet cpe 2>/dev/null"
+    yield f"{when('sysctl')} sysctl --quiet --system"
+    yield f"{when('daemons')} service frr restart"
+    # What a daemon refuses shows when the box is read again; the rest has to be done in any case.
+    yield f"{_SHOW} | cmp -s - {folder}/frr || : >{folder}/tell.frr"
+    yield f"{when('frr')} [ -x {_RELOAD} ] && {_RELOAD} --reload --stdout {folder}/frr && rm -f {folder}/tell.frr"
+    yield f"{when('frr')} cp {folder}/frr {_FRR_CONF} && service frr restart && sleep 5"
+    for daemon in ("dnsmasq", "hostapd", "snmpd"):
+        yield f"{when(daemon)} service {daemon} restart"
+    yield f"{when('ppp')} poff -a"
+    for provider in links.dialled:
+        yield f"{when('ppp')} pon {quote(provider)}"
+    yield (f"{when('link')} start-stop-daemon --start --oknodo --background --exec /sbin/ifup -- {links.nic}")
+    yield f"{when('ssh')} [ -e {_NO_SSH} ] && service ssh stop"
+    yield f"{when('ssh')} [ ! -e {_NO_SSH} ] && service ssh restart"
+    yield f"{when('wireguard')} systemctl restart 'wg-quick@*'"
+
+
+def with_own_logins(text: str, present: str) -> str:
+    """A stored text with the box's present log-in passwords where its own were taken out (§5.2.1.3). A line for which
+    the box has none is left out: a device password is better missing than a word that everybody knows."""
+    if REMOVED not in text:
+        return text
+    kept, own = [], present.splitlines()
+    for line in text.split("\n"):
+        if REMOVED not in line:
+            kept.append(line)
+            continue
+        form = re.compile(r"\S+".join(map(re.escape, line.split(REMOVED))))
+        found = next((candidate for candidate in own if form.fullmatch(candidate)), None)
+        if found is not None:
+            kept.append(found)
+    return "\n".join(kept)

@@ -1,0 +1,100 @@
+"""The dialogue with a Linux router about going back, over exec channels; no driver by itself.
+
+The script and the judging of answers are in ``cpe_manager.kit.linux_guard``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Final
+
+from cpe_manager.domain.errors import CommandRefused, DeviceError, DeviceTimeout, FetchIncomplete, SessionDropped
+from cpe_manager.kit import file_bundle, linux_guard
+from cpe_manager.ports.driver import Capture, Guard
+from cpe_manager.ports.shell import Shell
+
+FRR: Final = "# vtysh: show running-config"
+"""The heading of FRR's part in a text of the whole box."""
+
+
+class LinuxGuard(ABC):
+    """``ports.driver.Guarded`` and ``Replacing`` for a box that is managed as root."""
+
+    @abstractmethod
+    async def fetch(self, shell: Shell) -> Capture: ...
+
+    @abstractmethod
+    def links(self, text: str) -> linux_guard.Links:
+        """What is up in a text of the whole box."""
+
+    async def arm(self, shell: Shell, guard: Guard) -> None:
+        """A script on flash that puts back the files and what FRR runs now, run by a timer and by the next boot."""
+        text = await self._whole(shell)
+        if await self.armed(shell) is not None:
+            raise CommandRefused("a way back is laid down there already")
+        starter = (await ask(shell, linux_guard.INIT, "looking for systemd or cron")).strip()
+        if not starter:
+            raise CommandRefused("neither systemd nor cron would go back after a restart")
+        files = [path for path in file_bundle.sections(text) if path.startswith("/")]
+        try:
+            kept = await ask(shell, linux_guard.keeping(files), "keeping the configuration")
+            if not linux_guard.kept_whole(kept, files):
+                raise FetchIncomplete("the configuration that the box would go back to was not kept whole")
+            for line in linux_guard.arming(guard.token, guard.seconds, starter == "systemd", files, self.links(text)):
+                await ask(shell, line, "laying down the way back")
+        except (CommandRefused, FetchIncomplete):
+            await shell.execute(linux_guard.DISARM)
+            raise
+
+    async def armed(self, shell: Shell) -> str | None:
+        return linux_guard.token_of(await ask(shell, linux_guard.ARMED, "looking for a way back"))
+
+    async def confirm(self, shell: Shell, guard: Guard) -> None:
+        if await self.armed(shell) not in (None, guard.token):
+            raise CommandRefused("the way back that is laid down there is another's")
+        await ask(shell, linux_guard.DISARM, "taking up the way back")
+
+    async def revert(self, shell: Shell, guard: Guard) -> None:
+        if await self.armed(shell) != guard.token:
+            raise CommandRefused("no way back of this name is laid down there")
+        try:
+            await ask(shell, linux_guard.GO_BACK, "going back")
+        except (SessionDropped, DeviceTimeout):
+            return  # it has been told, and goes on without us
+
+    async def replace(self, shell: Shell, text: str, guard: Guard | None = None) -> None:
+        """Everything is sent and counted before the first file takes its place."""
+        del guard  # it was armed before
+        if not text.startswith(f"{FRR}\n"):
+            raise CommandRefused("the stored text is not of a whole box: the files of the daemons are not in it")
+        present = await self._whole(shell)
+        parts = file_bundle.sections(linux_guard.with_own_logins(text, present))
+        frr = parts[FRR]
+        files = {path: body for path, body in parts.items() if path.startswith("/")}
+        names = (await ask(shell, linux_guard.LIST, "`ls`")).splitlines()[1:]
+        printed = ""
+        try:
+            for line in linux_guard.bringing(frr, files, names, self.links(text)):
+                printed = await ask(shell, line, "sending the configuration")
+            if not linux_guard.brought(printed, frr, files):
+                raise FetchIncomplete("the configuration did not arrive whole")
+        except (CommandRefused, FetchIncomplete):
+            await shell.execute(f"rm -rf {linux_guard.INCOMING}")
+            raise
+        try:
+            await ask(shell, linux_guard.GO_ON, "putting the configuration in its place")
+        except DeviceError as error:
+            error.device_state = "changed" if isinstance(error, CommandRefused) else "unknown"
+            raise
+
+    async def _whole(self, shell: Shell) -> str:
+        text = (await self.fetch(shell)).text
+        if not text.startswith(f"{FRR}\n"):
+            raise CommandRefused("the account has no root shell: the box cannot be told to go back")
+        return text
+
+
+async def ask(shell: Shell, line: str, what: str) -> str:
+    """Run a line that ends with a mark; what it printed before. Raises a ``DeviceError``."""
+    result = await shell.execute(line)
+    return linux_guard.answer(result.stdout, result.stderr, what)
