@@ -1,6 +1,6 @@
 """The dialogue with a Linux router about going back, over exec channels; no driver by itself.
 
-The script and the judging of answers are in ``cpe_manager.kit.linux_guard``.
+The script and the judging of answers are in ``cpe_manager.kit.linux.guard``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from abc import ABC, abstractmethod
 from typing import Final
 
 from cpe_manager.domain.errors import CommandRefused, DeviceError, DeviceTimeout, FetchIncomplete, SessionDropped
-from cpe_manager.kit import file_bundle, linux_guard
+from cpe_manager.kit.linux import file_bundle
+from cpe_manager.kit.linux import guard as linux_guard
 from cpe_manager.ports.driver import Capture, Guard
 from cpe_manager.ports.shell import Shell
 
