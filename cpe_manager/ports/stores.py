@@ -379,27 +379,3 @@ class EventStore(Protocol):
     async def statuses(self) -> Sequence[tuple[str, str, str | None, DeviceStatus]]:
         """(name, family or '', group, status) of every active device; for metrics."""
         ...
-
-
-class Maintenance(Protocol):
-    """The database as a whole."""
-
-    async def ping(self) -> None: ...
-
-    async def meta_get(self, key: str) -> str | None: ...
-
-    async def meta_set(self, key: str, value: str) -> None: ...
-
-    async def migrate(self) -> None:
-        """To the newest schema, under one lock."""
-        ...
-
-    async def schema_version(self) -> str | None: ...
-
-    def dump(self) -> AsyncIterator[tuple[str, Sequence[Mapping[str, Any]]]]:
-        """Every table in dependency order, rows in batches, from one consistent snapshot. JSON-ready values."""
-        ...
-
-    async def load(self, batches: AsyncIterator[tuple[str, Sequence[Mapping[str, Any]]]]) -> int:
-        """Fill an empty database from a dump; all or nothing. Returns the number of rows. ``Conflict`` if not empty."""
-        ...

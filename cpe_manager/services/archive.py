@@ -17,7 +17,7 @@ from backups.keyfile import KeyFile
 from backups.keyring import from_bytes, to_bytes
 from cpe_manager.domain.errors import Conflict, InputError, SealBroken
 from cpe_manager.ports.clock import Clock
-from cpe_manager.ports.stores import Maintenance
+from cpe_manager.ports.maintenance import Maintenance
 
 FORMAT: Final = 1
 _BATCH: Final = 500

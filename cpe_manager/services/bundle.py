@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from cpe_manager.domain.errors import StoreError
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.driver import Drivers
+from cpe_manager.ports.maintenance import Maintenance
 from cpe_manager.ports.sessions import Credentials
-from cpe_manager.ports.stores import EventStore, Maintenance
+from cpe_manager.ports.stores import EventStore
 from cpe_manager.services.detection import Detector
 from cpe_manager.services.facts import DeviceFactsBook
 from cpe_manager.services.history import History

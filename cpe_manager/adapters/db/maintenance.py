@@ -14,7 +14,7 @@ from cpe_manager.adapters.db.engine import Target
 from cpe_manager.adapters.db.migrator import current_revision, upgrade
 from cpe_manager.adapters.db.tables import meta
 from cpe_manager.adapters.db.transactions import Connections, Transaction, to_its_end
-from cpe_manager.ports.stores import Maintenance
+from cpe_manager.ports.maintenance import Maintenance
 
 T = TypeVar("T")
 
