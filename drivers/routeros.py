@@ -16,6 +16,7 @@ brings back everything, log-ins and certificates too, and restarts the box. Safe
 from __future__ import annotations
 
 import re
+import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -277,12 +278,14 @@ class RouterOs:
     async def _promise(self, shell: Shell, guard: Guard) -> None:
         folder = "" if await _told(shell, _FLASH) == "0" else "flash/"
         name = f"{_OURS}{guard.token}"
-        load = f'/system backup load name="{folder}{name}.backup" password=""'
+        # Files have no owners here. Sealed, this one tells nothing to who may take files and not read schedules.
+        seal = secrets.token_hex(16)
+        load = f'/system backup load name="{folder}{name}.backup" password="{seal}"'
         start = (
             f':if ([:len [/system scheduler find name="{name}"]] > 0) do={{{load}}} else={{{_tidying(guard.token)}}}'
         )
         await _quiet(shell, f"/system scheduler add name={name}-start start-time=startup on-event={quoted(start)}")
-        result = await shell.execute(f'/system backup save name="{folder}{name}" dont-encrypt=yes')
+        result = await shell.execute(f'/system backup save name="{folder}{name}" password="{seal}"')
         if _SAVED not in result.stdout or result.exit_status is None:
             raise CommandRefused(
                 f"`/system backup save`: {_refusal(result) or 'the box does not say that it was saved'}"

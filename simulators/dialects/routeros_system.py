@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -137,17 +138,26 @@ def _remove_file(console: Host, run: Run, _where: str, words: Sequence[Word]) ->
     return ""
 
 
+def _seal(console: Host, run: Run, words: Sequence[Word]) -> str:
+    """The first line of a backup, which its password alone gives; without one there is none."""
+    password = console.named(run, words, "password") or ""
+    return f"# sealed {hashlib.sha256(shown(password).encode()).hexdigest()}\n" if password else ""
+
+
 def _save_backup(console: Host, run: Run, _where: str, words: Sequence[Word]) -> Value:
     name = console.named(run, words, "name")
     stem = shown(name) if name is not None else console.box.hostname
     console.box.flush()
-    console.box.write(f"{stem.removesuffix('.backup')}.backup", console.box.state.running)
+    console.box.write(f"{stem.removesuffix('.backup')}.backup", _seal(console, run, words) + console.box.state.running)
     run.put("Saving system configuration\nConfiguration backup saved\n")
     return ""
 
 
 def _load_backup(console: Host, run: Run, _where: str, words: Sequence[Word]) -> Value:
-    console.box.restore(console.box.state.flash[_file_of(console, run, words)])
+    kept, seal = console.box.state.flash[_file_of(console, run, words)], _seal(console, run, words)
+    if (kept.partition("\n")[0] + "\n" if kept.startswith("# sealed ") else "") != seal:
+        raise ConsoleError("failure: wrong password")
+    console.box.restore(kept.removeprefix(seal))
     run.put("System configuration restored, rebooting now\n")
     run.restart = True
     return ""
