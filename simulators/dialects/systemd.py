@@ -106,7 +106,8 @@ def _systemd_run(state: DeviceState, call: Call) -> Reply:
 
 
 def _frr_reload(state: DeviceState, call: Call) -> Reply:
-    """`frr-reload.py --reload FILE`: what runs becomes what the file says, when vtysh knows all its lines."""
+    """`frr-reload.py --reload FILE`: what runs becomes what the file says, when vtysh knows all its lines. A file that
+    is not FRR's own is written into that at the end."""
     text = call.shell.files.read(call.words[-1]) if "--reload" in call.words[:-1] else None
     if text is None:
         return Reply(error="usage: frr-reload.py [-h] (--reload | --test) filename\n", status=2)
@@ -115,6 +116,8 @@ def _frr_reload(state: DeviceState, call: Call) -> Reply:
     if tried.status:
         return Reply(error=tried.error, status=1)
     state.replace_running(body, "frr-reload")
+    if call.words[-1] != "/etc/frr/frr.conf":
+        state.save()
     return Reply()
 
 

@@ -3,6 +3,7 @@
 set -eu
 
 if [ "$1" = again ]; then
+    start-stop-daemon --stop --quiet --oknodo --pidfile /run/cpe-manager.pid >&2 || true
     for daemon in bgpd staticd zebra; do
         pid=$(cat "/run/frr/$daemon.pid")
         kill "$pid"
@@ -36,3 +37,7 @@ vtysh -b >&2
 ifup eth0 >&2
 service dnsmasq start >&2
 service snmpd start >&2
+
+# What cron does when it starts. No line here has a time of day, so there is nothing for it to do later.
+echo $$ >/run/crond.pid
+cat /etc/cron.d/* 2>/dev/null | sed -n 's/^@reboot root //p' | while read -r line; do sh -c "$line"; done

@@ -249,8 +249,9 @@ def _script(folder: str, files: Sequence[str], links: Links, end: str, *, keeps_
     yield "rm -f /etc/.cpe-new.* /etc/*/.cpe-new.* /etc/*/*/.cpe-new.* /run/cpe-manager.frr"
     yield "hostname -F /etc/hostname"
     yield f'[ "$1" = boot ] || sh {folder}/tell'
-    # FRR's file is not what FRR runs: that waits for `write memory`.
+    # FRR's file is not what FRR runs, and both ways to bring that in leave it there.
     yield f"[ -e {folder}/frr.conf ] && cp -p {folder}/frr.conf {_FRR_CONF}"
+    yield f"[ ! -e {folder}/frr.conf ] && rm -f {_FRR_CONF}"
     yield "sync"
     yield end
 

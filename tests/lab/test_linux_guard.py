@@ -1,0 +1,122 @@
+"""A real router that was armed comes back by itself: from a lock-out, after a restart, and when it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from cpe_manager.domain.errors import CommandRefused, DeviceError
+from cpe_manager.ports.driver import Guard, Script
+from drivers.frr_linux import FrrLinux
+from tests.lab.cpe import RealCpe
+from tests.lab.product import credential, sessions, target
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
+
+DRIVER = FrrLinux()
+GUARD = Guard("5f0c2a71", 600)
+TABLE = "/etc/nftables.d/cpe.nft"
+CHAIN = r"table inet cpe {\n chain input {\n  type filter hook input priority 0; policy drop;\n }\n}\n"
+LOCKED_OUT = Script((f"printf '{CHAIN}' >{TABLE}", f"nft -f {TABLE}"))
+OTHER_NAMES = Script(
+    (
+        "printf 'dhcp-range=192.168.40.50,192.168.40.60,1h\\n' >/etc/dnsmasq.d/office.conf",
+        "printf '# new\\n' >/etc/dnsmasq.d/more.conf",
+        "service dnsmasq restart",
+    )
+)
+
+
+def _target(cpe: RealCpe, **changes: Any) -> Any:
+    return target(cpe, **{"options": {"vtysh": "linux"}, "command_timeout": 15.0, **changes})
+
+
+async def fetched(cpe: RealCpe, **changes: Any) -> str:
+    async with sessions(credential(cpe, "key")).open(_target(cpe, **changes)) as session:
+        return (await DRIVER.fetch(session.shell)).text
+
+
+async def arm(cpe: RealCpe, guard: Guard) -> None:
+    async with sessions(credential(cpe, "key")).open(_target(cpe)) as session:
+        await DRIVER.arm(session.shell, guard)
+        assert await DRIVER.armed(session.shell) == guard.token
+
+
+async def apply(cpe: RealCpe, script: Script, **changes: Any) -> None:
+    async with sessions(credential(cpe, "key")).open(_target(cpe, **changes)) as session:
+        await DRIVER.apply(session.shell, script)
+
+
+async def armed(cpe: RealCpe) -> str | None:
+    async with sessions(credential(cpe, "key")).open(_target(cpe)) as session:
+        return await DRIVER.armed(session.shell)
+
+
+def left_behind(cpe: RealCpe) -> str:
+    return cpe.run("sh", "-c", "ls -d /var/lib/cpe-manager* /etc/cron.d/cpe* /run/cpe-manager* 2>/dev/null || true")
+
+
+async def test_a_lock_out_by_the_firewall_ends_by_itself(cpe: RealCpe) -> None:
+    before = await fetched(cpe)
+    await arm(cpe, Guard("5f0c2a71", 8))
+    assert cpe.run("stat", "-c", "%a %U", "/var/lib/cpe-manager").split() == ["700", "root"]
+    # What the box says is still let out; what it is asked from then on does not get in.
+    await apply(cpe, LOCKED_OUT)
+    assert "policy drop" in cpe.run("nft", "list", "ruleset")
+    with pytest.raises(DeviceError):
+        await fetched(cpe, connect_timeout=2.0)
+    async with asyncio.timeout(20):
+        while left_behind(cpe):
+            await asyncio.sleep(0.2)
+    assert await fetched(cpe) == before
+    assert "policy drop" not in cpe.run("nft", "list", "ruleset")
+    assert await armed(cpe) is None
+
+
+async def test_what_was_confirmed_stays_and_leaves_nothing_behind(cpe: RealCpe) -> None:
+    await arm(cpe, Guard("5f0c2a71", 4))
+    await apply(cpe, OTHER_NAMES)
+    after = await fetched(cpe)
+    async with sessions(credential(cpe, "key")).open(_target(cpe)) as session:
+        await DRIVER.confirm(session.shell, Guard("5f0c2a71", 4))
+        await DRIVER.confirm(session.shell, Guard("5f0c2a71", 4))
+    assert left_behind(cpe) == ""
+    await asyncio.sleep(5)
+    assert await fetched(cpe) == after
+
+
+async def test_going_back_when_told_puts_files_and_daemons_back(cpe: RealCpe) -> None:
+    before = await fetched(cpe)
+    daemon = cpe.run("pgrep", "dnsmasq")
+    await arm(cpe, GUARD)
+    await apply(cpe, OTHER_NAMES)
+    changed = cpe.run("pgrep", "dnsmasq")
+    assert changed != daemon
+    async with sessions(credential(cpe, "key")).open(_target(cpe)) as session:
+        with pytest.raises(CommandRefused):
+            await DRIVER.arm(session.shell, Guard("0badcafe", 60))
+        await DRIVER.revert(session.shell, GUARD)
+    assert await fetched(cpe) == before
+    assert cpe.run("pgrep", "dnsmasq") != changed
+    assert left_behind(cpe) == ""
+
+
+async def test_a_restart_is_a_way_back(cpe: RealCpe) -> None:
+    before = await fetched(cpe)
+    await arm(cpe, GUARD)
+    await apply(cpe, OTHER_NAMES)
+    assert await fetched(cpe) != before
+    cpe.restart()
+    assert await fetched(cpe) == before
+    assert left_behind(cpe) == ""
+
+
+async def test_a_stored_text_is_brought_back_whole(cpe: RealCpe) -> None:
+    before = await fetched(cpe)
+    await apply(cpe, OTHER_NAMES)
+    async with sessions(credential(cpe, "key")).open(_target(cpe)) as session:
+        await DRIVER.replace(session.shell, before)
+    assert await fetched(cpe) == before
+    assert left_behind(cpe) == ""
