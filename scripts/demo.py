@@ -22,6 +22,7 @@ from rich.panel import Panel
 
 BIN = Path(sys.executable).parent
 COUNT = 30
+FAMILIES = ("cisco_ios", "openwrt", "frr_linux", "teltonika", "routeros", "vyos")
 PATIENCE = 120.0
 console = Console(highlight=False)
 
@@ -97,9 +98,10 @@ def play(stage: Stage) -> tuple[str, str]:
     data, control = stage.home / "data", stage.home / "sim.sock"
     data.mkdir()
     inventory = stage.home / "fleet.csv"
-    console.print(Panel(f"{COUNT} virtual CPEs of three families, the daemon on SQLite, two backup runs", title="demo"))
+    console.print(Panel(f"{COUNT} virtual CPEs of six families, the daemon on SQLite, two backup runs", title="demo"))
     stage.start(
-        "cpe-sim", "cpe-sim", "fleet", "--count", str(COUNT), "--port", "0", "--inventory", str(inventory),
+        "cpe-sim", "cpe-sim", "fleet", "--count", str(COUNT), "--port", "0", "--mix", ",".join(FAMILIES),
+        "--option", "frr_linux.mode=linux", "--inventory", str(inventory),
         "--credentials", str(data / "credentials.toml"), "--control", str(control),
         "--ready-file", str(stage.home / "sim.ready"), ready=stage.home / "sim.ready",
     )  # fmt: skip
@@ -130,6 +132,11 @@ def play(stage: Stage) -> tuple[str, str]:
     stage.run("backup", "diff", changed)
     diff = stage.read("backup", "diff", changed)
     expect("the diff shows the change, secrets masked", kept=diff["added"] + diff["removed"] > 0)
+    pushed = next(one["name"] for one in stage.read("devices", "list")["items"] if one["family"] == "openwrt")
+    console.print(f"\n[bold]{pushed}[/bold] gets other name servers: planned, armed, made, looked at, confirmed.")
+    stage.run("push", "apply", pushed, "--set", 'dns=["9.9.9.9"]', "--yes")
+    meant = json.loads(stage.run("backup", "show", pushed, "--neutral", show=False))
+    expect("the change is confirmed, and a new version says it in neutral words", kept=meant["dns"] == ["9.9.9.9"])
     stage.run("backup", "verify")
     return url, token
 
