@@ -120,3 +120,25 @@ async def test_a_stored_text_is_brought_back_whole(cpe: RealCpe) -> None:
         await DRIVER.replace(session.shell, before)
     assert await fetched(cpe) == before
     assert left_behind(cpe) == ""
+
+
+async def test_frr_runs_again_what_it_ran_and_its_file_is_what_it_was(cpe: RealCpe) -> None:
+    """Under watchfrr, as on a box that nobody watches; what ran was not all in the file."""
+    script = (
+        "printf 'bgpd=yes\\nvtysh_enable=yes\\n' >/etc/frr/daemons; "
+        "for name in bgpd staticd zebra; do kill $(cat /run/frr/$name.pid); done; sleep 1; service frr start"
+    )
+    cpe.run("sh", "-c", script)
+    cpe.run("vtysh", "-c", "configure terminal", "-c", "ip route 10.77.0.0/16 blackhole")
+    before, file = await fetched(cpe), cpe.read("/etc/frr/frr.conf")
+    assert "10.77.0.0/16" not in file
+    await arm(cpe, GUARD)
+    lines = ("no ip route 10.0.0.0/8 blackhole 254", "router bgp 65000", "neighbor 192.0.2.4 remote-as 65001")
+    typed = " ".join(f"-c '{line}'" for line in ("configure terminal", *lines))
+    await apply(cpe, Script((f"vtysh {typed}", "vtysh -c 'write memory'")))
+    assert await fetched(cpe) != before
+    async with sessions(credential(cpe, "key")).open(_target(cpe, command_timeout=40.0)) as session:
+        await DRIVER.revert(session.shell, GUARD)
+    assert await fetched(cpe) == before
+    assert cpe.read("/etc/frr/frr.conf") == file
+    assert left_behind(cpe) == ""
