@@ -23,7 +23,10 @@ class Block:
 
     def value(self, start: str) -> str | None:
         """What follows ``start`` in the first line that begins with it; None when there is none."""
-        return next((line[len(start) :] for line in self.lines if line.startswith(start)), None)
+        for line in self.lines:
+            if line.startswith(start):
+                return line[len(start) :]
+        return None
 
     def values(self, start: str) -> tuple[str, ...]:
         return tuple(line[len(start) :] for line in self.lines if line.startswith(start))

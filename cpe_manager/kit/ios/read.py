@@ -52,6 +52,7 @@ APN: Final = re.compile(
 )
 # Above that the model cannot say how long; a lease without end is taken for one of a year.
 LONGEST_LEASE: Final = 31_536_000
+_NO_WORD: Final = re.compile(r"\W")
 
 
 def read(box: Box) -> CpeConfig:
@@ -189,12 +190,15 @@ def hosts_of(box: Box, *networks: IPv4Network) -> list[tuple[str, Reservation]]:
     identifier that DHCP clients make of it: type 01 before it."""
     found = []
     for pool in named(box.blocks, POOL):
-        address = attempt(IPv4Address, (pool.value("host ") or "").partition(" ")[0])
-        digits = re.sub(r"\W", "", pool.value("client-identifier 01") or "")
-        digits = digits or re.sub(r"\W", "", (pool.value("hardware-address ") or "").partition(" ")[0])
-        mac = ":".join(digits[i : i + 2] for i in range(0, len(digits), 2)).lower()
-        kept = attempt(Reservation, mac, address) if address else None
-        if kept is not None and any(kept.address in network for network in networks):
+        host = pool.value("host ")
+        address = attempt(IPv4Address, host.partition(" ")[0]) if host else None
+        if address is None or not any(address in network for network in networks):
+            continue
+        digits = _NO_WORD.sub("", pool.value("client-identifier 01") or "")
+        digits = digits or _NO_WORD.sub("", (pool.value("hardware-address ") or "").partition(" ")[0])
+        mac = ":".join([digits[i : i + 2] for i in range(0, len(digits), 2)]).lower()
+        kept = attempt(Reservation, mac, address)
+        if kept is not None:
             found.append((pool.head, kept))
     return found
 

@@ -39,10 +39,22 @@ class SetLines:
     def __init__(self, text: str) -> None:
         """Lines of another form are passed over: they stay in the text."""
         self.tree: Tree = {}
+        # Lines share most of their paths: a node is found by its path as it stands there, not word by word.
+        nodes: dict[str, Tree] = {"": self.tree}
+
+        def node_at(path: str) -> Tree:
+            node = nodes.get(path)
+            if node is None:
+                above, _, last = path.rpartition(" ")
+                node = nodes[path] = node_at(above).setdefault(last, {}) if last else node_at(above)
+            return node
+
         for found in map(_LINE.fullmatch, text.split("\n")):
             if found is not None:
-                value = (found["value"].strip(),) if found["value"] else ()
-                self.mark((*found["path"].split(), *value))
+                path, value = found.groups()
+                node = node_at(path)
+                if value:
+                    node.setdefault(value.strip(), {})
 
     def below(self, path: str | Path) -> Tree:
         """The node at a path; an empty one, not part of the tree, when there is none."""
