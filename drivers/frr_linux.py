@@ -688,6 +688,8 @@ def _frr_lines(box: _Box, found: CpeConfig, wanted: CpeConfig) -> Iterator[str]:
         before, after = list(_interface_lines(box, name, found)), list(_interface_lines(box, name, wanted))
         gone = [line for line in before if line in present and line not in after]
         come = [line for line in after if line not in present]
+        # Without its address FRR may have forgotten a prefix by the time that it is told to.
+        gone.sort(key=lambda line: not line.startswith("ipv6 nd prefix"))
         if gone or come:
             yield f"interface {name}"
             yield from (f" {line.removeprefix('no ') if line.startswith('no ') else f'no {line}'}" for line in gone)
