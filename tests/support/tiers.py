@@ -1,7 +1,8 @@
 """``--tier fast|rest`` splits the suite in two, so that together they run every test once.
 
-Fast is unit, contract and property tests that need nothing but Python; rest is all others. What may take longest goes
-first, so that no worker is left alone with it at the end. Loaded with ``-p tests.support.tiers``.
+Fast is unit, contract and property tests that need nothing but Python, but for what is tried on every family at length;
+rest is all others. What may take longest goes first, so that no worker is left alone with it at the end. Loaded with
+``-p tests.support.tiers``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,18 @@ from pathlib import Path
 import pytest
 
 _FAST_FOLDERS = frozenset({"unit", "contract", "property"})
+# Each of these takes seconds for every family, and families only become more.
+_OF_EVERY_FAMILY = frozenset(
+    {
+        "test_arming",
+        "test_detection",
+        "test_faults",
+        "test_stability",
+        "test_uci_archive",
+        "test_vyos_guard",
+        "test_writing",
+    }
+)
 _SLOW_MARKS = frozenset({"lab", "container", "postgres", "slow"})
 
 
@@ -20,7 +33,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def is_fast(path: Path, marks: frozenset[str]) -> bool:
     """Whether a test at a path relative to the repository belongs to the fast tier."""
-    return path.parts[:1] == ("tests",) and path.parts[1] in _FAST_FOLDERS and not marks & _SLOW_MARKS
+    if path.parts[:1] != ("tests",) or path.parts[1] not in _FAST_FOLDERS or marks & _SLOW_MARKS:
+        return False
+    return path.parts[1:3] != ("contract", "drivers") or path.stem not in _OF_EVERY_FAMILY
 
 
 def time_limit(item: pytest.Item) -> float:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from cpe_manager.domain.errors import CommandRefused, FetchIncomplete
-from cpe_manager.kit import linux_guard
+from cpe_manager.kit.linux import guard as linux_guard
 from cpe_manager.kit.redaction import REMOVED
 from cpe_manager.ports.driver import Guard
 from drivers.frr_linux import DRIVER
