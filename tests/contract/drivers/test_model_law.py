@@ -66,7 +66,7 @@ def test_a_box_that_took_what_was_rendered_reads_as_what_was_wanted(case: Driver
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 @every_case
 @many
 @given(data=st.data())
