@@ -38,12 +38,12 @@ from cpe_manager.domain.errors import (
     SessionDropped,
 )
 from cpe_manager.domain.requirements import is_label
+from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.config_text import after_header, checked, last_lines, values
 from cpe_manager.kit.linux import daemon_words, file_bundle, link_words, nft_table
 from cpe_manager.kit.linux.file_bundle import Files
 from cpe_manager.kit.linux.guard import LIST, PRIVATE, Links
 from cpe_manager.kit.secret_rules import REST, WORD, patterns
-from cpe_manager.kit.uci.language import attempt
 from cpe_manager.ports.driver import Capture, Facts, Guard, Recognition, Script, SecretRule, Spec
 from cpe_manager.ports.shell import ExecResult, PromptRules, Shell
 from drivers._linux_guard import FRR, LinuxGuard

@@ -11,8 +11,9 @@ import re
 from typing import Final
 
 from cpe_manager.domain.cpe_config import Mobile
+from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.uci import firewall as uci_firewall
-from cpe_manager.kit.uci.language import Edit, Section, Uci, attempt
+from cpe_manager.kit.uci.language import Edit, Section, Uci
 from cpe_manager.kit.uci.model import MobileWay
 from cpe_manager.ports.driver import Facts, Recognition, SnmpFacts
 from cpe_manager.ports.shell import Shell

@@ -15,7 +15,7 @@ from cpe_manager.adapters.db.rows import SEALED_COLUMNS, to_sealed
 from cpe_manager.adapters.db.tables import device, device_status, push, push_step, sealed_object
 from cpe_manager.adapters.db.transactions import Connections, Transaction, Values
 from cpe_manager.adapters.db.types import AnyRow
-from cpe_manager.adapters.db.versions import store_drafts
+from cpe_manager.adapters.db.versions import sealed_values, store_drafts
 from cpe_manager.domain.backups import Draft, SealedObject
 from cpe_manager.domain.commit_path import Entry, Phase, Result, Step
 from cpe_manager.domain.errors import Conflict, FenceLost, NotFound
@@ -115,7 +115,7 @@ async def _create(tx: Transaction, new: Push, order: SealedObject, job: Job, wor
         if known:
             return _to_push(known[0])
     await create_job(tx, job, [work])
-    await tx.run(sealed_object.insert(), [_sealed_values(order)])
+    await tx.run(sealed_object.insert(), [sealed_values(order)])
     await tx.run(push.insert(), [_push_values(new, order.id)])
     message = f"{new.device}: {new.summary}, asked for by {new.requested_by}"
     tx.emit([_event("push.requested", new, new.created_at, message)])
@@ -165,11 +165,6 @@ async def _withdraw(tx: Transaction, push_id: str, at: datetime, by: str) -> Pus
 def _event(kind: str, of: Push, at: datetime, message: str, *, severity: Severity = "info") -> NewEvent:
     data = {"push_id": of.id, "kind": of.kind.value, "summary": of.summary}
     return NewEvent(kind, at, severity, device_id=of.device_id, job_id=of.job_id, message=message, data=data)
-
-
-def _sealed_values(sealed: SealedObject) -> Values:
-    names = ("id", "format", "key_id", "wrapped_key", "nonce", "ciphertext")
-    return {name: getattr(sealed, name) for name in names}
 
 
 def _push_values(one: Push, order_id: str) -> Values:

@@ -62,7 +62,7 @@ async def _insert(tx: Transaction, fresh: Sequence[tuple[Settled, Draft]]) -> No
         place = places[one.lease.device_id]
         numbers[place.position_id] += 1
         versions.append(_version_values(one, draft, place, numbers[place.position_id]))
-    await tx.run(sealed_object.insert(), [_sealed_values(draft.sealed) for _, draft in fresh])
+    await tx.run(sealed_object.insert(), [sealed_values(draft.sealed) for _, draft in fresh])
     await tx.run(backup.insert(), versions)
     redacted = [{"backup_id": one.backup_id, "data": draft.redacted} for one, draft in fresh]
     await tx.run(redacted_view.insert(), redacted)
@@ -100,7 +100,7 @@ def _version_values(one: Settled, draft: Draft, place: AnyRow, number: int) -> V
     }
 
 
-def _sealed_values(sealed: SealedObject) -> Values:
+def sealed_values(sealed: SealedObject) -> Values:
     return {
         "id": sealed.id,
         "format": sealed.format,

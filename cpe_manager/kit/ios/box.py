@@ -7,8 +7,8 @@ from collections.abc import Callable
 from ipaddress import IPv4Interface, IPv4Network
 from typing import Final
 
+from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.indented import Block, blocks, named
-from cpe_manager.kit.uci.language import attempt
 
 POOL: Final = "ip dhcp pool "
 POOL_OF: Final = "pppoe-client dial-pool-number "

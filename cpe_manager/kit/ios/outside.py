@@ -10,9 +10,9 @@ from typing import Final
 from cpe_manager.domain.cpe_config import AccessRule, CpeConfig, PortMapping
 from cpe_manager.kit.access_list import OPENED, Filter, line_of, same, wildcard, with_rules, written
 from cpe_manager.kit.access_list import read as read_filter
+from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.ios.edit import Edit
 from cpe_manager.kit.ios.read import STATIC, TIMER, guard_of, mappings_of, routes_of
-from cpe_manager.kit.uci.language import attempt
 
 INBOUND: Final = "INTERNET-IN"
 OUTBOUND: Final = "INTERNET-OUT"

@@ -30,9 +30,9 @@ from cpe_manager.domain.cpe_config import (
 from cpe_manager.domain.requirements import is_domain, is_label
 from cpe_manager.kit.access_list import Filter, sources
 from cpe_manager.kit.access_list import read as read_filter
+from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.indented import Block, named
 from cpe_manager.kit.ios.box import POOL, Box, address_of, interface_of, network_of, secret_of, short
-from cpe_manager.kit.uci.language import attempt
 
 DEFAULT: Final = "ip route 0.0.0.0 0.0.0.0 "
 PAP: Final = "ppp pap sent-username "

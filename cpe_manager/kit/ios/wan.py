@@ -9,11 +9,11 @@ from typing import Final
 
 from cpe_manager.domain.cpe_config import Wan
 from cpe_manager.kit.access_list import plain
+from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.indented import Block, named
 from cpe_manager.kit.ios.box import POOL_OF, short
 from cpe_manager.kit.ios.edit import Edit, dotted
 from cpe_manager.kit.ios.read import DEFAULT, PAP, PREFIX, packs_of, routes6_of, second_half
-from cpe_manager.kit.uci.language import attempt
 
 CALLIN: Final = "ppp authentication chap pap callin"
 DIALER: Final = ("ip mtu 1492", "encapsulation ppp", CALLIN)

@@ -13,8 +13,8 @@ from typing import Final
 
 from cpe_manager.domain.cpe_config import DhcpServer, Lan, Reservation, Snmp, SnmpCommunity
 from cpe_manager.domain.requirements import is_domain
+from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.linux.file_bundle import Files
-from cpe_manager.kit.uci.language import attempt
 
 DNSMASQ: Final = r"/etc/dnsmasq\.conf|/etc/dnsmasq\.d/[^/.][^/]*"
 SNMPD: Final = "/etc/snmp/snmpd.conf"

@@ -12,8 +12,8 @@ from typing import Final, Literal
 
 from cpe_manager.domain.cpe_config import Mobile, Wifi, WifiSecurity
 from cpe_manager.domain.errors import InputError
+from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.linux.file_bundle import Files
-from cpe_manager.kit.uci.language import attempt
 
 HOSTAPD: Final = r"/etc/hostapd/.+\.conf"
 INTERFACES: Final = r"/etc/network/interfaces(?:\.d/[^/.][^/]*)?"

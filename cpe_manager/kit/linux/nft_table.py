@@ -16,7 +16,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Final, cast
 
 from cpe_manager.domain.cpe_config import AccessRule, Action, Firewall, PortMapping, Ports, Protocol, Timer
-from cpe_manager.kit.uci.language import attempt
+from cpe_manager.kit.attempts import attempt
 
 TABLE: Final = "inet cpe"
 _REJECT: Final = "reject with icmpx admin-prohibited"

@@ -12,7 +12,8 @@ from typing import Final
 
 from cpe_manager.domain.cpe_config import AccessRule, Action, Firewall, Management, PortMapping, Ports, Timer
 from cpe_manager.domain.errors import InputError
-from cpe_manager.kit.routeros.language import OURS, Box, Edit, Item, attempt, duration, seconds
+from cpe_manager.kit.attempts import attempt
+from cpe_manager.kit.routeros.language import OURS, Box, Edit, Item, duration, seconds
 
 _FILTER: Final = "ip firewall filter"
 _NAT: Final = "ip firewall nat"

@@ -9,7 +9,8 @@ from typing import Final
 
 from cpe_manager.domain.cpe_config import DhcpServer, Lan, Reservation, Wifi, WifiSecurity
 from cpe_manager.domain.errors import InputError
-from cpe_manager.kit.routeros.language import OURS, Box, Edit, Item, attempt, duration, seconds
+from cpe_manager.kit.attempts import attempt
+from cpe_manager.kit.routeros.language import OURS, Box, Edit, Item, duration, seconds
 
 _PRIVATE: Final = tuple(IPv4Network(net) for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 _POOL: Final = f"{OURS}dhcp"

@@ -9,7 +9,7 @@ what the default is.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -97,14 +97,6 @@ def duration(count: int) -> str:
         amount, count = divmod(count, size)
         parts.append(f"{amount}{unit}" if amount else "")
     return "".join(parts) or "0s"
-
-
-def attempt(make: Callable[..., T], *words: object, **more: object) -> T | None:
-    """What a box takes and the model cannot say is no part of the model: None."""
-    try:
-        return make(*words, **more)
-    except (ValueError, InputError):
-        return None
 
 
 @dataclass(slots=True, eq=False)

@@ -15,10 +15,11 @@ from typing import Final
 from cpe_manager.domain.cpe_config import CpeConfig, Mobile, StaticRoute
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.requirements import is_label
+from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.routeros import firewall, snmp
 from cpe_manager.kit.routeros import lan as inside
 from cpe_manager.kit.routeros import wan as line
-from cpe_manager.kit.routeros.language import OURS, Box, Edit, Item, attempt
+from cpe_manager.kit.routeros.language import OURS, Box, Edit, Item
 
 _ROUTE: Final = "ip route"
 _APN: Final = "interface lte apn"

@@ -6,7 +6,8 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
 from cpe_manager.domain.cpe_config import Snmp, SnmpCommunity
-from cpe_manager.kit.routeros.language import OURS, Box, Edit, Item, attempt
+from cpe_manager.kit.attempts import attempt
+from cpe_manager.kit.routeros.language import OURS, Box, Edit, Item
 
 _AGENT: Final = "snmp"
 _COMMUNITY: Final = "snmp community"

@@ -7,8 +7,9 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 from typing import Final
 
 from cpe_manager.domain.cpe_config import Wan
+from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.routeros import lan as inside
-from cpe_manager.kit.routeros.language import OURS, Box, Edit, Item, attempt
+from cpe_manager.kit.routeros.language import OURS, Box, Edit, Item
 
 _PPPOE: Final = "interface pppoe-client"
 _PROFILE: Final = "ppp profile"

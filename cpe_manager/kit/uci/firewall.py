@@ -22,8 +22,9 @@ from cpe_manager.domain.cpe_config import (
     Protocol,
 )
 from cpe_manager.domain.errors import InputError
+from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.uci import snmp as uci_snmp
-from cpe_manager.kit.uci.language import OURS, Edit, Section, Uci, attempt, network
+from cpe_manager.kit.uci.language import OURS, Edit, Section, Uci, network
 
 _RULE: Final = f"{OURS}rule_"
 _THROUGH: Final = f"{OURS}through_"

@@ -9,7 +9,8 @@ from typing import Final, Literal
 from cpe_manager.domain.cpe_config import DhcpServer, Lan, Reservation, Wifi, WifiSecurity
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.requirements import is_domain
-from cpe_manager.kit.uci.language import OURS, Edit, Section, Uci, attempt
+from cpe_manager.kit.attempts import attempt
+from cpe_manager.kit.uci.language import OURS, Edit, Section, Uci
 
 Band = Literal["2.4", "5"]
 _BANDS: Final[tuple[tuple[Band, tuple[str, ...]], ...]] = (("2.4", ("2g", "11g", "11b")), ("5", ("5g", "11a")))

@@ -9,7 +9,7 @@ to the front, and new sections always have a name of their own.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import Final, Literal, TypeVar
@@ -108,14 +108,6 @@ def unquoted(word: str) -> str:
 def network(text: str) -> IPv4Network | None:
     """None for an empty text; raises ``ValueError`` for what is no network."""
     return IPv4Network(text, strict=False) if text else None
-
-
-def attempt(make: Callable[..., T], *words: object, **more: object) -> T | None:
-    """What a box takes and the model cannot say is no part of the model: None."""
-    try:
-        return make(*words, **more)
-    except (ValueError, InputError):
-        return None
 
 
 class Edit:

@@ -23,10 +23,11 @@ from cpe_manager.domain.cpe_config import (
 )
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.requirements import is_label
+from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.uci import firewall
 from cpe_manager.kit.uci import lan as uci_lan
 from cpe_manager.kit.uci import snmp as uci_snmp
-from cpe_manager.kit.uci.language import OURS, Edit, Section, Uci, attempt
+from cpe_manager.kit.uci.language import OURS, Edit, Section, Uci
 
 _PRIVATE: Final = tuple(IPv4Network(net) for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 

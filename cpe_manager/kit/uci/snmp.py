@@ -6,7 +6,8 @@ from ipaddress import IPv4Address
 from typing import Final
 
 from cpe_manager.domain.cpe_config import Management, Snmp, SnmpCommunity
-from cpe_manager.kit.uci.language import OURS, Edit, Section, Uci, attempt, network
+from cpe_manager.kit.attempts import attempt
+from cpe_manager.kit.uci.language import OURS, Edit, Section, Uci, network
 
 _RULE: Final = f"{OURS}snmp"
 

@@ -8,8 +8,9 @@ from typing import Final, Literal
 
 from cpe_manager.domain.cpe_config import AccessRule, Action, Firewall, PortMapping, Ports, Timer
 from cpe_manager.domain.errors import InputError
+from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.vyos.management import INPUT, network, ports, rules, ssh_rules, write_ssh_rule, written
-from cpe_manager.kit.vyos.roles import attempt, lan_of, lowest_free, wan_of
+from cpe_manager.kit.vyos.roles import lan_of, lowest_free, wan_of
 from cpe_manager.kit.vyos.set_lines import Path, SetLines
 
 _FORWARD: Final = ("firewall", "ipv4", "forward", "filter")

@@ -6,7 +6,8 @@ from ipaddress import IPv4Network
 from typing import Final
 
 from cpe_manager.domain.cpe_config import Management, Ports
-from cpe_manager.kit.vyos.roles import attempt, lowest_free
+from cpe_manager.kit.attempts import attempt
+from cpe_manager.kit.vyos.roles import lowest_free
 from cpe_manager.kit.vyos.set_lines import Path, SetLines
 
 INPUT: Final = ("firewall", "ipv4", "input", "filter")

@@ -17,13 +17,13 @@ from cpe_manager.domain.cpe_config import (
 )
 from cpe_manager.domain.cpe_features import Feature, require_features
 from cpe_manager.domain.errors import InputError
+from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.redaction import REMOVED
 from cpe_manager.kit.vyos import firewall as vyos_firewall
 from cpe_manager.kit.vyos import management as vyos_management
 from cpe_manager.kit.vyos import wan as vyos_wan
 from cpe_manager.kit.vyos.roles import (
     DEFAULT_ROUTE,
-    attempt,
     bridged,
     holds_several,
     is_on,

@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, ip
 from typing import Final, TypeVar
 
 from cpe_manager.domain.errors import InputError
+from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.vyos.set_lines import Path, SetLines
 
 T = TypeVar("T")
@@ -26,14 +27,6 @@ _KINDS: Final = {
 _PRIVATE: Final = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
 _OUTSIDE: Final = re.compile(r"\b(?:wan|internet|uplink|isp|outside|fixed line)\b", re.IGNORECASE)
 _INSIDE: Final = re.compile(r"\b(?:lan|office|inside|customer|local)\b", re.IGNORECASE)
-
-
-def attempt(make: Callable[..., T], *words: object, **more: object) -> T | None:
-    """What a box takes and the model cannot say is no part of the model: None."""
-    try:
-        return make(*words, **more)
-    except (ValueError, InputError):
-        return None
 
 
 def holds_several(path: Path) -> bool:

@@ -7,9 +7,9 @@ from typing import Final
 
 from cpe_manager.domain.cpe_config import DhcpServer, Lan, Reservation, Wan
 from cpe_manager.domain.errors import InputError
+from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.vyos.roles import (
     DEFAULT_ROUTE,
-    attempt,
     default_gateways,
     fixed,
     fixed6,
