@@ -110,7 +110,8 @@ def one(chunks: Callable[[], Iterable[str]], most: int, seconds: float) -> dict[
     except TooMuch as error:
         return {"error": str(error), "line": _line(error)}
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
-        return {"error": f"{type(error).__name__}: {error}"[:300], "line": _line(error)}
+        # Its text may repeat a value, and the value may be a secret.
+        return {"error": f"it cannot be worked out ({type(error).__name__})", "line": _line(error)}
     except MemoryError:
         return {"error": "it takes too much memory", "line": None}
     finally:
