@@ -55,6 +55,10 @@ class RolloutStore(Protocol):
         """With counts. Raises ``NotFound``."""
         ...
 
+    async def keyed(self, key: str) -> Rollout | None:
+        """The one that was asked for with this key."""
+        ...
+
     async def rollouts(
         self, *, state: RolloutState | None = None, after: str | None = None, limit: int = 50
     ) -> Page[Rollout]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, or_, select, update
 
 from cpe_manager.adapters.db import cursors
 from cpe_manager.adapters.db.pushes import create_pushes
@@ -90,6 +90,10 @@ class SqlRollouts:
 
     async def rollout(self, rollout_id: str) -> Rollout:
         return await self._db.read(lambda tx: _one(tx, rollout_id))
+
+    async def keyed(self, key: str) -> Rollout | None:
+        found = await self._db.read(lambda tx: _read(tx, select(rollout).where(rollout.c.key == key)))
+        return found[0] if found else None
 
     async def rollouts(
         self, *, state: RolloutState | None = None, after: str | None = None, limit: int = 50
@@ -240,27 +244,27 @@ async def _start(
     row = await _locked(tx, of.id)
     if row.state != RolloutState.RUNNING or row.revision != of.revision:
         return None
-    query = select(_D.device_id, _D.order_id, device.c.state).join(device, device.c.id == _D.device_id)
+    query = select(_D.device_id, _D.order_id, device.c.state, device.c.name).join(device, device.c.id == _D.device_id)
     query = query.where(_D.rollout_id == of.id, _D.push_id.is_(None), _D.skipped.is_(None))
     rows = await tx.rows(query.where(_D.device_id.in_(list(pushes))).order_by(_D.position))
     ours = [found for found in rows if found.state == LifeState.ACTIVE]
-    made = {found.device_id: pushes[found.device_id] for found in ours}
+    made = {found.device_id: replace(pushes[found.device_id], device=found.name) for found in ours}
     if made:
-        work = [(pushes[d.device_id], d.order_id, NewWork(d.device_id, 0, job.created_at)) for d in ours]
+        work = [(made[d.device_id], d.order_id, NewWork(d.device_id, 0, job.created_at)) for d in ours]
         await create_pushes(tx, job, work)
-    for found in rows:
-        noted = (
-            {"push_id": made[found.device_id].id} if found.device_id in made else {"skipped": f"it is {found.state}"}
-        )
-        mine = and_(_D.rollout_id == of.id, _D.device_id == found.device_id)
-        await tx.run(update(rollout_device).where(mine).values(noted))
+    noted = [(d.device_id, made[d.device_id].id if d.device_id in made else None, f"it is {d.state}") for d in rows]
+    values = [{"of": d, "push": push_id, "why": None if push_id else reason} for d, push_id, reason in noted]
+    mine = and_(_D.rollout_id == of.id, _D.device_id == bindparam("of"))
+    await tx.many(
+        update(rollout_device).where(mine).values(push_id=bindparam("push"), skipped=bindparam("why")), values
+    )
     if row.wave is None or row.wave < wave:
         size = of.strategy.waves[wave]
         what = "canaries" if wave == 0 else f"wave {wave} of {len(of.strategy.waves) - 1}"
         data = {"wave": wave, "devices": size}
         tx.emit([_event("rollout.wave", of, job.created_at, f"{of.name}: {what} begins, {size} devices", data=data)])
-    values = {"wave": wave, "revision": row.revision + 1}
-    await tx.run(update(rollout).where(rollout.c.id == of.id).values(values))
+    now = {"wave": wave, "revision": row.revision + 1}
+    await tx.run(update(rollout).where(rollout.c.id == of.id).values(now))
     return made
 
 

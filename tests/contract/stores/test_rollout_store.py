@@ -88,6 +88,8 @@ async def test_the_same_key_again_gives_the_roll_out_that_is_there(db: Database)
     first = await db.rollouts.create(a_rollout(key="op:k1"))
     again = await db.rollouts.create(a_rollout(key="op:k1"))
     assert again.id == first.id
+    assert (await db.rollouts.keyed("op:k1")) == again
+    assert (await db.rollouts.keyed("op:k2")) is None
     other = await db.rollouts.create(a_rollout())
     another = await db.rollouts.create(a_rollout())
     assert len({first.id, other.id, another.id}) == 3
