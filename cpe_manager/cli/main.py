@@ -11,7 +11,20 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cpe_manager.cli import backup, devices, families, follow, groups, jobs, keys, local, pushing, rollouts, schedules, tokens
+from cpe_manager.cli import (
+    backup,
+    devices,
+    families,
+    follow,
+    groups,
+    jobs,
+    keys,
+    local,
+    pushing,
+    rollouts,
+    schedules,
+    tokens,
+)
 from cpe_manager.cli.connection import State
 from cpe_manager.cli.render import tame
 from cpe_manager.domain.errors import CpeManagerError

@@ -32,7 +32,7 @@ EVENT_KINDS: Final[Mapping[str, str]] = {
     "rollout.wave": "A wave of a roll-out began (wave 0 are the canaries); `data` says which and how large it is",
     "rollout.paused": "Somebody paused a roll-out; nothing new starts",
     "rollout.resumed": "A paused roll-out goes on",
-    "rollout.stopped": "Too many devices did not take a roll-out's change; nothing new starts, the others are as before",
+    "rollout.stopped": "Too many devices did not take a roll-out's change; nothing new starts",
     "rollout.finished": "Every device of a roll-out has had its turn; `data` has the counts",
     "rollout.cancelled": "Somebody ended a roll-out; what was confirmed stays",
     "job.started": "A job was made",
