@@ -53,10 +53,11 @@ Change = Annotated[Path | None, typer.Option(help="File (JSON or TOML) with a ch
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A value of the change; repeatable.")
 ]
-Vars = Annotated[Path | None, typer.Option(help="File (JSON or TOML) with the template's vars.")]
+Vars = Annotated[Path | None, typer.Option("--vars", help="File (JSON or TOML) with the template's vars.")]
 Var = Annotated[list[str] | None, typer.Option("--var", metavar="NAME=VALUE", help="One of the vars; repeatable.")]
 Table = Annotated[
-    Path | None, typer.Option(help="File (CSV or JSON) with the template's row for each device; also says which ones.")
+    Path | None,
+    typer.Option("--table", help="File (CSV or JSON) with the template's row for each device; also says which ones."),
 ]
 Secret = Annotated[list[str] | None, typer.Option(help="A variable or column that is never shown; repeatable.")]
 Canary = Annotated[int, typer.Option(help="Devices tried first; if one fails, all ends.", min=0)]
