@@ -26,6 +26,7 @@ from cpe_manager.adapters.snmp.receiver import LocalEngine, TrapPort, new_engine
 from cpe_manager.adapters.ssh.limits import SshLimits
 from cpe_manager.adapters.ssh.sessions import SshSessions
 from cpe_manager.adapters.telnet.sessions import TelnetSessions
+from cpe_manager.adapters.templates.renderer import JinjaTemplates
 from cpe_manager.adapters.transports import Transports
 from cpe_manager.domain.errors import Conflict, KeyringError, SettingsError
 from cpe_manager.domain.jobs import JobKind
@@ -51,6 +52,9 @@ from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.jobs import SHARD_TICKET, SIMPLE_TICKET, Jobs
 from cpe_manager.services.keys import Keys
 from cpe_manager.services.pushes import Pushes, PushStores
+from cpe_manager.services.rollout_keeper import RolloutKeeper
+from cpe_manager.services.rollout_orders import RolloutOrders
+from cpe_manager.services.rollouts import Rollouts
 from cpe_manager.services.scheduling import NewSchedule, ScheduleStores, Scheduling
 from cpe_manager.services.sweep import Rhythm, Sweep
 from cpe_manager.services.tokens import Tokens
@@ -294,6 +298,8 @@ async def _build(
     schedule_stores = ScheduleStores(database.schedules, database.inventory, database.events)
     scheduling = Scheduling(schedule_stores, jobs, timer, clock, ids)
     inventory = Inventory(database.inventory, clock, ids, drivers, credentials, jobs.first_backup)
+    orders = RolloutOrders(database.inventory, drivers, JinjaTemplates())
+    rollouts = RolloutKeeper(database.rollouts, database.pushes, engine, clock, ids, metrics)
     services = Services(
         inventory=inventory,
         detector=Detector(
@@ -310,6 +316,7 @@ async def _build(
         history=History(database.inventory, database.backups, database.events, vault, drivers, clock),
         jobs=jobs,
         pushes=Pushes(PushStores(database.pushes, database.inventory, database.backups), engine, outside),
+        rollouts=Rollouts(database.rollouts, orders, vault, clock, ids),
         scheduling=scheduling,
         tokens=Tokens(database.tokens, database.events, clock, ids),
         keys=Keys(keys, database.backups, jobs, database.events, clock),
@@ -324,6 +331,7 @@ async def _build(
         ("schedules", scheduling.reload),
         ("alarms", Alarms(database.inventory, database.events, clock).look),
         ("follow-ups", FollowUps(jobs, clock, export=exporter is not None).look),
+        ("roll-outs", rollouts.figures),
         ("figures", Figures(database.inventory, database.events, jobs, metrics).look),
     ]
     traps = await _traps(settings, database, Snmp(poller, credentials, clock, metrics, redactor))
@@ -335,7 +343,7 @@ async def _build(
         if not settings.scaled:
             await database.jobs.release_all(clock.now())
 
-    tasks = {"writer": worker.settler.run, "leases": worker.keeper.run, "sweep": sweep.run}
+    tasks = {"writer": worker.settler.run, "leases": worker.keeper.run, "sweep": sweep.run, "rollouts": rollouts.run}
     return Parts(services, worker, engine, timer, metrics, clock, ids, owner, tasks, traps, take_over)
 
 

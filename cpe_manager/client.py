@@ -19,6 +19,13 @@ from cpe_manager.api.schemas.facts import FactsView
 from cpe_manager.api.schemas.families import FamiliesView, FamilyView
 from cpe_manager.api.schemas.jobs import JobView, WorkView
 from cpe_manager.api.schemas.pushes import PlanView, PushDetailView, PushView
+from cpe_manager.api.schemas.rollouts import (
+    RolloutDetailView,
+    RolloutDeviceView,
+    RolloutPlanView,
+    RolloutReportView,
+    RolloutView,
+)
 from cpe_manager.api.schemas.system import (
     AlarmView,
     EventView,
@@ -149,6 +156,35 @@ class Client:
 
     def withdraw_push(self, push_id: str) -> PushView:
         return self.post(f"/pushes/{part(push_id)}/withdraw", PushView)
+
+    # Roll-outs
+
+    def plan_rollout(self, body: Mapping[str, Any]) -> RolloutPlanView:
+        return self.post("/rollout-plans", RolloutPlanView, body, timeout=ASKING_TIMEOUT)
+
+    def start_rollout(self, body: Mapping[str, Any], *, key: str | None = None) -> RolloutView:
+        headers = {"Idempotency-Key": key} if key else None
+        made = self._send("POST", "/rollouts", body=body, headers=headers, timeout=ASKING_TIMEOUT)
+        return self._read(made, RolloutView)
+
+    def rollouts(self, *, limit: int | None = None, **where: Any) -> Iterator[RolloutView]:
+        return self.pages("/rollouts", RolloutView, limit=limit, **where)
+
+    def rollout(self, rollout_id: str) -> RolloutDetailView:
+        return self.get(f"/rollouts/{part(rollout_id)}", RolloutDetailView)
+
+    def rollout_devices(self, rollout_id: str, **where: Any) -> Iterator[RolloutDeviceView]:
+        return self.pages(f"/rollouts/{part(rollout_id)}/devices", RolloutDeviceView, **where)
+
+    def rollout_report(self, rollout_id: str) -> RolloutReportView:
+        return self.get(f"/rollouts/{part(rollout_id)}/report", RolloutReportView)
+
+    def rollout_csv(self, rollout_id: str) -> str:
+        return self._send("GET", f"/rollouts/{part(rollout_id)}/report.csv").text
+
+    def rollout_verb(self, rollout_id: str, verb: str, body: Mapping[str, Any] | None = None) -> RolloutView:
+        """``pause``, ``resume``, ``cancel``."""
+        return self.post(f"/rollouts/{part(rollout_id)}/{verb}", RolloutView, body)
 
     # Families
 

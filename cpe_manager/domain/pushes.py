@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from cpe_manager.domain.commit_path import Entry, Phase
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.lockout import Lockout
+
+NOTHING_TO_CHANGE: Final = "there is nothing to change: the device is what was wanted already"
+"""Why a push is withdrawn that found its work done: told apart from one that failed."""
 
 
 class PushKind(StrEnum):

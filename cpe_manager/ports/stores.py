@@ -66,6 +66,7 @@ class DeviceFilter:
     states: tuple[LifeState, ...] | None = None
     sites: tuple[str, ...] | None = None
     addresses: tuple[str, ...] | None = None
+    access_nodes: tuple[str, ...] | None = None
     search: str | None = None
     """Substring of name, site or address."""
     overdue: bool | None = None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
 
+from cpe_manager.domain.rollouts import DeviceEnd, RolloutState
 from cpe_manager.ports.stores import DeviceStatus
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -70,6 +71,10 @@ class Metrics:
             ("reason",),
             registry=self._registry,
         )
+        self._rollouts = Gauge("cpe_rollouts", "Roll-outs by state", ("state",), registry=self._registry)
+        self._rollout_devices = Gauge(
+            "cpe_rollout_devices", "Devices of running roll-outs by outcome", ("outcome",), registry=self._registry
+        )
         self._info = Info("cpe_manager", "Version and engine of this process", registry=self._registry)
         self._fleet = b""
 
@@ -103,6 +108,12 @@ class Metrics:
         """One answered HTTP request; ``route`` is the template, so that the number of series stays small."""
         self._requests.labels(method, route, str(status)).inc()
 
+    def rollouts(self, states: Mapping[RolloutState, int], devices: Mapping[DeviceEnd, int]) -> None:
+        for state, number in states.items():
+            self._rollouts.labels(state.value).set(number)
+        for outcome, number in devices.items():
+            self._rollout_devices.labels(outcome.value).set(number)
+
     def refresh(
         self, statuses: Sequence[Status], devices: Mapping[str, int], open_jobs: int, due_rows: int
     ) -> None:  # fmt: skip
@@ -135,6 +146,8 @@ _LABELS: Mapping[str, tuple[str, ...]] = {
     "cpe_devices": ("state",),
     "cpe_manager_netmiko_threads": ("state",),
     "cpe_manager_http_requests": ("method", "route", "status"),
+    "cpe_rollouts": ("state",),
+    "cpe_rollout_devices": ("outcome",),
     "cpe_snmp_traps": ("kind",),
     "cpe_snmp_traps_dropped": ("reason",),
     "cpe_manager": ("version", "engine"),

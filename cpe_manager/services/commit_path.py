@@ -24,7 +24,7 @@ from cpe_manager.domain.errors import Conflict, CpeManagerError, DeviceError, Fe
 from cpe_manager.domain.inventory import Group
 from cpe_manager.domain.jobs import Outcome
 from cpe_manager.domain.lockout import ManagementPath
-from cpe_manager.domain.pushes import Order, Push
+from cpe_manager.domain.pushes import NOTHING_TO_CHANGE, Order, Push
 from cpe_manager.domain.settings_inheritance import resolve
 from cpe_manager.ports.driver import Guard, Replacing
 from cpe_manager.ports.pushes import PushStore
@@ -170,7 +170,7 @@ class CommitPath:
     async def _check(self, trip: _Trip) -> None:
         assert trip.plan is not None
         if trip.plan.empty:
-            raise Conflict("there is nothing to change: the device is what was wanted already")
+            raise Conflict(NOTHING_TO_CHANGE)
         target, _, _ = self._way(trip)
         hindrances = [
             h for h in trip.plan.lockouts(path_of(target, trip.manager)) if h.kind not in trip.push.overrides

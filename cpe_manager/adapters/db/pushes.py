@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -114,12 +115,17 @@ async def _create(tx: Transaction, new: Push, order: SealedObject, job: Job, wor
         known = await tx.rows(_select().where(push.c.key == new.key))
         if known:
             return _to_push(known[0])
-    await create_job(tx, job, [work])
     await tx.run(sealed_object.insert(), [sealed_values(order)])
-    await tx.run(push.insert(), [_push_values(new, order.id)])
-    message = f"{new.device}: {new.summary}, asked for by {new.requested_by}"
-    tx.emit([_event("push.requested", new, new.created_at, message)])
+    await create_pushes(tx, job, [(new, order.id, work)])
     return new
+
+
+async def create_pushes(tx: Transaction, job: Job, asked: Sequence[tuple[Push, str, NewWork]]) -> None:
+    """One job over pushes of different devices, each with its order (the id of what is sealed already) and its row."""
+    await create_job(tx, job, [work for _, _, work in asked])
+    await tx.run(push.insert(), [_push_values(new, order_id) for new, order_id, _ in asked])
+    told = ((new, f"{new.device}: {new.summary}, asked for by {new.requested_by}") for new, _, _ in asked)
+    tx.emit([_event("push.requested", new, new.created_at, message) for new, message in told])
 
 
 async def _snapshot(

@@ -19,6 +19,7 @@ from cpe_manager.domain.errors import Conflict, InputError, StoreError
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.inventory import Group, LineKind
 from cpe_manager.domain.jobs import JobKind
+from cpe_manager.domain.rollouts import Strategy
 from cpe_manager.domain.schedules import Schedule
 from cpe_manager.domain.tokens import Scope, Token
 from cpe_manager.ports.driver import Facts
@@ -30,6 +31,7 @@ from tests.contract.stores.making import (
     a_file,
     a_job,
     a_push,
+    a_rollout,
     after,
     an_order,
     back_up,
@@ -38,6 +40,7 @@ from tests.contract.stores.making import (
     ended,
     fleet,
     new_id,
+    rollout_rows,
     run_for,
 )
 
@@ -119,6 +122,8 @@ async def furnish(db: Database) -> None:
     push = await db.pushes.create(a_push(device, pushed), an_order(), pushed, NewWork(device.id, 0, NOW))
     (row,) = await claim(db, pushed)
     await db.pushes.record(push.id, Entry(Step.ARM, NOW, None, "", after(300)), push.phase, row.lease)
+    rollout = await db.rollouts.create(a_rollout(strategy=Strategy((1,))))
+    await db.rollouts.add(rollout.id, rollout_rows(rollout, [device]))
     await db.maintenance.meta_set("keyring", "check")
 
 

@@ -19,6 +19,7 @@ from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.inventory.formats import InventoryFormats
 from cpe_manager.adapters.snmp.poller import SnmpPoller
 from cpe_manager.adapters.ssh.sessions import SshSessions
+from cpe_manager.adapters.templates.renderer import JinjaTemplates
 from cpe_manager.api.app import ApiOptions, create_app
 from cpe_manager.api.feed import FeedRhythm
 from cpe_manager.domain.errors import InputError
@@ -40,6 +41,8 @@ from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.jobs import Jobs, RunRequest
 from cpe_manager.services.keys import Keys
 from cpe_manager.services.pushes import Pushes, PushStores
+from cpe_manager.services.rollout_orders import RolloutOrders
+from cpe_manager.services.rollouts import Rollouts
 from cpe_manager.services.scheduling import ScheduleStores, Scheduling
 from cpe_manager.services.tokens import Tokens
 from drivers.roster import DriverRoster
@@ -197,6 +200,13 @@ def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: System
             PushStores(database.pushes, database.inventory, database.backups),
             cast("Any", engine),
             Outside(SshSessions(credentials, clock), drivers, credentials, vault, clock, ids),
+        ),
+        rollouts=Rollouts(
+            database.rollouts,
+            RolloutOrders(database.inventory, drivers, JinjaTemplates()),
+            vault,
+            clock,
+            ids,
         ),
         scheduling=Scheduling(schedule_stores, jobs, cast("Any", DailyTimer()), clock, ids),
         tokens=Tokens(database.tokens, database.events, clock, ids),
