@@ -18,7 +18,7 @@ class NewEvent:
     ``hostkey.first_contact|changed|accepted``, ``backup.stored|quarantined|accepted|refused|failed``,
     ``job.started|finished|cancelled``, ``alarm.raised|cleared``, ``key.rotated|retired``, ``verify.broken``,
     ``trap.link_down|link_up|cold_start|warm_start|authentication_failure|storm|received``,
-    ``original.opened``, ``token.created|revoked``, ``schedule.skipped``.
+    ``drift.found|gone|adopted``, ``original.opened``, ``token.created|revoked``, ``schedule.skipped``.
     """
 
     kind: str
