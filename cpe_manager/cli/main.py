@@ -11,7 +11,20 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cpe_manager.cli import backup, devices, families, follow, groups, jobs, keys, local, pushing, schedules, tokens
+from cpe_manager.cli import (
+    backup,
+    devices,
+    drifting,
+    families,
+    follow,
+    groups,
+    jobs,
+    keys,
+    local,
+    pushing,
+    schedules,
+    tokens,
+)
 from cpe_manager.cli.connection import State
 from cpe_manager.cli.render import tame
 from cpe_manager.domain.errors import CpeManagerError
@@ -137,6 +150,7 @@ app.add_typer(schedules.app, name="schedule", help="When backups run by themselv
 app.add_typer(jobs.app, name="jobs", help="Anything long: runs, verifications, exports, key rotations.")
 app.add_typer(pushing.app, name="push", help="Change a device so that nothing and nobody is locked out.")
 app.command()(pushing.restore)
+app.add_typer(drifting.app, name="drift", help="What runs, against what was confirmed and what a restart would bring.")
 app.command()(families.families)
 follow.attach(app)
 app.add_typer(tokens.app, name="token", help="API tokens.")
