@@ -91,6 +91,10 @@ class Vault:
             redacted=self._compression.compress(view.encode()),
         )
 
+    def view(self, examined: Examined, spec: Spec, position_id: str) -> str:
+        """The redacted view as ``draft`` would store it: comparable with those of the position's versions."""
+        return self._view(examined.canonical, spec, position_id)
+
     def open_original(self, sealed: SealedObject) -> str:
         """The restore-grade text, with every secret but log-in passwords. Raises ``SealBroken``."""
         return self._open(sealed).text

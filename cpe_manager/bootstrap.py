@@ -42,9 +42,10 @@ from cpe_manager.services.archive import read as read_archive
 from cpe_manager.services.archive import write as write_archive
 from cpe_manager.services.attempt import Attempt, Outside, RetryPolicy
 from cpe_manager.services.bundle import Services
-from cpe_manager.services.chores import Alarms, Figures, FollowUps
+from cpe_manager.services.chores import Alarms, Figures, FigureStores, FollowUps
 from cpe_manager.services.commit_path import CommitPath
 from cpe_manager.services.detection import Detector
+from cpe_manager.services.drift import DriftBook, DriftStores
 from cpe_manager.services.facts import Askable, DeviceFactsBook, SnmpFacing
 from cpe_manager.services.history import History
 from cpe_manager.services.importing import Importer
@@ -300,6 +301,8 @@ async def _build(
     inventory = Inventory(database.inventory, clock, ids, drivers, credentials, jobs.first_backup)
     orders = RolloutOrders(database.inventory, drivers, JinjaTemplates())
     rollouts = RolloutKeeper(database.rollouts, database.pushes, engine, clock, ids, metrics)
+    pushes = Pushes(PushStores(database.pushes, database.inventory, database.backups), engine, outside)
+    drift_stores = DriftStores(database.drift, database.inventory, database.backups, database.pushes)
     services = Services(
         inventory=inventory,
         detector=Detector(
@@ -315,8 +318,9 @@ async def _build(
         importer=Importer(inventory, InventoryFormats()),
         history=History(database.inventory, database.backups, database.events, vault, drivers, clock),
         jobs=jobs,
-        pushes=Pushes(PushStores(database.pushes, database.inventory, database.backups), engine, outside),
+        pushes=pushes,
         rollouts=Rollouts(database.rollouts, orders, vault, clock, ids),
+        drift=DriftBook(drift_stores, pushes, outside),
         scheduling=scheduling,
         tokens=Tokens(database.tokens, database.events, clock, ids),
         keys=Keys(keys, database.backups, jobs, database.events, clock),
@@ -332,7 +336,7 @@ async def _build(
         ("alarms", Alarms(database.inventory, database.events, clock).look),
         ("follow-ups", FollowUps(jobs, clock, export=exporter is not None).look),
         ("roll-outs", rollouts.figures),
-        ("figures", Figures(database.inventory, database.events, jobs, metrics).look),
+        ("figures", Figures(FigureStores(database.inventory, database.events, database.drift), jobs, metrics).look),
     ]
     traps = await _traps(settings, database, Snmp(poller, credentials, clock, metrics, redactor))
     if traps is not None:

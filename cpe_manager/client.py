@@ -15,6 +15,7 @@ from cpe_manager.api.schemas.backups import BackupView, DiffView, FileView, Neut
 from cpe_manager.api.schemas.common import PageOf, Problem
 from cpe_manager.api.schemas.detections import DetectionView
 from cpe_manager.api.schemas.devices import DeviceView, GroupView, ImportView
+from cpe_manager.api.schemas.drift import DriftDetailView, DriftView
 from cpe_manager.api.schemas.facts import FactsView
 from cpe_manager.api.schemas.families import FamiliesView, FamilyView
 from cpe_manager.api.schemas.jobs import JobView, WorkView
@@ -185,6 +186,25 @@ class Client:
     def rollout_verb(self, rollout_id: str, verb: str, body: Mapping[str, Any] | None = None) -> RolloutView:
         """``pause``, ``resume``, ``cancel``."""
         return self.post(f"/rollouts/{part(rollout_id)}/{verb}", RolloutView, body)
+
+    # Drift
+
+    def drifts(self, *, limit: int | None = None, **where: Any) -> Iterator[DriftView]:
+        return self.pages("/drift", DriftView, limit=limit, **where)
+
+    def drift(self, name: str, *, live: bool = False, context: int = 3) -> DriftDetailView:
+        """``live`` asks the device; takes seconds."""
+        path = f"/drift/{part(name)}"
+        if live:
+            return self.post(f"{path}/look", DriftDetailView, {"context": context}, timeout=ASKING_TIMEOUT)
+        return self.get(path, DriftDetailView, context=context)
+
+    def adopt_drift(self, name: str, basis: str) -> DriftView:
+        return self.post(f"/drift/{part(name)}/adopt", DriftView, {"basis": basis})
+
+    def remediate_drift(self, name: str, body: Mapping[str, Any], *, key: str | None = None) -> PushView:
+        headers = {"Idempotency-Key": key} if key else None
+        return self._read(self._send("POST", f"/drift/{part(name)}/remediate", body=body, headers=headers), PushView)
 
     # Families
 

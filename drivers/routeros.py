@@ -23,6 +23,7 @@ from typing import Final
 
 from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.cpe_features import Feature, require_features
+from cpe_manager.domain.drift import LastChange
 from cpe_manager.domain.errors import (
     CommandRefused,
     DeviceError,
@@ -85,6 +86,8 @@ _NAMES: Final = (
     f':put "{_MARK}"'
 )
 _HISTORY: Final = "/system history print"
+_COLUMNS: Final = re.compile(r"^[ #]*ACTION +(?=BY)", re.MULTILINE)
+_UNDOABLE: Final = re.compile(r"^[ \d]*[UF] ")
 _FLOATING: Final = re.compile(r"^[ \d]*F\s", re.MULTILINE)
 """An action that goes with the session that holds safe mode."""
 # Where there is such a folder, nothing outside of it outlives a restart.
@@ -196,7 +199,7 @@ class _Export:
 
 
 class RouterOs:
-    """Implements ``ports.driver.FullDriver`` and ``Guarded``."""
+    """Implements ``ports.driver.FullDriver``, ``Guarded``, ``Starting`` and ``Witnessing``."""
 
     @property
     def spec(self) -> Spec:
@@ -230,6 +233,17 @@ class RouterOs:
             os_release=told.get("version", "").partition(" ")[0],
             uptime=seconds(told.get("uptime", "")),
         )
+
+    async def startup(self, shell: Shell, running: str) -> str | None:
+        """RouterOS keeps every change at once: what runs is what it comes up with."""
+        del shell
+        return running
+
+    async def changes_by(self, shell: Shell, running: str) -> LastChange | None:
+        """The newest action of the history, which a restart empties and which has no times."""
+        del running
+        by = _newest_by(await _told(shell, _HISTORY))
+        return LastChange(by, source=_HISTORY) if by else None
 
     def parse(self, text: str) -> CpeConfig:
         return routeros_model.read(text)
@@ -322,6 +336,20 @@ class RouterOs:
             raise CommandRefused("no way back of this name is scheduled there")
         with suppress(SessionDropped):
             await _quiet(shell, f':execute script=[/system scheduler get [find name="{_OURS}{guard.token}"] on-event]')
+
+
+def _newest_by(history: str) -> str:
+    """Who did the newest action that was not undone. The table's head says where a column begins: actions have blanks
+    in them."""
+    head = _COLUMNS.search(history)
+    if head is None:
+        return ""
+    titles, *rows = history[head.start() :].split("\n")
+    start = len(head.group())
+    end = titles.find("POLIC", start)
+    newest = next((row for row in rows if _UNDOABLE.match(row)), "")
+    by = newest[start : end if end > 0 else None].split()
+    return by[0] if by and by[0] != "---" else ""
 
 
 def _tidying(token: str) -> str:

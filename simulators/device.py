@@ -147,16 +147,25 @@ class Device:
         """The ground truth: what the box itself would show for its running configuration now, LF line ends."""
         return self.persona.running_text(self.state)
 
-    def change(self, text: str | None = None) -> str:
+    def change(self, text: str | None = None, by: str = "") -> str:
         """Change the running configuration behind the manager's back and return the lines that did it.
 
-        Without text: a harmless change, another one each time. Raises ValueError for lines that the family refuses.
+        Without text: a harmless change, another one each time. by: who does it, where the family notes that. Raises
+        ValueError for lines that the family refuses.
         """
         if text is None:
             self._changes += 1
             text = self.persona.sample_change(self.spec, self._changes)
-        self.persona.change(self.state, text)
+        self.state.operator = by
+        try:
+            self.persona.change(self.state, text)
+        finally:
+            self.state.operator = ""
         return text
+
+    def save(self) -> None:
+        """Make what runs survive a restart, as somebody at the box would."""
+        self.state.save()
 
     def login_forms(self) -> tuple[str, ...]:
         """All spellings of the device's own passwords in its generated configuration (none may be in a backup)."""

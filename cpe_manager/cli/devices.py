@@ -10,6 +10,7 @@ import typer
 from cpe_manager.cli import changing, detecting, facts
 from cpe_manager.cli.connection import state_of
 from cpe_manager.cli.detecting import detected
+from cpe_manager.cli.drifting import standing_words
 from cpe_manager.cli.options import Device, Json, LegacyCrypto, Transport, Yes, confirmed, insecure_ways, pairs
 from cpe_manager.cli.render import fields, out, show_json, show_json_items, span, table, when
 from cpe_manager.domain.errors import InputError
@@ -93,6 +94,7 @@ def _describe(d: DeviceView) -> None:
             ("last backup", when(d.last_success_at)), ("last attempt", when(d.last_attempt_at)),
             ("last error", f"{d.last_error_code}: {d.last_error}" if d.last_error_code else None),
             ("failures", d.failures or None), ("overdue since", when(d.overdue_since) if d.overdue_since else None),
+            ("drift", d.drift and standing_words(d.drift)),
             *((f"setting {name}", value) for name, value in sorted(d.settings.items())),
             *((f"host key {key.state}", f"{key.algorithm} {key.fingerprint}") for key in d.host_keys),
         ]

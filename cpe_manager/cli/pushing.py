@@ -61,7 +61,7 @@ def plan(
     if as_json:
         show_json(found)
     else:
-        _show_plan(found)
+        show_plan(found)
 
 
 @app.command()
@@ -116,27 +116,37 @@ def _push(  # noqa: PLR0913 - what the commands were given
     with state_of(ctx).client() as client:
         found = client.plan_push(body)
         if not as_json:
-            _show_plan(found)
+            show_plan(found)
         if found.empty:
             if as_json:
                 show_json(found)
             return
-        if open_ones := [one for one in found.lockouts if one.kind not in overrides]:
-            names = " ".join(f"--override {one.kind}" for one in open_ones)
-            raise InputError(f"this would lock us out; if it is meant, say {names}")
+        check_lockouts(found, overrides)
         confirmed(f"Change {found.device}?", yes=yes)
         asked = {**body, "basis": found.basis, "overrides": overrides}
         if guard is not None:
             asked["guard_seconds"] = guard
         made = client.push(asked, key=key)
-        if not wait:
-            _started(made, as_json=as_json)
-            return
-        try:
-            ended = _follow(client, made, quiet=as_json)
-        except KeyboardInterrupt:
-            err(f"push {made.id} goes on: cpe-manager push status {made.id}")
-            raise
+        follow_to_end(client, made, wait=wait, as_json=as_json)
+
+
+def check_lockouts(plan: PlanView, overrides: list[Lockout]) -> None:
+    """Raises ``InputError`` for a predicted lock-out that nobody accepted."""
+    if open_ones := [one for one in plan.lockouts if one.kind not in overrides]:
+        names = " ".join(f"--override {one.kind}" for one in open_ones)
+        raise InputError(f"this would lock us out; if it is meant, say {names}")
+
+
+def follow_to_end(client: Client, made: PushView, *, wait: bool, as_json: bool) -> None:
+    """Tell of a push that was started, and with ``wait`` of its end. Raises ``JobFailed`` when it was not confirmed."""
+    if not wait:
+        _started(made, as_json=as_json)
+        return
+    try:
+        ended = _follow(client, made, quiet=as_json)
+    except KeyboardInterrupt:
+        err(f"push {made.id} goes on: cpe-manager push status {made.id}")
+        raise
     if as_json:
         show_json(ended)
     if ended.phase is not Phase.CONFIRMED:
@@ -232,12 +242,12 @@ def _wanted(change: Path | None, settings: list[str] | None, lines: Path | None,
     return wanted
 
 
-def _show_plan(plan: PlanView) -> None:
+def show_plan(plan: PlanView) -> None:
     if plan.empty:
         err(f"{plan.device}: nothing to change")
         return
     for part in plan.neutral:
-        out(f"{part.part}: {_brief(part.before)} -> {_brief(part.after)}")
+        out(f"{part.part}: {brief(part.before)} -> {brief(part.after)}")
     if plan.neutral:
         out()
     if plan.native.startswith("--- "):
@@ -250,5 +260,5 @@ def _show_plan(plan: PlanView) -> None:
         err(f"note: {warning}")
 
 
-def _brief(value: Any) -> str:
+def brief(value: Any) -> str:
     return "not configured" if value is None else tame(json.dumps(value, ensure_ascii=False))

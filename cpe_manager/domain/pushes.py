@@ -19,11 +19,12 @@ NOTHING_TO_CHANGE: Final = "there is nothing to change: the device is what was w
 
 class PushKind(StrEnum):
     """``change``: a merge patch of the neutral model. ``lines``: the device's own language. ``restore``: a stored
-    version, whole."""
+    version, whole. ``save``: what runs, kept over a restart."""
 
     CHANGE = "change"
     LINES = "lines"
     RESTORE = "restore"
+    SAVE = "save"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,12 @@ class Order:
     """Id of the stored version."""
 
     def __post_init__(self) -> None:
-        given = (self.patch is not None, bool(self.lines), self.version is not None)
-        if given != tuple(kind is self.kind for kind in PushKind):
+        given = {
+            PushKind.CHANGE: self.patch is not None,
+            PushKind.LINES: bool(self.lines),
+            PushKind.RESTORE: self.version is not None,
+        }
+        if any(there != (kind is self.kind) for kind, there in given.items()):
             raise InputError(f"a push of kind {self.kind} takes {_TAKES[self.kind]} and nothing else")
         if any(not line.strip() or "\n" in line or "\r" in line for line in self.lines):
             raise InputError("a line of a push is empty or holds a line end")
@@ -58,6 +63,7 @@ _TAKES = {
     PushKind.CHANGE: "a change of the neutral model",
     PushKind.LINES: "lines in the device's language",
     PushKind.RESTORE: "a stored version",
+    PushKind.SAVE: "no content",
 }
 
 

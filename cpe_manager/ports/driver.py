@@ -9,6 +9,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.cpe_features import Feature
+from cpe_manager.domain.drift import LastChange
 from cpe_manager.ports.shell import Shell
 
 RollbackStyle = Literal["none", "confirm-timer", "replace-timer", "safe-mode", "scheduled-script", "reload"]
@@ -252,6 +253,30 @@ class Archiving(Protocol):
 
     async def archive(self, shell: Shell) -> Artefact:
         """The device's own backup file. Raises a ``DeviceError``, never gives a part of it."""
+        ...
+
+
+@runtime_checkable
+class Starting(Protocol):
+    """A driver that can tell what its device would come up with after a restart."""
+
+    async def startup(self, shell: Shell, running: str) -> str | None:
+        """The whole configuration that the device would come up with, in the form that ``fetch`` gives. ``running`` is
+        what ``fetch`` gave in this session; what the saved form only names (a certificate's file, an order of lines) is
+        taken from it, so that both texts are alike when the device would come up with what it runs.
+
+        None where this account on this device cannot tell. Changes nothing. Raises a ``DeviceError``.
+        """
+        ...
+
+
+@runtime_checkable
+class Witnessing(Protocol):
+    """A driver whose device tells who changed it last."""
+
+    async def changes_by(self, shell: Shell, running: str) -> LastChange | None:
+        """Who changed what runs last, as the device says; None when it does not. ``running`` is what ``fetch`` gave in
+        this session. Raises a ``DeviceError``."""
         ...
 
 

@@ -50,6 +50,13 @@ class Metrics:
         self._open_jobs = self._gauge("cpe_manager_open_jobs", "Jobs that have not ended")
         self._due_rows = self._gauge("cpe_manager_due_rows", "Device rows of open jobs that are still to be done")
         self._devices = Gauge("cpe_devices", "Devices by life state", ("state",), registry=self._registry)
+        self._drift = Gauge(
+            "cpe_drift_devices",
+            "Active devices with a confirmed version, by how they stand to it: changed runs something else, unsaved "
+            "would come up with something else",
+            ("verdict",),
+            registry=self._registry,
+        )
         self._threads = Gauge(
             "cpe_manager_netmiko_threads",
             "Threads of sessions with families netmiko:...; abandoned ones were given up and have not ended yet",
@@ -126,6 +133,11 @@ class Metrics:
         # block the event loop for more than half a second every time.
         self._fleet = "".join(_fleet(statuses)).encode()
 
+    def drifting(self, devices: Mapping[str, int]) -> None:
+        """Number of devices by verdict."""
+        for verdict, number in devices.items():
+            self._drift.labels(verdict).set(number)
+
     def render(self) -> bytes:
         """Everything, in the text format 0.0.4."""
         return generate_latest(self._registry) + self._fleet
@@ -144,6 +156,7 @@ _LABELS: Mapping[str, tuple[str, ...]] = {
     "cpe_backup_attempts": ("family", "outcome", "code"),
     "cpe_backup_duration_seconds": ("family",),
     "cpe_devices": ("state",),
+    "cpe_drift_devices": ("verdict",),
     "cpe_manager_netmiko_threads": ("state",),
     "cpe_manager_http_requests": ("method", "route", "status"),
     "cpe_rollouts": ("state",),

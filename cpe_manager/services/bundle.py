@@ -11,6 +11,7 @@ from cpe_manager.ports.maintenance import Maintenance
 from cpe_manager.ports.sessions import Credentials
 from cpe_manager.ports.stores import EventStore
 from cpe_manager.services.detection import Detector
+from cpe_manager.services.drift import DriftBook
 from cpe_manager.services.facts import DeviceFactsBook
 from cpe_manager.services.history import History
 from cpe_manager.services.importing import Importer
@@ -36,6 +37,7 @@ class Services:
     jobs: Jobs
     pushes: Pushes
     rollouts: Rollouts
+    drift: DriftBook
     scheduling: Scheduling
     tokens: Tokens
     keys: Keys

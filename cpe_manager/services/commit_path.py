@@ -268,6 +268,14 @@ class CommitPath:
                     raise
                 await clock.sleep(2.0)
 
+    async def _look_once_more(self, trip: _Trip) -> None:
+        """After a crash between the last step and the end: what was confirmed is not known here, but the device has it.
+        Where it cannot be read the next backup stores it, as a change that nobody has confirmed."""
+        try:
+            await self._read(trip, after=True)
+        except CpeManagerError as error:
+            log.warning("push.not_seen_again", device=trip.claimed.device.name, code=error.code, reason=str(error))
+
     # What the steps are made of.
 
     def _way(self, trip: _Trip) -> tuple[Target, PushDriver, tuple[str, ...]]:
@@ -323,6 +331,8 @@ class CommitPath:
         await self._pushes.end(trip.push, phase, reason, clock.now(), claimed.lease)
         write = {Phase.STUCK: log.error, Phase.REVERTED: log.warning}.get(phase, log.info)
         write("push.ended", device=claimed.device.name, push_id=trip.push.id, phase=phase.value, reason=reason)
+        if phase is Phase.CONFIRMED and trip.after is None:
+            await self._look_once_more(trip)
         kept = phase is Phase.CONFIRMED and trip.after is not None
         backup_id = self._outside.ids.new() if kept else None
         failed = phase is not Phase.CONFIRMED

@@ -35,7 +35,7 @@ class Plan:
 
     @property
     def empty(self) -> bool:
-        return not self.script and self.whole is None
+        return not self.script and self.whole is None and self.order.kind is not PushKind.SAVE
 
     def lockouts(self, path: ManagementPath) -> tuple[Hindrance, ...]:
         """What would keep us out. Of lines in the device's language nothing can be predicted."""
@@ -81,6 +81,8 @@ def make_plan(driver: FullDriver, text: str, order: Order, stored: str | None) -
     if order.kind is PushKind.CHANGE:
         after = changed(before, order.patch)
         return Plan(order, text, before, after, driver.render(text, after))
+    if order.kind is PushKind.SAVE:
+        return Plan(order, text, before, before)
     if stored is None or not isinstance(driver, Replacing):
         raise Conflict(f"a whole configuration cannot be brought back onto {driver.spec.family}")
     same = canonical(stored, driver.spec.volatile) == canonical(text, driver.spec.volatile)

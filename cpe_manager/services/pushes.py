@@ -36,8 +36,8 @@ LONGEST_GUARD: Final = 3600
 
 @dataclass(frozen=True, slots=True)
 class PushAsked:
-    """What somebody wants of a device: exactly one of ``change`` (a merge patch of the neutral model), ``lines`` and
-    ``version`` (the number of a stored one; 0 is the current one)."""
+    """What somebody wants of a device: exactly one of ``change`` (a merge patch of the neutral model), ``lines``,
+    ``version`` (the number of a stored one; 0 is the current one) and ``save`` (keep what runs)."""
 
     device: str
     change: Mapping[str, Any] | None = field(default=None, repr=False)
@@ -47,6 +47,7 @@ class PushAsked:
     overrides: frozenset[Lockout] = frozenset()
     guard_seconds: int = GUARD_SECONDS
     key: str | None = None
+    save: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +125,11 @@ class Pushes:
 
     async def _order(self, device: Device, asked: PushAsked) -> tuple[Order, str]:
         """The order, and in a few words what it is."""
-        given = [asked.change is not None, bool(asked.lines), asked.version is not None]
+        given = [asked.change is not None, bool(asked.lines), asked.version is not None, asked.save]
         if sum(given) != 1:
             raise InputError("a push takes exactly one of a change, lines and a version")
+        if asked.save:
+            return Order(PushKind.SAVE), "saving of what runs"
         if asked.change is not None:
             return Order(
                 PushKind.CHANGE, patch=asked.change

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from cpe_manager.adapters.db.backups import SqlBackups
+from cpe_manager.adapters.db.drift import SqlDrift
 from cpe_manager.adapters.db.drills import SqlDrills
 from cpe_manager.adapters.db.engine import target
 from cpe_manager.adapters.db.events import SqlEvents
@@ -18,6 +19,7 @@ from cpe_manager.adapters.db.rollouts import SqlRollouts
 from cpe_manager.adapters.db.schedules import SqlSchedules
 from cpe_manager.adapters.db.tokens import SqlTokens
 from cpe_manager.adapters.db.transactions import Connections
+from cpe_manager.ports.drift import DriftStore
 from cpe_manager.ports.drills import DrillStore
 from cpe_manager.ports.facts import FactsStore
 from cpe_manager.ports.pushes import PushStore
@@ -40,6 +42,7 @@ class Database:
         self.pushes: PushStore = SqlPushes(connections)
         self.rollouts: RolloutStore = SqlRollouts(connections)
         self.drills: DrillStore = SqlDrills(connections)
+        self.drift: DriftStore = SqlDrift(connections)
         self.maintenance = SqlMaintenance(connections)
 
     @classmethod

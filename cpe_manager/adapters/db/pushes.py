@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Select, and_, func, or_, select, update
 
-from cpe_manager.adapters.db import cursors
+from cpe_manager.adapters.db import cursors, drift
 from cpe_manager.adapters.db.claims import holds, lock_leases
 from cpe_manager.adapters.db.jobs import create_job
 from cpe_manager.adapters.db.overdue import raise_alarms
@@ -19,6 +19,7 @@ from cpe_manager.adapters.db.types import AnyRow
 from cpe_manager.adapters.db.versions import sealed_values, store_drafts
 from cpe_manager.domain.backups import Draft, SealedObject
 from cpe_manager.domain.commit_path import Entry, Phase, Result, Step
+from cpe_manager.domain.drift import Sight
 from cpe_manager.domain.errors import Conflict, FenceLost, NotFound
 from cpe_manager.domain.events import Alarm, NewEvent, Severity
 from cpe_manager.domain.jobs import Job, Outcome
@@ -139,6 +140,7 @@ async def _snapshot(
         error = {"last_error_code": None, "last_error": None}
         known = device_status.c.device_id == of.device_id
         await tx.run(update(device_status).where(known).values({**status, **error}))
+        await drift.note(tx, {of.device_id: Sight(at, backup_id, draft.fingerprint)})
     await tx.run(update(push).where(push.c.id == of.id).values(snapshot_id=backup_id))
 
 

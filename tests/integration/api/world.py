@@ -34,6 +34,7 @@ from cpe_manager.runtime.metrics import Metrics
 from cpe_manager.services.attempt import Outside
 from cpe_manager.services.bundle import Services
 from cpe_manager.services.detection import Detector
+from cpe_manager.services.drift import DriftBook, DriftStores
 from cpe_manager.services.facts import Askable, DeviceFactsBook
 from cpe_manager.services.history import History
 from cpe_manager.services.importing import Importer
@@ -183,6 +184,9 @@ def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: System
     jobs = Jobs(database.jobs, database.inventory, cast("Any", engine), clock, ids, shard_size=250)
     inventory = Inventory(database.inventory, clock, ids, drivers, credentials, jobs.first_backup)
     schedule_stores = ScheduleStores(database.schedules, database.inventory, database.events)
+    outside = Outside(SshSessions(credentials, clock), drivers, credentials, vault, clock, ids)
+    pushes = Pushes(PushStores(database.pushes, database.inventory, database.backups), cast("Any", engine), outside)
+    drift_stores = DriftStores(database.drift, database.inventory, database.backups, database.pushes)
     services = Services(
         inventory=inventory,
         detector=Detector(SshSessions(credentials, clock), database.inventory, drivers, credentials),
@@ -196,11 +200,7 @@ def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: System
         importer=Importer(inventory, InventoryFormats()),
         history=History(database.inventory, database.backups, database.events, vault, drivers, clock),
         jobs=jobs,
-        pushes=Pushes(
-            PushStores(database.pushes, database.inventory, database.backups),
-            cast("Any", engine),
-            Outside(SshSessions(credentials, clock), drivers, credentials, vault, clock, ids),
-        ),
+        pushes=pushes,
         rollouts=Rollouts(
             database.rollouts,
             RolloutOrders(database.inventory, drivers, JinjaTemplates()),
@@ -208,6 +208,7 @@ def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: System
             clock,
             ids,
         ),
+        drift=DriftBook(drift_stores, pushes, outside),
         scheduling=Scheduling(schedule_stores, jobs, cast("Any", DailyTimer()), clock, ids),
         tokens=Tokens(database.tokens, database.events, clock, ids),
         keys=Keys(keys, database.backups, jobs, database.events, clock),
