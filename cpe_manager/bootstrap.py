@@ -51,6 +51,8 @@ from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.jobs import SHARD_TICKET, SIMPLE_TICKET, Jobs
 from cpe_manager.services.keys import Keys
 from cpe_manager.services.pushes import Pushes, PushStores
+from cpe_manager.services.replacement_steps import SwapStores
+from cpe_manager.services.replacing import swapping
 from cpe_manager.services.scheduling import NewSchedule, ScheduleStores, Scheduling
 from cpe_manager.services.sweep import Rhythm, Sweep
 from cpe_manager.services.tokens import Tokens
@@ -294,6 +296,9 @@ async def _build(
     schedule_stores = ScheduleStores(database.schedules, database.inventory, database.events)
     scheduling = Scheduling(schedule_stores, jobs, timer, clock, ids)
     inventory = Inventory(database.inventory, clock, ids, drivers, credentials, jobs.first_backup)
+    pushes = Pushes(PushStores(database.pushes, database.inventory, database.backups), engine, outside)
+    swap_stores = SwapStores(database.replacements, database.backups, database.facts)
+    swaps = swapping(swap_stores, inventory, pushes, engine, outside, owner)
     services = Services(
         inventory=inventory,
         detector=Detector(
@@ -309,7 +314,8 @@ async def _build(
         importer=Importer(inventory, InventoryFormats()),
         history=History(database.inventory, database.backups, database.events, vault, drivers, clock),
         jobs=jobs,
-        pushes=Pushes(PushStores(database.pushes, database.inventory, database.backups), engine, outside),
+        pushes=pushes,
+        replacements=swaps.service,
         scheduling=scheduling,
         tokens=Tokens(database.tokens, database.events, clock, ids),
         keys=Keys(keys, database.backups, jobs, database.events, clock),
@@ -321,6 +327,7 @@ async def _build(
         clock=clock,
     )
     chores = [
+        ("replacements", swaps.chore.look),
         ("schedules", scheduling.reload),
         ("alarms", Alarms(database.inventory, database.events, clock).look),
         ("follow-ups", FollowUps(jobs, clock, export=exporter is not None).look),
@@ -334,6 +341,7 @@ async def _build(
     async def take_over() -> None:
         if not settings.scaled:
             await database.jobs.release_all(clock.now())
+            await database.replacements.release_all()
 
     tasks = {"writer": worker.settler.run, "leases": worker.keeper.run, "sweep": sweep.run}
     return Parts(services, worker, engine, timer, metrics, clock, ids, owner, tasks, traps, take_over)

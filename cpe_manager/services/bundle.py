@@ -18,6 +18,7 @@ from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.jobs import Jobs
 from cpe_manager.services.keys import Keys
 from cpe_manager.services.pushes import Pushes
+from cpe_manager.services.replacements import Replacements
 from cpe_manager.services.scheduling import Scheduling
 from cpe_manager.services.tokens import Tokens
 from cpe_manager.services.worker import ShardWorker
@@ -34,6 +35,7 @@ class Services:
     history: History
     jobs: Jobs
     pushes: Pushes
+    replacements: Replacements
     scheduling: Scheduling
     tokens: Tokens
     keys: Keys

@@ -13,11 +13,13 @@ from cpe_manager.adapters.db.inventory import SqlInventory
 from cpe_manager.adapters.db.jobs import SqlJobs
 from cpe_manager.adapters.db.maintenance import SqlMaintenance
 from cpe_manager.adapters.db.pushes import SqlPushes
+from cpe_manager.adapters.db.replacements import SqlReplacements
 from cpe_manager.adapters.db.schedules import SqlSchedules
 from cpe_manager.adapters.db.tokens import SqlTokens
 from cpe_manager.adapters.db.transactions import Connections
 from cpe_manager.ports.facts import FactsStore
 from cpe_manager.ports.pushes import PushStore
+from cpe_manager.ports.replacements import ReplacementStore
 from cpe_manager.ports.stores import BackupStore, EventStore, InventoryStore, JobStore, ScheduleStore, TokenStore
 
 
@@ -34,6 +36,7 @@ class Database:
         self.events: EventStore = SqlEvents(connections)
         self.facts: FactsStore = SqlFacts(connections)
         self.pushes: PushStore = SqlPushes(connections)
+        self.replacements: ReplacementStore = SqlReplacements(connections)
         self.maintenance = SqlMaintenance(connections)
 
     @classmethod

@@ -14,6 +14,7 @@ from cpe_manager.domain.backups import Draft, SealedObject
 from cpe_manager.domain.inventory import Device, LifeState
 from cpe_manager.domain.jobs import Job, JobKind, JobState, Outcome
 from cpe_manager.domain.pushes import Push, PushKind
+from cpe_manager.domain.replacements import Replacement, Unit
 from cpe_manager.ports.stores import Claimed, InventoryChanges, NewWork, Settled, SiteChange
 
 NOW = datetime(2026, 3, 1, 2, 30, tzinfo=UTC)
@@ -142,3 +143,17 @@ def a_push(device: Device, job: Job, **more: Any) -> Push:
 
 def an_order() -> SealedObject:
     return SealedObject(new_id(), 1, "key1", b"wrapped", b"nonce", b"order\x00\xff")
+
+
+def a_replacement(device: Device, **more: Any) -> Replacement:
+    values: dict[str, Any] = {
+        "id": new_id(),
+        "device_id": device.id,
+        "position_id": device.position_id,
+        "device": device.name,
+        "site": device.site,
+        "unit": Unit("NEW-1", "192.0.2.9", 2222, "acme", "M2", "factory"),
+        "created_at": NOW,
+        "requested_by": "op",
+    }
+    return Replacement(**(values | more))
