@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from cpe_manager.adapters.db.backups import SqlBackups
+from cpe_manager.adapters.db.drills import SqlDrills
 from cpe_manager.adapters.db.engine import target
 from cpe_manager.adapters.db.events import SqlEvents
 from cpe_manager.adapters.db.facts import SqlFacts
@@ -17,6 +18,7 @@ from cpe_manager.adapters.db.replacements import SqlReplacements
 from cpe_manager.adapters.db.schedules import SqlSchedules
 from cpe_manager.adapters.db.tokens import SqlTokens
 from cpe_manager.adapters.db.transactions import Connections
+from cpe_manager.ports.drills import DrillStore
 from cpe_manager.ports.facts import FactsStore
 from cpe_manager.ports.pushes import PushStore
 from cpe_manager.ports.replacements import ReplacementStore
@@ -37,6 +39,7 @@ class Database:
         self.facts: FactsStore = SqlFacts(connections)
         self.pushes: PushStore = SqlPushes(connections)
         self.replacements: ReplacementStore = SqlReplacements(connections)
+        self.drills: DrillStore = SqlDrills(connections)
         self.maintenance = SqlMaintenance(connections)
 
     @classmethod
