@@ -53,6 +53,8 @@ from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.jobs import SHARD_TICKET, SIMPLE_TICKET, Jobs
 from cpe_manager.services.keys import Keys
 from cpe_manager.services.pushes import Pushes, PushStores
+from cpe_manager.services.replacement_steps import SwapStores
+from cpe_manager.services.replacing import swapping
 from cpe_manager.services.rollout_keeper import RolloutKeeper
 from cpe_manager.services.rollout_orders import RolloutOrders
 from cpe_manager.services.rollouts import Rollouts
@@ -303,6 +305,8 @@ async def _build(
     rollouts = RolloutKeeper(database.rollouts, database.pushes, engine, clock, ids, metrics)
     pushes = Pushes(PushStores(database.pushes, database.inventory, database.backups), engine, outside)
     drift_stores = DriftStores(database.drift, database.inventory, database.backups, database.pushes)
+    swap_stores = SwapStores(database.replacements, database.backups, database.facts)
+    swaps = swapping(swap_stores, inventory, pushes, engine, outside, owner)
     services = Services(
         inventory=inventory,
         detector=Detector(
@@ -321,6 +325,7 @@ async def _build(
         pushes=pushes,
         rollouts=Rollouts(database.rollouts, orders, vault, clock, ids),
         drift=DriftBook(drift_stores, pushes, outside),
+        replacements=swaps.service,
         scheduling=scheduling,
         tokens=Tokens(database.tokens, database.events, clock, ids),
         keys=Keys(keys, database.backups, jobs, database.events, clock),
@@ -332,6 +337,7 @@ async def _build(
         clock=clock,
     )
     chores = [
+        ("replacements", swaps.chore.look),
         ("schedules", scheduling.reload),
         ("alarms", Alarms(database.inventory, database.events, clock).look),
         ("follow-ups", FollowUps(jobs, clock, export=exporter is not None).look),
@@ -346,6 +352,7 @@ async def _build(
     async def take_over() -> None:
         if not settings.scaled:
             await database.jobs.release_all(clock.now())
+            await database.replacements.release_all()
 
     tasks = {"writer": worker.settler.run, "leases": worker.keeper.run, "sweep": sweep.run, "rollouts": rollouts.run}
     return Parts(services, worker, engine, timer, metrics, clock, ids, owner, tasks, traps, take_over)

@@ -20,6 +20,7 @@ from cpe_manager.api.schemas.facts import FactsView
 from cpe_manager.api.schemas.families import FamiliesView, FamilyView
 from cpe_manager.api.schemas.jobs import JobView, WorkView
 from cpe_manager.api.schemas.pushes import PlanView, PushDetailView, PushView
+from cpe_manager.api.schemas.replacements import ReplacementDetailView, ReplacementView
 from cpe_manager.api.schemas.rollouts import (
     RolloutDetailView,
     RolloutDeviceView,
@@ -205,6 +206,24 @@ class Client:
     def remediate_drift(self, name: str, body: Mapping[str, Any], *, key: str | None = None) -> PushView:
         headers = {"Idempotency-Key": key} if key else None
         return self._read(self._send("POST", f"/drift/{part(name)}/remediate", body=body, headers=headers), PushView)
+
+    # Replacements
+
+    def order_replacement(self, body: Mapping[str, Any], *, key: str | None = None) -> ReplacementView:
+        headers = {"Idempotency-Key": key} if key else None
+        return self._read(self._send("POST", "/replacements", body=body, headers=headers), ReplacementView)
+
+    def replacement(self, replacement_id: str) -> ReplacementDetailView:
+        return self.get(f"/replacements/{part(replacement_id)}", ReplacementDetailView)
+
+    def replacements(self, *, limit: int | None = None, **where: Any) -> Iterator[ReplacementView]:
+        return self.pages("/replacements", ReplacementView, limit=limit, **where)
+
+    def accept_replacement(self, replacement_id: str, body: Mapping[str, Any]) -> ReplacementView:
+        return self.post(f"/replacements/{part(replacement_id)}/accept", ReplacementView, body)
+
+    def cancel_replacement(self, replacement_id: str) -> ReplacementView:
+        return self.post(f"/replacements/{part(replacement_id)}/cancel", ReplacementView)
 
     # Families
 

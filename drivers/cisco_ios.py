@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -27,8 +28,10 @@ from cpe_manager.domain.errors import (
     PromptLost,
     SessionDropped,
 )
+from cpe_manager.domain.interface_names import Interfaces
 from cpe_manager.kit.config_text import after_header, checked, last_lines, values
 from cpe_manager.kit.ios import model as ios_model
+from cpe_manager.kit.ios import ports
 from cpe_manager.kit.ios.replacing import Unit, replacing, with_own_secrets
 from cpe_manager.kit.ios.startup import as_shown
 from cpe_manager.kit.redaction import canonical, redact, strip_login
@@ -257,6 +260,13 @@ class CiscoIos:
     def render(self, current: str, wanted: CpeConfig) -> Script:
         require_features(wanted, SPEC.features, SPEC.family)
         return Script(ios_model.render(current, wanted))
+
+    def interfaces(self, text: str) -> Interfaces:
+        return ports.interfaces(text)
+
+    def adopted(self, text: str, present: str, names: Mapping[str, str]) -> str:
+        del present
+        return ports.renamed(text, names)
 
     async def apply(self, shell: Shell, script: Script, guard: Guard | None = None) -> None:
         """A line takes effect when it is taken: behind the first one the box is changed, whatever comes."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -33,8 +34,10 @@ from cpe_manager.domain.errors import (
     ForeignText,
     SessionDropped,
 )
+from cpe_manager.domain.interface_names import Interfaces
 from cpe_manager.kit.config_text import checked
 from cpe_manager.kit.routeros import model as routeros_model
+from cpe_manager.kit.routeros import ports
 from cpe_manager.kit.routeros.language import (
     command_path,
     duration,
@@ -251,6 +254,12 @@ class RouterOs:
     def render(self, current: str, wanted: CpeConfig) -> Script:
         require_features(wanted, SPEC.features, SPEC.family)
         return Script(routeros_model.commands(current, wanted))
+
+    def interfaces(self, text: str) -> Interfaces:
+        return ports.interfaces(text)
+
+    def adopted(self, text: str, present: str, names: Mapping[str, str]) -> str:
+        return ports.adopted(text, present, names)
 
     async def apply(self, shell: Shell, script: Script, guard: Guard | None = None) -> None:
         """Each command on a channel of its own, so that its answer is its own."""

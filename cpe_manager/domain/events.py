@@ -19,7 +19,8 @@ class NewEvent:
     ``job.started|finished|cancelled``, ``alarm.raised|cleared``, ``key.rotated|retired``, ``verify.broken``,
     ``rollout.started|wave|paused|resumed|stopped|finished|cancelled``,
     ``trap.link_down|link_up|cold_start|warm_start|authentication_failure|storm|received``,
-    ``drift.found|gone|adopted``, ``original.opened``, ``token.created|revoked``, ``schedule.skipped``.
+    ``drift.found|gone|adopted``, ``original.opened``, ``token.created|revoked``, ``schedule.skipped``,
+    ``replacement.ordered|asks|answered|failed|cancelling|closed|support|cancelled``.
     """
 
     kind: str

@@ -36,6 +36,8 @@ class Order:
     lines: tuple[str, ...] = field(default=(), repr=False)
     version: str | None = None
     """Id of the stored version."""
+    names: Mapping[str, str] | None = None
+    """For a stored version of other hardware: its interface names, and what they are called here. None: of this one."""
 
     def __post_init__(self) -> None:
         given = {
@@ -50,13 +52,20 @@ class Order:
 
     def to_text(self) -> str:
         return json.dumps(
-            {"kind": self.kind.value, "patch": self.patch, "lines": list(self.lines), "version": self.version}
+            {
+                "kind": self.kind.value,
+                "patch": self.patch,
+                "lines": list(self.lines),
+                "version": self.version,
+                "names": None if self.names is None else dict(self.names),
+            }
         )
 
     @classmethod
     def from_text(cls, text: str) -> Order:
         data = json.loads(text)
-        return cls(PushKind(data["kind"]), data["patch"], tuple(data["lines"]), data["version"])
+        names = data.get("names")  # orders of before hardware was replaced have none
+        return cls(PushKind(data["kind"]), data["patch"], tuple(data["lines"]), data["version"], names)
 
 
 _TAKES = {

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
 from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.cpe_features import Feature
 from cpe_manager.domain.drift import LastChange
+from cpe_manager.domain.interface_names import Interfaces
 from cpe_manager.ports.shell import Shell
 
 RollbackStyle = Literal["none", "confirm-timer", "replace-timer", "safe-mode", "scheduled-script", "reload"]
@@ -232,6 +233,32 @@ class Replacing(Protocol):
         What ``fetch`` never gives (the device's own log-in, §5.2.1.3) stays as it is on the device. Raises as
         ``Writing.apply`` does.
         """
+        ...
+
+
+@runtime_checkable
+class Wired(Protocol):
+    """A driver that knows the names of its hardware's interfaces, so that a text of one model comes back onto another
+    (§5.1.3). Both verbs are pure."""
+
+    def interfaces(self, text: str) -> Interfaces:
+        """The interfaces of the hardware that a whole configuration speaks of; bridges and dialled links are none."""
+        ...
+
+    def adopted(self, text: str, present: str, names: Mapping[str, str]) -> str:
+        """``text`` of other hardware, for the box that runs ``present``: interfaces called as in ``names``, all at once
+        (two may change places), and what belongs to the hardware itself, such as MAC addresses, as it has it."""
+        ...
+
+
+@runtime_checkable
+class Resettable(Protocol):
+    """A driver whose device goes back to factory settings when it is told to; only with the customer's consent
+    (§5.1.2.4)."""
+
+    async def factory_reset(self, shell: Shell) -> None:
+        """Returns when the device has taken the order, which ends the session. Raises a ``DeviceError`` when it has
+        not. What it answers to afterwards is the maker's business: nobody here reaches it as a matter of course."""
         ...
 
 

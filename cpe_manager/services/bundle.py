@@ -19,6 +19,7 @@ from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.jobs import Jobs
 from cpe_manager.services.keys import Keys
 from cpe_manager.services.pushes import Pushes
+from cpe_manager.services.replacements import Replacements
 from cpe_manager.services.rollouts import Rollouts
 from cpe_manager.services.scheduling import Scheduling
 from cpe_manager.services.tokens import Tokens
@@ -38,6 +39,7 @@ class Services:
     pushes: Pushes
     rollouts: Rollouts
     drift: DriftBook
+    replacements: Replacements
     scheduling: Scheduling
     tokens: Tokens
     keys: Keys

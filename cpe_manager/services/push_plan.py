@@ -16,7 +16,7 @@ from cpe_manager.domain.lockout import Hindrance, ManagementPath, predicted_lock
 from cpe_manager.domain.pushes import Order, PushKind
 from cpe_manager.kit.redaction import canonical, redact
 from cpe_manager.kit.textdiff import unified
-from cpe_manager.ports.driver import Driver, FullDriver, Guarded, Modelled, Replacing, Script, Writing
+from cpe_manager.ports.driver import Driver, FullDriver, Guarded, Modelled, Replacing, Script, Wired, Writing
 
 _STAND_IN: Final = re.compile(r"NEWSECRET\d{4}")
 
@@ -85,6 +85,8 @@ def make_plan(driver: FullDriver, text: str, order: Order, stored: str | None) -
         return Plan(order, text, before, before)
     if stored is None or not isinstance(driver, Replacing):
         raise Conflict(f"a whole configuration cannot be brought back onto {driver.spec.family}")
+    if order.names is not None and isinstance(driver, Wired):
+        stored = driver.adopted(stored, text, order.names)
     same = canonical(stored, driver.spec.volatile) == canonical(text, driver.spec.volatile)
     return Plan(order, text, before, driver.parse(stored), whole=None if same else stored)
 

@@ -48,6 +48,10 @@ class PushAsked:
     guard_seconds: int = GUARD_SECONDS
     key: str | None = None
     save: bool = False
+    names: Mapping[str, str] | None = None
+    """Of a version of other hardware: its interface names, and what they are called here. None: of this hardware."""
+    entering: bool = False
+    """The device is about to come into service: it is suspended still, so that nobody else visits it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ class Pushes:
         Raises ``InputError``, ``Conflict`` (device not in service, family read only), ``NotFound``.
         """
         view = await self._inventory.device(asked.device)
-        if view.device.state is not LifeState.ACTIVE:
+        if view.device.state is not (LifeState.SUSPENDED if asked.entering else LifeState.ACTIVE):
             raise Conflict(f"{view.device.name} is {view.device.state}; only active devices are changed")
         if not SHORTEST_GUARD <= asked.guard_seconds <= LONGEST_GUARD:
             raise InputError(f"a device takes a change back after {SHORTEST_GUARD} to {LONGEST_GUARD} seconds")
@@ -138,7 +142,7 @@ class Pushes:
             count = len(asked.lines)
             return Order(PushKind.LINES, lines=asked.lines), f"{count} line{'s' if count > 1 else ''}"
         version = await self._version(device, asked.version or 0)
-        return Order(PushKind.RESTORE, version=version[0]), f"restore of version {version[1]}"
+        return Order(PushKind.RESTORE, version=version[0], names=asked.names), f"restore of version {version[1]}"
 
     async def _version(self, device: Device, number: int) -> tuple[str, int]:
         if number:

@@ -15,6 +15,7 @@ from cpe_manager.adapters.db.inventory import SqlInventory
 from cpe_manager.adapters.db.jobs import SqlJobs
 from cpe_manager.adapters.db.maintenance import SqlMaintenance
 from cpe_manager.adapters.db.pushes import SqlPushes
+from cpe_manager.adapters.db.replacements import SqlReplacements
 from cpe_manager.adapters.db.rollouts import SqlRollouts
 from cpe_manager.adapters.db.schedules import SqlSchedules
 from cpe_manager.adapters.db.tokens import SqlTokens
@@ -23,6 +24,7 @@ from cpe_manager.ports.drift import DriftStore
 from cpe_manager.ports.drills import DrillStore
 from cpe_manager.ports.facts import FactsStore
 from cpe_manager.ports.pushes import PushStore
+from cpe_manager.ports.replacements import ReplacementStore
 from cpe_manager.ports.rollouts import RolloutStore
 from cpe_manager.ports.stores import BackupStore, EventStore, InventoryStore, JobStore, ScheduleStore, TokenStore
 
@@ -41,6 +43,7 @@ class Database:
         self.facts: FactsStore = SqlFacts(connections)
         self.pushes: PushStore = SqlPushes(connections)
         self.rollouts: RolloutStore = SqlRollouts(connections)
+        self.replacements: ReplacementStore = SqlReplacements(connections)
         self.drills: DrillStore = SqlDrills(connections)
         self.drift: DriftStore = SqlDrift(connections)
         self.maintenance = SqlMaintenance(connections)

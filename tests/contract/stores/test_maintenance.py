@@ -14,6 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.db.engine import migrator, target
 from cpe_manager.adapters.db.tables import metadata
+from cpe_manager.domain import replacements
 from cpe_manager.domain.commit_path import Entry, Step
 from cpe_manager.domain.errors import Conflict, InputError, StoreError
 from cpe_manager.domain.events import NewEvent
@@ -31,6 +32,7 @@ from tests.contract.stores.making import (
     a_file,
     a_job,
     a_push,
+    a_replacement,
     a_rollout,
     after,
     an_order,
@@ -124,6 +126,10 @@ async def furnish(db: Database) -> None:
     await db.pushes.record(push.id, Entry(Step.ARM, NOW, None, "", after(300)), push.phase, row.lease)
     rollout = await db.rollouts.create(a_rollout(strategy=Strategy((1,))))
     await db.rollouts.add(rollout.id, rollout_rows(rollout, [device]))
+    swap = await db.replacements.create(a_replacement(device))
+    hold = await db.replacements.hold(swap.id, owner="w1", now=NOW, ttl=30)
+    assert hold is not None
+    await db.replacements.advance(hold, swap.progress, replacements.Entry(replacements.Step.SWAP, NOW))
     await db.maintenance.meta_set("keyring", "check")
 
 

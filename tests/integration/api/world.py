@@ -42,6 +42,7 @@ from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.jobs import Jobs, RunRequest
 from cpe_manager.services.keys import Keys
 from cpe_manager.services.pushes import Pushes, PushStores
+from cpe_manager.services.replacements import Replacements
 from cpe_manager.services.rollout_orders import RolloutOrders
 from cpe_manager.services.rollouts import Rollouts
 from cpe_manager.services.scheduling import ScheduleStores, Scheduling
@@ -183,6 +184,7 @@ def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: System
     credentials = FixedCredentials({"lab": Credential("backup", "login-secret-1")})
     jobs = Jobs(database.jobs, database.inventory, cast("Any", engine), clock, ids, shard_size=250)
     inventory = Inventory(database.inventory, clock, ids, drivers, credentials, jobs.first_backup)
+    outside = Outside(SshSessions(credentials, clock), drivers, credentials, vault, clock, ids)
     schedule_stores = ScheduleStores(database.schedules, database.inventory, database.events)
     outside = Outside(SshSessions(credentials, clock), drivers, credentials, vault, clock, ids)
     pushes = Pushes(PushStores(database.pushes, database.inventory, database.backups), cast("Any", engine), outside)
@@ -209,6 +211,7 @@ def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: System
             ids,
         ),
         drift=DriftBook(drift_stores, pushes, outside),
+        replacements=Replacements(database.replacements, inventory, database.backups, cast("Any", engine), outside),
         scheduling=Scheduling(schedule_stores, jobs, cast("Any", DailyTimer()), clock, ids),
         tokens=Tokens(database.tokens, database.events, clock, ids),
         keys=Keys(keys, database.backups, jobs, database.events, clock),
