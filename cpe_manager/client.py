@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from cpe_manager.api.schemas.backups import BackupView, DiffView, NeutralView, TextView
+from cpe_manager.api.schemas.backups import BackupView, DiffView, FileView, NeutralView, TextView
 from cpe_manager.api.schemas.common import PageOf, Problem
 from cpe_manager.api.schemas.detections import DetectionView
 from cpe_manager.api.schemas.devices import DeviceView, GroupView, ImportView
@@ -213,6 +213,9 @@ class Client:
 
     def backup_neutral(self, name: str, version: int | None) -> NeutralView:
         return self.get(f"/devices/{part(name)}/backups/{version or 'current'}/neutral", NeutralView)
+
+    def backup_file(self, name: str, version: int | None, *, content: bool = False) -> FileView:
+        return self.get(f"/devices/{part(name)}/backups/{version or 'current'}/file{'/content' * content}", FileView)
 
     def diff(self, name: str, older: int | None, newer: int | None, *, context: int) -> DiffView:
         query = {"from": older, "to": newer, "context": context}

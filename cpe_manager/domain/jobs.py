@@ -20,6 +20,7 @@ class JobKind(StrEnum):
     EXPORT = "export"
     ROTATE = "rotate"
     RETENTION = "retention"
+    DRILL = "drill"
 
 
 class JobState(StrEnum):

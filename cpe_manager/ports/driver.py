@@ -246,6 +246,7 @@ class Artefact:
     """Of ``content``, hexadecimal; computed by the device and found to hold here."""
 
 
+@runtime_checkable
 class Archiving(Protocol):
     """A driver that fetches, beside the configuration's text, what the family itself restores a box from."""
 

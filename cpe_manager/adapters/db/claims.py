@@ -27,6 +27,7 @@ from cpe_manager.adapters.db.rows import (
 from cpe_manager.adapters.db.tables import (
     IS_DUE,
     backup,
+    backup_file,
     device,
     device_host_key,
     device_lease,
@@ -227,6 +228,7 @@ async def _pinned(tx: Transaction, device_ids: Sequence[str]) -> defaultdict[str
 
 async def _last_good(tx: Transaction, device_ids: Sequence[str]) -> dict[str, LastGood]:
     current = and_(device.c.id == device_status.c.device_id, backup.c.id == device_status.c.current_backup_id)
-    query = select(*BACKUP_COLUMNS, device_status.c.device_id.label("of")).where(current)
+    beside = exists().where(backup_file.c.backup_id == backup.c.id).label("archived")
+    query = select(*BACKUP_COLUMNS, device_status.c.device_id.label("of"), beside).where(current)
     rows = await in_chunks(tx, device_ids, lambda part: query.where(device_status.c.device_id.in_(part)))
     return {row.of: to_last_good(row) for row in rows}

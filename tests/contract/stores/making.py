@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.backups import Draft, SealedObject
+from cpe_manager.domain.backups import Draft, FileDraft, FileInfo, SealedObject
 from cpe_manager.domain.inventory import Device, LifeState
 from cpe_manager.domain.jobs import Job, JobKind, JobState, Outcome
 from cpe_manager.domain.pushes import Push, PushKind
@@ -88,6 +88,13 @@ def a_draft(text: str = "hostname cpe") -> Draft:
         sealed=sealed,
         redacted=b"redacted " + text.encode(),
     )
+
+
+BOX_FILE = FileInfo("openwrt-sysupgrade.tar.gz", "application/gzip", 4711, "ab" * 32)
+
+
+def a_file(backup_id: str) -> FileDraft:
+    return FileDraft(backup_id, BOX_FILE, SealedObject(new_id(), 1, "key1", b"wrapped", b"nonce", b"\x1f\x8b\x00"))
 
 
 def ended(claimed: Claimed, outcome: Outcome | None = Outcome.UNCHANGED, **more: Any) -> Settled:

@@ -27,6 +27,7 @@ from cpe_manager.ports.stores import InventoryChanges, LineChange, NewWork, Site
 from tests.contract.stores.making import (
     NOW,
     a_device,
+    a_file,
     a_job,
     a_push,
     after,
@@ -34,6 +35,7 @@ from tests.contract.stores.making import (
     back_up,
     claim,
     doubt,
+    ended,
     fleet,
     new_id,
     run_for,
@@ -102,7 +104,9 @@ async def furnish(db: Database) -> None:
     lines = (LineChange(new_id(), "s1", "L1", LineKind.FIBRE, "n1"),)
     device, other = a_device("cpe é", line="L1", group="a"), a_device("cpe2")
     await db.inventory.apply(InventoryChanges(at=NOW, sites=sites, lines=lines, groups=groups, add=(device, other)))
-    await back_up(db, device, "hostname a", first_host_key="ssh-ed25519 AAAA")
+    version = await back_up(db, device, "hostname a", first_host_key="ssh-ed25519 AAAA")
+    (claimed,) = await claim(db, await run_for(db, [device]))
+    await db.jobs.settle([ended(claimed, file=a_file(version))])
     await doubt(db, device, at=after(0.000001))
     await claim(db, await run_for(db, [other]))
     await db.jobs.create(a_job(kind=JobKind.VERIFY, params={"deep": [None, True, 1.5]}))
