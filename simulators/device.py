@@ -13,8 +13,9 @@ import asyncssh
 from simulators.faults.active import ActiveFaults
 from simulators.faults.kinds import Fault, PromptInConfig, Refuse
 from simulators.faults.mangle import Origin
-from simulators.personas.base import Booting, Persona
+from simulators.personas.base import Booting, Persona, Reached
 from simulators.personas.registry import persona_for
+from simulators.reach.view import Surroundings, View
 from simulators.snmp.agent import Agent
 from simulators.snmp.line import LossKind
 from simulators.spec import DeviceSpec
@@ -85,6 +86,8 @@ class Device:
         self._alarm: asyncio.TimerHandle | None = None
         self._changes = 0
         self._options: asyncssh.SSHServerConnectionOptions | None = None
+        self.surroundings: Surroundings | None = None
+        """Where the box stands, if its own configuration is to be able to cut it off; None: it is always reached."""
         self.snmp = Agent(lambda: self.state, self.persona, lambda: self.is_down)
         """Open only in a fleet that was started with SNMP; its line is there in any case."""
 
@@ -108,6 +111,23 @@ class Device:
     @property
     def is_down(self) -> bool:
         return asyncio.get_running_loop().time() < self._down_until
+
+    @property
+    def answers(self) -> bool:
+        """Whether the configuration in effect lets a new SSH connection of the manager's in."""
+        view = self._view()
+        return view is None or self.surroundings is None or view.answers(self.surroundings)
+
+    @property
+    def carries(self) -> bool:
+        """Whether connections that stand still get their packets through."""
+        view = self._view()
+        return view is None or self.surroundings is None or view.carries(self.surroundings)
+
+    def _view(self) -> View | None:
+        if self.surroundings is None or not isinstance(self.persona, Reached):
+            return None
+        return self.persona.view(self.state, self.surroundings)
 
     @property
     def port_wanted(self) -> bool:
