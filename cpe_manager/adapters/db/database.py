@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
+from cpe_manager.adapters.db.addresses import SqlAddresses
 from cpe_manager.adapters.db.backups import SqlBackups
 from cpe_manager.adapters.db.engine import target
 from cpe_manager.adapters.db.events import SqlEvents
@@ -16,6 +17,7 @@ from cpe_manager.adapters.db.pushes import SqlPushes
 from cpe_manager.adapters.db.schedules import SqlSchedules
 from cpe_manager.adapters.db.tokens import SqlTokens
 from cpe_manager.adapters.db.transactions import Connections
+from cpe_manager.ports.addresses import AddressStore
 from cpe_manager.ports.facts import FactsStore
 from cpe_manager.ports.pushes import PushStore
 from cpe_manager.ports.stores import BackupStore, EventStore, InventoryStore, JobStore, ScheduleStore, TokenStore
@@ -34,6 +36,7 @@ class Database:
         self.events: EventStore = SqlEvents(connections)
         self.facts: FactsStore = SqlFacts(connections)
         self.pushes: PushStore = SqlPushes(connections)
+        self.addresses: AddressStore = SqlAddresses(connections)
         self.maintenance = SqlMaintenance(connections)
 
     @classmethod

@@ -1,0 +1,24 @@
+"""TCP connections that are opened only to see whether they come about."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+
+class TcpReach:
+    """``ports.reach.Reach``."""
+
+    async def tcp(self, host: str, port: int, seconds: float) -> str:
+        try:
+            async with asyncio.timeout(seconds):
+                _, writer = await asyncio.open_connection(host, port)
+        except TimeoutError:
+            return f"no answer within {seconds:g} s"
+        except OSError as error:
+            return str(error.strerror or error)
+        writer.close()
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(seconds):
+                await writer.wait_closed()
+        return ""
