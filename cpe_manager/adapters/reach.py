@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import suppress
 
 
@@ -16,7 +17,7 @@ class TcpReach:
         except TimeoutError:
             return f"no answer within {seconds:g} s"
         except OSError as error:
-            return str(error.strerror or error)
+            return os.strerror(error.errno).lower() if (error.errno or 0) > 0 else str(error.strerror or error)
         writer.close()
         with suppress(OSError, TimeoutError):
             async with asyncio.timeout(seconds):

@@ -244,7 +244,7 @@ def _flag(value: object) -> bool:
 
 def _text(value: object, reads: Callable[[str], object]) -> str:
     text = " ".join(value.split()) if isinstance(value, str) else ""
-    if not text or len(text) > 500:
+    if not isinstance(value, str) or len(text) > 500:
         raise ValueError("is no text of at most 500 characters")
     reads(text)
     return text
