@@ -17,7 +17,8 @@ class TcpReach:
         except TimeoutError:
             return f"no answer within {seconds:g} s"
         except OSError as error:
-            return os.strerror(error.errno).lower() if (error.errno or 0) > 0 else str(error.strerror or error)
+            number = error.errno or 0  # below zero: the name means nothing, and the library says so in words
+            return os.strerror(number).lower() if number > 0 else str(error.strerror or error)
         writer.close()
         with suppress(OSError, TimeoutError):
             async with asyncio.timeout(seconds):

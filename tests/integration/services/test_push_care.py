@@ -458,9 +458,6 @@ async def stuck(world: World, **more: Any) -> Push:
 
 async def backed_up(world: World, text: str) -> None:
     """A backup finds the device running this, and the chore looks."""
-    from cpe_manager.domain.inventory import Group as _Group
-
-    groups: dict[str, _Group] = {}
     world.bench.box.running = text
     db, now = world.bench.database, world.bench.clock.now()
     job = Job(world.bench.outside.ids.new(), JobKind.BACKUP, JobState.OPEN, "manual", now)
