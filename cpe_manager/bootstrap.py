@@ -19,6 +19,7 @@ from cpe_manager.adapters.git_export import GitExport
 from cpe_manager.adapters.inventory.formats import InventoryFormats
 from cpe_manager.adapters.netmiko.platforms import platform_names
 from cpe_manager.adapters.netmiko.sessions import NetmikoLimits, NetmikoSessions
+from cpe_manager.adapters.reach import TcpReach
 from cpe_manager.adapters.schedule import Timetable
 from cpe_manager.adapters.secrets import CredentialFile
 from cpe_manager.adapters.snmp.poller import SnmpPoller
@@ -30,6 +31,7 @@ from cpe_manager.adapters.templates.renderer import JinjaTemplates
 from cpe_manager.adapters.transports import Transports
 from cpe_manager.domain.errors import Conflict, KeyringError, SettingsError
 from cpe_manager.domain.jobs import JobKind
+from cpe_manager.domain.pushes import Limits
 from cpe_manager.domain.retention import Policy
 from cpe_manager.domain.tokens import Scope
 from cpe_manager.kit.log_redaction import Redactor
@@ -52,6 +54,10 @@ from cpe_manager.services.importing import Importer
 from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.jobs import SHARD_TICKET, SIMPLE_TICKET, Jobs
 from cpe_manager.services.keys import Keys
+from cpe_manager.services.push_admission import Admission, Rules
+from cpe_manager.services.push_checks import Checks
+from cpe_manager.services.push_trip import Care
+from cpe_manager.services.push_upkeep import Books, FleetAddresses, PushUpkeep
 from cpe_manager.services.pushes import Pushes, PushStores
 from cpe_manager.services.replacement_steps import SwapStores
 from cpe_manager.services.replacing import swapping
@@ -64,37 +70,13 @@ from cpe_manager.services.tokens import Tokens
 from cpe_manager.services.traps import Traps, TrapStores
 from cpe_manager.services.upkeep import Export, Retention, Rewrap, Step, Upkeep, UpkeepStores, Verify
 from cpe_manager.services.worker import ShardWorker, Visit, WorkerLimits
-from cpe_manager.settings import Settings
+from cpe_manager.settings import FIRST_CREDENTIALS, FIRST_SETTINGS, Settings
 from drivers.roster import DriverRoster
 
 RING_ID = "ring_id"
 """Under this name the database remembers which key ring its originals are sealed with."""
 
 ALL_SCOPES = frozenset(Scope)
-FIRST_SETTINGS = """\
-# Settings of cpe-manager; every one can also be given as CPE_MANAGER_<NAME> in the environment.
-# What is commented out shows its default. docs/how-to/operate.md explains them.
-
-# database_url = ""            # empty: SQLite in this directory; or postgresql://user@host/database
-# host = "127.0.0.1"
-# port = 8640
-# snmp_trap_port = 0           # UDP port for SNMP traps and informs, 162 as a rule; 0 takes none
-# snmp_trap_host = "0.0.0.0"
-# sessions = 200               # device sessions open at once
-# sessions_per_access_node = 8 # behind one access node, over all workers; 0 is no cap
-# nightly_cron = "0 1 * * *"   # used by init for the first schedule
-# nightly_timezone = "Europe/Brussels"
-# nightly_window_minutes = 240
-# git_export_dir = "/var/lib/cpe-manager/devices.git"
-"""
-FIRST_CREDENTIALS = """\
-# Log-ins of devices, by name; inventories refer to the name. Keep this file readable by its owner alone.
-# [credentials.core-ios]
-# username = "backup"
-# password = "..."             # or password_file = "/run/credentials/core-ios", or password_env = "CORE_IOS"
-# enable_password = "..."
-# snmp_community = "..."       # SNMP v2c; for v3: snmp_user, snmp_auth_password, snmp_priv_password
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +265,8 @@ async def _build(
     outside = Outside(sessions, drivers, credentials, vault, clock, ids, redactor)
     attempt = Attempt(outside, RetryPolicy(settings.retry_base_seconds, settings.retry_cap_seconds))
     limits = WorkerLimits(owner, settings.sessions, settings.sessions_per_access_node, settings.lease_seconds)
-    pushing = CommitPath(outside, database.pushes, database.backups)
+    care = _care(settings, database)
+    pushing = CommitPath(outside, database.pushes, database.backups, care)
     visits: dict[JobKind, Visit] = {JobKind.BACKUP: attempt, JobKind.PUSH: pushing}
     worker = ShardWorker(database.jobs, database.inventory, visits, clock, limits, metrics)
     stores = UpkeepStores(database.jobs, database.backups, database.events)
@@ -336,11 +319,14 @@ async def _build(
         credentials=credentials,
         clock=clock,
     )
+    books = Books(database.pushes, database.backups, database.addresses, vault, drivers)
     chores = [
         ("replacements", swaps.chore.look),
         ("schedules", scheduling.reload),
         ("alarms", Alarms(database.inventory, database.events, clock).look),
         ("follow-ups", FollowUps(jobs, clock, export=exporter is not None).look),
+        ("pushes", PushUpkeep(books, clock, settings.push_failures_per_hour).look),
+        ("addresses", FleetAddresses(books).look),
         ("roll-outs", rollouts.figures),
         ("figures", Figures(FigureStores(database.inventory, database.events, database.drift), jobs, metrics).look),
     ]
@@ -356,6 +342,13 @@ async def _build(
 
     tasks = {"writer": worker.settler.run, "leases": worker.keeper.run, "sweep": sweep.run, "rollouts": rollouts.run}
     return Parts(services, worker, engine, timer, metrics, clock, ids, owner, tasks, traps, take_over)
+
+
+def _care(settings: Settings, database: Database) -> Care:
+    failures = settings.push_failures_per_hour
+    limits = Limits(settings.push_limit_in_flight, settings.push_limit_per_access_node, failures)
+    rules = Rules(settings.push_windows, settings.push_freezes, limits)
+    return Care(Admission(rules), Checks(database.addresses), TcpReach())
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,6 +156,12 @@ class Client:
     def pushes(self, *, limit: int | None = None, **where: Any) -> Iterator[PushView]:
         return self.pages("/pushes", PushView, limit=limit, **where)
 
+    def push_again(self, push_id: str, body: Mapping[str, Any]) -> PushView:
+        return self.post(f"/pushes/{part(push_id)}/again", PushView, body)
+
+    def settle_push(self, push_id: str, body: Mapping[str, Any]) -> PushView:
+        return self.post(f"/pushes/{part(push_id)}/settle", PushView, body)
+
     def withdraw_push(self, push_id: str) -> PushView:
         return self.post(f"/pushes/{part(push_id)}/withdraw", PushView)
 

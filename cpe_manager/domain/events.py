@@ -20,6 +20,7 @@ class NewEvent:
     ``rollout.started|wave|paused|resumed|stopped|finished|cancelled``,
     ``trap.link_down|link_up|cold_start|warm_start|authentication_failure|storm|received``,
     ``drift.found|gone|adopted``, ``original.opened``, ``token.created|revoked``, ``schedule.skipped``,
+    ``push.requested|withdrawing|confirmed|reverted|stuck|withdrawn|settled``,
     ``replacement.ordered|asks|answered|failed|cancelling|closed|support|cancelled``.
     """
 

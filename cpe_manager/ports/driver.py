@@ -11,6 +11,7 @@ from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.cpe_features import Feature
 from cpe_manager.domain.drift import LastChange
 from cpe_manager.domain.interface_names import Interfaces
+from cpe_manager.domain.probes import LineState
 from cpe_manager.ports.shell import Shell
 
 RollbackStyle = Literal["none", "confirm-timer", "replace-timer", "safe-mode", "scheduled-script", "reload"]
@@ -272,6 +273,20 @@ class Artefact:
     content: bytes = field(repr=False)
     sha256: str
     """Of ``content``, hexadecimal; computed by the device and found to hold here."""
+
+
+@runtime_checkable
+class Probing(Protocol):
+    """A driver that asks a device how its internet side is. Both verbs only look."""
+
+    async def line(self, shell: Shell, text: str) -> LineState:
+        """The WAN at this moment, as the device says. ``text``: what it runs, which tells the WAN's native name.
+        Raises a ``DeviceError``."""
+        ...
+
+    async def ping(self, shell: Shell, target: str) -> bool:
+        """Whether an echo comes back to the device; ``target`` is an IPv4 or IPv6 address. Raises a ``DeviceError``."""
+        ...
 
 
 @runtime_checkable

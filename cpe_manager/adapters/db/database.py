@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
+from cpe_manager.adapters.db.addresses import SqlAddresses
 from cpe_manager.adapters.db.backups import SqlBackups
 from cpe_manager.adapters.db.drift import SqlDrift
 from cpe_manager.adapters.db.drills import SqlDrills
@@ -20,6 +21,7 @@ from cpe_manager.adapters.db.rollouts import SqlRollouts
 from cpe_manager.adapters.db.schedules import SqlSchedules
 from cpe_manager.adapters.db.tokens import SqlTokens
 from cpe_manager.adapters.db.transactions import Connections
+from cpe_manager.ports.addresses import AddressStore
 from cpe_manager.ports.drift import DriftStore
 from cpe_manager.ports.drills import DrillStore
 from cpe_manager.ports.facts import FactsStore
@@ -46,6 +48,7 @@ class Database:
         self.replacements: ReplacementStore = SqlReplacements(connections)
         self.drills: DrillStore = SqlDrills(connections)
         self.drift: DriftStore = SqlDrift(connections)
+        self.addresses: AddressStore = SqlAddresses(connections)
         self.maintenance = SqlMaintenance(connections)
 
     @classmethod

@@ -26,8 +26,12 @@ EVENT_KINDS: Final[Mapping[str, str]] = {
     "push.withdrawing": "Somebody gave a push up; what it did to the device is being taken back",
     "push.confirmed": "A change was made, looked at over a new session, and kept",
     "push.reverted": "A change was taken back; the device runs what it ran before",
-    "push.stuck": "A change could neither be kept nor taken back for sure; somebody has to look at the device",
-    "push.withdrawn": "A push ended before it had any effect on the device",
+    "push.stuck": (
+        "A change could neither be kept nor taken back for sure; somebody has to look at the device, "
+        "and `data` has what that takes"
+    ),
+    "push.withdrawn": "A push ended before it had any effect on the device; `data.code` says why",
+    "push.settled": "What a stuck push left on its device is known; `data.settled_as` says what",
     "rollout.started": "A roll-out began",
     "rollout.wave": "A wave of a roll-out began (wave 0 are the canaries); `data` says which and how large it is",
     "rollout.paused": "Somebody paused a roll-out; nothing new starts",

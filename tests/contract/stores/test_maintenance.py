@@ -4,6 +4,7 @@ import asyncio
 import json
 import stat
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.db.engine import migrator, target
 from cpe_manager.adapters.db.tables import metadata
 from cpe_manager.domain import replacements
+from cpe_manager.domain.checks import Held
 from cpe_manager.domain.commit_path import Entry, Step
 from cpe_manager.domain.errors import Conflict, InputError, StoreError
 from cpe_manager.domain.events import NewEvent
@@ -23,6 +25,7 @@ from cpe_manager.domain.jobs import JobKind
 from cpe_manager.domain.rollouts import Strategy
 from cpe_manager.domain.schedules import Schedule
 from cpe_manager.domain.tokens import Scope, Token
+from cpe_manager.ports.addresses import Read
 from cpe_manager.ports.driver import Facts
 from cpe_manager.ports.facts import DeviceFacts
 from cpe_manager.ports.stores import InventoryChanges, LineChange, NewWork, SiteChange
@@ -130,6 +133,7 @@ async def furnish(db: Database) -> None:
     hold = await db.replacements.hold(swap.id, owner="w1", now=NOW, ttl=30)
     assert hold is not None
     await db.replacements.advance(hold, swap.progress, replacements.Entry(replacements.Step.SWAP, NOW))
+    await db.addresses.save([Read(device.id, new_id(), [Held(IPv4Network("198.51.100.8/29"))])])
     await db.maintenance.meta_set("keyring", "check")
 
 
