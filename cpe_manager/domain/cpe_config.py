@@ -140,7 +140,8 @@ class Lan:
 
     def __post_init__(self) -> None:
         host_on(self.address)
-        require(8 <= self.address.network.prefixlen <= 30, f"{self.address} is no LAN")
+        if not 8 <= self.address.network.prefixlen <= 30:
+            raise InputError(f"{self.address} is no LAN")
 
 
 @dataclass(frozen=True, slots=True)
