@@ -253,12 +253,17 @@ class CommitPath:
             trip.notes += trip.line
 
     async def _confirm(self, trip: Trip) -> None:
+        """From here on the device takes nothing back by itself: what was probed is looked for once more, since it may
+        have restarted, or gone back, in the moment before."""
         if trip.after is None:
             await self._probe(trip)
+        assert trip.after is not None
         _, driver, _ = self._way(trip)
         async with self._session(trip) as opened:
             await driver.confirm(opened.shell, trip.guard)
             await driver.save(opened.shell)
+        if await self._back(trip) != trip.after.fingerprint:
+            raise Conflict("the device went back, or was changed by somebody else, before it could be confirmed")
 
     async def _revert(self, trip: Trip) -> None:
         """Have the device go back, and believe it only when it has been read again."""
@@ -273,6 +278,8 @@ class CommitPath:
                 raise Conflict("the device did not go back to what it was before")
         async with self._session(trip) as opened:
             await driver.save(opened.shell)
+        if await self._back(trip) != wanted:
+            raise Conflict("the device has restarted with something else than it had gone back to")
 
     async def _put_back(self, trip: Trip, text: str) -> None:
         """Where the device did not go back by itself: bring back the whole text, or at least all that it means."""
