@@ -14,6 +14,7 @@ from backups.keyfile import KeyFile
 from backups.vault import Vault
 from cpe_manager.adapters.clock import SystemClock, SystemIds
 from cpe_manager.adapters.db.database import Database
+from cpe_manager.adapters.drill_process import ProcessStand
 from cpe_manager.adapters.engine.embedded import EmbeddedEngine
 from cpe_manager.adapters.git_export import GitExport
 from cpe_manager.adapters.inventory.formats import InventoryFormats
@@ -44,6 +45,8 @@ from cpe_manager.services.bundle import Services
 from cpe_manager.services.chores import Alarms, Figures, FollowUps
 from cpe_manager.services.commit_path import CommitPath
 from cpe_manager.services.detection import Detector
+from cpe_manager.services.drilling import DrillParts, DrillStores
+from cpe_manager.services.drills import DrillGoals, DrillRoom
 from cpe_manager.services.facts import Askable, DeviceFactsBook, SnmpFacing
 from cpe_manager.services.history import History
 from cpe_manager.services.importing import Importer
@@ -57,37 +60,13 @@ from cpe_manager.services.tokens import Tokens
 from cpe_manager.services.traps import Traps, TrapStores
 from cpe_manager.services.upkeep import Export, Retention, Rewrap, Step, Upkeep, UpkeepStores, Verify
 from cpe_manager.services.worker import ShardWorker, Visit, WorkerLimits
-from cpe_manager.settings import Settings
+from cpe_manager.settings import FIRST_CREDENTIALS, FIRST_SETTINGS, Settings
 from drivers.roster import DriverRoster
 
 RING_ID = "ring_id"
 """Under this name the database remembers which key ring its originals are sealed with."""
 
 ALL_SCOPES = frozenset(Scope)
-FIRST_SETTINGS = """\
-# Settings of cpe-manager; every one can also be given as CPE_MANAGER_<NAME> in the environment.
-# What is commented out shows its default. docs/how-to/operate.md explains them.
-
-# database_url = ""            # empty: SQLite in this directory; or postgresql://user@host/database
-# host = "127.0.0.1"
-# port = 8640
-# snmp_trap_port = 0           # UDP port for SNMP traps and informs, 162 as a rule; 0 takes none
-# snmp_trap_host = "0.0.0.0"
-# sessions = 200               # device sessions open at once
-# sessions_per_access_node = 8 # behind one access node, over all workers; 0 is no cap
-# nightly_cron = "0 1 * * *"   # used by init for the first schedule
-# nightly_timezone = "Europe/Brussels"
-# nightly_window_minutes = 240
-# git_export_dir = "/var/lib/cpe-manager/devices.git"
-"""
-FIRST_CREDENTIALS = """\
-# Log-ins of devices, by name; inventories refer to the name. Keep this file readable by its owner alone.
-# [credentials.core-ios]
-# username = "backup"
-# password = "..."             # or password_file = "/run/credentials/core-ios", or password_env = "CORE_IOS"
-# enable_password = "..."
-# snmp_community = "..."       # SNMP v2c; for v3: snmp_user, snmp_auth_password, snmp_priv_password
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +267,16 @@ async def _build(
         JobKind.RETENTION: Retention(stores, policy, settings.nightly_timezone, clock),
         JobKind.EXPORT: Export(stores, vault, exporter, drivers),
     }
+    stand = ProcessStand(settings.drill_command, lambda logins: SshSessions(logins, clock))
+    drills = DrillRoom(
+        DrillStores(database.drills, database.backups, database.inventory),
+        DrillParts(stand, drivers, credentials, vault, clock, metrics, redactor),
+        jobs,
+        metrics,
+        DrillGoals(settings.drill_sample, settings.drill_target),
+        settings.drill_boxes,
+    )
+    steps[JobKind.DRILL] = drills.step
     upkeep = Upkeep(stores, steps, clock, owner=owner)
     engine.register(SHARD_TICKET, worker.handle)
     engine.register(SIMPLE_TICKET, upkeep.handle)
@@ -309,6 +298,7 @@ async def _build(
         importer=Importer(inventory, InventoryFormats()),
         history=History(database.inventory, database.backups, database.events, vault, drivers, clock),
         jobs=jobs,
+        drills=drills.service,
         pushes=Pushes(PushStores(database.pushes, database.inventory, database.backups), engine, outside),
         scheduling=scheduling,
         tokens=Tokens(database.tokens, database.events, clock, ids),
@@ -320,10 +310,12 @@ async def _build(
         credentials=credentials,
         clock=clock,
     )
+    nightly_drills = settings.nightly_timezone if settings.drill_sample else None
     chores = [
         ("schedules", scheduling.reload),
         ("alarms", Alarms(database.inventory, database.events, clock).look),
-        ("follow-ups", FollowUps(jobs, clock, export=exporter is not None).look),
+        ("follow-ups", FollowUps(jobs, clock, export=exporter is not None, drills=nightly_drills).look),
+        ("drills", drills.watch.look),
         ("figures", Figures(database.inventory, database.events, jobs, metrics).look),
     ]
     traps = await _traps(settings, database, Snmp(poller, credentials, clock, metrics, redactor))

@@ -15,6 +15,32 @@ from cpe_manager.domain.errors import SettingsError
 
 FILE_NAME = "cpe-manager.toml"
 
+FIRST_SETTINGS = """\
+# Settings of cpe-manager; every one can also be given as CPE_MANAGER_<NAME> in the environment.
+# What is commented out shows its default. docs/how-to/operate.md explains them.
+
+# database_url = ""            # empty: SQLite in this directory; or postgresql://user@host/database
+# host = "127.0.0.1"
+# port = 8640
+# snmp_trap_port = 0           # UDP port for SNMP traps and informs, 162 as a rule; 0 takes none
+# snmp_trap_host = "0.0.0.0"
+# sessions = 200               # device sessions open at once
+# sessions_per_access_node = 8 # behind one access node, over all workers; 0 is no cap
+# nightly_cron = "0 1 * * *"   # used by init for the first schedule
+# nightly_timezone = "Europe/Brussels"
+# nightly_window_minutes = 240
+# drill_sample = 20            # backups restored onto a fresh virtual box each night; 0 is none
+# git_export_dir = "/var/lib/cpe-manager/devices.git"
+"""
+FIRST_CREDENTIALS = """\
+# Log-ins of devices, by name; inventories refer to the name. Keep this file readable by its owner alone.
+# [credentials.core-ios]
+# username = "backup"
+# password = "..."             # or password_file = "/run/credentials/core-ios", or password_env = "CORE_IOS"
+# enable_password = "..."
+# snmp_community = "..."       # SNMP v2c; for v3: snmp_user, snmp_auth_password, snmp_priv_password
+"""
+
 
 class Settings(BaseSettings):
     """All settings of one daemon or worker. Times in seconds unless the name says otherwise."""
@@ -61,6 +87,16 @@ class Settings(BaseSettings):
     keep_daily: int = Field(default=31, ge=0)
     keep_weekly: int = Field(default=13, ge=0)
     keep_monthly: int = Field(default=24, ge=0)
+
+    drill_sample: int = Field(default=20, ge=0)
+    """Devices whose backup is restored onto a fresh box after the night's run; 0: none."""
+    drill_target: float = Field(default=0.9, ge=0, le=1)
+    """Share of proven backups below which the alarm is raised. Not 1: one new version that fails is an event, and one
+    in ten is no chance any more."""
+    drill_boxes: int = Field(default=2, ge=1)
+    """Boxes at once."""
+    drill_command: str = ""
+    """Command line that makes a box; empty: ``cpe-sim`` beside this Python or on the path."""
 
     git_export_dir: Path | None = None
     """Bare git repository of redacted views, updated after each run; None switches the automatic export off."""

@@ -17,6 +17,7 @@ class NewEvent:
     Kinds: ``group.changed``, ``device.added|changed|facts_changed|suspended|decommissioned|replaced``,
     ``hostkey.first_contact|changed|accepted``, ``backup.stored|quarantined|accepted|refused|failed``,
     ``job.started|finished|cancelled``, ``alarm.raised|cleared``, ``key.rotated|retired``, ``verify.broken``,
+    ``drill.failed``,
     ``trap.link_down|link_up|cold_start|warm_start|authentication_failure|storm|received``,
     ``original.opened``, ``token.created|revoked``, ``schedule.skipped``.
     """

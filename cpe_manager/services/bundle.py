@@ -11,6 +11,7 @@ from cpe_manager.ports.maintenance import Maintenance
 from cpe_manager.ports.sessions import Credentials
 from cpe_manager.ports.stores import EventStore
 from cpe_manager.services.detection import Detector
+from cpe_manager.services.drills import Drills
 from cpe_manager.services.facts import DeviceFactsBook
 from cpe_manager.services.history import History
 from cpe_manager.services.importing import Importer
@@ -34,6 +35,7 @@ class Services:
     history: History
     jobs: Jobs
     pushes: Pushes
+    drills: Drills
     scheduling: Scheduling
     tokens: Tokens
     keys: Keys

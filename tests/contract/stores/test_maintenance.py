@@ -15,6 +15,7 @@ from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.db.engine import migrator, target
 from cpe_manager.adapters.db.tables import metadata
 from cpe_manager.domain.commit_path import Entry, Step
+from cpe_manager.domain.drills import DrillResult, Verdict
 from cpe_manager.domain.errors import Conflict, InputError, StoreError
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.inventory import Group, LineKind
@@ -102,7 +103,8 @@ async def furnish(db: Database) -> None:
     lines = (LineChange(new_id(), "s1", "L1", LineKind.FIBRE, "n1"),)
     device, other = a_device("cpe é", line="L1", group="a"), a_device("cpe2")
     await db.inventory.apply(InventoryChanges(at=NOW, sites=sites, lines=lines, groups=groups, add=(device, other)))
-    await back_up(db, device, "hostname a", first_host_key="ssh-ed25519 AAAA")
+    version = await back_up(db, device, "hostname a", first_host_key="ssh-ed25519 AAAA")
+    await db.drills.record(DrillResult(version, device.id, Verdict.DIFFERS, NOW, 2.25, 3, "3 lines differ"))
     await doubt(db, device, at=after(0.000001))
     await claim(db, await run_for(db, [other]))
     await db.jobs.create(a_job(kind=JobKind.VERIFY, params={"deep": [None, True, 1.5]}))
