@@ -14,6 +14,7 @@ from backups.keyfile import KeyFile
 from backups.vault import Vault
 from cpe_manager.adapters.clock import SystemClock, SystemIds
 from cpe_manager.adapters.db.database import Database
+from cpe_manager.adapters.drill_process import ProcessStand
 from cpe_manager.adapters.engine.embedded import EmbeddedEngine
 from cpe_manager.adapters.git_export import GitExport
 from cpe_manager.adapters.inventory.formats import InventoryFormats
@@ -48,6 +49,8 @@ from cpe_manager.services.chores import Alarms, Figures, FigureStores, FollowUps
 from cpe_manager.services.commit_path import CommitPath
 from cpe_manager.services.detection import Detector
 from cpe_manager.services.drift import DriftBook, DriftStores
+from cpe_manager.services.drilling import DrillParts, DrillStores
+from cpe_manager.services.drills import DrillGoals, DrillRoom
 from cpe_manager.services.facts import Askable, DeviceFactsBook, SnmpFacing
 from cpe_manager.services.history import History
 from cpe_manager.services.importing import Importer
@@ -278,6 +281,16 @@ async def _build(
         JobKind.RETENTION: Retention(stores, policy, settings.nightly_timezone, clock),
         JobKind.EXPORT: Export(stores, vault, exporter, drivers),
     }
+    stand = ProcessStand(settings.drill_command, lambda logins: SshSessions(logins, clock))
+    drills = DrillRoom(
+        DrillStores(database.drills, database.backups, database.inventory),
+        DrillParts(stand, drivers, credentials, vault, clock, metrics, redactor),
+        jobs,
+        metrics,
+        DrillGoals(settings.drill_sample, settings.drill_target),
+        settings.drill_boxes,
+    )
+    steps[JobKind.DRILL] = drills.step
     upkeep = Upkeep(stores, steps, clock, owner=owner)
     engine.register(SHARD_TICKET, worker.handle)
     engine.register(SIMPLE_TICKET, upkeep.handle)
@@ -305,6 +318,7 @@ async def _build(
         importer=Importer(inventory, InventoryFormats()),
         history=History(database.inventory, database.backups, database.events, vault, drivers, clock),
         jobs=jobs,
+        drills=drills.service,
         pushes=pushes,
         rollouts=Rollouts(database.rollouts, orders, vault, clock, ids),
         drift=DriftBook(drift_stores, pushes, outside),
@@ -320,11 +334,13 @@ async def _build(
         clock=clock,
     )
     books = Books(database.pushes, database.backups, database.addresses, vault, drivers)
+    nightly_drills = settings.nightly_timezone if settings.drill_sample else None
     chores = [
         ("replacements", swaps.chore.look),
         ("schedules", scheduling.reload),
         ("alarms", Alarms(database.inventory, database.events, clock).look),
-        ("follow-ups", FollowUps(jobs, clock, export=exporter is not None).look),
+        ("follow-ups", FollowUps(jobs, clock, export=exporter is not None, drills=nightly_drills).look),
+        ("drills", drills.watch.look),
         ("pushes", PushUpkeep(books, clock, settings.push_failures_per_hour).look),
         ("addresses", FleetAddresses(books).look),
         ("roll-outs", rollouts.figures),

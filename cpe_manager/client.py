@@ -16,6 +16,7 @@ from cpe_manager.api.schemas.common import PageOf, Problem
 from cpe_manager.api.schemas.detections import DetectionView
 from cpe_manager.api.schemas.devices import DeviceView, GroupView, ImportView
 from cpe_manager.api.schemas.drift import DriftDetailView, DriftView
+from cpe_manager.api.schemas.drills import DrillReportView, DrillView
 from cpe_manager.api.schemas.facts import FactsView
 from cpe_manager.api.schemas.families import FamiliesView, FamilyView
 from cpe_manager.api.schemas.jobs import JobView, WorkView
@@ -311,6 +312,18 @@ class Client:
 
     def export(self) -> JobView:
         return self.post("/exports", JobView)
+
+    # Restore drills
+
+    def run_drill(self, body: Mapping[str, Any], *, key: str | None = None) -> JobView:
+        headers = {"Idempotency-Key": key} if key else None
+        return self._read(self._send("POST", "/drills", body=body, headers=headers), JobView)
+
+    def drills(self, *, limit: int | None = None, **where: Any) -> Iterator[DrillView]:
+        return self.pages("/drills", DrillView, limit=limit, **where)
+
+    def drill_report(self) -> DrillReportView:
+        return self.get("/drills/report", DrillReportView)
 
     # Jobs and schedules
 

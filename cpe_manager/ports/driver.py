@@ -263,6 +263,15 @@ class Resettable(Protocol):
         ...
 
 
+@runtime_checkable
+class Choosing(Protocol):
+    """A ``Replacing`` driver that reads some of its boxes only in part, and brings nothing back from such a part."""
+
+    def unrestorable(self, text: str) -> str:
+        """Why this text, as ``fetch`` gave it, cannot be brought back, in one line; empty when it can. Pure."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Artefact:
     """A file that a device made, whole. As a rule it holds secrets, those of the device's own log-in too: it is for

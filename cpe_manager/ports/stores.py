@@ -213,6 +213,10 @@ class JobStore(Protocol):
         """With counts. Raises ``NotFound``."""
         ...
 
+    async def of_occurrence(self, occurrence: str) -> Job:
+        """The job that took this occurrence, with counts. Raises ``NotFound``."""
+        ...
+
     async def jobs(self, *, after: str | None = None, limit: int = 50, state: JobState | None = None) -> Page[Job]:
         """Newest first, with counts."""
         ...

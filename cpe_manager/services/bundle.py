@@ -12,6 +12,7 @@ from cpe_manager.ports.sessions import Credentials
 from cpe_manager.ports.stores import EventStore
 from cpe_manager.services.detection import Detector
 from cpe_manager.services.drift import DriftBook
+from cpe_manager.services.drills import Drills
 from cpe_manager.services.facts import DeviceFactsBook
 from cpe_manager.services.history import History
 from cpe_manager.services.importing import Importer
@@ -40,6 +41,7 @@ class Services:
     rollouts: Rollouts
     drift: DriftBook
     replacements: Replacements
+    drills: Drills
     scheduling: Scheduling
     tokens: Tokens
     keys: Keys

@@ -68,5 +68,6 @@ EVENT_KINDS: Final[Mapping[str, str]] = {
     "trap.authentication_failure": "Somebody asked a device over SNMP with a wrong community or key",
     "trap.storm": "A device sent more traps than are kept; what is beyond is only counted",
     "trap.received": "Any other trap of a device; `data` has its object identifier and values",
+    "drill.failed": "A restore drill did not bring a version back as it was stored; `data` has version and verdict",
     "verify.broken": "Verification found versions that do not open or do not re-hash",
 }

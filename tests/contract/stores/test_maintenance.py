@@ -18,6 +18,7 @@ from cpe_manager.adapters.db.tables import metadata
 from cpe_manager.domain import replacements
 from cpe_manager.domain.checks import Held
 from cpe_manager.domain.commit_path import Entry, Step
+from cpe_manager.domain.drills import DrillResult, Verdict
 from cpe_manager.domain.errors import Conflict, InputError, StoreError
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.inventory import Group, LineKind
@@ -115,6 +116,7 @@ async def furnish(db: Database) -> None:
     version = await back_up(db, device, "hostname a", first_host_key="ssh-ed25519 AAAA")
     (claimed,) = await claim(db, await run_for(db, [device]))
     await db.jobs.settle([ended(claimed, file=a_file(version))])
+    await db.drills.record(DrillResult(version, device.id, Verdict.DIFFERS, NOW, 2.25, 3, "3 lines differ"))
     await doubt(db, device, at=after(0.000001))
     await claim(db, await run_for(db, [other]))
     await db.jobs.create(a_job(kind=JobKind.VERIFY, params={"deep": [None, True, 1.5]}))

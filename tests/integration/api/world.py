@@ -16,6 +16,7 @@ from backups.keyfile import KeyFile
 from backups.vault import Vault
 from cpe_manager.adapters.clock import SystemIds
 from cpe_manager.adapters.db.database import Database
+from cpe_manager.adapters.drill_process import ProcessStand
 from cpe_manager.adapters.inventory.formats import InventoryFormats
 from cpe_manager.adapters.snmp.poller import SnmpPoller
 from cpe_manager.adapters.ssh.sessions import SshSessions
@@ -35,6 +36,8 @@ from cpe_manager.services.attempt import Outside
 from cpe_manager.services.bundle import Services
 from cpe_manager.services.detection import Detector
 from cpe_manager.services.drift import DriftBook, DriftStores
+from cpe_manager.services.drilling import DrillStores
+from cpe_manager.services.drills import DrillGoals, Drills
 from cpe_manager.services.facts import Askable, DeviceFactsBook
 from cpe_manager.services.history import History
 from cpe_manager.services.importing import Importer
@@ -202,6 +205,13 @@ def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: System
         importer=Importer(inventory, InventoryFormats()),
         history=History(database.inventory, database.backups, database.events, vault, drivers, clock),
         jobs=jobs,
+        drills=Drills(
+            DrillStores(database.drills, database.backups, database.inventory),
+            ProcessStand("", lambda logins: SshSessions(logins, clock)),
+            drivers,
+            jobs,
+            DrillGoals(20, 0.9),
+        ),
         pushes=pushes,
         rollouts=Rollouts(
             database.rollouts,
