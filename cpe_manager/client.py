@@ -15,10 +15,13 @@ from cpe_manager.api.schemas.backups import BackupView, DiffView, FileView, Neut
 from cpe_manager.api.schemas.common import PageOf, Problem
 from cpe_manager.api.schemas.detections import DetectionView
 from cpe_manager.api.schemas.devices import DeviceView, GroupView, ImportView
+from cpe_manager.api.schemas.drift import DriftDetailView, DriftView
+from cpe_manager.api.schemas.drills import DrillReportView, DrillView
 from cpe_manager.api.schemas.facts import FactsView
 from cpe_manager.api.schemas.families import FamiliesView, FamilyView
 from cpe_manager.api.schemas.jobs import JobView, WorkView
 from cpe_manager.api.schemas.pushes import PlanView, PushDetailView, PushView
+from cpe_manager.api.schemas.replacements import ReplacementDetailView, ReplacementView
 from cpe_manager.api.schemas.rollouts import (
     RolloutDetailView,
     RolloutDeviceView,
@@ -154,6 +157,12 @@ class Client:
     def pushes(self, *, limit: int | None = None, **where: Any) -> Iterator[PushView]:
         return self.pages("/pushes", PushView, limit=limit, **where)
 
+    def push_again(self, push_id: str, body: Mapping[str, Any]) -> PushView:
+        return self.post(f"/pushes/{part(push_id)}/again", PushView, body)
+
+    def settle_push(self, push_id: str, body: Mapping[str, Any]) -> PushView:
+        return self.post(f"/pushes/{part(push_id)}/settle", PushView, body)
+
     def withdraw_push(self, push_id: str) -> PushView:
         return self.post(f"/pushes/{part(push_id)}/withdraw", PushView)
 
@@ -185,6 +194,43 @@ class Client:
     def rollout_verb(self, rollout_id: str, verb: str, body: Mapping[str, Any] | None = None) -> RolloutView:
         """``pause``, ``resume``, ``cancel``."""
         return self.post(f"/rollouts/{part(rollout_id)}/{verb}", RolloutView, body)
+
+    # Drift
+
+    def drifts(self, *, limit: int | None = None, **where: Any) -> Iterator[DriftView]:
+        return self.pages("/drift", DriftView, limit=limit, **where)
+
+    def drift(self, name: str, *, live: bool = False, context: int = 3) -> DriftDetailView:
+        """``live`` asks the device; takes seconds."""
+        path = f"/drift/{part(name)}"
+        if live:
+            return self.post(f"{path}/look", DriftDetailView, {"context": context}, timeout=ASKING_TIMEOUT)
+        return self.get(path, DriftDetailView, context=context)
+
+    def adopt_drift(self, name: str, basis: str) -> DriftView:
+        return self.post(f"/drift/{part(name)}/adopt", DriftView, {"basis": basis})
+
+    def remediate_drift(self, name: str, body: Mapping[str, Any], *, key: str | None = None) -> PushView:
+        headers = {"Idempotency-Key": key} if key else None
+        return self._read(self._send("POST", f"/drift/{part(name)}/remediate", body=body, headers=headers), PushView)
+
+    # Replacements
+
+    def order_replacement(self, body: Mapping[str, Any], *, key: str | None = None) -> ReplacementView:
+        headers = {"Idempotency-Key": key} if key else None
+        return self._read(self._send("POST", "/replacements", body=body, headers=headers), ReplacementView)
+
+    def replacement(self, replacement_id: str) -> ReplacementDetailView:
+        return self.get(f"/replacements/{part(replacement_id)}", ReplacementDetailView)
+
+    def replacements(self, *, limit: int | None = None, **where: Any) -> Iterator[ReplacementView]:
+        return self.pages("/replacements", ReplacementView, limit=limit, **where)
+
+    def accept_replacement(self, replacement_id: str, body: Mapping[str, Any]) -> ReplacementView:
+        return self.post(f"/replacements/{part(replacement_id)}/accept", ReplacementView, body)
+
+    def cancel_replacement(self, replacement_id: str) -> ReplacementView:
+        return self.post(f"/replacements/{part(replacement_id)}/cancel", ReplacementView)
 
     # Families
 
@@ -266,6 +312,18 @@ class Client:
 
     def export(self) -> JobView:
         return self.post("/exports", JobView)
+
+    # Restore drills
+
+    def run_drill(self, body: Mapping[str, Any], *, key: str | None = None) -> JobView:
+        headers = {"Idempotency-Key": key} if key else None
+        return self._read(self._send("POST", "/drills", body=body, headers=headers), JobView)
+
+    def drills(self, *, limit: int | None = None, **where: Any) -> Iterator[DrillView]:
+        return self.pages("/drills", DrillView, limit=limit, **where)
+
+    def drill_report(self) -> DrillReportView:
+        return self.get("/drills/report", DrillReportView)
 
     # Jobs and schedules
 

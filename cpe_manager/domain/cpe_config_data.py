@@ -198,3 +198,16 @@ def _dataclass(kind: Any, data: Data, place: str) -> Any:
 @cache
 def _hints(kind: Any) -> dict[str, Any]:
     return get_type_hints(kind)
+
+
+def patch_between(old: Data, new: Data) -> dict[str, Data]:
+    """The merge patch that makes ``new`` of ``old``, both plain data: `changed` with it gives ``new``."""
+    patch: dict[str, Data] = {name: None for name in old if name not in new}
+    for name, value in new.items():
+        before = old.get(name)
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            if inner := patch_between(before, value):
+                patch[name] = inner
+        elif value != before:
+            patch[name] = value
+    return patch

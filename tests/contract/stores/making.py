@@ -14,6 +14,7 @@ from cpe_manager.domain.backups import Draft, FileDraft, FileInfo, SealedObject
 from cpe_manager.domain.inventory import Device, LifeState
 from cpe_manager.domain.jobs import Job, JobKind, JobState, Outcome
 from cpe_manager.domain.pushes import Push, PushKind
+from cpe_manager.domain.replacements import Replacement, Unit
 from cpe_manager.domain.rollouts import Rollout, Strategy
 from cpe_manager.ports.rollouts import NewRolloutDevice
 from cpe_manager.ports.stores import Claimed, InventoryChanges, NewWork, Settled, SiteChange
@@ -173,3 +174,17 @@ def rollout_rows(rollout: Rollout, devices: Sequence[Device]) -> list[NewRollout
         NewRolloutDevice(device.id, wave_of[position], position, device.access_node, an_order())
         for position, device in enumerate(devices)
     ]
+
+
+def a_replacement(device: Device, **more: Any) -> Replacement:
+    values: dict[str, Any] = {
+        "id": new_id(),
+        "device_id": device.id,
+        "position_id": device.position_id,
+        "device": device.name,
+        "site": device.site,
+        "unit": Unit("NEW-1", "192.0.2.9", 2222, "acme", "M2", "factory"),
+        "created_at": NOW,
+        "requested_by": "op",
+    }
+    return Replacement(**(values | more))

@@ -13,6 +13,7 @@ from cpe_manager.domain.commit_path import Phase
 from cpe_manager.domain.jobs import Job, JobKind, JobState
 from cpe_manager.domain.pushes import Push, PushKind
 from cpe_manager.domain.tokens import Scope
+from cpe_manager.ports.pushes import Ended
 from tests.integration.api.world import World
 
 DNS = {"name": "dns", "select": {"all": True}, "change": {"dns": ["9.9.9.9"]}}
@@ -120,7 +121,7 @@ async def test_what_is_wrong_is_refused_before_any_effect(
 
 
 async def test_a_read_only_family_is_refused(world: World, http: httpx.AsyncClient) -> None:
-    await world.add_devices("r1", family="netmiko:juniper_junos")
+    await world.add_devices("r1", family="netmiko:cisco_s300")
     answer = await http.post("/api/v1/rollouts", json=DNS)
     assert answer.status_code == 422
     assert "read only" in answer.json()["detail"]
@@ -151,6 +152,6 @@ async def test_a_devices_words_are_no_formula_in_a_spreadsheet(fleet: World, htt
     push = Push(fleet.ids.new(), job.id, row.device_id, "", PushKind.CHANGE, "x", now, "op", "5f0c2a71", 300)
     assert await database.rollouts.start(rollout, 0, job, {row.device_id: push})
     (claimed,) = await database.jobs.claim(job.id, 0, owner="t", now=now, ttl=60, limit=1, per_access_node=0)
-    await database.pushes.end(push, Phase.REVERTED, "=1+1", now, claimed.lease)
+    await database.pushes.end(push, Ended(Phase.REVERTED, "=1+1", now), claimed.lease)
     answer = await http.get(f"/api/v1/rollouts/{made['id']}/report.csv")
     assert next(csv.DictReader(io.StringIO(answer.text)))["reason"] == "'=1+1"

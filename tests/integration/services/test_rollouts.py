@@ -14,14 +14,16 @@ from backups.keyfile import KeyFile
 from backups.vault import Vault
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.templates.renderer import JinjaTemplates
+from cpe_manager.domain.checks import Check
 from cpe_manager.domain.commit_path import Phase
 from cpe_manager.domain.errors import Conflict, InputError, StoreBusy
 from cpe_manager.domain.import_rules import ImportErrors
 from cpe_manager.domain.inventory import Group, LifeState
 from cpe_manager.domain.jobs import JobState, Outcome
-from cpe_manager.domain.pushes import NOTHING_TO_CHANGE, Order, PushKind
+from cpe_manager.domain.pushes import Order, PushKind
 from cpe_manager.domain.rollouts import Amount, DeviceEnd, Rollout, RolloutState
 from cpe_manager.ports.engine import Ticket
+from cpe_manager.ports.pushes import Ended
 from cpe_manager.ports.stores import InventoryChanges
 from cpe_manager.services.rollout_keeper import RolloutKeeper
 from cpe_manager.services.rollout_orders import Content, RolloutOrders, Selection, TemplateText
@@ -90,8 +92,8 @@ class Bench:
             )
             for row in claimed:
                 push = (await self.database.pushes.of_row(job.id, row.device.id)).record.push
-                phase, reason = how(row.device.name)
-                await self.database.pushes.end(push, phase, reason, now, row.lease)
+                phase, code = how(row.device.name)
+                await self.database.pushes.end(push, Ended(phase, "so", now, code), row.lease)
                 await self.database.jobs.settle([ended(row, outcomes.get(phase, Outcome.WITHDRAWN), at=now)])
                 landed += 1
         return landed
@@ -167,7 +169,7 @@ async def test_a_canary_that_fails_stops_it_at_once(bench: Bench) -> None:
     await bench.fleet(10)
     rollout = await bench.begin(budget=Amount(9))
     await bench.keeper().look()
-    await bench.land(lambda _name: (Phase.WITHDRAWN, "no host key is pinned"))
+    await bench.land(lambda _name: (Phase.WITHDRAWN, Check.HOST_KEY))
     await bench.keeper().look()
     await bench.keeper().look()
     assert await bench.state(rollout) is RolloutState.STOPPED
@@ -179,7 +181,7 @@ async def test_what_was_so_already_does_not_count_against_the_budget(bench: Benc
     rollout = await bench.begin()
     for _ in range(3):
         await bench.keeper().look()
-        await bench.land(lambda _name: (Phase.WITHDRAWN, NOTHING_TO_CHANGE))
+        await bench.land(lambda _name: (Phase.WITHDRAWN, Check.NOTHING))
     assert await bench.state(rollout) is RolloutState.DONE
     assert await bench.counts(rollout) == {DeviceEnd.UNCHANGED: 5}
 

@@ -8,7 +8,7 @@ from alembic import op
 from cpe_manager.adapters.db.types import FreeText, UtcTime
 
 revision = "0004"
-down_revision = "0009"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 
