@@ -19,7 +19,7 @@ IMPORTERS = {
     "dulwich": ("cpe_manager/adapters/git_export.py",),
     "fastapi": ("cpe_manager/api/",),
     "gufo": ("cpe_manager/adapters/snmp/",),
-    "httpx": ("cpe_manager/client.py",),
+    "httpx": ("cpe_manager/client_http.py",),
     "jinja2": ("cpe_manager/adapters/templates/child.py",),
     "netmiko": ("cpe_manager/adapters/netmiko/",),
     "paramiko": ("cpe_manager/adapters/netmiko/",),
