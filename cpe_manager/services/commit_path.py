@@ -85,6 +85,7 @@ class CommitPath:
                     return self._given_back(claimed, again_at(waiting, clock.now()))
                 order = Order.from_text(self._outside.vault.open_note(found.order))
                 trip = Trip(claimed, found.record.push, order, list(found.record.journal), groups, held)
+                trip.withdrawn = found.record.push.withdrawn_by is not None
                 return await self._walk(trip)
             except CpeManagerError as error:
                 write = log.error if isinstance(error, StoreError) else log.exception
@@ -99,8 +100,7 @@ class CommitPath:
     async def _walk(self, trip: Trip) -> Settled:
         resumed = True
         while True:
-            withdrawn = await self._pushes.withdrawn(trip.push.id)
-            verdict = decide(trip.journal, self._outside.clock.now(), withdrawn=withdrawn, resumed=resumed)
+            verdict = decide(trip.journal, self._outside.clock.now(), withdrawn=trip.withdrawn, resumed=resumed)
             resumed = False
             if verdict.end is not None:
                 return await self._end(trip, verdict.end, verdict.reason)
@@ -133,7 +133,9 @@ class CommitPath:
 
     async def _note(self, trip: Trip, entry: Entry) -> None:
         trip.journal.append(entry)
-        await self._pushes.record(trip.push.id, entry, phase_of(trip.journal), trip.claimed.lease)
+        # Whether somebody gave the push up is told with each write: asking for it took as long again.
+        given_up = await self._pushes.record(trip.push.id, entry, phase_of(trip.journal), trip.claimed.lease)
+        trip.withdrawn = trip.withdrawn or bool(given_up)
         if entry.result is not None:
             log.info(
                 "push.step", device=trip.claimed.device.name, push_id=trip.push.id, step=entry.step.value,

@@ -39,6 +39,8 @@ class Trip:
     notes: list[Note] = field(default_factory=list)
     """What the step at hand has looked at."""
     manager: str = ""
+    withdrawn: bool = False
+    """Somebody gave the push up, as far as the last write told."""
     ready: tuple[Target, PushDriver, tuple[str, ...]] | None = field(default=None, repr=False)
 
     @property
