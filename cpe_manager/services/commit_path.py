@@ -24,7 +24,7 @@ from cpe_manager.domain.errors import Conflict, CpeManagerError, DeviceError, Fe
 from cpe_manager.domain.inventory import Group
 from cpe_manager.domain.jobs import Outcome
 from cpe_manager.domain.lockout import ManagementPath
-from cpe_manager.domain.pushes import Order, Push
+from cpe_manager.domain.pushes import Order, Push, PushKind
 from cpe_manager.domain.settings_inheritance import resolve
 from cpe_manager.ports.driver import Guard, Replacing
 from cpe_manager.ports.pushes import PushStore
@@ -331,9 +331,11 @@ class CommitPath:
         await self._pushes.end(trip.push, phase, reason, clock.now(), claimed.lease)
         write = {Phase.STUCK: log.error, Phase.REVERTED: log.warning}.get(phase, log.info)
         write("push.ended", device=claimed.device.name, push_id=trip.push.id, phase=phase.value, reason=reason)
-        if phase is Phase.CONFIRMED and trip.after is None:
+        # To save is not to want what runs: that is the version that it was before, confirmed or not.
+        made = phase is Phase.CONFIRMED and trip.order.kind is not PushKind.SAVE
+        if made and trip.after is None:
             await self._look_once_more(trip)
-        kept = phase is Phase.CONFIRMED and trip.after is not None
+        kept = made and trip.after is not None
         backup_id = self._outside.ids.new() if kept else None
         failed = phase is not Phase.CONFIRMED
         return Settled(
