@@ -14,11 +14,13 @@ from backups.keyfile import KeyFile
 from backups.vault import Vault
 from cpe_manager.adapters.clock import SystemClock, SystemIds
 from cpe_manager.adapters.db.database import Database
+from cpe_manager.adapters.drill_process import ProcessStand
 from cpe_manager.adapters.engine.embedded import EmbeddedEngine
 from cpe_manager.adapters.git_export import GitExport
 from cpe_manager.adapters.inventory.formats import InventoryFormats
 from cpe_manager.adapters.netmiko.platforms import platform_names
 from cpe_manager.adapters.netmiko.sessions import NetmikoLimits, NetmikoSessions
+from cpe_manager.adapters.reach import TcpReach
 from cpe_manager.adapters.schedule import Timetable
 from cpe_manager.adapters.secrets import CredentialFile
 from cpe_manager.adapters.snmp.poller import SnmpPoller
@@ -26,9 +28,11 @@ from cpe_manager.adapters.snmp.receiver import LocalEngine, TrapPort, new_engine
 from cpe_manager.adapters.ssh.limits import SshLimits
 from cpe_manager.adapters.ssh.sessions import SshSessions
 from cpe_manager.adapters.telnet.sessions import TelnetSessions
+from cpe_manager.adapters.templates.renderer import JinjaTemplates
 from cpe_manager.adapters.transports import Transports
 from cpe_manager.domain.errors import Conflict, KeyringError, SettingsError
 from cpe_manager.domain.jobs import JobKind
+from cpe_manager.domain.pushes import Limits
 from cpe_manager.domain.retention import Policy
 from cpe_manager.domain.tokens import Scope
 from cpe_manager.kit.log_redaction import Redactor
@@ -45,50 +49,37 @@ from cpe_manager.services.chores import Alarms, Figures, FigureStores, FollowUps
 from cpe_manager.services.commit_path import CommitPath
 from cpe_manager.services.detection import Detector
 from cpe_manager.services.drift import DriftBook, DriftStores
+from cpe_manager.services.drilling import DrillParts, DrillStores
+from cpe_manager.services.drills import DrillGoals, DrillRoom
 from cpe_manager.services.facts import Askable, DeviceFactsBook, SnmpFacing
 from cpe_manager.services.history import History
 from cpe_manager.services.importing import Importer
 from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.jobs import SHARD_TICKET, SIMPLE_TICKET, Jobs
 from cpe_manager.services.keys import Keys
+from cpe_manager.services.push_admission import Admission, Rules
+from cpe_manager.services.push_checks import Checks
+from cpe_manager.services.push_trip import Care
+from cpe_manager.services.push_upkeep import Books, FleetAddresses, PushUpkeep
 from cpe_manager.services.pushes import Pushes, PushStores
+from cpe_manager.services.replacement_steps import SwapStores
+from cpe_manager.services.replacing import swapping
+from cpe_manager.services.rollout_keeper import RolloutKeeper
+from cpe_manager.services.rollout_orders import RolloutOrders
+from cpe_manager.services.rollouts import Rollouts
 from cpe_manager.services.scheduling import NewSchedule, ScheduleStores, Scheduling
 from cpe_manager.services.sweep import Rhythm, Sweep
 from cpe_manager.services.tokens import Tokens
 from cpe_manager.services.traps import Traps, TrapStores
 from cpe_manager.services.upkeep import Export, Retention, Rewrap, Step, Upkeep, UpkeepStores, Verify
 from cpe_manager.services.worker import ShardWorker, Visit, WorkerLimits
-from cpe_manager.settings import Settings
+from cpe_manager.settings import FIRST_CREDENTIALS, FIRST_SETTINGS, Settings
 from drivers.roster import DriverRoster
 
 RING_ID = "ring_id"
 """Under this name the database remembers which key ring its originals are sealed with."""
 
 ALL_SCOPES = frozenset(Scope)
-FIRST_SETTINGS = """\
-# Settings of cpe-manager; every one can also be given as CPE_MANAGER_<NAME> in the environment.
-# What is commented out shows its default. docs/how-to/operate.md explains them.
-
-# database_url = ""            # empty: SQLite in this directory; or postgresql://user@host/database
-# host = "127.0.0.1"
-# port = 8640
-# snmp_trap_port = 0           # UDP port for SNMP traps and informs, 162 as a rule; 0 takes none
-# snmp_trap_host = "0.0.0.0"
-# sessions = 200               # device sessions open at once
-# sessions_per_access_node = 8 # behind one access node, over all workers; 0 is no cap
-# nightly_cron = "0 1 * * *"   # used by init for the first schedule
-# nightly_timezone = "Europe/Brussels"
-# nightly_window_minutes = 240
-# git_export_dir = "/var/lib/cpe-manager/devices.git"
-"""
-FIRST_CREDENTIALS = """\
-# Log-ins of devices, by name; inventories refer to the name. Keep this file readable by its owner alone.
-# [credentials.core-ios]
-# username = "backup"
-# password = "..."             # or password_file = "/run/credentials/core-ios", or password_env = "CORE_IOS"
-# enable_password = "..."
-# snmp_community = "..."       # SNMP v2c; for v3: snmp_user, snmp_auth_password, snmp_priv_password
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +268,8 @@ async def _build(
     outside = Outside(sessions, drivers, credentials, vault, clock, ids, redactor)
     attempt = Attempt(outside, RetryPolicy(settings.retry_base_seconds, settings.retry_cap_seconds))
     limits = WorkerLimits(owner, settings.sessions, settings.sessions_per_access_node, settings.lease_seconds)
-    pushing = CommitPath(outside, database.pushes, database.backups)
+    care = _care(settings, database)
+    pushing = CommitPath(outside, database.pushes, database.backups, care)
     visits: dict[JobKind, Visit] = {JobKind.BACKUP: attempt, JobKind.PUSH: pushing}
     worker = ShardWorker(database.jobs, database.inventory, visits, clock, limits, metrics)
     stores = UpkeepStores(database.jobs, database.backups, database.events)
@@ -289,14 +281,28 @@ async def _build(
         JobKind.RETENTION: Retention(stores, policy, settings.nightly_timezone, clock),
         JobKind.EXPORT: Export(stores, vault, exporter, drivers),
     }
+    stand = ProcessStand(settings.drill_command, lambda logins: SshSessions(logins, clock))
+    drills = DrillRoom(
+        DrillStores(database.drills, database.backups, database.inventory),
+        DrillParts(stand, drivers, credentials, vault, clock, metrics, redactor),
+        jobs,
+        metrics,
+        DrillGoals(settings.drill_sample, settings.drill_target),
+        settings.drill_boxes,
+    )
+    steps[JobKind.DRILL] = drills.step
     upkeep = Upkeep(stores, steps, clock, owner=owner)
     engine.register(SHARD_TICKET, worker.handle)
     engine.register(SIMPLE_TICKET, upkeep.handle)
     schedule_stores = ScheduleStores(database.schedules, database.inventory, database.events)
     scheduling = Scheduling(schedule_stores, jobs, timer, clock, ids)
     inventory = Inventory(database.inventory, clock, ids, drivers, credentials, jobs.first_backup)
+    orders = RolloutOrders(database.inventory, drivers, JinjaTemplates())
+    rollouts = RolloutKeeper(database.rollouts, database.pushes, engine, clock, ids, metrics)
     pushes = Pushes(PushStores(database.pushes, database.inventory, database.backups), engine, outside)
     drift_stores = DriftStores(database.drift, database.inventory, database.backups, database.pushes)
+    swap_stores = SwapStores(database.replacements, database.backups, database.facts)
+    swaps = swapping(swap_stores, inventory, pushes, engine, outside, owner)
     services = Services(
         inventory=inventory,
         detector=Detector(
@@ -312,8 +318,11 @@ async def _build(
         importer=Importer(inventory, InventoryFormats()),
         history=History(database.inventory, database.backups, database.events, vault, drivers, clock),
         jobs=jobs,
+        drills=drills.service,
         pushes=pushes,
+        rollouts=Rollouts(database.rollouts, orders, vault, clock, ids),
         drift=DriftBook(drift_stores, pushes, outside),
+        replacements=swaps.service,
         scheduling=scheduling,
         tokens=Tokens(database.tokens, database.events, clock, ids),
         keys=Keys(keys, database.backups, jobs, database.events, clock),
@@ -324,10 +333,17 @@ async def _build(
         credentials=credentials,
         clock=clock,
     )
+    books = Books(database.pushes, database.backups, database.addresses, vault, drivers)
+    nightly_drills = settings.nightly_timezone if settings.drill_sample else None
     chores = [
+        ("replacements", swaps.chore.look),
         ("schedules", scheduling.reload),
         ("alarms", Alarms(database.inventory, database.events, clock).look),
-        ("follow-ups", FollowUps(jobs, clock, export=exporter is not None).look),
+        ("follow-ups", FollowUps(jobs, clock, export=exporter is not None, drills=nightly_drills).look),
+        ("drills", drills.watch.look),
+        ("pushes", PushUpkeep(books, clock, settings.push_failures_per_hour).look),
+        ("addresses", FleetAddresses(books).look),
+        ("roll-outs", rollouts.figures),
         ("figures", Figures(FigureStores(database.inventory, database.events, database.drift), jobs, metrics).look),
     ]
     traps = await _traps(settings, database, Snmp(poller, credentials, clock, metrics, redactor))
@@ -338,9 +354,17 @@ async def _build(
     async def take_over() -> None:
         if not settings.scaled:
             await database.jobs.release_all(clock.now())
+            await database.replacements.release_all()
 
-    tasks = {"writer": worker.settler.run, "leases": worker.keeper.run, "sweep": sweep.run}
+    tasks = {"writer": worker.settler.run, "leases": worker.keeper.run, "sweep": sweep.run, "rollouts": rollouts.run}
     return Parts(services, worker, engine, timer, metrics, clock, ids, owner, tasks, traps, take_over)
+
+
+def _care(settings: Settings, database: Database) -> Care:
+    failures = settings.push_failures_per_hour
+    limits = Limits(settings.push_limit_in_flight, settings.push_limit_per_access_node, failures)
+    rules = Rules(settings.push_windows, settings.push_freezes, limits)
+    return Care(Admission(rules), Checks(database.addresses), TcpReach())
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,24 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from cpe_manager.api.schemas.backups import BackupView, DiffView, NeutralView, TextView
+from cpe_manager.api.schemas.backups import BackupView, DiffView, FileView, NeutralView, TextView
 from cpe_manager.api.schemas.common import PageOf, Problem
 from cpe_manager.api.schemas.detections import DetectionView
 from cpe_manager.api.schemas.devices import DeviceView, GroupView, ImportView
 from cpe_manager.api.schemas.drift import DriftDetailView, DriftView
+from cpe_manager.api.schemas.drills import DrillReportView, DrillView
 from cpe_manager.api.schemas.facts import FactsView
 from cpe_manager.api.schemas.families import FamiliesView, FamilyView
 from cpe_manager.api.schemas.jobs import JobView, WorkView
 from cpe_manager.api.schemas.pushes import PlanView, PushDetailView, PushView
+from cpe_manager.api.schemas.replacements import ReplacementDetailView, ReplacementView
+from cpe_manager.api.schemas.rollouts import (
+    RolloutDetailView,
+    RolloutDeviceView,
+    RolloutPlanView,
+    RolloutReportView,
+    RolloutView,
+)
 from cpe_manager.api.schemas.system import (
     AlarmView,
     EventView,
@@ -148,8 +157,43 @@ class Client:
     def pushes(self, *, limit: int | None = None, **where: Any) -> Iterator[PushView]:
         return self.pages("/pushes", PushView, limit=limit, **where)
 
+    def push_again(self, push_id: str, body: Mapping[str, Any]) -> PushView:
+        return self.post(f"/pushes/{part(push_id)}/again", PushView, body)
+
+    def settle_push(self, push_id: str, body: Mapping[str, Any]) -> PushView:
+        return self.post(f"/pushes/{part(push_id)}/settle", PushView, body)
+
     def withdraw_push(self, push_id: str) -> PushView:
         return self.post(f"/pushes/{part(push_id)}/withdraw", PushView)
+
+    # Roll-outs
+
+    def plan_rollout(self, body: Mapping[str, Any]) -> RolloutPlanView:
+        return self.post("/rollout-plans", RolloutPlanView, body, timeout=ASKING_TIMEOUT)
+
+    def start_rollout(self, body: Mapping[str, Any], *, key: str | None = None) -> RolloutView:
+        headers = {"Idempotency-Key": key} if key else None
+        made = self._send("POST", "/rollouts", body=body, headers=headers, timeout=ASKING_TIMEOUT)
+        return self._read(made, RolloutView)
+
+    def rollouts(self, *, limit: int | None = None, **where: Any) -> Iterator[RolloutView]:
+        return self.pages("/rollouts", RolloutView, limit=limit, **where)
+
+    def rollout(self, rollout_id: str) -> RolloutDetailView:
+        return self.get(f"/rollouts/{part(rollout_id)}", RolloutDetailView)
+
+    def rollout_devices(self, rollout_id: str, **where: Any) -> Iterator[RolloutDeviceView]:
+        return self.pages(f"/rollouts/{part(rollout_id)}/devices", RolloutDeviceView, **where)
+
+    def rollout_report(self, rollout_id: str) -> RolloutReportView:
+        return self.get(f"/rollouts/{part(rollout_id)}/report", RolloutReportView)
+
+    def rollout_csv(self, rollout_id: str) -> str:
+        return self._send("GET", f"/rollouts/{part(rollout_id)}/report.csv").text
+
+    def rollout_verb(self, rollout_id: str, verb: str, body: Mapping[str, Any] | None = None) -> RolloutView:
+        """``pause``, ``resume``, ``cancel``."""
+        return self.post(f"/rollouts/{part(rollout_id)}/{verb}", RolloutView, body)
 
     # Drift
 
@@ -169,6 +213,24 @@ class Client:
     def remediate_drift(self, name: str, body: Mapping[str, Any], *, key: str | None = None) -> PushView:
         headers = {"Idempotency-Key": key} if key else None
         return self._read(self._send("POST", f"/drift/{part(name)}/remediate", body=body, headers=headers), PushView)
+
+    # Replacements
+
+    def order_replacement(self, body: Mapping[str, Any], *, key: str | None = None) -> ReplacementView:
+        headers = {"Idempotency-Key": key} if key else None
+        return self._read(self._send("POST", "/replacements", body=body, headers=headers), ReplacementView)
+
+    def replacement(self, replacement_id: str) -> ReplacementDetailView:
+        return self.get(f"/replacements/{part(replacement_id)}", ReplacementDetailView)
+
+    def replacements(self, *, limit: int | None = None, **where: Any) -> Iterator[ReplacementView]:
+        return self.pages("/replacements", ReplacementView, limit=limit, **where)
+
+    def accept_replacement(self, replacement_id: str, body: Mapping[str, Any]) -> ReplacementView:
+        return self.post(f"/replacements/{part(replacement_id)}/accept", ReplacementView, body)
+
+    def cancel_replacement(self, replacement_id: str) -> ReplacementView:
+        return self.post(f"/replacements/{part(replacement_id)}/cancel", ReplacementView)
 
     # Families
 
@@ -234,6 +296,9 @@ class Client:
     def backup_neutral(self, name: str, version: int | None) -> NeutralView:
         return self.get(f"/devices/{part(name)}/backups/{version or 'current'}/neutral", NeutralView)
 
+    def backup_file(self, name: str, version: int | None, *, content: bool = False) -> FileView:
+        return self.get(f"/devices/{part(name)}/backups/{version or 'current'}/file{'/content' * content}", FileView)
+
     def diff(self, name: str, older: int | None, newer: int | None, *, context: int) -> DiffView:
         query = {"from": older, "to": newer, "context": context}
         return self.get(f"/devices/{part(name)}/diff", DiffView, **query)
@@ -247,6 +312,18 @@ class Client:
 
     def export(self) -> JobView:
         return self.post("/exports", JobView)
+
+    # Restore drills
+
+    def run_drill(self, body: Mapping[str, Any], *, key: str | None = None) -> JobView:
+        headers = {"Idempotency-Key": key} if key else None
+        return self._read(self._send("POST", "/drills", body=body, headers=headers), JobView)
+
+    def drills(self, *, limit: int | None = None, **where: Any) -> Iterator[DrillView]:
+        return self.pages("/drills", DrillView, limit=limit, **where)
+
+    def drill_report(self) -> DrillReportView:
+        return self.get("/drills/report", DrillReportView)
 
     # Jobs and schedules
 

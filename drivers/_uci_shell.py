@@ -13,12 +13,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.cpe_features import Feature, require_features
 from cpe_manager.domain.errors import CommandRefused, DeviceError, DeviceTimeout, FetchIncomplete, SessionDropped
+from cpe_manager.domain.interface_names import Interfaces
 from cpe_manager.kit.uci import model as uci_model
+from cpe_manager.kit.uci import ports as uci_ports
 from cpe_manager.kit.uci import session as uci_session
 from cpe_manager.kit.uci.language import Uci, exported, secret_patterns
 from cpe_manager.ports.driver import Artefact, Capture, Guard, Recognition, Script, SecretRule, SnmpFacts, Spec
@@ -88,6 +91,12 @@ class UciDriver:
     def render(self, current: str, wanted: CpeConfig) -> Script:
         require_features(wanted, self._spec.features, self._spec.family)
         return Script(uci_model.commands(current, wanted, self._mobile))
+
+    def interfaces(self, text: str) -> Interfaces:
+        return uci_ports.interfaces(Uci(text))
+
+    def adopted(self, text: str, present: str, names: Mapping[str, str]) -> str:
+        return uci_ports.adopted(text, present, names)
 
     async def apply(self, shell: Shell, script: Script, guard: Guard | None = None) -> None:
         """All or nothing up to the commit: a refused command leaves the box as it was, so ``untouched`` is then the

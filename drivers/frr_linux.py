@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from shlex import quote
@@ -37,10 +37,12 @@ from cpe_manager.domain.errors import (
     InputError,
     SessionDropped,
 )
+from cpe_manager.domain.interface_names import Interfaces
 from cpe_manager.domain.requirements import is_label
+from cpe_manager.kit import interface_words
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.config_text import after_header, checked, last_lines, values
-from cpe_manager.kit.linux import daemon_words, file_bundle, link_words, nft_table
+from cpe_manager.kit.linux import daemon_words, file_bundle, link_words, nft_table, ports
 from cpe_manager.kit.linux import startup as linux_startup
 from cpe_manager.kit.linux.file_bundle import Files
 from cpe_manager.kit.linux.guard import LIST, PRIVATE, Links
@@ -265,6 +267,14 @@ class FrrLinux(LinuxGuard):
         found = _model(box)
         sides = (link_words.pppoe_peer(box.files), found.wan), (link_words.mobile_peer(box.files), found.mobile)
         return Links(box.nic, tuple(peer.rpartition("/")[2] for peer, side in sides if peer and _dialled(side)))
+
+    def interfaces(self, text: str) -> Interfaces:
+        box = _Box.read(text)
+        return ports.interfaces(text, box.nic, box.lan)
+
+    def adopted(self, text: str, present: str, names: Mapping[str, str]) -> str:
+        del present
+        return interface_words.renamed(text, names)
 
     async def apply(self, shell: Shell, script: Script, guard: Guard | None = None) -> None:
         """Up to the first file that takes its place the box is ``untouched``, whatever was refused."""

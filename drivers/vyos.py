@@ -20,6 +20,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,9 +34,11 @@ from cpe_manager.domain.errors import (
     PromptLost,
     SessionDropped,
 )
+from cpe_manager.domain.interface_names import Interfaces
 from cpe_manager.kit.config_text import checked, last_lines, values
 from cpe_manager.kit.secret_rules import patterns
 from cpe_manager.kit.vyos import model as vyos_model
+from cpe_manager.kit.vyos import ports
 from cpe_manager.ports.driver import Capture, Facts, Guard, Recognition, Script, SecretRule, SnmpFacts, Spec
 from cpe_manager.ports.shell import PromptRules, Shell, Terminal
 
@@ -229,6 +232,12 @@ class Vyos:
 
     def render(self, current: str, wanted: CpeConfig) -> Script:
         return Script(vyos_model.render(current, wanted))
+
+    def interfaces(self, text: str) -> Interfaces:
+        return ports.interfaces(text)
+
+    def adopted(self, text: str, present: str, names: Mapping[str, str]) -> str:
+        return ports.adopted(text, present, names)
 
     async def apply(self, shell: Shell, script: Script, guard: Guard | None = None) -> None:
         """All or nothing up to the commit. A commit that is refused may have taken a part: the box's checksum tells.

@@ -8,6 +8,9 @@ The client sends one JSON object a line and gets one back for each, in order:
     {"op": "change", "name": N, "text": T, "by": WHO}    without "text": a harmless change; answers with the lines
     {"op": "save", "name": N}                            what runs survives a restart
     {"op": "show", "name": N}                            the true running configuration
+    {"op": "standing", "name": N}                        what runs, what a restart would bring, what alarms are set
+    {"op": "cut", "name": N, "seconds": S}               cut the path to it; 0: until `clear`
+    {"op": "advance", "name": N, "seconds": S}           put its clock forward
     {"op": "secrets", "name": N}                         the box's secrets, and the forms its own passwords take
     {"op": "rotate", "name": N}                          a new host key; answers with it
     {"op": "restart", "name": N, "down": SECONDS}
@@ -85,6 +88,15 @@ class ControlClient:
 
     def show(self, name: str) -> str:
         return str(self.call("show", name=name))
+
+    def standing(self, name: str) -> dict[str, Any]:
+        return dict(self.call("standing", name=name))
+
+    def cut(self, name: str, seconds: float = 0.0) -> None:
+        self.call("cut", name=name, seconds=seconds)
+
+    def advance(self, name: str, seconds: float) -> None:
+        self.call("advance", name=name, seconds=seconds)
 
     def secrets(self, name: str) -> dict[str, Any]:
         return dict(self.call("secrets", name=name))

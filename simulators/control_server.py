@@ -111,6 +111,18 @@ def _show(fleet: Fleet, request: Request) -> str:
     return fleet.device(request["name"]).running_text()
 
 
+def _standing(fleet: Fleet, request: Request) -> dict[str, Any]:
+    return fleet.device(request["name"]).standing()
+
+
+def _cut(fleet: Fleet, request: Request) -> None:
+    fleet.device(request["name"]).cut(float(request.get("seconds") or 0.0))
+
+
+def _advance(fleet: Fleet, request: Request) -> None:
+    fleet.device(request["name"]).advance(float(request["seconds"]))
+
+
 def _secrets(fleet: Fleet, request: Request) -> dict[str, Any]:
     device = fleet.device(request["name"])
     return {**asdict(device.spec.secrets), "login_forms": list(device.login_forms())}
@@ -145,6 +157,8 @@ def _stats(fleet: Fleet, _request: Request) -> dict[str, Any]:
 def _counters(device: Device) -> dict[str, Any]:
     counters = asdict(device.stats)
     counters["commands"] = list(device.stats.commands)
+    counters["struck"] = list(device.typing.struck)
+    counters["log_ins"] = device.typing.log_ins
     return counters
 
 
@@ -156,6 +170,9 @@ _OPERATIONS: Mapping[str, Callable[[Fleet, Request], Any]] = MappingProxyType(
         "change": _change,
         "save": _save,
         "show": _show,
+        "standing": _standing,
+        "cut": _cut,
+        "advance": _advance,
         "secrets": _secrets,
         "rotate": _rotate,
         "restart": _restart,

@@ -8,7 +8,8 @@ import typer
 
 from cpe_manager.cli.connection import state_of
 from cpe_manager.cli.options import Device, Json, Wait, Yes, confirmed
-from cpe_manager.cli.pushing import Guard, Override, brief, check_lockouts, follow_to_end, show_plan
+from cpe_manager.cli.push_text import brief, refuse, show_plan
+from cpe_manager.cli.pushing import Guard, Override, follow_to_end
 from cpe_manager.cli.render import coloured_diff, err, fields, out, show_json, show_json_items, table, tame, when
 from cpe_manager.domain.drift import Verdict
 from cpe_manager.domain.errors import InputError
@@ -134,7 +135,7 @@ def remediate(  # noqa: PLR0913, PLR0917 - options of the command
             plan = client.plan_push({"device": found.drift.device_id, "version": found.drift.confirmed})
             if not as_json:
                 show_plan(plan)
-            check_lockouts(plan, override or [])
+            refuse(plan, override or [], [])
         elif not as_json:
             _describe(found)
         confirmed(f"{'Bring back' if found.changed else 'Save'} what is confirmed on {name}?", yes=yes)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
 
+from cpe_manager.domain.drills import Standing
+from cpe_manager.domain.rollouts import DeviceEnd, RolloutState
 from cpe_manager.ports.stores import DeviceStatus
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -77,6 +79,31 @@ class Metrics:
             ("reason",),
             registry=self._registry,
         )
+        self._rollouts = Gauge("cpe_rollouts", "Roll-outs by state", ("state",), registry=self._registry)
+        self._rollout_devices = Gauge(
+            "cpe_rollout_devices", "Devices of running roll-outs by outcome", ("outcome",), registry=self._registry
+        )
+        self._drills = Counter(
+            "cpe_drills", "Restore drills ended by this process", ("family", "verdict"), registry=self._registry
+        )
+        self._drill_seconds = Histogram(
+            "cpe_drill_duration_seconds",
+            "Duration of a restore drill, from the order for a box to the verdict",
+            ("family",),
+            buckets=SECONDS,
+            registry=self._registry,
+        )
+        self._restorable = Gauge(
+            "cpe_backup_restorable_ratio",
+            "Share of the active devices with a backup that can be drilled whose current version is proven to restore",
+            registry=self._registry,
+        )
+        self._restorable_devices = Gauge(
+            "cpe_backup_restorable_devices",
+            "Active devices with a backup, by what drills of its current version gave",
+            ("family", "verdict"),
+            registry=self._registry,
+        )
         self._info = Info("cpe_manager", "Version and engine of this process", registry=self._registry)
         self._fleet = b""
 
@@ -98,6 +125,20 @@ class Metrics:
     def trap_dropped(self, reason: str, number: int = 1) -> None:
         self._traps_dropped.labels(reason).inc(number)
 
+    def drill(self, family: str, verdict: str, seconds: float) -> None:
+        """One ended restore drill."""
+        self._drills.labels(family, verdict).inc()
+        self._drill_seconds.labels(family).observe(seconds)
+
+    def restorable(self, found: Standing) -> None:
+        """A new snapshot of what is proven. Without a device to be judged there is no ratio but NaN."""
+        self._restorable.set(float("nan") if found.share is None else found.share)
+        self._restorable_devices.clear()
+        for one in found.families:
+            for verdict in ("proven", "differs", "failed", "unproven", "not_possible"):
+                number = getattr(one, verdict) if one.possible else one.devices * (verdict == "not_possible")
+                self._restorable_devices.labels(one.family, verdict).set(number)
+
     def sessions(self, open_now: int) -> None:
         self._sessions.set(open_now)
 
@@ -109,6 +150,12 @@ class Metrics:
     def request(self, method: str, route: str, status: int) -> None:
         """One answered HTTP request; ``route`` is the template, so that the number of series stays small."""
         self._requests.labels(method, route, str(status)).inc()
+
+    def rollouts(self, states: Mapping[RolloutState, int], devices: Mapping[DeviceEnd, int]) -> None:
+        for state, number in states.items():
+            self._rollouts.labels(state.value).set(number)
+        for outcome, number in devices.items():
+            self._rollout_devices.labels(outcome.value).set(number)
 
     def refresh(
         self, statuses: Sequence[Status], devices: Mapping[str, int], open_jobs: int, due_rows: int
@@ -146,8 +193,13 @@ _LABELS: Mapping[str, tuple[str, ...]] = {
     "cpe_backup_duration_seconds": ("family",),
     "cpe_devices": ("state",),
     "cpe_drift_devices": ("verdict",),
+    "cpe_drills": ("family", "verdict"),
+    "cpe_drill_duration_seconds": ("family",),
+    "cpe_backup_restorable_devices": ("family", "verdict"),
     "cpe_manager_netmiko_threads": ("state",),
     "cpe_manager_http_requests": ("method", "route", "status"),
+    "cpe_rollouts": ("state",),
+    "cpe_rollout_devices": ("outcome",),
     "cpe_snmp_traps": ("kind",),
     "cpe_snmp_traps_dropped": ("reason",),
     "cpe_manager": ("version", "engine"),

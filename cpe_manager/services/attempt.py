@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Protocol, cast
 
 import structlog
 
 from backups.vault import Examined, Vault
 from cpe_manager.domain.acceptance import quarantine_reason
-from cpe_manager.domain.backups import Draft, LastGood
+from cpe_manager.domain.backups import Draft, FileDraft, LastGood
 from cpe_manager.domain.errors import CpeManagerError, DeviceError, FetchIncomplete, HostKeyChanged
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.inventory import DeviceSettings, Group
@@ -21,7 +22,7 @@ from cpe_manager.domain.settings_inheritance import Resolved, resolve
 from cpe_manager.domain.timing import backoff
 from cpe_manager.kit.log_redaction import Redactor
 from cpe_manager.ports.clock import Clock, Ids
-from cpe_manager.ports.driver import Capture, Driver, Drivers
+from cpe_manager.ports.driver import Archiving, Capture, Driver, Drivers
 from cpe_manager.ports.facts import DeviceFacts
 from cpe_manager.ports.sessions import Credentials, Sessions
 from cpe_manager.ports.shell import Shell
@@ -57,6 +58,10 @@ class Outside:
     clock: Clock
     ids: Ids
     redactor: Redactor = field(default_factory=Redactor)
+
+
+class _Filing(Driver, Archiving, Protocol):
+    """A driver whose boxes make a backup file of their own."""
 
 
 @dataclass(slots=True)
@@ -105,7 +110,23 @@ class Attempt:
                     f"two readings of the configuration differ ({examined.lines} and {second.lines} lines); "
                     "neither is believed"
                 )
-        return self._judge(claimed, driver, examined, contact)
+        settled = self._judge(claimed, driver, examined, contact)
+        if isinstance(driver, Archiving) and (version := _without_file(claimed, settled)):
+            return replace(settled, file=await self._file(claimed, resolved, cast("_Filing", driver), version))
+        return settled
+
+    async def _file(self, claimed: Claimed, resolved: Resolved, driver: _Filing, version: str) -> FileDraft | None:
+        """The box's own backup file, for beside a version. No backup fails for it; the next night tries again."""
+        outside = self._outside
+        secrets = outside.credentials.get(known("credential", resolved.credential)).secrets()
+        try:
+            async with outside.sessions.open(target_of(claimed.device, resolved, claimed.pinned_keys)) as opened:
+                made = await driver.archive(opened.shell)
+            return outside.vault.draft_file(made, driver.spec, secrets, backup_id=version, object_id=outside.ids.new())
+        except (DeviceError, ValueError) as error:
+            said = outside.redactor.text(" ".join(str(error).split()))[:LONGEST_ERROR]
+            log.warning("backup.no_file", device=claimed.device.name, error=said)
+            return None
 
     async def _fetch(
         self, claimed: Claimed, resolved: Resolved, driver: Driver, contact: _Contact, secrets: tuple[str, ...]
@@ -242,6 +263,15 @@ class Attempt:
             message=message,
             data=dict(data or {}),
         )
+
+
+def _without_file(claimed: Claimed, settled: Settled) -> str | None:
+    """The version that the device's own backup file is still missing beside, if any."""
+    if settled.outcome is Outcome.STORED:
+        return settled.backup_id
+    last = claimed.last_good
+    wanted = settled.outcome is Outcome.UNCHANGED and last is not None and not last.archived
+    return last.backup_id if wanted and last is not None else None
 
 
 def _changed(examined: Examined, last: LastGood | None) -> bool:

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 import structlog
 
 from cpe_manager.domain.errors import CpeManagerError
 from cpe_manager.domain.inventory import DeviceSettings, LifeState
-from cpe_manager.domain.jobs import Job, JobKind, JobState
+from cpe_manager.domain.jobs import Job, JobKind, JobState, Priority
 from cpe_manager.domain.settings_inheritance import resolve
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.drift import DriftStore
@@ -63,10 +64,12 @@ class Alarms:
 
 
 class FollowUps:
-    """After each scheduled run: retention, and the export to git where one is configured; once for each run."""
+    """After each scheduled run: retention, and the export to git where one is configured; once for each run. After the
+    first one of a day: the restore drill. ``drills``: the time zone that days are counted in; None: no drills."""
 
-    def __init__(self, jobs: Jobs, clock: Clock, *, export: bool) -> None:
+    def __init__(self, jobs: Jobs, clock: Clock, *, export: bool, drills: str | None = None) -> None:
         self._jobs, self._clock, self._export = jobs, clock, export
+        self._drills = None if drills is None else ZoneInfo(drills)
         self._seen: set[str] = set()
 
     async def look(self) -> None:
@@ -95,6 +98,16 @@ class FollowUps:
             await self._jobs.start(
                 JobKind.RETENTION, {}, by=None, trigger=f"after:{job.id}", occurrence=f"retention:{job.id}"
             )
+            await self._drill(job)
+
+    async def _drill(self, job: Job) -> None:
+        """In the slots of bulk work, behind whatever run of backups is still under way."""
+        if self._drills is None or job.finished_at is None:
+            return
+        night = job.finished_at.astimezone(self._drills).date().isoformat()
+        await self._jobs.start(
+            JobKind.DRILL, {}, by=None, trigger=f"after:{job.id}", occurrence=f"drill:{night}", priority=Priority.BULK
+        )
 
 
 class Gauges(Protocol):

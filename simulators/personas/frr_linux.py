@@ -18,6 +18,8 @@ from simulators.dialects.vtysh import VtyshDialogue, hostname_of, running_text
 from simulators.generate import frr_linux as generate
 from simulators.generate.frr_linux import is_linux
 from simulators.personas.base import Dialogue, Effect, Reply, Traits
+from simulators.reach.lines import frr
+from simulators.reach.view import Surroundings, View
 from simulators.spec import DeviceSpec
 from simulators.state import DeviceState
 
@@ -136,6 +138,9 @@ class FrrLinux:
     def plant(self, body: str, line: str) -> str:
         # FRR has no free text of several lines: a description that ends in the prompt is as near as it gets.
         return re.sub(r"^( description ).*$", rf"\g<1>{line.rstrip()}", body, count=1, flags=re.MULTILINE)
+
+    def view(self, state: DeviceState, at: Surroundings) -> View:
+        return frr(state, at)
 
     def login_forms(self, spec: DeviceSpec) -> tuple[str, ...]:
         return (f"password {spec.secrets.login}", f"enable password {spec.secrets.enable}")

@@ -20,6 +20,7 @@ IMPORTERS = {
     "fastapi": ("cpe_manager/api/",),
     "gufo": ("cpe_manager/adapters/snmp/",),
     "httpx": ("cpe_manager/client.py",),
+    "jinja2": ("cpe_manager/adapters/templates/child.py",),
     "netmiko": ("cpe_manager/adapters/netmiko/",),
     "paramiko": ("cpe_manager/adapters/netmiko/",),
     "procrastinate": ("cpe_manager/adapters/engine/",),

@@ -128,9 +128,9 @@ def _appending(quoted: list[str]) -> str:
 def with_own_logins(text: str, raw: str) -> str:
     """A stored configuration with the box's present log-in passwords where its own were taken out (§5.2.1.3). What the
     box has no password for loses the option: an account without one is better than one with a marker."""
-    own = {place: line for place, line in _placed(raw) if line.lstrip().startswith("option ")}
+    own = {place: line for place, line in placed(raw) if line.lstrip().startswith("option ")}
     kept = []
-    for place, line in _placed(text):
+    for place, line in placed(text):
         if REMOVED not in line:
             kept.append(line)
         elif place in own:
@@ -138,7 +138,7 @@ def with_own_logins(text: str, raw: str) -> str:
     return "\n".join(kept) + "\n"
 
 
-def _placed(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
+def placed(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
     """Each line with its place: package, section (by its name, else by its number among its kind) and option."""
     package, section, numbers = "", "", dict[str, int]()
     for line in text.splitlines():

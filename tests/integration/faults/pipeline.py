@@ -133,7 +133,7 @@ class Pipeline:
             device.clear_faults()
         await self.fleet.settled()
         async with asyncio.timeout(QUIET_SECONDS):
-            while any(device.is_down for device in self.fleet.devices):
+            while any(device.is_away for device in self.fleet.devices):
                 await asyncio.sleep(0.05)
 
     async def patience(self, seconds: float) -> None:
