@@ -25,7 +25,7 @@ from cpe_manager.domain.errors import Conflict, CpeManagerError, DeviceError, Fe
 from cpe_manager.domain.inventory import Group
 from cpe_manager.domain.jobs import Outcome
 from cpe_manager.domain.lockout import ManagementPath
-from cpe_manager.domain.pushes import NOTHING_TO_CHANGE, Offer, Order, Push
+from cpe_manager.domain.pushes import NOTHING_TO_CHANGE, Offer, Order, Push, PushKind
 from cpe_manager.domain.settings_inheritance import resolve
 from cpe_manager.ports.driver import Replacing
 from cpe_manager.ports.pushes import Ended, PushStore
@@ -306,8 +306,7 @@ class CommitPath:
                 await clock.sleep(2.0)
 
     async def _look_once_more(self, trip: Trip) -> None:
-        """After a crash between the last step and the end: what was confirmed is not known here, but the device has it.
-        Where it cannot be read the next backup stores it, as a change that nobody has confirmed."""
+        """After a crash before the end the device alone has what was confirmed. Unread, it shows as drift later on."""
         try:
             await self._read(trip, after=True)
         except CpeManagerError as error:
@@ -373,10 +372,11 @@ class CommitPath:
         write(
             "push.ended", device=claimed.device.name, push_id=trip.push.id, phase=phase.value, reason=reason, code=code
         )
-        if phase is Phase.CONFIRMED and trip.after is None:
+        # To save is not to want what runs: that is the version that it was before, confirmed or not.
+        made = phase is Phase.CONFIRMED and trip.order.kind is not PushKind.SAVE
+        if made and trip.after is None:
             await self._look_once_more(trip)
-        kept = phase is Phase.CONFIRMED and trip.after is not None
-        backup_id = self._outside.ids.new() if kept else None
+        backup_id = self._outside.ids.new() if made and trip.after is not None else None
         failed = phase is not Phase.CONFIRMED
         return Settled(
             job_id=claimed.job_id,
@@ -384,7 +384,7 @@ class CommitPath:
             at=clock.now(),
             outcome=_ENDS[phase],
             backup_id=backup_id,
-            draft=self._draft(trip, trip.after, backup_id) if kept and trip.after and backup_id else None,
+            draft=self._draft(trip, trip.after, backup_id) if trip.after and backup_id else None,
             error_code=code if failed else None,
             error=reason if failed else None,
         )

@@ -86,13 +86,14 @@ async def settle(tx: Transaction, results: Sequence[Settled], versions: Mapping[
     sights: dict[str, Sight] = {}
     for one in results:
         device_id, stored = one.lease.device_id, one.draft is not None and one.quarantine_reason is None
-        if one.outcome not in _TELLING or (not stored and one.saved is None):
+        wanted = one.outcome is Outcome.CONFIRMED
+        if one.outcome not in _TELLING or not (stored or wanted or one.saved is not None):
             continue
         sights[device_id] = Sight(
             one.at,
             versions.get(device_id) if stored else None,
             one.draft.fingerprint if stored and one.draft is not None else None,
-            wanted=one.outcome is Outcome.CONFIRMED,
+            wanted=wanted,
             saved=one.saved,
             change=one.change,
         )

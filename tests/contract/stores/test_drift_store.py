@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib import import_module
 
 import pytest
 from sqlalchemy import text as sql
 
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.db.engine import migrator, target
-from cpe_manager.adapters.db.migrator import upgrade
 from cpe_manager.domain.commit_path import Phase
 from cpe_manager.domain.drift import Confirmation, LastChange, Verdict
 from cpe_manager.domain.errors import Conflict, NotFound
@@ -35,6 +35,8 @@ from tests.contract.stores.making import (
     run_for,
     stored,
 )
+
+SEED: str = import_module("cpe_manager.adapters.db.migrations.versions.0005_drift").SEED
 
 
 async def drift_events(db: Database) -> list[Event]:
@@ -236,10 +238,9 @@ async def test_an_installation_that_knew_no_drift_begins_with_what_runs(
             await back_up(db, other)
         engine = migrator(target(url))
         with engine.begin() as connection:
-            connection.execute(sql("DROP TABLE drift"))
-            connection.execute(sql("UPDATE alembic_version SET version_num = '0003'"))
+            connection.execute(sql("DELETE FROM drift"))
+            connection.execute(sql(SEED))
         engine.dispose()
-        upgrade(target(url))
         async with await Database.open(url) as db:
             row = await db.drift.drift(device.id)
             assert (row.standing.confirmed_id, row.standing.how) == (current, Confirmation.UPGRADE)
