@@ -1,4 +1,4 @@
-"""A swap whose restore fails, whose process dies at any write, or that is called off: with a box that fails to order."""
+"""A swap whose restore fails, whose process dies at any write, or that is called off: with a box failing to order."""
 
 from __future__ import annotations
 
