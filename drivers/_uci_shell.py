@@ -23,7 +23,7 @@ from cpe_manager.domain.interface_names import Interfaces
 from cpe_manager.kit.uci import model as uci_model
 from cpe_manager.kit.uci import ports as uci_ports
 from cpe_manager.kit.uci import session as uci_session
-from cpe_manager.kit.uci.language import Uci, secret_patterns
+from cpe_manager.kit.uci.language import Uci, exported, secret_patterns
 from cpe_manager.ports.driver import Artefact, Capture, Guard, Recognition, Script, SecretRule, SnmpFacts, Spec
 from cpe_manager.ports.shell import Shell
 
@@ -55,8 +55,8 @@ def uci_spec(family: str, title: str, recognition: Recognition, snmp: SnmpFacts)
 
 
 class UciDriver:
-    """``ports.driver.FullDriver``, ``Guarded``, ``Replacing`` and ``Archiving``, but for ``facts``: each family tells
-    those in its own way."""
+    """``ports.driver.FullDriver``, ``Guarded``, ``Replacing``, ``Archiving`` and ``Starting``, but for ``facts``: each
+    family tells those in its own way."""
 
     def __init__(self, spec: Spec, mobile: uci_model.MobileWay) -> None:
         self._spec = spec
@@ -76,6 +76,14 @@ class UciDriver:
             except FetchIncomplete as error:
                 problem = error
         raise problem
+
+    async def startup(self, shell: Shell, running: str) -> str | None:
+        """What is committed is on flash, and what is staged shows in an export as if it were committed: so only a box
+        on which somebody has changes staged would come up with something else, and there the files are read."""
+        if not (await ask(shell, uci_session.PENDING, "`uci changes`")).strip():
+            return running
+        printed = await ask(shell, uci_session.committed(Uci(running).packages), "reading /etc/config")
+        return uci_session.without_logins(exported(Uci(printed)))
 
     def parse(self, text: str) -> CpeConfig:
         return uci_model.read(Uci(text), self._mobile)

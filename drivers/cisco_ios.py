@@ -18,6 +18,7 @@ from typing import Final
 
 from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.cpe_features import Feature, require_features
+from cpe_manager.domain.drift import LastChange
 from cpe_manager.domain.errors import (
     CommandRefused,
     DeviceError,
@@ -32,6 +33,7 @@ from cpe_manager.kit.config_text import after_header, checked, last_lines, value
 from cpe_manager.kit.ios import model as ios_model
 from cpe_manager.kit.ios import ports
 from cpe_manager.kit.ios.replacing import Unit, replacing, with_own_secrets
+from cpe_manager.kit.ios.startup import as_shown
 from cpe_manager.kit.redaction import canonical, redact, strip_login
 from cpe_manager.kit.secret_rules import REST, WORD, patterns
 from cpe_manager.ports.driver import Capture, Facts, Guard, Recognition, Script, SecretRule, SnmpFacts, Spec
@@ -65,6 +67,11 @@ _RULES: Final = PromptRules(
 _ASK: Final = re.compile(r"^[Pp]assword: ?$")
 _EVIDENCE: Final = re.compile(r"\nend[ \t]*\n+\Z")
 _HEADER: Final = "Current configuration"
+_SAVED_HEADER: Final = re.compile(
+    r"\A\s*Using (?P<bytes>\d+) out of \d+ bytes(?:, uncompressed size = (?P<whole>\d+) bytes)?[ \t]*\n"
+)
+_NOTHING_SAVED: Final = re.compile(r"(?:startup-config is|or) not present\s*\Z")
+_LAST_CHANGE: Final = re.compile(r"^! Last configuration change at (?P<when>\S.*?) by (?P<by>\S+)$", re.MULTILINE)
 _BYTES: Final = re.compile(r" ?: ?(\d+) bytes\s*\Z")
 # A log message at the head of a line, or behind the clock or counter that IOS puts before it. The same words elsewhere
 # are configuration: event managers and log filters quote them.
@@ -197,7 +204,7 @@ SPEC: Final = Spec(
 
 
 class CiscoIos:
-    """Implements ``ports.driver.FullDriver``, ``Guarded`` and ``Replacing``."""
+    """Implements ``ports.driver.FullDriver``, ``Guarded``, ``Replacing``, ``Starting`` and ``Witnessing``."""
 
     @property
     def spec(self) -> Spec:
@@ -224,6 +231,28 @@ class CiscoIos:
             os_release=_first(r"^Cisco IOS.*, Version ([^,\s]+)", text),
             uptime=_uptime(_first(r"^\S+ uptime is (.*)$", text)),
         )
+
+    async def startup(self, shell: Shell, running: str) -> str | None:
+        """Empty for a router that has nothing saved."""
+        terminal = await _terminal(shell)
+        evidence = re.compile(f"{_EVIDENCE.pattern}|{_NOTHING_SAVED.pattern}")
+        printed = await _privileged(terminal, shell, "show startup-config", evidence)
+        if _NOTHING_SAVED.search(printed):
+            return ""
+        header = _SAVED_HEADER.match(printed)
+        if header is None:
+            raise FetchIncomplete("the header of the saved configuration is missing")
+        text = checked(printed[header.end() :])
+        announced = int(header["whole"] or header["bytes"])
+        if last_lines(text, 1) != ["end"] or _off(announced, text) > _SLACK:
+            raise FetchIncomplete("the saved configuration is not as long as the device announced")
+        return as_shown(text, running)
+
+    async def changes_by(self, shell: Shell, running: str) -> LastChange | None:
+        """The comment above what runs tells; of a change over no log-in it names nobody."""
+        del shell
+        found = _LAST_CHANGE.search(running[: running.find("\nversion ") + 1 or None])
+        return None if found is None else LastChange(found["by"], found["when"], "head of the running configuration")
 
     def parse(self, text: str) -> CpeConfig:
         return ios_model.parse(text)

@@ -43,6 +43,7 @@ from cpe_manager.kit import interface_words
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.config_text import after_header, checked, last_lines, values
 from cpe_manager.kit.linux import daemon_words, file_bundle, link_words, nft_table, ports
+from cpe_manager.kit.linux import startup as linux_startup
 from cpe_manager.kit.linux.file_bundle import Files
 from cpe_manager.kit.linux.guard import LIST, PRIVATE, Links
 from cpe_manager.kit.secret_rules import REST, WORD, patterns
@@ -55,6 +56,7 @@ _SHOW: Final = "show running-config"
 _VTYSH: Final = f"vtysh -c '{_SHOW}'"
 _VERSION: Final = "show version"
 _COMMAND: Final = f'{_VTYSH} && {_VTYSH} | sha256sum; echo "cpe-manager $?"'
+_STARTUP: Final = 'cat /etc/frr/frr.conf; echo "cpe-manager $?"'
 _DIGEST: Final = re.compile(r"([0-9a-f]{64}) +-")
 _MARK: Final = "cpe-manager "
 _RULES: Final = PromptRules(
@@ -198,7 +200,7 @@ SPEC: Final = Spec(
 
 
 class FrrLinux(LinuxGuard):
-    """Implements ``ports.driver.FullDriver``, ``Guarded`` and ``Replacing``."""
+    """Implements ``ports.driver.FullDriver``, ``Guarded``, ``Replacing`` and ``Starting``."""
 
     @property
     def spec(self) -> Spec:
@@ -238,6 +240,17 @@ class FrrLinux(LinuxGuard):
             os_release=found["release"],
             uptime=int(seconds[0]) if seconds else None,
         )
+
+    async def startup(self, shell: Shell, running: str) -> str | None:
+        """All files but FRR's are what the daemons start from; FRR's is compared line by line, without separators. None
+        without root: then nobody lets us read that file."""
+        if not running.startswith(f"{FRR}\n"):
+            return None
+        result = await shell.execute(_STARTUP)
+        printed, mark, status = result.stdout.rpartition(_MARK)
+        if not mark or status.strip() != "0":
+            _refuse(result)
+        return linux_startup.as_read(running, FRR, printed)
 
     def parse(self, text: str) -> CpeConfig:
         return _model(_Box.read(text))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Collection, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -33,6 +34,13 @@ def to_data(config: CpeConfig, *, secrets: bool = True) -> dict[str, Data]:
     if not secrets:
         _mask(data)
     return data
+
+
+def masked(data: Data) -> Data:
+    """A copy of plain data of the model, or of a change of it, with a mask in place of every secret."""
+    copy = deepcopy(data)
+    _mask(copy)
+    return copy
 
 
 def from_data(data: Data) -> CpeConfig:

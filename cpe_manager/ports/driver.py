@@ -9,7 +9,9 @@ from typing import Literal, Protocol, runtime_checkable
 
 from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.cpe_features import Feature
+from cpe_manager.domain.drift import LastChange
 from cpe_manager.domain.interface_names import Interfaces
+from cpe_manager.domain.probes import LineState
 from cpe_manager.ports.shell import Shell
 
 RollbackStyle = Literal["none", "confirm-timer", "replace-timer", "safe-mode", "scheduled-script", "reload"]
@@ -261,6 +263,15 @@ class Resettable(Protocol):
         ...
 
 
+@runtime_checkable
+class Choosing(Protocol):
+    """A ``Replacing`` driver that reads some of its boxes only in part, and brings nothing back from such a part."""
+
+    def unrestorable(self, text: str) -> str:
+        """Why this text, as ``fetch`` gave it, cannot be brought back, in one line; empty when it can. Pure."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Artefact:
     """A file that a device made, whole. As a rule it holds secrets, those of the device's own log-in too: it is for
@@ -274,11 +285,49 @@ class Artefact:
 
 
 @runtime_checkable
+class Probing(Protocol):
+    """A driver that asks a device how its internet side is. Both verbs only look."""
+
+    async def line(self, shell: Shell, text: str) -> LineState:
+        """The WAN at this moment, as the device says. ``text``: what it runs, which tells the WAN's native name.
+        Raises a ``DeviceError``."""
+        ...
+
+    async def ping(self, shell: Shell, target: str) -> bool:
+        """Whether an echo comes back to the device; ``target`` is an IPv4 or IPv6 address. Raises a ``DeviceError``."""
+        ...
+
+
+@runtime_checkable
 class Archiving(Protocol):
     """A driver that fetches, beside the configuration's text, what the family itself restores a box from."""
 
     async def archive(self, shell: Shell) -> Artefact:
         """The device's own backup file. Raises a ``DeviceError``, never gives a part of it."""
+        ...
+
+
+@runtime_checkable
+class Starting(Protocol):
+    """A driver that can tell what its device would come up with after a restart."""
+
+    async def startup(self, shell: Shell, running: str) -> str | None:
+        """The whole configuration that the device would come up with, in the form that ``fetch`` gives. ``running`` is
+        what ``fetch`` gave in this session; what the saved form only names (a certificate's file, an order of lines) is
+        taken from it, so that both texts are alike when the device would come up with what it runs.
+
+        None where this account on this device cannot tell. Changes nothing. Raises a ``DeviceError``.
+        """
+        ...
+
+
+@runtime_checkable
+class Witnessing(Protocol):
+    """A driver whose device tells who changed it last."""
+
+    async def changes_by(self, shell: Shell, running: str) -> LastChange | None:
+        """Who changed what runs last, as the device says; None when it does not. ``running`` is what ``fetch`` gave in
+        this session. Raises a ``DeviceError``."""
         ...
 
 

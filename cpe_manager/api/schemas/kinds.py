@@ -26,8 +26,22 @@ EVENT_KINDS: Final[Mapping[str, str]] = {
     "push.withdrawing": "Somebody gave a push up; what it did to the device is being taken back",
     "push.confirmed": "A change was made, looked at over a new session, and kept",
     "push.reverted": "A change was taken back; the device runs what it ran before",
-    "push.stuck": "A change could neither be kept nor taken back for sure; somebody has to look at the device",
-    "push.withdrawn": "A push ended before it had any effect on the device",
+    "push.stuck": (
+        "A change could neither be kept nor taken back for sure; somebody has to look at the device, "
+        "and `data` has what that takes"
+    ),
+    "push.withdrawn": "A push ended before it had any effect on the device; `data.code` says why",
+    "push.settled": "What a stuck push left on its device is known; `data.settled_as` says what",
+    "rollout.started": "A roll-out began",
+    "rollout.wave": "A wave of a roll-out began (wave 0 are the canaries); `data` says which and how large it is",
+    "rollout.paused": "Somebody paused a roll-out; nothing new starts",
+    "rollout.resumed": "A paused roll-out goes on",
+    "rollout.stopped": "Too many devices did not take a roll-out's change; nothing new starts",
+    "rollout.finished": "Every device of a roll-out has had its turn; `data` has the counts",
+    "rollout.cancelled": "Somebody ended a roll-out; what was confirmed stays",
+    "drift.found": "A device runs something other than what was confirmed, or than what it would come up with",
+    "drift.gone": "A device runs what is confirmed, or would come up with what it runs, again",
+    "drift.adopted": "A person made what a device runs the confirmed version",
     "replacement.ordered": "Other hardware was ordered for a position",
     "replacement.asks": "A replacement waits for a person: a host key, or a list of what would be lost",
     "replacement.answered": "A person answered what a replacement asked; `data` says what was accepted",
@@ -54,5 +68,6 @@ EVENT_KINDS: Final[Mapping[str, str]] = {
     "trap.authentication_failure": "Somebody asked a device over SNMP with a wrong community or key",
     "trap.storm": "A device sent more traps than are kept; what is beyond is only counted",
     "trap.received": "Any other trap of a device; `data` has its object identifier and values",
+    "drill.failed": "A restore drill did not bring a version back as it was stored; `data` has version and verdict",
     "verify.broken": "Verification found versions that do not open or do not re-hash",
 }

@@ -17,7 +17,7 @@ import io
 import re
 import tarfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from cpe_manager.domain.errors import CommandRefused, FetchIncomplete, ForeignText
@@ -82,6 +82,13 @@ INCOMING: Final = "/var/run/cpe-manager.new"
 IMPORT: Final = (
     f'cat {INCOMING} | uci import && rm -f {INCOMING} && sync && reload_config; echo "cpe-manager $?"; rm -f {INCOMING}'
 )
+
+
+def committed(packages: Iterable[str]) -> str:
+    """The shell line that prints the files of these packages, each below a line that names it. Files hold what was
+    committed: every verb of ``uci`` looks through what is staged."""
+    each = " && ".join(f"echo && echo 'package {name}' && cat /etc/config/{name}" for name in packages)
+    return f'{each}; echo "cpe-manager $?"'
 
 
 def kept_whole(printed: str) -> bool:
@@ -187,10 +194,10 @@ def accepted_export(stdout: str, stderr: str, exit_status: int | None) -> tuple[
         raise ForeignText(f"the configuration is of {written}, not of {name}")
     if hashlib.sha256(exported.encode()).hexdigest() != digest.group(1):
         raise FetchIncomplete("the checksum is not the one that the device computed")
-    return _without_logins(text), name
+    return without_logins(text), name
 
 
-def _without_logins(text: str) -> str:
+def without_logins(text: str) -> str:
     """Which ``option password`` is a log-in's (rpcd) and which a customer's (PPP, accounts of a VPN server, which are
     sections named ``login`` too), package and section tell and not the line: so these are taken out here, where both
     are known; line rules do the rest (§5.2.1.3)."""

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from cpe_manager import bootstrap
-from cpe_manager.bootstrap import Parts
 from cpe_manager.domain.host_keys import fingerprint
 from cpe_manager.domain.inventory import DeviceRecord
 from cpe_manager.domain.replacements import ReplacementRecord, Unit
 from cpe_manager.services.bundle import Services
 from cpe_manager.services.replacements import ReplacementAsked, Said
 from cpe_manager.settings import Settings
+from cpe_manager.wiring import Parts
 from drivers.roster import DriverRoster
 from simulators.device import Device
 from simulators.fleet import Fleet
