@@ -169,6 +169,10 @@ class UciDriver:
             error.device_state = "unknown"
             raise
 
+    async def factory_reset(self, shell: Shell) -> None:
+        """``firstboot``: the box starts with what its firmware brings, at the maker's address and with his log-in."""
+        await ask(shell, uci_session.RESET, "`firstboot`")
+
     async def archive(self, shell: Shell) -> Artefact:
         """What ``sysupgrade`` would carry over. It holds ``etc/shadow``, so hashes of the box's own log-in."""
         result = await shell.execute(uci_session.ARCHIVE)

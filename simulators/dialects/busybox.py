@@ -80,5 +80,5 @@ def start_stop_daemon(state: DeviceState, call: Call) -> Reply:
         call.shell.run(line)
 
     due = state.clock() + timedelta(seconds=int(waits[1]) if waits else 0)
-    state.set_alarm(name, Alarm(due, act))
+    state.set_alarm(name, Alarm(due, act, restart=line.split() == ["reboot"]))
     return Reply()

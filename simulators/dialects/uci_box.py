@@ -30,6 +30,7 @@ from simulators.state import DeviceState
 _CONFIG = "/etc/config/"
 _ETC = "/etc/"
 _DEFAULTS = "/etc/uci-defaults/"
+_GIVEN_UP = "/overlay/.given-up"
 BoardTool = Callable[[DeviceState, Call], Reply]
 
 
@@ -197,6 +198,14 @@ def _packed(files: dict[str, str], changed: int) -> str:
     return gzip.compress(packed.getvalue(), mtime=changed).decode("utf-8", "surrogateescape")
 
 
+def _firstboot(state: DeviceState, call: Call) -> Reply:
+    """Everything on flash goes with the next boot. Without `-y` it asks, and nobody answers on an exec channel."""
+    if "-y" not in call.words:
+        return Reply("This will erase all settings and remove any installed packages. Are you sure? [N/y]\n", status=1)
+    state.flash[_GIVEN_UP] = ""
+    return Reply("/dev/ubi0_1 is mounted as /overlay, only erasing files\n")
+
+
 def _ifup(state: DeviceState, call: Call) -> Reply:
     """Only interfaces that are configured and not switched off are known to netifd."""
     network = UciStage(state).package("network")
@@ -211,7 +220,7 @@ _TOOLS: Mapping[str, BoardTool] = {
     "sh": busybox.sh, "start-stop-daemon": busybox.start_stop_daemon,
     "uci": _uci, "date": _date, "sysupgrade": _sysupgrade,
     "base64": busybox.base64_tool, "hexdump": busybox.hexdump_tool,
-    "ifup": _ifup, "ifdown": _ifup, "/sbin/ifup": _ifup,
+    "firstboot": _firstboot, "ifup": _ifup, "ifdown": _ifup, "/sbin/ifup": _ifup,
     "reload_config": _done, "/sbin/reload_config": _done, "wifi": _done, "logger": _done,
     "/etc/init.d/network": _done, "/etc/init.d/firewall": _done, "/etc/init.d/dnsmasq": _done,
     "/etc/init.d/system": _done, "/etc/init.d/snmpd": _done, "/etc/init.d/dropbear": _done,
@@ -290,7 +299,11 @@ class UciPersona:
         return _shell(self.board, state, "ash").run(command, stdin)
 
     def booted(self, state: DeviceState, /) -> None:
-        """As /etc/init.d/boot: every script in /etc/uci-defaults runs, and is gone once it has ended well."""
+        """As /etc/init.d/boot: every script in /etc/uci-defaults runs, and is gone once it has ended well. What was
+        given up by `firstboot` is what the box came with again."""
+        if _GIVEN_UP in state.flash:
+            state.flash.clear()
+            state.running = state.startup = self.factory_config(state.spec)
         shell = _shell(self.board, state, "sh")
         for path in [path for path in shell.files.paths() if path.startswith(_DEFAULTS)]:
             if not shell.run(shell.files.read(path) or "").status:
