@@ -7,6 +7,7 @@ do by itself. A push moves a device between two configurations, A and B, so that
 from __future__ import annotations
 
 import re
+import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ from tests.e2e.chaos.cells import (
     of_process,
 )
 from tests.e2e.chaos.stores import Line, Store
-from tests.e2e.world import Process, World
+from tests.e2e.world import Process, World, eventually
 
 SETTINGS: Final = {
     "CPE_MANAGER_LEASE_SECONDS": "3",
@@ -38,6 +39,7 @@ SETTINGS: Final = {
 }
 PATIENCE: Final = 400.0
 """Seconds that any push may take to its end: the device's own timer, five attempts behind it, and a busy machine."""
+FULL_SECONDS: Final = 8.0
 HELD_SECONDS: Final = 22.0
 TRIES: Final = 5
 LATER: Final = 7200
@@ -81,6 +83,15 @@ class Lane:
         assert self.run is not None
         nothing = self.run.phase == "check" and self.run.trouble is Trouble.REJECT
         return self.side if nothing else {"A": "B"}.get(self.side, "A")
+
+
+def start(w: World, count: int) -> None:
+    """So many devices, families in turns, each with its first backup."""
+    w.fleet(count, extra=("--mix", ",".join(FAMILIES), "--option", "frr_linux.mode=linux"))
+    w.init()
+    w.serve(piped=True)
+    w.ok("devices", "import", str(w.inventory))
+    eventually("the first backups", lambda: w.get("jobs")["items"][0]["state"] == "done")
 
 
 class Bench:
@@ -281,6 +292,30 @@ class Bench:
             if not missing:
                 return
         self.tally.violations.append(f"never in their phase when it struck: {', '.join(map(str, missing))}")
+
+    # What befalls all of them.
+
+    def release(self) -> None:
+        """What was held by its device goes on."""
+        for lane in self.lanes:
+            if lane.run is not None and lane.run.trouble in OF_PROCESS:
+                self.sim.clear(lane.name, "stall_at_command")
+
+    def kill(self) -> None:
+        self.daemon.kill()
+        self.release()
+        self.store.lift()
+        self.daemon = self.world.serve(piped=True)
+
+    def fill_disk(self) -> None:
+        """No file of the daemon grows: what a full disk is to a database."""
+        self.store.lift()
+        pid = self.daemon.popen.pid
+        _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, hard))
+        self.release()
+        time.sleep(FULL_SECONDS)  # noqa: TID251  the daemon is to run into it
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
 
     def _once(self, lanes: Sequence[Lane], runs: Sequence[Run], strike: Callable[[], None]) -> list[Run]:
         """The runs that were not in their phase when it struck."""
