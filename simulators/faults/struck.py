@@ -76,7 +76,9 @@ class Counter:
     _since: dict[type[AtCommand], int] = field(default_factory=dict)
     _released: dict[type[AtCommand], asyncio.Event] = field(default_factory=dict)
     struck: list[str] = field(default_factory=list)
-    """Names of the faults that have struck, in order."""
+    """Names of the faults that have struck, in order, since it was last forgotten."""
+    sessions: list[int] = field(default_factory=list)
+    """How many commands each log-in has had."""
 
     def set(self, fault: AtCommand) -> None:
         """From now on its log-ins count; one that is open is none of them."""
@@ -95,7 +97,9 @@ class Counter:
         if count is None:
             self.log_ins += 1
             count = self._counts[key] = _Count(self.log_ins)
+            self.sessions.append(0)
         count.commands += 1
+        self.sessions[count.log_in - 1] = count.commands
         for kind in _KINDS if faults else ():
             fault = faults.peek(kind)
             if fault is not None and fault.strikes(count.log_in - self._since[kind], count.commands):
