@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from simulators.dialects import uci_tool
+from simulators.dialects import uci_tool, uci_uplink
 from simulators.dialects.shell import TMP, Call, Shell, Tool, as_bytes, common_tools
 from simulators.dialects.shell_words import split_words
 from simulators.dialects.uci import UciError
@@ -136,6 +136,7 @@ def _ubus(board: Board, state: DeviceState, call: Call) -> Reply:
     }
     if words[:1] == ["list"]:
         return Reply("network\nnetwork.device\nnetwork.interface\nservice\nsystem\nuci\n")
+    answers["network.interface dump"] = lambda: uci_uplink.dump(UciStage(state).package("network"), state)
     answer = answers.get(" ".join(words[1:3])) if words[:1] == ["call"] else None
     if answer is None:
         return Reply(error="Command failed: Not found\n", status=4)
@@ -148,6 +149,10 @@ def _uname(board: Board, state: DeviceState, call: Call) -> Reply:
     whole = f"Linux {name} {board.kernel} #0 SMP Mon Sep 23 12:34:46 2024 {board.machine} GNU/Linux"
     parts = {"-a": whole, "-n": name, "-r": board.kernel, "-m": board.machine}
     return Reply(parts.get(call.words[0] if call.words else "", "Linux") + "\n")
+
+
+def _ping(state: DeviceState, call: Call) -> Reply:
+    return uci_uplink.pinged(UciStage(state).package("network"), state, call)
 
 
 def _host(board: Board, state: DeviceState, _call: Call) -> Reply:
@@ -281,7 +286,7 @@ def _start_stop_daemon(state: DeviceState, call: Call) -> Reply:
 
 
 _TOOLS: Mapping[str, BoardTool] = {
-    "sh": _sh, "start-stop-daemon": _start_stop_daemon,
+    "sh": _sh, "ping": _ping, "start-stop-daemon": _start_stop_daemon,
     "uci": _uci, "date": _date, "sysupgrade": _sysupgrade, "base64": _base64, "hexdump": _hexdump,
     "ifup": _ifup, "ifdown": _ifup, "/sbin/ifup": _ifup,
     "reload_config": _done, "/sbin/reload_config": _done, "wifi": _done, "logger": _done,
