@@ -38,6 +38,7 @@ from cpe_manager.domain.errors import (
     SessionDropped,
 )
 from cpe_manager.domain.interface_names import Interfaces
+from cpe_manager.domain.probes import LineState
 from cpe_manager.domain.requirements import is_label
 from cpe_manager.kit import interface_words
 from cpe_manager.kit.attempts import attempt
@@ -49,6 +50,7 @@ from cpe_manager.kit.linux.guard import LIST, PRIVATE, Links
 from cpe_manager.kit.secret_rules import REST, WORD, patterns
 from cpe_manager.ports.driver import Capture, Facts, Guard, Recognition, Script, SecretRule, Spec
 from cpe_manager.ports.shell import ExecResult, PromptRules, Shell
+from drivers._line_probe import linux_line, linux_ping
 from drivers._linux_guard import FRR, LinuxGuard
 
 _ATTEMPTS: Final = 3
@@ -248,6 +250,14 @@ class FrrLinux(LinuxGuard):
         if not mark or status.strip() != "0":
             _refuse(result)
         return linux_startup.as_read(running, FRR, printed)
+
+    async def line(self, shell: Shell, text: str) -> LineState:
+        box = _Box.read(text)
+        dialled = link_words.peer_value(box.files, link_words.pppoe_peer(box.files), "user")
+        return await linux_line(shell, box.ppp if dialled else box.nic)
+
+    async def ping(self, shell: Shell, target: str) -> bool:
+        return await linux_ping(shell, target)
 
     def parse(self, text: str) -> CpeConfig:
         return _model(_Box.read(text))
