@@ -25,13 +25,12 @@ from cpe_manager.ports.engine import Engine
 from cpe_manager.ports.pushes import PushStore
 from cpe_manager.ports.stores import BackupStore, InventoryStore, NewWork
 from cpe_manager.services.attempt import Outside
-from cpe_manager.services.commit_path import path_of
 from cpe_manager.services.jobs import shard_ticket
 from cpe_manager.services.push_admission import again_at
 from cpe_manager.services.push_checks import acceptable
 from cpe_manager.services.push_plan import PlanShown, able, make_plan, show_plan
 from cpe_manager.services.push_trip import Care
-from cpe_manager.services.targets import known, target_of
+from cpe_manager.services.targets import known, path_of, target_of
 
 GUARD_SECONDS: Final = 300
 """When a device takes back what nobody confirmed, unless something else is asked for."""
