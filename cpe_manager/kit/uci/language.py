@@ -86,6 +86,24 @@ class Uci:
         )
 
 
+def exported(box: Uci) -> str:
+    """A box in the form of ``uci export``."""
+    return "\n".join(_package(name, sections) for name, sections in box.packages.items())
+
+
+def _package(name: str, sections: Sequence[Section]) -> str:
+    text = f"package {name}\n\n"
+    for section in sections:
+        text += f"config {section.kind}" + (f" {quoted(section.name)}" if section.name else "") + "\n"
+        for option, value in section.options.items():
+            if isinstance(value, str):
+                text += f"\toption {option} {quoted(value)}\n"
+            else:
+                text += "".join(f"\tlist {option} {quoted(item)}\n" for item in value)
+        text += "\n"
+    return text
+
+
 def _take(section: Section, verb: str, option: str, value: str) -> None:
     if verb == "option":
         section.options[option] = value
