@@ -355,4 +355,8 @@ def _difference(old: str, new: str) -> str:
     before, after = old.splitlines(), new.splitlines()
     gone = [f"  - {line}" for line in before if line not in after]
     more = [f"  + {line}" for line in after if line not in before]
-    return "\n".join([*gone[:12], *more[:12]]) or "  the same lines in another order"
+    if not gone and not more:
+        pairs = [(one, other) for one, other in zip(before, after, strict=False) if one != other]
+        moved = "\n".join(f"  - {one}\n  + {other}" for one, other in pairs[:6])
+        return f"  the same lines, {len(before)} and now {len(after)}, in another order:\n{moved}"
+    return "\n".join([*gone[:12], *more[:12]])

@@ -27,6 +27,7 @@ class Trouble(StrEnum):
     SLOW = "slow device"
     DISK = "disk full"
     DATABASE = "database gone"
+    FLASH = "device's disk full"
     SELF_CUT = "cuts itself off"
     REFUSES = "refuses to go back"
 
@@ -36,6 +37,13 @@ OF_DEVICE: Final = (Trouble.CUT, Trouble.RESTART, Trouble.DROP, Trouble.REJECT, 
 MISSED: Final = "missed"
 WITHOUT_SESSION: Final = frozenset({("check", Trouble.DROP), ("check", Trouble.SLOW)})
 """While a push is checked no session is open: there is nothing to drop, and nobody to be slow."""
+
+WRITES: Final = {
+    "arm": ("cisco_ios", "frr_linux", "openwrt", "routeros", "teltonika"),
+    "apply": ("frr_linux", "openwrt", "teltonika"),
+    "confirm": ("cisco_ios", "frr_linux", "vyos"),
+}
+"""Where a family writes a file: there its own disk may be full."""
 
 SESSION: Final = {"plan": (1,), "arm": (2,), "apply": (3,), "probe": (4,), "confirm": (5, 6), "revert": (4, 5, 6, 7)}
 """Which log-in of a push belongs to which phase; those of ``revert`` follow upon an apply that failed."""
@@ -80,7 +88,8 @@ class Arming:
 
 
 def every_cell() -> set[tuple[str, str, Trouble]]:
-    return {
+    full = {(family, phase, Trouble.FLASH) for phase, families in WRITES.items() for family in families}
+    return full | {
         (family, phase, trouble)
         for family in FAMILIES
         for phase in PHASES
@@ -92,6 +101,7 @@ def every_cell() -> set[tuple[str, str, Trouble]]:
 def of_device(rounds: int) -> Iterator[Run]:
     """Every cell of a device's fault, where it makes a difference before and behind the command's effect."""
     for number in range(rounds):
+        yield from (Run(family, phase, Trouble.FLASH, number) for phase in WRITES for family in WRITES[phase])
         for phase in PHASES:
             for trouble in OF_DEVICE:
                 if (phase, trouble) in WITHOUT_SESSION:
@@ -121,6 +131,8 @@ def arming(run: Run, trace: Trace) -> Arming:
         return Arming((_failing_apply(trace, "reject_command"),) if run.phase == "revert" else ())
     if run.phase == "check":
         return Arming()
+    if run.trouble is Trouble.FLASH:
+        return Arming((("flash_full", {"session": SESSION[run.phase][0], "commands": 99}),), "flash_full")
     counts = trace.back if run.phase == "revert" else trace.well
     session = rng.choice([number for number in SESSION[run.phase] if number <= len(counts)])
     most = counts[session - 1]
