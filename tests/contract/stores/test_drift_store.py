@@ -17,6 +17,7 @@ from cpe_manager.domain.errors import Conflict, NotFound
 from cpe_manager.domain.events import Event
 from cpe_manager.domain.inventory import Device, LifeState
 from cpe_manager.domain.jobs import JobKind, Outcome
+from cpe_manager.ports.pushes import Ended
 from cpe_manager.ports.stores import Claimed, InventoryChanges, NewWork
 from tests.contract.stores.making import (
     NOW,
@@ -54,7 +55,7 @@ async def taken_up(db: Database, device: Device) -> tuple[Claimed, str]:
 async def confirmed_push(db: Database, device: Device, text: str) -> str:
     row, push_id = await taken_up(db, device)
     push = (await db.pushes.push(push_id)).push
-    await db.pushes.end(push, Phase.CONFIRMED, "", after(30), row.lease)
+    await db.pushes.end(push, Ended(Phase.CONFIRMED, "", after(30)), row.lease)
     version = new_id()
     result = ended(row, Outcome.CONFIRMED, backup_id=version, draft=a_draft(text), at=after(31))
     assert await db.jobs.settle([result]) == []
