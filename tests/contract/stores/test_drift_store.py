@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib import import_module
@@ -207,6 +208,20 @@ async def test_the_hardware_that_takes_over_a_position_is_held_to_what_was_confi
     await back_up(db, new, "factory")
     row = await db.drift.drift(new.id)
     assert (row.standing.verdict, row.confirmed, row.running) == (Verdict.CHANGED, 1, 2)
+
+
+async def test_a_version_adopted_while_another_one_is_stored_is_not_lost(db: Database, other: Database) -> None:
+    for device in await fleet(db, 6):
+        await back_up(db, device, "hostname a")
+        await back_up(db, device, "hostname b")
+        (row,) = await claim(db, await run_for(db, [device]))
+        adopting = other.drift.adopt(device.id, a_draft("hostname b").fingerprint, at=after(50), by="op")
+        ends = await asyncio.gather(db.jobs.settle([stored(row, "hostname c")]), adopting, return_exceptions=True)
+        assert ends[0] == []
+        standing = (await db.drift.drift(device.id)).standing
+        assert standing.verdict is Verdict.CHANGED
+        taken = not isinstance(ends[1], Conflict)
+        assert standing.fingerprint == a_draft("hostname b" if taken else "hostname a").fingerprint
 
 
 async def test_retention_leaves_what_is_confirmed(db: Database) -> None:
