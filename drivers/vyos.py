@@ -243,12 +243,16 @@ class Vyos:
         raise error
 
     async def arm(self, shell: Shell, guard: Guard) -> None:
-        """The promise itself comes with the commit; here it is seen that the box can keep it.
+        """The promise itself comes with the commit; here it is seen that the box can keep it. What somebody committed
+        and did not save is saved: the box goes back to what is saved, and it is what it is to go back to.
 
         Raises ``CommandRefused`` when it cannot, and has left nothing behind then."""
         if (await _promise(shell)).open:
             raise CommandRefused("another commit-confirm is pending")
         status = (await shell.execute(_UNSAVED)).stdout.strip()
+        if status == f"{_MARK}1":
+            await self.save(shell)
+            status = (await shell.execute(_UNSAVED)).stdout.strip()
         if status != f"{_MARK}0":
             raise CommandRefused("what runs is not what is saved: the box would not go back to it")
         await _note(shell, f"{guard.token} armed")

@@ -161,11 +161,11 @@ class CommitPath:
         await self._make_plan(trip, text)
 
     async def _make_plan(self, trip: _Trip, text: str) -> None:
-        _, driver, _ = self._way(trip)
+        _, driver, log_in = self._way(trip)
         stored = None
         if trip.order.version is not None:
             stored = self._outside.vault.open_original(await self._backups.sealed(trip.order.version))
-        trip.plan = make_plan(driver, text, trip.order, stored)
+        trip.plan = make_plan(driver, text, trip.order, stored, log_in)
 
     async def _check(self, trip: _Trip) -> None:
         assert trip.plan is not None
