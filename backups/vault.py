@@ -58,6 +58,14 @@ class Opened:
     text: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a box that runs a version would be examined to. ``view`` is redacted."""
+
+    fingerprint: str
+    view: str = field(repr=False)
+
+
 class Vault:
     """Stateless but for the compression contexts; usable from several threads."""
 
@@ -90,6 +98,10 @@ class Vault:
             sealed=sealed,
             redacted=self._compression.compress(view.encode()),
         )
+
+    def view(self, examined: Examined, spec: Spec, position_id: str) -> str:
+        """The redacted view as ``draft`` would store it: comparable with those of the position's versions."""
+        return self._view(examined.canonical, spec, position_id)
 
     def open_original(self, sealed: SealedObject) -> str:
         """The restore-grade text, with every secret but log-in passwords. Raises ``SealBroken``."""
@@ -159,6 +171,18 @@ class Vault:
         if self._view(significant, spec, backup.position_id) != view:
             return "redacted view is not the one of the original"
         return None
+
+    def expected(self, backup: Backup, sealed: SealedObject, redacted: bytes, spec: Spec) -> Expected:
+        """What ``examine`` and ``view`` have to give of a box that runs this version: what was noted when it was
+        stored, whatever the sealed text says now; made anew from it only where the family's rules changed since.
+
+        Raises ``SealBroken``.
+        """
+        opened = self._open(sealed)
+        if _rules_digest(spec) == opened.rules:
+            return Expected(backup.fingerprint, self.read_redacted(redacted))
+        examined = self.examine(opened.text, spec)
+        return Expected(examined.fingerprint, self.view(examined, spec, position_id=backup.position_id))
 
     def _open(self, sealed: SealedObject) -> Opened:
         payload = self._sealer.open(sealed)

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
 from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.cpe_features import Feature, require_features
+from cpe_manager.domain.drift import LastChange
 from cpe_manager.domain.errors import (
     CommandRefused,
     DeviceError,
@@ -26,13 +28,19 @@ from cpe_manager.domain.errors import (
     PromptLost,
     SessionDropped,
 )
+from cpe_manager.domain.interface_names import Interfaces
+from cpe_manager.domain.probes import LineState
 from cpe_manager.kit.config_text import after_header, checked, last_lines, values
 from cpe_manager.kit.ios import model as ios_model
+from cpe_manager.kit.ios import ports
+from cpe_manager.kit.ios.box import Box, short
 from cpe_manager.kit.ios.replacing import Unit, replacing, with_own_secrets
+from cpe_manager.kit.ios.startup import as_shown
 from cpe_manager.kit.redaction import canonical, redact, strip_login
 from cpe_manager.kit.secret_rules import REST, WORD, patterns
 from cpe_manager.ports.driver import Capture, Facts, Guard, Recognition, Script, SecretRule, SnmpFacts, Spec
 from cpe_manager.ports.shell import PromptRules, Shell, Terminal
+from drivers._line_probe import ios_answered, ios_line, ios_ping
 
 # How often the configuration is asked for in one session: a log message in the middle is bad luck, not a state.
 _ATTEMPTS: Final = 3
@@ -62,6 +70,11 @@ _RULES: Final = PromptRules(
 _ASK: Final = re.compile(r"^[Pp]assword: ?$")
 _EVIDENCE: Final = re.compile(r"\nend[ \t]*\n+\Z")
 _HEADER: Final = "Current configuration"
+_SAVED_HEADER: Final = re.compile(
+    r"\A\s*Using (?P<bytes>\d+) out of \d+ bytes(?:, uncompressed size = (?P<whole>\d+) bytes)?[ \t]*\n"
+)
+_NOTHING_SAVED: Final = re.compile(r"(?:startup-config is|or) not present\s*\Z")
+_LAST_CHANGE: Final = re.compile(r"^! Last configuration change at (?P<when>\S.*?) by (?P<by>\S+)$", re.MULTILINE)
 _BYTES: Final = re.compile(r" ?: ?(\d+) bytes\s*\Z")
 # A log message at the head of a line, or behind the clock or counter that IOS puts before it. The same words elsewhere
 # are configuration: event managers and log filters quote them.
@@ -194,7 +207,7 @@ SPEC: Final = Spec(
 
 
 class CiscoIos:
-    """Implements ``ports.driver.FullDriver``, ``Guarded`` and ``Replacing``."""
+    """Implements ``ports.driver.FullDriver``, ``Guarded``, ``Replacing``, ``Starting`` and ``Witnessing``."""
 
     @property
     def spec(self) -> Spec:
@@ -222,12 +235,41 @@ class CiscoIos:
             uptime=_uptime(_first(r"^\S+ uptime is (.*)$", text)),
         )
 
+    async def startup(self, shell: Shell, running: str) -> str | None:
+        """Empty for a router that has nothing saved."""
+        terminal = await _terminal(shell)
+        evidence = re.compile(f"{_EVIDENCE.pattern}|{_NOTHING_SAVED.pattern}")
+        printed = await _privileged(terminal, shell, "show startup-config", evidence)
+        if _NOTHING_SAVED.search(printed):
+            return ""
+        header = _SAVED_HEADER.match(printed)
+        if header is None:
+            raise FetchIncomplete("the header of the saved configuration is missing")
+        text = checked(printed[header.end() :])
+        announced = int(header["whole"] or header["bytes"])
+        if last_lines(text, 1) != ["end"] or _off(announced, text) > _SLACK:
+            raise FetchIncomplete("the saved configuration is not as long as the device announced")
+        return as_shown(text, running)
+
+    async def changes_by(self, shell: Shell, running: str) -> LastChange | None:
+        """The comment above what runs tells; of a change over no log-in it names nobody."""
+        del shell
+        found = _LAST_CHANGE.search(running[: running.find("\nversion ") + 1 or None])
+        return None if found is None else LastChange(found["by"], found["when"], "head of the running configuration")
+
     def parse(self, text: str) -> CpeConfig:
         return ios_model.parse(text)
 
     def render(self, current: str, wanted: CpeConfig) -> Script:
         require_features(wanted, SPEC.features, SPEC.family)
         return Script(ios_model.render(current, wanted))
+
+    def interfaces(self, text: str) -> Interfaces:
+        return ports.interfaces(text)
+
+    def adopted(self, text: str, present: str, names: Mapping[str, str]) -> str:
+        del present
+        return ports.renamed(text, names)
 
     async def apply(self, shell: Shell, script: Script, guard: Guard | None = None) -> None:
         """A line takes effect when it is taken: behind the first one the box is changed, whatever comes."""
@@ -322,6 +364,17 @@ class CiscoIos:
             raise
         if units and refused is not None:
             raise refused
+
+    async def line(self, shell: Shell, text: str) -> LineState:
+        wan = Box(text).wan
+        if wan is None:
+            return LineState(up=None)
+        terminal = await _terminal(shell)
+        brief = await terminal.run("show ip interface brief")
+        return ios_line(brief, await _privileged(terminal, shell, "show ip route 0.0.0.0"), short(wan))
+
+    async def ping(self, shell: Shell, target: str) -> bool:
+        return ios_answered(await (await _terminal(shell)).run(ios_ping(target)))
 
     async def save(self, shell: Shell) -> None:
         terminal = await _terminal(shell)

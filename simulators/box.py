@@ -2,9 +2,9 @@
 
 Standard output has a JSON object a line. The first one says where the box is and how to log in: `box` (1, the version
 of this contract), `name`, `family`, `host`, `port`, `host_key` (`ssh-ed25519 AAAA...`), `username`, `password`,
-`enable_password`. Standard input takes a word a line: `restart` takes the box's power away for a moment; the answer is
-`{"restarted": true}`, once the box has come up with what it had saved. At the end of standard input the box ends, and
-so it never outlives the process that started it, however that one died.
+`enable_password`; or, when there is no such box, `unknown_family`. Standard input takes a word a line: `restart` takes
+the box's power away for a moment; the answer is `{"restarted": true}`, once the box has come up with what it had saved.
+At the end of standard input the box ends, and so it never outlives the process that started it, however that one died.
 """
 
 from __future__ import annotations
@@ -23,6 +23,11 @@ from simulators.spec import DeviceSpec
 
 CONTRACT = 1
 _LONGEST_WORD = 1024
+
+
+def refuse_family(family: str) -> None:
+    """Say, in the words of the contract, that there are no boxes of this family."""
+    _say({"box": CONTRACT, "unknown_family": family})
 
 
 async def serve_box(spec: DeviceSpec, faults: Iterable[Fault] = ()) -> None:

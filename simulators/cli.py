@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from simulators import cli_control
-from simulators.box import serve_box
+from simulators.box import refuse_family, serve_box
 from simulators.faults.kinds import Fault, fault_types, make_fault
 from simulators.fleet import Fleet
 from simulators.inventory import FleetPlan, specs_for, usual_user
@@ -117,6 +117,9 @@ def box(
     ] = None,
 ) -> None:
     """Run a fresh box for a program: one JSON line tells of it, and it ends when standard input does."""
+    if family not in all_personas():
+        refuse_family(family)
+        raise SystemExit(2)
     number = secrets.randbelow(2**32) if seed is None else seed
     user = username or usual_user(family)
     spec = DeviceSpec(f"fresh-{number:08x}", family, number, user)

@@ -100,11 +100,36 @@ def _clear(fleet: Fleet, request: Request) -> None:
 
 
 def _change(fleet: Fleet, request: Request) -> str:
-    return fleet.device(request["name"]).change(request.get("text"))
+    return fleet.device(request["name"]).change(request.get("text"), request.get("by") or "")
+
+
+def _save(fleet: Fleet, request: Request) -> None:
+    fleet.device(request["name"]).save()
 
 
 def _show(fleet: Fleet, request: Request) -> str:
     return fleet.device(request["name"]).running_text()
+
+
+def _standing(fleet: Fleet, request: Request) -> dict[str, Any]:
+    return fleet.device(request["name"]).standing()
+
+
+def _typing(fleet: Fleet, request: Request) -> dict[str, Any]:
+    typing = fleet.device(request["name"]).typing
+    return {"struck": list(typing.struck), "sessions": list(typing.sessions)}
+
+
+def _forget(fleet: Fleet, request: Request) -> None:
+    fleet.device(request["name"]).typing.struck.clear()
+
+
+def _cut(fleet: Fleet, request: Request) -> None:
+    fleet.device(request["name"]).cut(float(request.get("seconds") or 0.0))
+
+
+def _advance(fleet: Fleet, request: Request) -> None:
+    fleet.device(request["name"]).advance(float(request["seconds"]))
 
 
 def _secrets(fleet: Fleet, request: Request) -> dict[str, Any]:
@@ -150,7 +175,13 @@ _OPERATIONS: Mapping[str, Callable[[Fleet, Request], Any]] = MappingProxyType(
         "fault": _fault,
         "clear": _clear,
         "change": _change,
+        "save": _save,
         "show": _show,
+        "standing": _standing,
+        "typing": _typing,
+        "forget": _forget,
+        "cut": _cut,
+        "advance": _advance,
         "secrets": _secrets,
         "rotate": _rotate,
         "restart": _restart,

@@ -12,7 +12,7 @@ import typer
 from cpe_manager.cli.connection import state_of, write_private
 from cpe_manager.cli.options import Device, Json, Number, Wait
 from cpe_manager.cli.progress import settle
-from cpe_manager.cli.render import coloured_diff, err, out, show_json, show_json_items, table, tame
+from cpe_manager.cli.render import coloured_diff, err, out, proof, show_json, show_json_items, table, tame
 from cpe_manager.domain.backups import BackupState
 from cpe_manager.domain.errors import InputError
 
@@ -50,8 +50,8 @@ def listing(
     if as_json:
         show_json_items(found)
         return
-    columns = ("version", "state", "captured", "lines", "bytes", "reason")
-    rows = [(b.number, b.state, b.captured_at, b.lines, b.size, b.reason) for b in found]
+    columns = ("version", "state", "captured", "lines", "bytes", "restorable", "reason")
+    rows = [(b.number, b.state, b.captured_at, b.lines, b.size, proof(b.restorable), b.reason) for b in found]
     table(columns, rows, none=f"{device} has no {'such version' if state else 'version yet'}")
 
 

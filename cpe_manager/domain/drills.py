@@ -57,11 +57,6 @@ class Candidate:
     last_drill_at: datetime | None = None
     """Of whatever version of the device."""
 
-    @property
-    def fresh(self) -> bool:
-        """Nothing is known of this version yet. What was not possible may be by now."""
-        return self.verdict in (None, Verdict.NOT_POSSIBLE)
-
 
 def choose(candidates: Iterable[Candidate], sample: int) -> tuple[Candidate, ...]:
     """Whom to drill tonight: versions that were never drilled first, then those whose drill is longest ago.
@@ -83,9 +78,9 @@ def choose(candidates: Iterable[Candidate], sample: int) -> tuple[Candidate, ...
 
 
 def _turn(one: Candidate) -> tuple[bool, bool, float, str]:
-    # A drill that failed counts as one: a device that fails every night must not keep the others from their turn.
+    # Whatever came of it, a drill is one: a device that fails every night must not keep the others from their turn.
     last = one.last_drill_at
-    return (not one.fresh, last is not None, last.timestamp() if last else 0.0, one.device_id)
+    return (one.verdict is not None, last is not None, last.timestamp() if last else 0.0, one.device_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,9 @@ _MANY = 8
 _SHORTEST = 3
 """Characters of a literal that is worth looking for."""
 
+_END = 5
+"""Characters by which literals must end alike to be looked for together: few lines have so many by accident."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Pattern:
@@ -71,7 +74,7 @@ class LineScanner:
                 literals.update(known.literals)
             else:
                 free[flags].append(f"(?:{known.source})")
-        self._literals = tuple(sorted(shortest_of(frozenset(literals))))
+        self._literals = tuple(sorted(_with_shared_ends(frozenset(literals))))
         self._anchored = [re.compile(f"\n(?:{'|'.join(some)})", flags) for flags, some in anchored.items()]
         self._free += [re.compile("|".join(some), flags) for flags, some in free.items()]
 
@@ -140,6 +143,20 @@ def _matches(patterns: Iterable[tuple[int, _Pattern]], text: str, line: Span) ->
                 yield number, match
         elif found := known.pattern.match(text, start, end):
             yield number, found
+
+
+def _with_shared_ends(literals: frozenset[str]) -> frozenset[str]:
+    """Texts one of which is wherever one of the literals is: where several literals end alike (``auth-key=`` and
+    ``psk-key=``), what all of these end with, so that a configuration is gone through once for all of them."""
+    alike: defaultdict[str, list[str]] = defaultdict(list)
+    for literal in shortest_of(literals):
+        alike[literal[-_END:]].append(literal)
+    return shortest_of(frozenset(map(_shared_end, alike.values())))
+
+
+def _shared_end(texts: list[str]) -> str:
+    ends = (texts[0][start:] for start in range(len(texts[0])))
+    return next(end for end in ends if all(text.endswith(end) for text in texts))
 
 
 def _anchored_lines(scanner: re.Pattern[str], framed: str) -> Iterator[Span]:

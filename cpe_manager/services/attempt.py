@@ -29,6 +29,7 @@ from cpe_manager.ports.shell import Shell
 from cpe_manager.ports.stores import Claimed, Settled
 from cpe_manager.services.facts import facts_due, facts_event
 from cpe_manager.services.targets import known, target_of
+from cpe_manager.services.witness import Look, Seen
 
 log = structlog.get_logger()
 
@@ -70,6 +71,7 @@ class _Contact:
     host_key: str | None = None
     settings: DeviceSettings = field(default_factory=DeviceSettings)
     facts: DeviceFacts | None = None
+    seen: Seen = field(default_factory=Seen)
 
 
 class Attempt:
@@ -99,11 +101,10 @@ class Attempt:
         driver = self._outside.drivers.get(known("family", resolved.family))
         secrets = self._outside.credentials.get(known("credential", resolved.credential)).secrets()
         held.enter_context(self._outside.redactor.holding(*secrets))
-        capture = await self._fetch(claimed, resolved, driver, contact)
-        examined = self._outside.vault.examine(capture.text, driver.spec, secrets)
+        secrets_of = tuple(secrets)
+        capture, examined = await self._fetch(claimed, resolved, driver, contact, secrets_of)
         if _in_doubt(examined, claimed.last_good, counted=capture.counted):
-            again = await self._fetch(claimed, resolved, driver, contact)
-            second = self._outside.vault.examine(again.text, driver.spec, secrets)
+            _, second = await self._fetch(claimed, resolved, driver, contact, secrets_of)
             if second.fingerprint != examined.fingerprint:
                 raise FetchIncomplete(
                     f"two readings of the configuration differ ({examined.lines} and {second.lines} lines); "
@@ -127,22 +128,29 @@ class Attempt:
             log.warning("backup.no_file", device=claimed.device.name, error=said)
             return None
 
-    async def _fetch(self, claimed: Claimed, resolved: Resolved, driver: Driver, contact: _Contact) -> Capture:
+    async def _fetch(
+        self, claimed: Claimed, resolved: Resolved, driver: Driver, contact: _Contact, secrets: tuple[str, ...]
+    ) -> tuple[Capture, Examined]:
         target = target_of(claimed.device, resolved, claimed.pinned_keys)
-        capture: Capture | None = None
+        found: tuple[Capture, Examined] | None = None
         try:
             async with self._outside.sessions.open(target) as opened:
                 if not claimed.pinned_keys and opened.host_key:
                     contact.host_key = opened.host_key
                 capture = await driver.fetch(opened.shell)
+                examined = self._outside.vault.examine(capture.text, driver.spec, secrets)
+                found = capture, examined
                 if contact.facts is None and facts_due(claimed.facts, self._outside.clock.now()):
                     contact.facts = await self._ask(claimed, driver, opened.shell)
+                if claimed.unsaved or _changed(examined, claimed.last_good):
+                    look = Look(driver, self._outside.vault, secrets, self._outside.redactor)
+                    contact.seen = await look.closer(opened.shell, capture.text, examined)
         except DeviceError as error:
-            if capture is None:
+            if found is None:
                 raise
             # What the session died of came after the text was here, whole.
             log.info("backup.late_trouble", device=claimed.device.name, code=error.code, error=str(error))
-        return capture
+        return found
 
     async def _ask(self, claimed: Claimed, driver: Driver, shell: Shell) -> DeviceFacts | None:
         """What the box says of itself, while somebody is there. No backup fails for it."""
@@ -201,6 +209,8 @@ class Attempt:
             lease=claimed.lease,
             at=self._outside.clock.now(),
             facts=contact.facts,
+            saved=contact.seen.saved,
+            change=contact.seen.change,
             outcome=outcome,
             backup_id=backup_id,
             draft=draft,
@@ -264,6 +274,10 @@ def _without_file(claimed: Claimed, settled: Settled) -> str | None:
     return last.backup_id if wanted and last is not None else None
 
 
+def _changed(examined: Examined, last: LastGood | None) -> bool:
+    return last is not None and last.fingerprint != examined.fingerprint
+
+
 def _in_doubt(examined: Examined, last: LastGood | None, *, counted: bool) -> bool:
     """Whether a text that would become a version has to be read once more, in a session of its own.
 
@@ -272,5 +286,4 @@ def _in_doubt(examined: Examined, last: LastGood | None, *, counted: bool) -> bo
     """
     if last is None:
         return not counted
-    changed = last.fingerprint != examined.fingerprint
-    return changed and (not counted or examined.lines < last.lines or examined.size < last.size)
+    return _changed(examined, last) and (not counted or examined.lines < last.lines or examined.size < last.size)

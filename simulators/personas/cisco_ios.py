@@ -86,7 +86,7 @@ class CiscoIos:
                 editor.leave()
             elif line.strip() and isinstance(problem := editor.enter(line), Refusal):
                 raise ValueError(f"{self.family} does not take {line!r}: {problem}")
-        state.replace_running(editor.text(), "console")
+        state.replace_running(editor.text(), state.operator or "console")
 
     def sample_change(self, spec: DeviceSpec, number: int) -> str:
         rng = spec.rng(f"change {number}")

@@ -121,7 +121,7 @@ class FrrLinux:
                 editor.leave()
             elif line.strip() and editor.enter(line) in (Outcome.UNKNOWN, Outcome.INCOMPLETE):
                 raise ValueError(f"not a configuration line of {self.family}: {line!r}")
-        state.replace_running(editor.text(), "console")
+        state.replace_running(editor.text(), state.operator or "console")
 
     def sample_change(self, spec: DeviceSpec, number: int) -> str:
         octet = spec.rng(f"change {number}").randrange(256)

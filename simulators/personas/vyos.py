@@ -300,7 +300,7 @@ class Vyos:
         return bool(re.fullmatch(r"\s*(?:/bin/)?v?bash( -s)?\s*", command) or re.search(r"\bcat( -)? *>", command))
 
     def change(self, state: DeviceState, text: str) -> None:
-        session = ConfigSession(state, "vyos")
+        session = ConfigSession(state, state.operator or "vyos")
         for line in text.splitlines():
             words = _words(line)
             if not words or words == ["commit"]:

@@ -45,10 +45,14 @@ class Process:
     name: str
     popen: subprocess.Popen[bytes]
     log: Path
+    writer: subprocess.Popen[bytes] | None = None
+    """Who writes the log, if not the process; ends with it."""
 
     def kill(self) -> None:
         self.popen.kill()
         self.popen.wait(timeout=30)
+        if self.writer is not None:
+            self.writer.wait(timeout=30)
 
     def stop(self, *, within: float = 40.0) -> int:
         if self.popen.poll() is None:
@@ -75,9 +79,22 @@ def spawn(name: str, argv: Sequence[str], log: Path, env: dict[str, str] | None 
     return Process(name, popen, log)
 
 
+def spawn_piped(name: str, argv: Sequence[str], log: Path, env: dict[str, str] | None = None) -> Process:
+    """As ``spawn``, with somebody else writing the log: the process itself may be kept from writing files."""
+    with log.open("ab") as out:
+        writer = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=out, env=env)
+    assert writer.stdin is not None
+    popen = subprocess.Popen(argv, stdout=writer.stdin, stderr=writer.stdin, stdin=subprocess.DEVNULL, env=env)
+    writer.stdin.close()
+    return Process(name, popen, log, writer)
+
+
 @dataclass
 class World:
-    """One data directory, one fleet, and the processes between them."""
+    """One data directory, one fleet, and the processes between them.
+
+    ``within`` starts the product's commands elsewhere, in another network for example; ``get`` then does not reach it.
+    """
 
     home: Path
     env: dict[str, str] = field(default_factory=dict)
@@ -85,6 +102,7 @@ class World:
     url: str = ""
     token: str = ""
     starts: int = 0
+    within: tuple[str, ...] = ()
 
     @property
     def data(self) -> Path:
@@ -127,12 +145,13 @@ class World:
         assert done.returncode == 0, done.stderr
         self.token = json.loads(done.stdout)["token"]
 
-    def serve(self, *args: str) -> Process:
-        """Start the daemon on an ephemeral port and wait until it answers."""
+    def serve(self, *args: str, piped: bool = False) -> Process:
+        """Start the daemon on an ephemeral port and wait until it answers. ``piped``: see ``spawn_piped``."""
         self.starts += 1
         ready = self.home / f"daemon-{self.starts}.url"
-        argv = [str(BIN / "cpe-manager"), "serve", "--data-dir", str(self.data), "--port", "0"]
-        process = spawn(
+        argv = [*self.within, str(BIN / "cpe-manager"), "serve", "--data-dir", str(self.data), "--port", "0"]
+        start = spawn_piped if piped else spawn
+        process = start(
             "daemon", [*argv, "--ready-file", str(ready), *args], self.home / "daemon.log", self.environment()
         )
         self.processes.append(process)
@@ -143,13 +162,13 @@ class World:
 
     def worker(self, *args: str) -> Process:
         self.starts += 1
-        argv = [str(BIN / "cpe-manager"), "worker", "--data-dir", str(self.data), *args]
+        argv = [*self.within, str(BIN / "cpe-manager"), "worker", "--data-dir", str(self.data), *args]
         process = spawn(f"worker-{self.starts}", argv, self.home / f"worker-{self.starts}.log", self.environment())
         self.processes.append(process)
         return process
 
     def cli(self, *args: str, stdin: str | None = None, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-        argv = [str(BIN / "cpe-manager"), *args]
+        argv = [*self.within, str(BIN / "cpe-manager"), *args]
         return subprocess.run(
             argv, input=stdin, capture_output=True, text=True, timeout=timeout, env=self.environment(), check=False
         )

@@ -65,12 +65,14 @@ async def versions(
     cursor: Cursor = None,
 ) -> PageOf[BackupView]:
     page = await services.history.versions(name, after=cursor, limit=limit, state=state)
-    return paged(page, BackupView.of)
+    drilled = await services.drills.of([backup.id for backup in page.items])
+    return paged(page, lambda backup: BackupView.of(backup, drilled.get(backup.id)))
 
 
 @router.get("/devices/{name}/backups/{version}", operation_id="getBackup", summary="One version, without its text")
 async def show(name: str, version: Version, services: ServicesDep, _caller: Reader) -> BackupView:
-    return BackupView.of(await services.history.find(name, _number(version)))
+    backup = await services.history.find(name, _number(version))
+    return BackupView.of(backup, (await services.drills.of([backup.id])).get(backup.id))
 
 
 def _number(version: int | str) -> int | None:

@@ -27,6 +27,8 @@ _NAMED: Final = {"n": "\n", "r": "\r", "t": "\t", "_": " ", "a": "\a", "b": "\b"
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._:/,@+-]+")
 # Shorter values are words of messages, too.
 _SHORTEST_SECRET: Final = 4
+_NO_LINE: Final = "\n"
+"""What no line begins with."""
 _HEAD: Final = re.compile(r"(?:(?P<menu>[^\s\"\[=]+(?: [^\s\"\[=]+)*?) )?(?P<verb>add|set)(?=\s|\Z)")
 _SPECIAL: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\", "$": "\\$", "?": "\\?"}
 _UNITS: Final = (("w", 604_800), ("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
@@ -151,35 +153,41 @@ class Box:
 
     def __init__(self, text: str) -> None:
         self._menus: dict[str, list[Item]] = {}
-        self._unread: dict[str, list[tuple[str, str]]] = {}
+        self._unread: dict[str, list[tuple[str, int, list[str]]]] = {}
         self._order: dict[str, None] = {}
         found = _VERSION.search(text)
         self.version = (int(found[1]), int(found[2])) if found else (7, 0)
-        path = ""
+        path, start, alike = "", _NO_LINE, list[str]()
         for line in unfolded(text).split("\n"):
-            if line.startswith("/"):
-                path = self._read(line[1:], "")
+            if line.startswith(start):
+                # In a long export hundreds of lines with the same menu and verb follow one another.
+                alike.append(line)
             elif line and not line.startswith("#"):
-                self._read(line, path)
+                path, start, alike = self._read(line, path)
 
-    def _read(self, line: str, path: str) -> str:
-        """Take a line in; the menu in which the next one stands."""
-        head = _HEAD.match(line)
+    def _read(self, line: str, path: str) -> tuple[str, str, list[str]]:
+        """Take a line in. Gives the menu in which the next one stands, what that one begins with if it has the same
+        menu and verb, and the list that it belongs into then."""
+        slash = line.startswith("/")
+        command = line[1:] if slash else line
+        head = _HEAD.match(command)
         if head is None:
-            return path or " ".join(part for token in _TOKEN.findall(line) for part in token.split("/"))
-        where = head["menu"].replace("/", " ") if head["menu"] else path
+            menu = " ".join(part for token in _TOKEN.findall(command) for part in token.split("/"))
+            return menu if slash else path, _NO_LINE, []
+        where = head["menu"].replace("/", " ") if head["menu"] else "" if slash else path
+        end, alike = head.end() + slash, [line]
         self._order[where] = None
-        self._unread.setdefault(where, []).append((head["verb"], line[head.end() :]))
-        return where
+        self._unread.setdefault(where, []).append((head["verb"], end, alike))
+        return where if slash else path, f"{line[:end]} ", alike
 
     def _menu(self, path: str) -> list[Item]:
         items = self._menus.setdefault(path, [])
-        for verb, words in self._unread.pop(path, ()):
-            self._take(path, verb, _TOKEN.findall(words))
+        for verb, end, alike in self._unread.pop(path, ()):
+            for line in alike:
+                self._take(items, path, verb, _TOKEN.findall(line, end))
         return items
 
-    def _take(self, path: str, verb: str, tokens: list[str]) -> None:
-        items = self._menu(path)
+    def _take(self, items: list[Item], path: str, verb: str, tokens: list[str]) -> None:
         if verb == "add":
             items.append(Item(path, _values(tokens)))
         elif tokens and ("=" not in tokens[0] or tokens[0].startswith("[")):
@@ -265,8 +273,9 @@ def _values(tokens: list[str]) -> dict[str, str]:
     prefix = ""
     for token in tokens:
         name, sign, value = token.partition("=")
-        name = prefix + name if name.startswith(".") else name
-        prefix = name.rpartition(".")[0] or prefix
+        if "." in name:
+            name = prefix + name if name.startswith(".") else name
+            prefix = name.rpartition(".")[0]
         if name.startswith("!"):
             found.pop(name[1:], None)
         else:

@@ -7,6 +7,7 @@ from typing import Final
 
 from cpe_manager.domain.cpe_config import DhcpServer, Lan, Reservation, Wan
 from cpe_manager.domain.errors import InputError
+from cpe_manager.kit.addresses import ipv4
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.vyos.roles import (
     DEFAULT_ROUTE,
@@ -293,7 +294,7 @@ def _reservations(box: SetLines, path: Path) -> dict[str, Reservation]:
     for name in box.names((*path, "static-mapping")):
         entry = (*path, "static-mapping", name)
         mac = box.value((*entry, "mac-address")) or box.value((*entry, "mac"))
-        address = attempt(IPv4Address, box.value((*entry, "ip-address")) or "none")
+        address = ipv4(box.value((*entry, "ip-address")))
         made = attempt(Reservation, mac.lower(), address) if address else None
         if made is None or box.has((*entry, "disable")) or address not in served:
             continue

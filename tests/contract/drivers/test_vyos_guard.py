@@ -54,14 +54,16 @@ def has(device: Device, line: str) -> bool:
 
 
 @releases
-async def test_what_somebody_committed_and_did_not_save_is_what_the_box_goes_back_to(release: str) -> None:
+async def test_what_runs_and_is_not_saved_is_saved_before_the_promise_for_the_box_goes_back_to_that(
+    release: str,
+) -> None:
     async with box_of(release) as box:
+        saved = box.device.state.startup
         box.device.change()
-        running = box.device.running_text()
+        assert box.device.state.startup == saved
         async with box.shell() as shell:
             await DRIVER.arm(shell, GUARD)
-        box.device.restart(0.0)
-        assert box.device.running_text() == running
+        assert box.device.state.startup == box.device.state.running != saved
 
 
 @releases

@@ -14,6 +14,9 @@ from cpe_manager.domain.backups import Draft, FileDraft, FileInfo, SealedObject
 from cpe_manager.domain.inventory import Device, LifeState
 from cpe_manager.domain.jobs import Job, JobKind, JobState, Outcome
 from cpe_manager.domain.pushes import Push, PushKind
+from cpe_manager.domain.replacements import Replacement, Unit
+from cpe_manager.domain.rollouts import Rollout, Strategy
+from cpe_manager.ports.rollouts import NewRolloutDevice
 from cpe_manager.ports.stores import Claimed, InventoryChanges, NewWork, Settled, SiteChange
 
 NOW = datetime(2026, 3, 1, 2, 30, tzinfo=UTC)
@@ -149,3 +152,39 @@ def a_push(device: Device, job: Job, **more: Any) -> Push:
 
 def an_order() -> SealedObject:
     return SealedObject(new_id(), 1, "key1", b"wrapped", b"nonce", b"order\x00\xff")
+
+
+def a_rollout(**more: Any) -> Rollout:
+    values: dict[str, Any] = {
+        "id": new_id(),
+        "name": "dns",
+        "kind": PushKind.CHANGE,
+        "summary": "change of dns",
+        "strategy": Strategy((1, 2), budget=1, soak_seconds=30, max_in_flight=10, per_access_node=0),
+        "created_at": NOW,
+        "requested_by": "op",
+        "guard_seconds": 300,
+    }
+    return Rollout(**(values | more))
+
+
+def rollout_rows(rollout: Rollout, devices: Sequence[Device]) -> list[NewRolloutDevice]:
+    wave_of = [number for number, size in enumerate(rollout.strategy.waves) for _ in range(size)]
+    return [
+        NewRolloutDevice(device.id, wave_of[position], position, device.access_node, an_order())
+        for position, device in enumerate(devices)
+    ]
+
+
+def a_replacement(device: Device, **more: Any) -> Replacement:
+    values: dict[str, Any] = {
+        "id": new_id(),
+        "device_id": device.id,
+        "position_id": device.position_id,
+        "device": device.name,
+        "site": device.site,
+        "unit": Unit("NEW-1", "192.0.2.9", 2222, "acme", "M2", "factory"),
+        "created_at": NOW,
+        "requested_by": "op",
+    }
+    return Replacement(**(values | more))
