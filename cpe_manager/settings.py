@@ -32,6 +32,7 @@ FIRST_SETTINGS = """\
 # nightly_cron = "0 1 * * *"   # used by init for the first schedule
 # nightly_timezone = "Europe/Brussels"
 # nightly_window_minutes = 240
+# drill_sample = 20            # backups restored onto a fresh virtual box each night; 0 is none
 # git_export_dir = "/var/lib/cpe-manager/devices.git"
 """
 FIRST_CREDENTIALS = """\
@@ -100,6 +101,16 @@ class Settings(BaseSettings):
     keep_daily: int = Field(default=31, ge=0)
     keep_weekly: int = Field(default=13, ge=0)
     keep_monthly: int = Field(default=24, ge=0)
+
+    drill_sample: int = Field(default=20, ge=0)
+    """Devices whose backup is restored onto a fresh box after the night's run; 0: none."""
+    drill_target: float = Field(default=0.9, ge=0, le=1)
+    """Share of proven backups below which the alarm is raised. Not 1: one new version that fails is an event, and one
+    in ten is no chance any more."""
+    drill_boxes: int = Field(default=2, ge=1)
+    """Boxes at once."""
+    drill_command: str = ""
+    """Command line that makes a box; empty: ``cpe-sim`` beside this Python or on the path."""
 
     git_export_dir: Path | None = None
     """Bare git repository of redacted views, updated after each run; None switches the automatic export off."""

@@ -11,6 +11,7 @@ from cpe_manager.domain.errors import InputError
 
 if TYPE_CHECKING:
     from cpe_manager.api.schemas.pushes import NeutralChange, NoteView, PlanView, PushDetailView, WaitingView
+    from cpe_manager.domain.lockout import Lockout
 
 
 def show_plan(plan: PlanView) -> None:
@@ -45,8 +46,11 @@ def brief(value: Any) -> str:
     return "not configured" if value is None else tame(json.dumps(value, ensure_ascii=False))
 
 
-def refuse(found: PlanView, accepted: list[str]) -> None:
-    """Raises ``InputError`` for what a check refuses and nobody accepted."""
+def refuse(found: PlanView, overrides: list[Lockout], accepted: list[str]) -> None:
+    """Raises ``InputError`` for a predicted lock-out or what a check refuses, when nobody accepted it."""
+    if open_ones := [one for one in found.lockouts if one.kind not in overrides]:
+        names = " ".join(f"--override {one.kind}" for one in open_ones)
+        raise InputError(f"this would lock us out; if it is meant, say {names}")
     bad = [one for one in found.checks if one.refuses and one.check not in accepted]
     if not bad:
         return

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import time
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -15,6 +12,7 @@ from cpe_manager.cli.connection import state_of
 from cpe_manager.cli.options import Device, Json, Limit, Wait, Yes, confirmed, pairs
 from cpe_manager.cli.progress import JobFailed
 from cpe_manager.cli.push_text import noted, refuse, show_change, show_plan, show_push, waits
+from cpe_manager.cli.reading import data_of, put, text_of
 from cpe_manager.cli.render import err, out, show_json, show_json_items, table, tame
 from cpe_manager.domain.commit_path import END, Phase
 from cpe_manager.domain.errors import InputError
@@ -160,17 +158,14 @@ def _push(  # noqa: PLR0913 - what the commands were given
             if as_json:
                 show_json(found)
             return
-        if open_ones := [one for one in found.lockouts if one.kind not in how["overrides"]]:
-            names = " ".join(f"--override {one.kind}" for one in open_ones)
-            raise InputError(f"this would lock us out; if it is meant, say {names}")
-        refuse(found, how["accepted"])
+        refuse(found, how["overrides"], how["accepted"])
         confirmed(f"Change {found.device}?", yes=yes)
         asked = {"basis": found.basis, **body, **how}
         made = client.push(asked, key=key)
-        _ending(client, made, wait=wait, as_json=as_json)
+        follow_to_end(client, made, wait=wait, as_json=as_json)
 
 
-def _ending(client: Client, made: PushView, *, wait: bool, as_json: bool) -> None:
+def follow_to_end(client: Client, made: PushView, *, wait: bool, as_json: bool) -> None:
     """Stay until it has ended, unless that was not wanted or it waits for its window. Raises ``JobFailed``."""
     if not wait or made.waiting is not None:
         _started(made, as_json=as_json)
@@ -233,7 +228,7 @@ def again(
             show_change(old.offer.neutral, old.offer.native)
         confirmed(f"Change {old.device}?", yes=yes)
         made = client.push_again(push, {"basis": basis, "now": now})
-        _ending(client, made, wait=wait, as_json=as_json)
+        follow_to_end(client, made, wait=wait, as_json=as_json)
 
 
 @app.command()
@@ -299,42 +294,11 @@ def _wanted(change: Path | None, settings: list[str] | None, lines: Path | None,
     """What the options say is wanted. Raises ``InputError``."""
     wanted: dict[str, Any] = {}
     if change is not None or settings:
-        wanted["change"] = _set(_file(change) if change is not None else {}, pairs(settings or [], "--set"))
+        wanted["change"] = put(data_of(change) if change is not None else {}, pairs(settings or [], "--set"))
     if lines is not None:
-        wanted["lines"] = [line for line in _text(lines).splitlines() if line.strip()]
+        wanted["lines"] = [line for line in text_of(lines).splitlines() if line.strip()]
     if version is not None:
         wanted["version"] = version
     if len(wanted) != 1:
         raise InputError("say what is wanted: --change FILE or --set NAME=VALUE, --lines FILE, or --version N")
     return wanted
-
-
-def _text(path: Path) -> str:
-    return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
-
-
-def _file(path: Path) -> dict[str, Any]:
-    text = _text(path)
-    try:
-        found = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except ValueError as error:
-        raise InputError(str(error), file=str(path)) from error
-    if not isinstance(found, dict):
-        raise InputError("no set of names and values", file=str(path))
-    return found
-
-
-def _set(into: dict[str, Any], values: dict[str, str]) -> dict[str, Any]:
-    """Each value is JSON where it reads as such (numbers, lists, true, null), else text."""
-    for name, text in values.items():
-        *path, last = name.split(".")
-        place = into
-        for part in path:
-            place = place.setdefault(part, {})
-            if not isinstance(place, dict):
-                raise InputError(f"--set {name}: {part} is no set of names and values")
-        try:
-            place[last] = json.loads(text)
-        except ValueError:
-            place[last] = text
-    return into

@@ -125,6 +125,9 @@ def decide(journal: Sequence[Entry], now: datetime, *, withdrawn: bool = False, 
         return Verdict(Step.REVERT, reason="withdrawn")
     if last.result is None and last.step in (Step.ARM, Step.APPLY):
         return Verdict(Step.REVERT, reason=f"interrupted in the middle of {last.step}")
+    if resumed and last.step is Step.ARM:
+        # What was to be applied died with the process that had planned it.
+        return Verdict(Step.REVERT, reason="interrupted before anything was applied")
     if _too_late(journal, now):
         return Verdict(Step.REVERT, reason="too little time was left before the device takes the change back by itself")
     return Verdict(last.step) if last.result is None else Verdict(_after(last.step))

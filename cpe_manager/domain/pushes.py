@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from cpe_manager.domain.commit_path import Entry, Phase
 from cpe_manager.domain.errors import InputError
@@ -15,14 +15,18 @@ from cpe_manager.domain.jobs import Priority
 from cpe_manager.domain.lockout import Lockout
 from cpe_manager.domain.probes import Probe
 
+NOTHING_TO_CHANGE: Final = "there is nothing to change: the device is what was wanted already"
+"""Why a push is withdrawn that found its work done: told apart from one that failed."""
+
 
 class PushKind(StrEnum):
     """``change``: a merge patch of the neutral model. ``lines``: the device's own language. ``restore``: a stored
-    version, whole."""
+    version, whole. ``save``: what runs, kept over a restart."""
 
     CHANGE = "change"
     LINES = "lines"
     RESTORE = "restore"
+    SAVE = "save"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,29 +38,43 @@ class Order:
     lines: tuple[str, ...] = field(default=(), repr=False)
     version: str | None = None
     """Id of the stored version."""
+    names: Mapping[str, str] | None = None
+    """For a stored version of other hardware: its interface names, and what they are called here. None: of this one."""
 
     def __post_init__(self) -> None:
-        given = (self.patch is not None, bool(self.lines), self.version is not None)
-        if given != tuple(kind is self.kind for kind in PushKind):
+        given = {
+            PushKind.CHANGE: self.patch is not None,
+            PushKind.LINES: bool(self.lines),
+            PushKind.RESTORE: self.version is not None,
+        }
+        if any(there != (kind is self.kind) for kind, there in given.items()):
             raise InputError(f"a push of kind {self.kind} takes {_TAKES[self.kind]} and nothing else")
         if any(not line.strip() or "\n" in line or "\r" in line for line in self.lines):
             raise InputError("a line of a push is empty or holds a line end")
 
     def to_text(self) -> str:
         return json.dumps(
-            {"kind": self.kind.value, "patch": self.patch, "lines": list(self.lines), "version": self.version}
+            {
+                "kind": self.kind.value,
+                "patch": self.patch,
+                "lines": list(self.lines),
+                "version": self.version,
+                "names": None if self.names is None else dict(self.names),
+            }
         )
 
     @classmethod
     def from_text(cls, text: str) -> Order:
         data = json.loads(text)
-        return cls(PushKind(data["kind"]), data["patch"], tuple(data["lines"]), data["version"])
+        names = data.get("names")  # orders of before hardware was replaced have none
+        return cls(PushKind(data["kind"]), data["patch"], tuple(data["lines"]), data["version"], names)
 
 
 _TAKES = {
     PushKind.CHANGE: "a change of the neutral model",
     PushKind.LINES: "lines in the device's language",
     PushKind.RESTORE: "a stored version",
+    PushKind.SAVE: "no content",
 }
 
 

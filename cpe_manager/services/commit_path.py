@@ -25,7 +25,7 @@ from cpe_manager.domain.errors import Conflict, CpeManagerError, DeviceError, Fe
 from cpe_manager.domain.inventory import Group
 from cpe_manager.domain.jobs import Outcome
 from cpe_manager.domain.lockout import ManagementPath
-from cpe_manager.domain.pushes import Offer, Order, Push
+from cpe_manager.domain.pushes import NOTHING_TO_CHANGE, Offer, Order, Push
 from cpe_manager.domain.settings_inheritance import resolve
 from cpe_manager.ports.driver import Replacing
 from cpe_manager.ports.pushes import Ended, PushStore
@@ -173,7 +173,7 @@ class CommitPath:
     async def _check(self, trip: Trip) -> None:
         assert trip.plan is not None
         if trip.plan.empty:
-            raise Refused("there is nothing to change: the device is what was wanted already", Check.NOTHING)
+            raise Refused(NOTHING_TO_CHANGE, Check.NOTHING)
         target, _, _ = self._way(trip)
         path = path_of(target, trip.manager)
         hindrances = [one for one in trip.plan.lockouts(path) if one.kind not in trip.push.overrides]
@@ -253,12 +253,17 @@ class CommitPath:
             trip.notes += trip.line
 
     async def _confirm(self, trip: Trip) -> None:
+        """From here on the device takes nothing back by itself: what was probed is looked for once more, since it may
+        have restarted, or gone back, in the moment before."""
         if trip.after is None:
             await self._probe(trip)
+        assert trip.after is not None
         _, driver, _ = self._way(trip)
         async with self._session(trip) as opened:
             await driver.confirm(opened.shell, trip.guard)
             await driver.save(opened.shell)
+        if await self._back(trip) != trip.after.fingerprint:
+            raise Conflict("the device went back, or was changed by somebody else, before it could be confirmed")
 
     async def _revert(self, trip: Trip) -> None:
         """Have the device go back, and believe it only when it has been read again."""
@@ -273,6 +278,8 @@ class CommitPath:
                 raise Conflict("the device did not go back to what it was before")
         async with self._session(trip) as opened:
             await driver.save(opened.shell)
+        if await self._back(trip) != wanted:
+            raise Conflict("the device has restarted with something else than it had gone back to")
 
     async def _put_back(self, trip: Trip, text: str) -> None:
         """Where the device did not go back by itself: bring back the whole text, or at least all that it means."""
@@ -295,6 +302,14 @@ class CommitPath:
                 if clock.monotonic() >= until:
                     raise
                 await clock.sleep(2.0)
+
+    async def _look_once_more(self, trip: Trip) -> None:
+        """After a crash between the last step and the end: what was confirmed is not known here, but the device has it.
+        Where it cannot be read the next backup stores it, as a change that nobody has confirmed."""
+        try:
+            await self._read(trip, after=True)
+        except CpeManagerError as error:
+            log.warning("push.not_seen_again", device=trip.claimed.device.name, code=error.code, reason=str(error))
 
     # What the steps are made of.
 
@@ -356,6 +371,8 @@ class CommitPath:
         write(
             "push.ended", device=claimed.device.name, push_id=trip.push.id, phase=phase.value, reason=reason, code=code
         )
+        if phase is Phase.CONFIRMED and trip.after is None:
+            await self._look_once_more(trip)
         kept = phase is Phase.CONFIRMED and trip.after is not None
         backup_id = self._outside.ids.new() if kept else None
         failed = phase is not Phase.CONFIRMED

@@ -42,8 +42,8 @@ LONGEST_GUARD: Final = 3600
 
 @dataclass(frozen=True, slots=True)
 class PushAsked:
-    """What somebody wants of a device: exactly one of ``change`` (a merge patch of the neutral model), ``lines`` and
-    ``version`` (the number of a stored one; 0 is the current one)."""
+    """What somebody wants of a device: exactly one of ``change`` (a merge patch of the neutral model), ``lines``,
+    ``version`` (the number of a stored one; 0 is the current one) and ``save`` (keep what runs)."""
 
     device: str
     change: Mapping[str, Any] | None = field(default=None, repr=False)
@@ -53,6 +53,11 @@ class PushAsked:
     overrides: frozenset[Lockout] = frozenset()
     guard_seconds: int = GUARD_SECONDS
     key: str | None = None
+    save: bool = False
+    names: Mapping[str, str] | None = None
+    """Of a version of other hardware: its interface names, and what they are called here. None: of this hardware."""
+    entering: bool = False
+    """The device is about to come into service: it is suspended still, so that nobody else visits it."""
     probes: tuple[Probe, ...] = ()
     accepted: frozenset[str] = frozenset()
     """Findings of checks that are accepted, by code."""
@@ -150,7 +155,7 @@ class Pushes:
         return await self._submit(view.device, copied, order, old.summary, by=by)
 
     async def _submit(self, device: Device, asked: PushAsked, order: Order, summary: str, *, by: str) -> Push:
-        if device.state is not LifeState.ACTIVE:
+        if device.state is not (LifeState.SUSPENDED if asked.entering else LifeState.ACTIVE):
             raise Conflict(f"{device.name} is {device.state}; only active devices are changed")
         if not SHORTEST_GUARD <= asked.guard_seconds <= LONGEST_GUARD:
             raise InputError(f"a device takes a change back after {SHORTEST_GUARD} to {LONGEST_GUARD} seconds")
@@ -190,9 +195,11 @@ class Pushes:
 
     async def _order(self, device: Device, asked: PushAsked) -> tuple[Order, str]:
         """The order, and in a few words what it is."""
-        given = [asked.change is not None, bool(asked.lines), asked.version is not None]
+        given = [asked.change is not None, bool(asked.lines), asked.version is not None, asked.save]
         if sum(given) != 1:
             raise InputError("a push takes exactly one of a change, lines and a version")
+        if asked.save:
+            return Order(PushKind.SAVE), "saving of what runs"
         if asked.change is not None:
             return Order(
                 PushKind.CHANGE, patch=asked.change
@@ -201,7 +208,7 @@ class Pushes:
             count = len(asked.lines)
             return Order(PushKind.LINES, lines=asked.lines), f"{count} line{'s' if count > 1 else ''}"
         version = await self._version(device, asked.version or 0)
-        return Order(PushKind.RESTORE, version=version[0]), f"restore of version {version[1]}"
+        return Order(PushKind.RESTORE, version=version[0], names=asked.names), f"restore of version {version[1]}"
 
     async def _version(self, device: Device, number: int) -> tuple[str, int]:
         if number:

@@ -24,6 +24,8 @@ from simulators.dialects.uci import UciError
 from simulators.dialects.uci_stage import UciStage
 from simulators.generate.site import make_site
 from simulators.personas.base import Effect, Reply, Traits
+from simulators.reach.others import uci
+from simulators.reach.view import Surroundings, View
 from simulators.spec import DeviceSpec
 from simulators.state import Alarm, DeviceState
 
@@ -407,6 +409,9 @@ class UciPersona:
             r"^(\toption hostname '[^']*'\n)", rf"\g<1>\toption notes 'see\n{line}\nand so on'\n", body, count=1,
             flags=re.MULTILINE,
         )  # fmt: skip
+
+    def view(self, state: DeviceState, at: Surroundings) -> View:
+        return uci(state, at)
 
     def login_forms(self, spec: DeviceSpec) -> tuple[str, ...]:
         return (spec.secrets.login,)

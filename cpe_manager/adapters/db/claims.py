@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 
 from cpe_manager.adapters.db import facts
+from cpe_manager.adapters.db.drift_table import drift
 from cpe_manager.adapters.db.job_rows import close_when_ended, lock_jobs
 from cpe_manager.adapters.db.rows import (
     ACCESS_NODE,
@@ -27,6 +28,7 @@ from cpe_manager.adapters.db.rows import (
 from cpe_manager.adapters.db.tables import (
     IS_DUE,
     backup,
+    backup_file,
     device,
     device_host_key,
     device_lease,
@@ -220,7 +222,8 @@ async def _describe(
             attempts=row.attempts,
             device=devices[row.device_id],
             pinned_keys=tuple(pinned[row.device_id]),
-            last_good=last.get(row.device_id),
+            last_good=last[row.device_id][0] if row.device_id in last else None,
+            unsaved=row.device_id in last and last[row.device_id][1],
             kind=JobKind(job.kind),
             facts=known.get(row.device_id),
         )
@@ -237,8 +240,12 @@ async def _pinned(tx: Transaction, device_ids: Sequence[str]) -> defaultdict[str
     return found
 
 
-async def _last_good(tx: Transaction, device_ids: Sequence[str]) -> dict[str, LastGood]:
+async def _last_good(tx: Transaction, device_ids: Sequence[str]) -> dict[str, tuple[LastGood, bool]]:
+    """With whether the device was seen to run something that it would not come up with."""
     current = and_(device.c.id == device_status.c.device_id, backup.c.id == device_status.c.current_backup_id)
-    query = select(*BACKUP_COLUMNS, device_status.c.device_id.label("of")).where(current)
+    beside = exists().where(backup_file.c.backup_id == backup.c.id)
+    unsaved = exists().where(drift.c.position_id == device.c.position_id, drift.c.unsaved_since.is_not(None))
+    labels = (device_status.c.device_id.label("of"), beside.label("archived"), unsaved.label("unsaved"))
+    query = select(*BACKUP_COLUMNS, *labels).where(current)
     rows = await in_chunks(tx, device_ids, lambda part: query.where(device_status.c.device_id.in_(part)))
-    return {row.of: to_last_good(row) for row in rows}
+    return {row.of: (to_last_good(row), bool(row.unsaved)) for row in rows}

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Select, and_, exists, func, or_, select, update
 
-from cpe_manager.adapters.db import cursors, push_holds
+from cpe_manager.adapters.db import cursors, drift, push_holds
 from cpe_manager.adapters.db.claims import holds, lock_leases
 from cpe_manager.adapters.db.job_rows import lock_jobs
 from cpe_manager.adapters.db.jobs import create_job
@@ -30,6 +30,7 @@ from cpe_manager.adapters.db.transactions import Connections, Lock, Transaction
 from cpe_manager.adapters.db.versions import sealed_values, store_drafts
 from cpe_manager.domain.backups import Draft, SealedObject
 from cpe_manager.domain.commit_path import Entry, Phase
+from cpe_manager.domain.drift import Sight
 from cpe_manager.domain.errors import Conflict, FenceLost, NotFound
 from cpe_manager.domain.events import Alarm, Severity
 from cpe_manager.domain.jobs import Job, Outcome, Priority
@@ -177,14 +178,19 @@ async def _create(tx: Transaction, new: Push, order: SealedObject, job: Job, wor
             f"an earlier push of {new.device} is stuck: settle it first, or bring a stored version back "
             f"(see {push_holds.RUNBOOK})"
         )
-    await create_job(tx, job, [work])
     await tx.run(sealed_object.insert(), [sealed_values(order)])
-    await tx.run(push.insert(), [push_values(new, order.id)])
-    message = f"{new.device}: {new.summary}, asked for by {new.requested_by}"
-    tx.emit([push_event("push.requested", new, new.created_at, message)])
+    await create_pushes(tx, job, [(new, order.id, work)])
     if new.priority is Priority.URGENT:
         await _make_way(tx, new)
     return new
+
+
+async def create_pushes(tx: Transaction, job: Job, asked: Sequence[tuple[Push, str, NewWork]]) -> None:
+    """One job over pushes of different devices, each with its order (the id of what is sealed already) and its row."""
+    await create_job(tx, job, [work for _, _, work in asked])
+    await tx.run(push.insert(), [push_values(new, order_id) for new, order_id, _ in asked])
+    told = ((new, f"{new.device}: {new.summary}, asked for by {new.requested_by}") for new, _, _ in asked)
+    tx.emit([push_event("push.requested", new, new.created_at, message) for new, message in told])
 
 
 async def _make_way(tx: Transaction, urgent: Push) -> None:
@@ -207,6 +213,7 @@ async def _snapshot(
         error = {"last_error_code": None, "last_error": None}
         known = device_status.c.device_id == of.device_id
         await tx.run(update(device_status).where(known).values({**status, **error}))
+        await drift.note(tx, {of.device_id: Sight(at, backup_id, draft.fingerprint)})
     await tx.run(update(push).where(push.c.id == of.id).values(snapshot_id=backup_id))
 
 

@@ -179,6 +179,17 @@ redacted_view: Final = Table(
     Column("data", LargeBinary, nullable=False),
 )
 
+backup_file: Final = Table(
+    "backup_file",
+    metadata,
+    Column("backup_id", ID, ForeignKey("backup.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", String(128), nullable=False),
+    Column("media_type", String(64), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("object_id", ID, ForeignKey("sealed_object.id"), nullable=False, index=True),
+)
+
 device_status: Final = Table(
     "device_status",
     metadata,

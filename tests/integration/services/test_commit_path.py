@@ -256,6 +256,43 @@ async def test_a_reboot_in_the_middle_ends_as_before(bench: Bench) -> None:
     assert (bench.box.running, bench.box.startup) == (OLD, OLD)
 
 
+@pytest.mark.parametrize("verb", ["confirm", "save"])
+async def test_a_box_that_restarts_just_before_it_is_confirmed_is_not_called_confirmed(bench: Bench, verb: str) -> None:
+    bench.box.restarts_before.append(verb)
+    settled = await bench.work(await bench.ask())
+    assert settled.outcome is Outcome.REVERTED
+    assert "before it could be confirmed" in (settled.error or "")
+    assert (bench.box.running, bench.box.startup, bench.box.token) == (OLD, OLD, "")
+
+
+async def test_a_box_that_restarts_with_the_change_after_it_went_back_is_not_called_reverted(bench: Bench) -> None:
+    """The change had been saved already, so a restart brings it back."""
+    bench.box.after["save"] = SessionDropped("gone")
+    bench.box.restarts_after_replacing = True
+    settled = await bench.work(await bench.ask())
+    assert settled.outcome is Outcome.REVERTED
+    assert (bench.box.running, bench.box.startup, bench.box.token) == (OLD, OLD, "")
+
+
+async def test_a_process_that_died_between_arming_and_applying_is_followed_by_one_that_reverts(bench: Bench) -> None:
+    class Dying:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(bench.database.pushes, name)
+
+        async def record(self, push_id: str, entry: Any, phase: Any, lease: Any) -> None:
+            if entry.step is Step.APPLY:
+                raise Killed
+            await bench.database.pushes.record(push_id, entry, phase, lease)
+
+    push = await bench.ask()
+    with pytest.raises(Killed):
+        await bench.work(push, "w1", store=Dying())
+    await bench.clock.advance(40)
+    settled = await bench.work(push, "w2")
+    assert (settled.outcome, settled.error) == (Outcome.REVERTED, "interrupted before anything was applied")
+    assert "apply" not in bench.box.verbs
+
+
 async def test_a_box_that_refuses_to_go_back_is_stuck_with_an_alarm(bench: Bench) -> None:
     class Stubborn(BoxDriver):
         async def revert(self, shell: Any, guard: Any) -> None:
