@@ -8,10 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from cpe_manager.domain.errors import SettingsError
+from cpe_manager.domain.push_windows import freezes_of, windows_of
 
 FILE_NAME = "cpe-manager.toml"
 
@@ -26,6 +27,8 @@ FIRST_SETTINGS = """\
 # snmp_trap_host = "0.0.0.0"
 # sessions = 200               # device sessions open at once
 # sessions_per_access_node = 8 # behind one access node, over all workers; 0 is no cap
+# push_windows = "Mon-Fri 08:00-18:00 Europe/Brussels"    # when pushes may begin; empty: always
+# push_freezes = "2026-12-21..2027-01-03 Europe/Brussels" # when none may
 # nightly_cron = "0 1 * * *"   # used by init for the first schedule
 # nightly_timezone = "Europe/Brussels"
 # nightly_window_minutes = 240
@@ -79,6 +82,17 @@ class Settings(BaseSettings):
     retry_cap_seconds: float = Field(default=900.0, gt=0)
     stop_grace_seconds: float = Field(default=10.0, ge=0)
 
+    push_windows: str = ""
+    """When pushes may begin, where neither device nor group says: ``Mon-Fri 08:00-18:00 Europe/Brussels; ...``. Empty:
+    always."""
+    push_freezes: str = ""
+    """When none may: ``2026-12-21..2027-01-03 Europe/Brussels; ...``."""
+    push_limit_in_flight: int = Field(default=100, ge=0)
+    """Pushes that have begun and not ended, over all workers; 0 is no limit. Urgent ones are not counted."""
+    push_limit_per_access_node: int = Field(default=8, ge=0)
+    push_failures_per_hour: int = Field(default=20, ge=0)
+    """So many reverted or stuck pushes within an hour hold all that are not urgent; 0 is no limit."""
+
     nightly_cron: str = "0 1 * * *"
     nightly_timezone: str = "Europe/Brussels"
     nightly_window_minutes: int = Field(default=240, ge=1)
@@ -101,6 +115,18 @@ class Settings(BaseSettings):
     git_export_dir: Path | None = None
     """Bare git repository of redacted views, updated after each run; None switches the automatic export off."""
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
+
+    @field_validator("push_windows")
+    @classmethod
+    def _windows(cls, text: str) -> str:
+        windows_of(text)
+        return text
+
+    @field_validator("push_freezes")
+    @classmethod
+    def _freezes(cls, text: str) -> str:
+        freezes_of(text)
+        return text
 
     @property
     def url(self) -> str:

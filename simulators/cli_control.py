@@ -90,6 +90,18 @@ def restart(context: typer.Context, name: Name, down: Annotated[float | None, ty
     _ask(context, "restart", name=name, down=down)
 
 
+@app.command()
+def cut(context: typer.Context, name: Name, seconds: Annotated[float, typer.Option()] = 0.0) -> None:
+    """Cut the path to a box for `--seconds`; 0: until its faults are cleared."""
+    _ask(context, "cut", name=name, seconds=seconds)
+
+
+@app.command()
+def advance(context: typer.Context, name: Name, seconds: float) -> None:
+    """Put a box's clock forward: what it would do by itself until then, it does now."""
+    _ask(context, "advance", name=name, seconds=seconds)
+
+
 @app.command("lose-line")
 def lose_line(
     context: typer.Context,

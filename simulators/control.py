@@ -5,8 +5,12 @@ The client sends one JSON object a line and gets one back for each, in order:
     {"op": "list"}                                       names, families, addresses, ports, host keys, active faults
     {"op": "fault", "name": N, "fault": F, "parameters": {"at": "0.5"}}       parameters as text
     {"op": "clear", "name": N, "fault": F}               without "fault": all; without "name": on all boxes
-    {"op": "change", "name": N, "text": T}               without "text": a harmless change; answers with the lines
+    {"op": "change", "name": N, "text": T, "by": WHO}    without "text": a harmless change; answers with the lines
+    {"op": "save", "name": N}                            what runs survives a restart
     {"op": "show", "name": N}                            the true running configuration
+    {"op": "standing", "name": N}                        what runs, what a restart would bring, what alarms are set
+    {"op": "cut", "name": N, "seconds": S}               cut the path to it; 0: until `clear`
+    {"op": "advance", "name": N, "seconds": S}           put its clock forward
     {"op": "secrets", "name": N}                         the box's secrets, and the forms its own passwords take
     {"op": "rotate", "name": N}                          a new host key; answers with it
     {"op": "restart", "name": N, "down": SECONDS}
@@ -76,11 +80,23 @@ class ControlClient:
     def clear(self, name: str | None = None, fault: str | None = None) -> None:
         self.call("clear", name=name, fault=fault)
 
-    def change(self, name: str, text: str | None = None) -> str:
-        return str(self.call("change", name=name, text=text))
+    def change(self, name: str, text: str | None = None, by: str = "") -> str:
+        return str(self.call("change", name=name, text=text, by=by))
+
+    def save(self, name: str) -> None:
+        self.call("save", name=name)
 
     def show(self, name: str) -> str:
         return str(self.call("show", name=name))
+
+    def standing(self, name: str) -> dict[str, Any]:
+        return dict(self.call("standing", name=name))
+
+    def cut(self, name: str, seconds: float = 0.0) -> None:
+        self.call("cut", name=name, seconds=seconds)
+
+    def advance(self, name: str, seconds: float) -> None:
+        self.call("advance", name=name, seconds=seconds)
 
     def secrets(self, name: str) -> dict[str, Any]:
         return dict(self.call("secrets", name=name))

@@ -100,11 +100,27 @@ def _clear(fleet: Fleet, request: Request) -> None:
 
 
 def _change(fleet: Fleet, request: Request) -> str:
-    return fleet.device(request["name"]).change(request.get("text"))
+    return fleet.device(request["name"]).change(request.get("text"), request.get("by") or "")
+
+
+def _save(fleet: Fleet, request: Request) -> None:
+    fleet.device(request["name"]).save()
 
 
 def _show(fleet: Fleet, request: Request) -> str:
     return fleet.device(request["name"]).running_text()
+
+
+def _standing(fleet: Fleet, request: Request) -> dict[str, Any]:
+    return fleet.device(request["name"]).standing()
+
+
+def _cut(fleet: Fleet, request: Request) -> None:
+    fleet.device(request["name"]).cut(float(request.get("seconds") or 0.0))
+
+
+def _advance(fleet: Fleet, request: Request) -> None:
+    fleet.device(request["name"]).advance(float(request["seconds"]))
 
 
 def _secrets(fleet: Fleet, request: Request) -> dict[str, Any]:
@@ -141,6 +157,8 @@ def _stats(fleet: Fleet, _request: Request) -> dict[str, Any]:
 def _counters(device: Device) -> dict[str, Any]:
     counters = asdict(device.stats)
     counters["commands"] = list(device.stats.commands)
+    counters["struck"] = list(device.typing.struck)
+    counters["log_ins"] = device.typing.log_ins
     return counters
 
 
@@ -150,7 +168,11 @@ _OPERATIONS: Mapping[str, Callable[[Fleet, Request], Any]] = MappingProxyType(
         "fault": _fault,
         "clear": _clear,
         "change": _change,
+        "save": _save,
         "show": _show,
+        "standing": _standing,
+        "cut": _cut,
+        "advance": _advance,
         "secrets": _secrets,
         "rotate": _rotate,
         "restart": _restart,

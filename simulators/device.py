@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
 
 import asyncssh
 
 from simulators.faults.active import ActiveFaults
-from simulators.faults.kinds import Fault, PromptInConfig, Refuse
+from simulators.faults.kinds import AtCommand, CutAtCommand, Fault, PromptInConfig, Refuse
 from simulators.faults.mangle import Origin
-from simulators.personas.base import Booting, Persona
+from simulators.faults.struck import Counter, Strike
+from simulators.personas.base import Booting, Persona, Reached
 from simulators.personas.registry import persona_for
+from simulators.reach.view import Surroundings, View
 from simulators.snmp.agent import Agent
 from simulators.snmp.line import LossKind
 from simulators.spec import DeviceSpec
 from simulators.ssh.hostkeys import host_key, public_line
 from simulators.ssh.server import options_for, reset
-from simulators.state import DeviceState, new_state
+from simulators.state import DeviceState, new_state, utc_now
 from simulators.telnet.connection import TelnetConnection
 
 _COMMANDS_KEPT = 2000
@@ -69,6 +75,7 @@ class Device:
         self.persona: Persona = persona_for(spec.family)
         self.faults = ActiveFaults()
         self.stats = Stats()
+        self.typing = Counter()
         self.rng = spec.rng("wire")
         self.address = spec.address
         self.port = spec.port
@@ -77,6 +84,8 @@ class Device:
         self.on_port_change: Callable[[Device], None] | None = None
         self._down_time = down_time
         self._down_until = 0.0
+        self._cut_until = 0.0
+        self._ahead = timedelta()
         self._connections: set[asyncssh.SSHServerConnection] = set()
         self.telnet: set[TelnetConnection] = set()
         self.telnet_port = 0
@@ -85,7 +94,9 @@ class Device:
         self._alarm: asyncio.TimerHandle | None = None
         self._changes = 0
         self._options: asyncssh.SSHServerConnectionOptions | None = None
-        self.snmp = Agent(lambda: self.state, self.persona, lambda: self.is_down)
+        self.surroundings: Surroundings | None = None
+        """Where the box stands, if its own configuration is to be able to cut it off; None: it is always reached."""
+        self.snmp = Agent(lambda: self.state, self.persona, lambda: self.is_away)
         """Open only in a fleet that was started with SNMP; its line is there in any case."""
 
     @property
@@ -96,7 +107,7 @@ class Device:
     def state(self) -> DeviceState:
         """Made when first asked for: a fleet of a thousand starts without writing a thousand configurations."""
         if self._state is None:
-            self._state = new_state(self.spec, self.persona.factory_config(self.spec))
+            self._state = new_state(self.spec, self.persona.factory_config(self.spec), self._clock)
             self._state.alarm_changed = self._wind
         return self._state
 
@@ -106,8 +117,26 @@ class Device:
         return public_line(host_key(self.spec, self._key_generation))
 
     @property
-    def is_down(self) -> bool:
-        return asyncio.get_running_loop().time() < self._down_until
+    def is_away(self) -> bool:
+        """Restarting, or behind a path that is cut."""
+        return asyncio.get_running_loop().time() < max(self._down_until, self._cut_until)
+
+    @property
+    def answers(self) -> bool:
+        """Whether the configuration in effect lets a new SSH connection of the manager's in."""
+        view = self._view()
+        return view is None or self.surroundings is None or view.answers(self.surroundings)
+
+    @property
+    def carries(self) -> bool:
+        """Whether connections that stand still get their packets through."""
+        view = self._view()
+        return view is None or self.surroundings is None or view.carries(self.surroundings)
+
+    def _view(self) -> View | None:
+        if self.surroundings is None or not isinstance(self.persona, Reached):
+            return None
+        return self.persona.view(self.state, self.surroundings)
 
     @property
     def port_wanted(self) -> bool:
@@ -130,6 +159,8 @@ class Device:
     def set_fault(self, fault: Fault) -> None:
         """Make something go wrong from now on; sessions that are open keep their session faults."""
         self.faults.set(fault)
+        if isinstance(fault, AtCommand):
+            self.typing.set(fault)
         if isinstance(fault, PromptInConfig):
             line = self.persona.config_prompt(self.state)
             self.state.running = self.persona.plant(self.state.running, line)
@@ -141,22 +172,73 @@ class Device:
         A port that a fault had closed is open again some milliseconds later: `Fleet.settled()` waits for that.
         """
         self.faults.clear(name)
+        self.typing.release(name)
+        if name in (None, CutAtCommand.name):
+            self._cut_until = 0.0
         self._signal_port()
 
     def running_text(self) -> str:
         """The ground truth: what the box itself would show for its running configuration now, LF line ends."""
         return self.persona.running_text(self.state)
 
-    def change(self, text: str | None = None) -> str:
+    def standing(self) -> dict[str, Any]:
+        """The ground truth about all that a push may leave behind: what runs, what would run after a restart at this
+        moment, and the names of what the box is going to do by itself."""
+        return {
+            "running": self.running_text(),
+            "after_restart": self.persona.running_text(self._restarted()),
+            "alarms": sorted(self.state.alarms),
+        }
+
+    def _restarted(self) -> DeviceState:
+        """A copy of the state, restarted."""
+        state = self.state
+        copy = dataclasses.replace(
+            state, scratch=dict(state.scratch), flash=dict(state.flash), files=dict(state.files), alarms={},
+            alarm_changed=lambda: None,
+        )  # fmt: skip
+        copy.restart()
+        if isinstance(self.persona, Booting):
+            self.persona.booted(copy)
+        return copy
+
+    def typed(self, key: object) -> Strike | None:
+        """A command has arrived on a connection; what strikes it."""
+        return self.typing.typed(key, self.faults)
+
+    def cut(self, seconds: float = 0.0) -> None:
+        """Cut the path to the box, which goes on: connections are lost, none is made for so many seconds; 0: until the
+        faults are cleared."""
+        self._cut_until = asyncio.get_running_loop().time() + seconds if seconds else math.inf
+        self._lose_connections()
+
+    def advance(self, seconds: float) -> None:
+        """Put the box's clock forward: what is due by then happens now."""
+        self._ahead += timedelta(seconds=seconds)
+        self.tick()
+
+    def _clock(self) -> datetime:
+        return utc_now() + self._ahead
+
+    def change(self, text: str | None = None, by: str = "") -> str:
         """Change the running configuration behind the manager's back and return the lines that did it.
 
-        Without text: a harmless change, another one each time. Raises ValueError for lines that the family refuses.
+        Without text: a harmless change, another one each time. by: who does it, where the family notes that. Raises
+        ValueError for lines that the family refuses.
         """
         if text is None:
             self._changes += 1
             text = self.persona.sample_change(self.spec, self._changes)
-        self.persona.change(self.state, text)
+        self.state.operator = by
+        try:
+            self.persona.change(self.state, text)
+        finally:
+            self.state.operator = ""
         return text
+
+    def save(self) -> None:
+        """Make what runs survive a restart, as somebody at the box would."""
+        self.state.save()
 
     def login_forms(self) -> tuple[str, ...]:
         """All spellings of the device's own passwords in its generated configuration (none may be in a backup)."""
@@ -168,6 +250,9 @@ class Device:
         self.state.restart()
         if isinstance(self.persona, Booting):
             self.persona.booted(self.state)
+        self._lose_connections()
+
+    def _lose_connections(self) -> None:
         for connection in tuple(self._connections):
             self.reset_connection(connection)
         for telnet in tuple(self.telnet):

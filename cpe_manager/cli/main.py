@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from cpe_manager.cli import (
     backup,
     devices,
+    drifting,
     drilling,
     families,
     follow,
@@ -22,6 +23,7 @@ from cpe_manager.cli import (
     keys,
     local,
     pushing,
+    rollouts,
     schedules,
     tokens,
 )
@@ -151,6 +153,8 @@ app.add_typer(schedules.app, name="schedule", help="When backups run by themselv
 app.add_typer(jobs.app, name="jobs", help="Anything long: runs, verifications, exports, key rotations.")
 app.add_typer(pushing.app, name="push", help="Change a device so that nothing and nobody is locked out.")
 app.command()(pushing.restore)
+app.add_typer(rollouts.app, name="rollout", help="Change many devices, wave by wave, within an error budget.")
+app.add_typer(drifting.app, name="drift", help="What runs, against what was confirmed and what a restart would bring.")
 app.command()(families.families)
 follow.attach(app)
 app.add_typer(tokens.app, name="token", help="API tokens.")

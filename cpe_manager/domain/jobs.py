@@ -72,7 +72,7 @@ class Job:
     kind: JobKind
     state: JobState
     trigger: str
-    """``schedule:<name>``, ``manual`` or ``added``."""
+    """``schedule:<name>``, ``rollout:<name>``, ``manual`` or ``added``."""
     created_at: datetime
     priority: Priority = Priority.NORMAL
     params: dict[str, Any] = field(default_factory=dict)

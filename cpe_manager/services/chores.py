@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -14,6 +15,7 @@ from cpe_manager.domain.inventory import DeviceSettings, LifeState
 from cpe_manager.domain.jobs import Job, JobKind, JobState, Priority
 from cpe_manager.domain.settings_inheritance import resolve
 from cpe_manager.ports.clock import Clock
+from cpe_manager.ports.drift import DriftStore
 from cpe_manager.ports.stores import DeviceFilter, DeviceStatus, EventStore, InventoryStore
 from cpe_manager.services.jobs import Jobs
 
@@ -119,14 +121,25 @@ class Gauges(Protocol):
         due_rows: int,
     ) -> None: ...
 
+    def drifting(self, devices: Mapping[str, int]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FigureStores:
+    inventory: InventoryStore
+    events: EventStore
+    drift: DriftStore
+
 
 class Figures:
     """Reads the fleet's state for the metrics, so that a scrape costs the database nothing."""
 
-    def __init__(self, inventory: InventoryStore, events: EventStore, jobs: Jobs, gauges: Gauges) -> None:
-        self._inventory, self._events, self._jobs, self._gauges = inventory, events, jobs, gauges
+    def __init__(self, stores: FigureStores, jobs: Jobs, gauges: Gauges) -> None:
+        self._inventory, self._events, self._drift = stores.inventory, stores.events, stores.drift
+        self._jobs, self._gauges = jobs, gauges
 
     async def look(self) -> None:
         open_jobs = await self._jobs.list(limit=100, state=JobState.OPEN)
         due = sum(job.counts.get("due", 0) for job in open_jobs.items)
         self._gauges.refresh(await self._events.statuses(), await self._inventory.counts(), len(open_jobs.items), due)
+        self._gauges.drifting({verdict.value: number for verdict, number in (await self._drift.counts()).items()})

@@ -14,7 +14,7 @@ import structlog
 
 from backups.vault import Vault
 from cpe_manager.domain.backups import Backup
-from cpe_manager.domain.errors import CpeManagerError, NotFound, UnknownFamily
+from cpe_manager.domain.errors import CpeManagerError, NotFound, SealBroken, UnknownFamily
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.inventory import Device
 from cpe_manager.domain.jobs import Job, JobKind, JobState
@@ -124,8 +124,16 @@ class Verify:
                 if problem is not None:
                     broken.append(f"{backup.device} version {backup.number}: {problem}")
             await asyncio.sleep(0)
+        async for files in self._backups.each_file():
+            for backup, info, sealed in files:
+                checked += 1
+                try:
+                    self._vault.open_file(info, sealed)
+                except SealBroken as error:
+                    broken.append(f"{backup.device} version {backup.number}, {info.name}: {error}")
+            await asyncio.sleep(0)
         if broken:
-            message = f"verify found {len(broken)} of {checked} versions broken, first: {broken[0]}"
+            message = f"verify found {len(broken)} of {checked} originals broken, first: {broken[0]}"
             await self._events.add(
                 [NewEvent("verify.broken", self._clock.now(), "error", job_id=job.id, message=message)]
             )

@@ -22,6 +22,7 @@ class Scope(enum.Enum):
     CONNECTION = "connection"
     SESSION = "session"
     CONFIG = "configuration output"
+    COMMAND = "command"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,9 +256,74 @@ class PromptInConfig(Fault):
     pause: float = 0.15
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtCommand(Fault):
+    """Base of what strikes when a command arrives, and not what it prints.
+
+    session counts log-ins in which something was typed, from 1, since the fault was set; command counts what was typed
+    in it, from 1. That many `commands` are struck, 0: this one and all that ever come behind it. done: the command has
+    had its effect by then, half of its answer is out; else nothing of it is done.
+    """
+
+    scope: ClassVar[Scope] = Scope.COMMAND
+
+    session: int = 1
+    command: int = 1
+    commands: int = 1
+    done: bool = False
+
+    def strikes(self, session: int, command: int) -> bool:
+        if not self.commands:
+            return (session, command) >= (self.session, self.command)
+        return session == self.session and self.command <= command < self.command + self.commands
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropAtCommand(AtCommand):
+    """The TCP connection is reset in the middle of a command's line, or (done) of its answer."""
+
+    name: ClassVar[str] = "drop_at_command"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutAtCommand(AtCommand):
+    """The path is cut when a command arrives: all connections go, none is made for `down` seconds; 0: until healed."""
+
+    name: ClassVar[str] = "cut_at_command"
+
+    down: float = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestartAtCommand(AtCommand):
+    """The box restarts when a command arrives, or (done) when it has had its effect; it is away for `down` seconds."""
+
+    name: ClassVar[str] = "restart_at_command"
+
+    down: float = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectCommand(AtCommand):
+    """A command is refused in the family's own words and not done."""
+
+    name: ClassVar[str] = "reject_command"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StallAtCommand(AtCommand):
+    """A command waits for `delay` seconds, or until the fault is cleared: before it is done, or (done) its answer."""
+
+    name: ClassVar[str] = "stall_at_command"
+    benign: ClassVar[bool] = True
+
+    delay: float = 1.0
+
+
 def fault_types() -> Mapping[str, type[Fault]]:
     """Fault name to class, sorted by name."""
-    return MappingProxyType({kind.name: kind for kind in sorted(Fault.__subclasses__(), key=lambda kind: kind.name)})
+    kinds = [kind for kind in (*Fault.__subclasses__(), *AtCommand.__subclasses__()) if kind.name]
+    return MappingProxyType({kind.name: kind for kind in sorted(kinds, key=lambda kind: kind.name)})
 
 
 def make_fault(name: str, parameters: Mapping[str, str]) -> Fault:

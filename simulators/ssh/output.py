@@ -19,6 +19,7 @@ class Ending(enum.Enum):
     HANG = enum.auto()
     DROP = enum.auto()
     RESTART = enum.auto()
+    CUT = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Output:
     """What is sent for one reply, LF line ends.
 
     rest_at, rest: after that many characters nothing is sent for `rest` seconds. status below 0: none is sent.
-    down: how many seconds a restart keeps the box away, None for the box's usual time.
+    down: how many seconds a restart or a cut keeps the box away, None for the box's usual time.
     """
 
     text: str
@@ -41,14 +42,16 @@ class Output:
 _ENDINGS = {Effect.NONE: Ending.PROMPT, Effect.CLOSE: Ending.CLOSE, Effect.RESTART: Ending.RESTART}
 
 
-def plan(reply: Reply, faults: ActiveFaults, origin: Origin) -> Output:
-    """Decide what a reply becomes on the wire. Uses up the faults that strike."""
-    reply = mangle(reply, faults, origin)
-    if reply.config and faults:
-        cut = _cut(reply, faults)
-        if cut is not None:
-            return cut
-    rest_at, rest = _rest(reply, faults, origin)
+def plan(reply: Reply, faults: ActiveFaults, origin: Origin | None) -> Output:
+    """Decide what a reply becomes on the wire. Uses up the faults that strike; without an origin there are none."""
+    rest_at, rest = 0, 0.0
+    if origin is not None:
+        reply = mangle(reply, faults, origin)
+        if reply.config and faults:
+            cut = _cut(reply, faults)
+            if cut is not None:
+                return cut
+        rest_at, rest = _rest(reply, faults, origin)
     return Output(
         text=reply.lead + reply.text + reply.trail,
         error=reply.error,
@@ -57,6 +60,11 @@ def plan(reply: Reply, faults: ActiveFaults, origin: Origin) -> Output:
         rest_at=rest_at,
         rest=rest,
     )
+
+
+def plan_as_is(reply: Reply) -> Output:
+    """What a reply becomes when no fault concerns it."""
+    return plan(reply, ActiveFaults(), None)
 
 
 def _cut(reply: Reply, faults: ActiveFaults) -> Output | None:

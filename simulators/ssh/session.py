@@ -64,7 +64,13 @@ class CpeSession(asyncssh.SSHServerSession[bytes]):
                 self._execute(self._command)
             return
         habits = Habits.draw(device.persona.traits, device.faults, self._has_pty)
-        hooks = Hooks(self._plan, self._finish, lambda: device.persona.hostname(device.state))
+        hooks = Hooks(
+            self._plan,
+            self._finish,
+            lambda: device.persona.hostname(device.state),
+            lambda: device.typed(self._connection),
+            lambda command, strike: strike.instead(command, device.persona),
+        )
         self._terminal = Terminal(device.persona.dialogue(device.state), habits, self._wire, hooks)
         self._terminal.start()
 
@@ -94,12 +100,29 @@ class CpeSession(asyncssh.SSHServerSession[bytes]):
 
     def _plan(self, command: str, reply: Reply) -> Output:
         self._device.stats.commands.append(command)
+        if not self._device.carries:
+            # What the command did is done; its answer does not come through any more.
+            return Output("", ending=Ending.DROP)
         return plan(reply, self._device.faults, self._device.origin(command))
 
     def _execute(self, command: str) -> None:
+        strike = self._device.typed(self._connection)
+        if strike is None:
+            self._send(self._done(command))
+        elif strike.stalls and not strike.fault.done:
+            self._wire.send([strike.wait], lambda: self._send(self._done(command)))
+        elif (instead := strike.instead(command, self._device.persona)) is not None:
+            self._send(instead)
+        else:
+            output = strike.behind(self._done(command))
+            self._wire.send([strike.wait], lambda: self._send(output))
+
+    def _done(self, command: str) -> Output:
         device = self._device
         reply = device.persona.execute(device.state, command, self._stdin.decode("utf-8", "replace"))
-        output = self._plan(command, reply)
+        return self._plan(command, reply)
+
+    def _send(self, output: Output) -> None:
         self._wire.write_error(self._encode(output.error))
         data, rest_at = self._encode(output.text), len(self._encode(output.text[: output.rest_at]))
         pieces: list[bytes | float] = [data[:rest_at], output.rest, data[rest_at:]] if rest_at else [data]
@@ -113,6 +136,8 @@ class CpeSession(asyncssh.SSHServerSession[bytes]):
             self._device.reset_connection(self._connection)
         elif output.ending is Ending.RESTART:
             self._device.restart(output.down)
+        elif output.ending is Ending.CUT:
+            self._device.cut(output.down or 0.0)
         elif output.status < 0:
             self._channel.write_eof()
             self._channel.close()

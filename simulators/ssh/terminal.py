@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from simulators.faults.active import ActiveFaults
 from simulators.faults.kinds import Ansi, CursorQuery, LostEcho, NoPagerOff, WrongPrompt
+from simulators.faults.struck import Strike
 from simulators.personas.base import Attached, Dialogue, Reply, Traits
 from simulators.ssh.output import Ending, Output
 from simulators.ssh.wire import Wire
@@ -50,6 +51,8 @@ class Hooks:
     plan: Callable[[str, Reply], Output]
     finish: Callable[[Output], None]
     hostname: Callable[[], str]
+    typed: Callable[[], Strike | None]
+    instead: Callable[[str, Strike], Output | None]
 
 
 class Terminal:
@@ -146,8 +149,26 @@ class Terminal:
         line = self._line.decode("utf-8", "replace")
         self._line.clear()
         self._say("\n", always=True)
+        strike = self._hooks.typed()
+        if strike is not None and strike.stalls and not strike.fault.done:
+            self._wire.send([self._encode(self._take_echo()), strike.wait], lambda: self._do(line, None))
+        else:
+            self._do(line, strike)
+
+    def _do(self, line: str, strike: Strike | None) -> None:
         shown = line if self._dialogue.echo else "(password)"
-        self._answer(shown, self._dialogue.feed(line))
+        if strike is None:
+            self._answer(shown, self._dialogue.feed(line))
+            return
+        instead = self._hooks.instead(line, strike)
+        if instead is not None:
+            self._show(instead)
+            return
+        output = strike.behind(self._hooks.plan(shown, self._dialogue.feed(line)))
+        if strike.stalls:
+            self._wire.send([strike.wait], lambda: self._show(output))
+        else:
+            self._show(output)
 
     def _rub_out(self) -> None:
         if self._line:

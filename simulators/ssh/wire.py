@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Protocol
 
 from simulators.faults.active import ActiveFaults
 from simulators.faults.kinds import Slow, SplitReads
 
-Pieces = Sequence[bytes | float]
+Pieces = Sequence[bytes | float | Callable[[], Awaitable[None]]]
 
 
 class Way(Protocol):
@@ -24,7 +24,7 @@ class Way(Protocol):
 
 
 class Wire:
-    """One channel's way out. Pieces are bytes to send and floats to wait, in seconds."""
+    """One channel's way out. Pieces are bytes to send, floats to wait, in seconds, and what is waited for."""
 
     def __init__(self, channel: Way, faults: ActiveFaults, rng: random.Random) -> None:
         self._channel = channel
@@ -39,7 +39,7 @@ class Wire:
 
     def send(self, pieces: Pieces, then: Callable[[], None]) -> None:
         """Send all pieces and call `then`, at once where nothing slows the wire down."""
-        if self._slow is None and self._split is None and not any(isinstance(piece, float) for piece in pieces):
+        if self._slow is None and self._split is None and all(isinstance(piece, bytes) for piece in pieces):
             self._write(b"".join(piece for piece in pieces if isinstance(piece, bytes)))
             then()
             return
@@ -64,6 +64,9 @@ class Wire:
         for piece in pieces:
             if isinstance(piece, float):
                 await asyncio.sleep(piece)
+                continue
+            if not isinstance(piece, bytes):
+                await piece()
                 continue
             for chunk in self._chunks(piece):
                 self._write(chunk)

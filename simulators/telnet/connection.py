@@ -143,7 +143,13 @@ class TelnetConnection(asyncio.Protocol):
         device.stats.session_opened()
         self._wire = Wire(self, device.faults, device.rng)
         habits = Habits.draw(device.persona.traits, device.faults, True)
-        hooks = Hooks(self._plan, self._finish, lambda: device.persona.hostname(device.state))
+        hooks = Hooks(
+            self._plan,
+            self._finish,
+            lambda: device.persona.hostname(device.state),
+            lambda: device.typed(self),
+            lambda command, strike: strike.instead(command, device.persona),
+        )
         self._terminal = Terminal(device.persona.dialogue(device.state), habits, self._wire, hooks)
         self._terminal.start()
 
@@ -158,6 +164,8 @@ class TelnetConnection(asyncio.Protocol):
             self.reset_soon()
         elif output.ending is Ending.RESTART:
             self._device.restart(output.down)
+        elif output.ending is Ending.CUT:
+            self._device.cut(output.down or 0.0)
         else:
             self._transport.close()
 
@@ -191,6 +199,6 @@ class _Mute(asyncio.Protocol):
 def answer(device: Device) -> asyncio.Protocol:
     """The protocol for one new TCP connection."""
     device.stats.connections += 1
-    if device.is_down or device.faults.take(Refuse):
+    if device.is_away or device.faults.take(Refuse):
         return _Slam()
     return _Mute(device) if device.faults.take(BannerHang) else TelnetConnection(device)

@@ -48,6 +48,10 @@ class GuardedBox:
     """Raised instead of what the verb would do."""
     after: dict[str, BaseException] = field(default_factory=dict)
     """Raised once the verb has been done."""
+    restarts_before: list[str] = field(default_factory=list)
+    """Verbs that the box restarts before, quickly enough to answer them then; each entry once."""
+    restarts_after_replacing: bool = False
+    """The box restarts, once, before the save that follows a ``replace``."""
     half: str | None = None
     """What an ``apply`` that breaks off leaves behind."""
     closes_behind: str | None = None
@@ -75,6 +79,9 @@ class GuardedBox:
         if not self.is_reached():
             raise SessionDropped("the box is gone")
         self.verbs.append(verb)
+        if verb in self.restarts_before:
+            self.restarts_before.remove(verb)
+            self.reboot()
         if (error := self.before.pop(verb, None)) is not None:
             if verb == "apply" and self.half is not None:
                 self.running = self.half
@@ -99,6 +106,9 @@ class GuardedBox:
 
     def _replace(self, argument: str) -> None:
         self.running = argument
+        if self.restarts_after_replacing:
+            self.restarts_after_replacing = False
+            self.restarts_before.append("save")
 
     def _confirm(self, argument: str) -> None:
         if self.token not in ("", argument):

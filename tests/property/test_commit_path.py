@@ -1,48 +1,55 @@
-"""Whatever happens between manager and device, a push ends as it was, as it was wanted, or loudly stuck."""
+"""Whatever happens between manager and device, a push ends as it was, as it was wanted, or loudly stuck.
+
+Two ways to make histories over one model (`commit_model`): Hypothesis' state machine looks for short ones and shrinks
+what it finds; `commit_histories` draws 100,000 different ones from a seed.
+"""
 
 from __future__ import annotations
 
-from typing import get_args
+from collections import Counter
+from collections.abc import Callable
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from cpe_manager.domain.commit_path import END, MOST_REVERTS, Phase, Step, decide, phase_of
-from tests.property.commit_model import AFTER, BEFORE, HALF, How, Manager
-
-HOWS = get_args(How)
+from cpe_manager.domain.commit_path import END
+from tests.property.commit_histories import SECONDS, History, check, histories, live, settle
+from tests.property.commit_model import MISHAPS, MOST_PARTS, STYLES, Manager, Mishap, ModelDevice, Style
 
 
 class Pushes(RuleBasedStateMachine):
-    """A history: steps that go well or wrong, time that passes, reboots, cuts, somebody who gives the push up."""
+    """A history: steps that go well or wrong, time that passes, restarts, cuts, somebody who gives the push up."""
 
     def __init__(self) -> None:
         super().__init__()
         self.manager = Manager()
 
-    @initialize(good=st.booleans())
-    def change(self, good: bool) -> None:
-        self.manager.good = good
+    @initialize(good=st.booleans(), style=st.sampled_from(STYLES))
+    def change(self, good: bool, style: Style) -> None:
+        self.manager = Manager(ModelDevice(style), good=good)
 
     @precondition(lambda self: self.manager.ended is None)
-    @rule(how=st.sampled_from(HOWS))
-    def step(self, how: How) -> None:
-        self.manager.step(how)
+    @rule(mishap=st.sampled_from(MISHAPS), part=st.integers(0, MOST_PARTS - 1))
+    def step(self, mishap: Mishap, part: int) -> None:
+        self.manager.step(mishap, part)
 
     @precondition(lambda self: self.manager.ended is None)
     @rule(times=st.integers(1, 6))
     def steps_that_go_well(self, times: int) -> None:
         for _ in range(times):
-            self.manager.step("well")
+            if self.manager.ended is None:
+                self.manager.step()
 
-    @rule(seconds=st.sampled_from((1, 30, 60, 99, 100, 101, 119, 120, 121, 600)))
+    @precondition(lambda self: self.manager.ended is None)
+    @rule(seconds=st.sampled_from(SECONDS))
     def time_passes(self, seconds: int) -> None:
         self.manager.tick(seconds)
 
     @precondition(lambda self: self.manager.ended is None)
     @rule()
-    def device_reboots(self) -> None:
+    def device_restarts(self) -> None:
         self.manager.device.reboot()
 
     @rule(reachable=st.booleans())
@@ -54,39 +61,51 @@ class Pushes(RuleBasedStateMachine):
         self.manager.withdrawn = True
 
     def teardown(self) -> None:
-        """From here on nothing goes wrong any more: the push has to come to an end, and to a true one."""
-        manager, device = self.manager, self.manager.device
-        device.reachable = True
-        for _ in range(40):
-            if manager.ended is not None:
-                break
-            manager.tick(30)
-            manager.step("well")
-        assert manager.ended in END
-        touched = device.running, device.startup
-        if manager.ended is Phase.CONFIRMED:
-            assert touched == (AFTER, AFTER)
-            assert manager.good
-        elif manager.ended is Phase.REVERTED:
-            assert touched == (BEFORE, BEFORE)
-        elif manager.ended is Phase.WITHDRAWN:
-            assert touched == (BEFORE, BEFORE)
-            assert not device.touched
-        else:
-            refused = [e for e in manager.journal if e.step is Step.REVERT and e.result is not None]
-            # Those before the device's own deadline do not count, and may be any number.
-            assert len(refused) >= MOST_REVERTS
-        assert phase_of(manager.journal) in (manager.ended, Phase.PLANNED, Phase.CHECKED, Phase.SNAPSHOTTED)
-        # What has ended stays ended, and says so again.
-        assert decide(manager.journal, manager.now, withdrawn=manager.withdrawn).end is manager.ended
-        if device.fires_at is None and manager.ended is not Phase.STUCK:
-            assert device.running != HALF
+        settle(self.manager)
+        check(self.manager)
 
 
-def histories(count: int) -> settings:
+def examples(count: int) -> settings:
     checks = (HealthCheck.too_slow, HealthCheck.filter_too_much)
     return settings(max_examples=count, stateful_step_count=14, deadline=None, suppress_health_check=checks)
 
 
+def found_wrong(some: list[History]) -> list[tuple[History, AssertionError]]:
+    wrong = []
+    for history in some:
+        try:
+            check(live(history))
+        except AssertionError as error:
+            wrong.append((history, error))
+    return wrong
+
+
 def test_every_history_ends_before_or_after() -> None:
-    run_state_machine_as_test(Pushes, settings=histories(300))
+    run_state_machine_as_test(Pushes, settings=examples(200))
+
+
+def test_histories_drawn_from_a_seed_end_before_or_after() -> None:
+    assert found_wrong(list(histories(1, 500)))[:1] == []
+
+
+@pytest.mark.slow
+def test_three_thousand_histories_that_hypothesis_makes_end_before_or_after() -> None:
+    run_state_machine_as_test(Pushes, settings=examples(3_000))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_hundred_thousand_histories_end_before_or_after(record_property: Callable[[str, object], None]) -> None:
+    """All of them different; and among them every end is many times."""
+    ends: Counter[str] = Counter()
+    for history in histories(2026, 100_000):
+        manager = live(history)
+        try:
+            check(manager)
+        except AssertionError as error:
+            raise AssertionError(f"{history}: {error}") from error
+        ends[str(manager.ended)] += 1
+    record_property("ends", dict(ends))
+    assert sum(ends.values()) == 100_000
+    assert set(ends) == {str(end) for end in END}
+    assert min(ends.values()) >= 100, ends

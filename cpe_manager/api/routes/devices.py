@@ -17,6 +17,7 @@ from cpe_manager.api.schemas.devices import (
     EffectiveView,
     ReplaceBody,
 )
+from cpe_manager.api.schemas.drift import StandingView
 from cpe_manager.api.schemas.drills import RestorableView
 from cpe_manager.api.schemas.facts import FactsView
 from cpe_manager.domain.errors import InputError
@@ -73,12 +74,14 @@ async def show(name: str, services: ServicesDep, _caller: Reader) -> DeviceView:
     except InputError:
         in_force = None  # its group is gone or runs in a circle; the device itself can still be looked at
     told = await services.facts.of(stored.device.id)
+    standing = await services.drift.standing(stored.device.id)
     version = stored.status.current_backup_id
     drill = (await services.drills.of([version])).get(version or "")
     more = {
         "restorable": RestorableView.of(drill),
         "in_force": in_force,
         "facts": None if told is None else FactsView.of(told),
+        "drift": None if standing is None else StandingView.of(standing),
     }
     return _view(services, stored).model_copy(update=more)
 

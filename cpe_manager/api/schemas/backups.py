@@ -47,6 +47,19 @@ class TextView(View):
     text: str
 
 
+class FileView(View):
+    """The backup file that a box made itself (``sysupgrade -b``), kept beside a version without the box's log-in."""
+
+    backup: BackupView
+    name: str
+    media_type: str
+    size: int
+    """Bytes."""
+    sha256: str
+    content: str | None = None
+    """Base64; only where it was asked for."""
+
+
 class NeutralView(View):
     """A version in the words of the vendor-neutral model; secrets are masked, what is unset is left out."""
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from pydantic import Field
 
 from cpe_manager.api.schemas.common import Body, View
+from cpe_manager.api.schemas.drift import StandingView
 from cpe_manager.api.schemas.drills import RestorableView
 from cpe_manager.api.schemas.facts import FactsView
 from cpe_manager.domain.drills import DrillResult
@@ -96,6 +97,7 @@ class DeviceView(View):
     host_keys: list[HostKeyView]
     in_force: EffectiveView | None = Field(default=None, description="After inheritance; only when one is asked for")
     facts: FactsView | None = Field(default=None, description="What it told of itself; only when one is asked for")
+    drift: StandingView | None = Field(default=None, description="How it stands; only when one is asked for")
 
     @classmethod
     def of(cls, stored: StoredDevice, now: datetime, drill: DrillResult | None = None) -> DeviceView:

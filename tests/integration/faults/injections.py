@@ -28,6 +28,10 @@ CODES: dict[type[Fault], frozenset[str]] = {
     kinds.Empty: frozenset({"incomplete"}),
     kinds.Garbage: frozenset({"incomplete"}),
     kinds.SyslogNoise: frozenset({"incomplete"}),
+    kinds.DropAtCommand: frozenset({"dropped"}),
+    kinds.CutAtCommand: frozenset({"dropped"}),
+    kinds.RestartAtCommand: frozenset({"dropped"}),
+    kinds.RejectCommand: frozenset({"refused"}),
 }
 """The error codes that an operator is shown. Benign faults have none."""
 

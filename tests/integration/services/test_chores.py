@@ -14,7 +14,7 @@ from cpe_manager.domain.inventory import Group
 from cpe_manager.domain.jobs import JobKind, JobState, Priority
 from cpe_manager.ports.stores import DeviceFilter, InventoryChanges
 from cpe_manager.runtime.metrics import Metrics
-from cpe_manager.services.chores import TARGETS_SECONDS, Alarms, Figures, FollowUps
+from cpe_manager.services.chores import TARGETS_SECONDS, Alarms, Figures, FigureStores, FollowUps
 from cpe_manager.services.jobs import RunRequest
 from cpe_manager.services.sweep import Rhythm, Sweep
 from tests.fakes.sessions import Refuses, Text
@@ -156,9 +156,12 @@ async def test_the_metrics_show_the_fleet_as_the_database_has_it(world: World) -
     world.sessions.plan("b", Refuses(StoreBusy("not a device's error")))
     await world.run()
     metrics = Metrics()
-    await Figures(world.database.inventory, world.database.events, world.jobs, metrics).look()
+    stores = FigureStores(world.database.inventory, world.database.events, world.database.drift)
+    await Figures(stores, world.jobs, metrics).look()
     text = metrics.render().decode()
     assert 'cpe_devices{state="active"} 2.0' in text
+    assert 'cpe_drift_devices{verdict="in_step"} 1.0' in text
+    assert 'cpe_drift_devices{verdict="changed"} 0.0' in text
     assert 'cpe_backup_failing_devices{family="plain",code="store_busy"} 1' in text
     assert 'cpe_backup_last_success_timestamp_seconds{device="a",family="plain",group=""}' in text
 

@@ -73,7 +73,7 @@ async def test_verify_finds_the_one_version_that_was_tampered_with(world: World,
     assert job.state is JobState.FAILED
     assert (job.result["checked"], job.result["broken"]) == (4, 1)
     assert job.result["which"][0].startswith("b version 1: ")
-    assert "1 of 4 versions broken, first: b version 1" in (await world.events("verify.broken"))[0]
+    assert "1 of 4 originals broken, first: b version 1" in (await world.events("verify.broken"))[0]
 
 
 async def test_rotation_wraps_everything_anew_and_old_versions_still_open(world: World) -> None:

@@ -76,7 +76,7 @@ async def test_a_fatal_fault_never_gives_the_whole_configuration_and_heals(start
     else:
         assert text != truth
     box.clear_faults()
-    await asyncio.sleep(0.55 if case.id == "reboot" else 0)
+    await asyncio.sleep(0.55 if case.id in ("reboot", "restart_at_command") else 0)
     healed, _ = await fetch(login, box)
     assert healed == truth
 

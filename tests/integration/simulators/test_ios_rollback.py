@@ -210,7 +210,7 @@ async def test_a_scheduled_restart_brings_back_what_was_saved(
     later(9)
     assert "\nhostname UNSAVED\n" in box.state.running
     later(1.1)
-    assert box.is_down
+    assert box.is_away
     assert "\nhostname GENT-01\n" in box.state.running
     assert box.state.boots == 2
 

@@ -11,7 +11,7 @@ from alembic import op
 from cpe_manager.adapters.db.types import FreeText, UtcTime
 
 revision = "0007"
-down_revision = "0003"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
