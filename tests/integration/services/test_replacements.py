@@ -131,3 +131,23 @@ async def test_a_box_that_comes_late_is_waited_for_and_the_journal_stays_short(t
         assert record.replacement.progress.not_before is not None
         await b.services.replacements.cancel(made, by="test")
         assert (await b.until(made)).replacement.progress.stage is Stage.CANCELLED
+
+
+async def test_a_box_that_came_with_another_log_in_is_given_the_sites(tmp_path: Path) -> None:
+    async with bench(tmp_path, "vyos", "vyos", user="site") as b:
+        await b.in_service()
+        record = await b.through(await b.order())
+        assert record.replacement.progress.stage is Stage.CLOSED, record
+        assert "was given the log-in old" in record.replacement.progress.report["log_in"]
+        assert (await b.services.inventory.show("SITE-1")).device.credential == "old"
+        assert (await b.services.facts.refresh("SITE-1", "session")).facts.os_release
+        assert b.old.spec.secrets.login not in repr(record)
+
+
+async def test_a_family_that_is_not_given_a_log_in_keeps_the_one_that_it_came_with(tmp_path: Path) -> None:
+    async with bench(tmp_path, "openwrt", "openwrt", user="site") as b:
+        await b.in_service()
+        record = await b.through(await b.order())
+        assert record.replacement.progress.stage is Stage.CLOSED, record
+        assert "keeps the log-in new" in record.replacement.progress.report["log_in"]
+        assert (await b.services.inventory.show("SITE-1")).device.credential == "new"
