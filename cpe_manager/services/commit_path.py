@@ -164,11 +164,11 @@ class CommitPath:
         await self._pushes.offer(trip.push.id, Offer(basis, shown.native, shown.neutral), trip.claimed.lease)
 
     async def _make_plan(self, trip: Trip, text: str) -> None:
-        _, driver, _ = self._way(trip)
+        _, driver, log_in = self._way(trip)
         stored = None
         if trip.order.version is not None:
             stored = self._outside.vault.open_original(await self._backups.sealed(trip.order.version))
-        trip.plan = make_plan(driver, text, trip.order, stored)
+        trip.plan = make_plan(driver, text, trip.order, stored, log_in)
 
     async def _check(self, trip: Trip) -> None:
         assert trip.plan is not None

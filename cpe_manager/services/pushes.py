@@ -108,7 +108,7 @@ class Pushes:
         stored = None
         if order.version is not None:
             stored = self._outside.vault.open_original(await self._backups.sealed(order.version))
-        plan = make_plan(driver, text, order, stored)
+        plan = make_plan(driver, text, order, stored, log_in)
         basis = self._outside.vault.examine(text, driver.spec, log_in).fingerprint
         path = path_of(target, manager)
         shown = show_plan(plan, view.device.name, driver, basis, plan.lockouts(path))
