@@ -24,12 +24,11 @@ from cpe_manager.ports.sessions import OpenedSession
 from cpe_manager.ports.shell import Target
 from cpe_manager.ports.stores import BackupStore
 from cpe_manager.services.attempt import Outside
-from cpe_manager.services.commit_path import path_of
 from cpe_manager.services.inventory import Hardware, Inventory
 from cpe_manager.services.push_plan import PushDriver, able
 from cpe_manager.services.pushes import PushAsked, Pushes
 from cpe_manager.services.replacement_plan import RestorePlan, Source, plan_restore
-from cpe_manager.services.targets import known, target_of
+from cpe_manager.services.targets import known, path_of, target_of
 
 NO_KEY: Final = ("none",)
 """Pinned, no box can show it: a session stops at the key, before anything secret is sent."""

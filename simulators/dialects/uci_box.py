@@ -15,7 +15,7 @@ import tarfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from simulators.dialects import busybox, uci_tool
+from simulators.dialects import busybox, uci_tool, uci_uplink
 from simulators.dialects.shell import TMP, Call, Shell, Tool, as_bytes, common_tools
 from simulators.dialects.shell_words import split_words
 from simulators.dialects.uci import UciError
@@ -137,6 +137,7 @@ def _ubus(board: Board, state: DeviceState, call: Call) -> Reply:
     }
     if words[:1] == ["list"]:
         return Reply("network\nnetwork.device\nnetwork.interface\nservice\nsystem\nuci\n")
+    answers["network.interface dump"] = lambda: uci_uplink.dump(UciStage(state).package("network"), state)
     answer = answers.get(" ".join(words[1:3])) if words[:1] == ["call"] else None
     if answer is None:
         return Reply(error="Command failed: Not found\n", status=4)
@@ -149,6 +150,10 @@ def _uname(board: Board, state: DeviceState, call: Call) -> Reply:
     whole = f"Linux {name} {board.kernel} #0 SMP Mon Sep 23 12:34:46 2024 {board.machine} GNU/Linux"
     parts = {"-a": whole, "-n": name, "-r": board.kernel, "-m": board.machine}
     return Reply(parts.get(call.words[0] if call.words else "", "Linux") + "\n")
+
+
+def _ping(state: DeviceState, call: Call) -> Reply:
+    return uci_uplink.pinged(UciStage(state).package("network"), state, call)
 
 
 def _host(board: Board, state: DeviceState, _call: Call) -> Reply:
@@ -217,7 +222,7 @@ def _ifup(state: DeviceState, call: Call) -> Reply:
 
 
 _TOOLS: Mapping[str, BoardTool] = {
-    "sh": busybox.sh, "start-stop-daemon": busybox.start_stop_daemon,
+    "sh": busybox.sh, "ping": _ping, "start-stop-daemon": busybox.start_stop_daemon,
     "uci": _uci, "date": _date, "sysupgrade": _sysupgrade,
     "base64": busybox.base64_tool, "hexdump": busybox.hexdump_tool,
     "firstboot": _firstboot, "ifup": _ifup, "ifdown": _ifup, "/sbin/ifup": _ifup,
