@@ -8,7 +8,7 @@ process that dies is followed by another one that finds the row due.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import AddressValueError, IPv4Address
@@ -20,7 +20,14 @@ from backups.vault import Examined
 from cpe_manager.domain.backups import Draft
 from cpe_manager.domain.commit_path import Entry, Phase, Result, Step, Verdict, decide, phase_of
 from cpe_manager.domain.cpe_differences import differences
-from cpe_manager.domain.errors import Conflict, CpeManagerError, DeviceError, FetchIncomplete, StoreError
+from cpe_manager.domain.errors import (
+    CommandRefused,
+    Conflict,
+    CpeManagerError,
+    DeviceError,
+    FetchIncomplete,
+    StoreError,
+)
 from cpe_manager.domain.inventory import Group
 from cpe_manager.domain.jobs import Outcome
 from cpe_manager.domain.lockout import ManagementPath
@@ -29,7 +36,7 @@ from cpe_manager.domain.settings_inheritance import resolve
 from cpe_manager.ports.driver import Guard, Replacing
 from cpe_manager.ports.pushes import PushStore
 from cpe_manager.ports.sessions import OpenedSession
-from cpe_manager.ports.shell import Target
+from cpe_manager.ports.shell import Shell, Target
 from cpe_manager.ports.stores import BackupStore, Claimed, Settled
 from cpe_manager.services.attempt import LONGEST_ERROR, Outside
 from cpe_manager.services.push_plan import Plan, PushDriver, able, make_plan
@@ -249,9 +256,19 @@ class CommitPath:
             if await self._back(trip) != wanted:
                 raise Conflict("the device did not go back to what it was before")
         async with self._session(trip) as opened:
+            await self._take_up(driver, opened.shell, trip.guard)
             await driver.save(opened.shell)
         if await self._back(trip) != wanted:
             raise Conflict("the device has restarted with something else than it had gone back to")
+
+    async def _take_up(self, driver: PushDriver, shell: Shell, guard: Guard) -> None:
+        """Leave nothing of the promise: what is still open would strike later, what lies about holds secrets."""
+        open_promise = await driver.armed(shell)
+        if open_promise == guard.token:
+            await driver.confirm(shell, guard)
+        elif open_promise is None:
+            with suppress(CommandRefused):  # there is nothing left to be confirmed, and some families say so
+                await driver.confirm(shell, guard)
 
     async def _put_back(self, trip: _Trip, text: str) -> None:
         """Where the device did not go back by itself: bring back the whole text, or at least all that it means."""
