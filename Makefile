@@ -52,9 +52,10 @@ lab: $(READY)  ## Real boxes in network namespaces (two routers, a whole CPE), u
 	@sh scripts/debian-packages.sh lab
 	@$(VENV)/python -m tests.lab
 
-bench: $(READY)  ## Measure a night's backup, and what a configuration costs
+bench: $(READY)  ## Measure a night's backup, what a configuration costs, and SNMP polls and traps
 	@$(VENV)/python -m benchmarks.backup
 	@$(VENV)/python -m benchmarks.parsing
+	@$(VENV)/python -m benchmarks.snmp
 
 docs: $(READY)  ## Write the generated part of docs/
 	@$(VENV)/python -m scripts.docs

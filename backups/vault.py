@@ -21,14 +21,16 @@ from typing import Final
 from backups.compression import Compression
 from backups.keyfile import Rings
 from backups.sealing import Sealer
-from cpe_manager.domain.backups import Backup, Draft, SealedObject
+from cpe_manager.domain.backups import Backup, Draft, FileDraft, FileInfo, SealedObject
 from cpe_manager.domain.errors import SealBroken
+from cpe_manager.kit.box_files import without_login
 from cpe_manager.kit.redaction import canonical, redact, strip_login
-from cpe_manager.ports.driver import SecretRule, Spec
+from cpe_manager.ports.driver import Artefact, SecretRule, Spec
 
 NOTE: Final = "redacted view: secrets are masked, lines that change by themselves are left out; not for restoring"
 _PAYLOAD_VERSION: Final = 1
 _NOTE_VERSION: Final = 0x40
+_FILE_VERSION: Final = 0x41
 _RULES: Final = 8
 _FINGERPRINT: Final = 32
 _HEAD: Final = 1 + _RULES + _FINGERPRINT
@@ -54,6 +56,14 @@ class Opened:
     rules: bytes
     fingerprint: str
     text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a box that runs a version would be examined to. ``view`` is redacted."""
+
+    fingerprint: str
+    view: str = field(repr=False)
 
 
 class Vault:
@@ -89,6 +99,10 @@ class Vault:
             redacted=self._compression.compress(view.encode()),
         )
 
+    def view(self, examined: Examined, spec: Spec, position_id: str) -> str:
+        """The redacted view as ``draft`` would store it: comparable with those of the position's versions."""
+        return self._view(examined.canonical, spec, position_id)
+
     def open_original(self, sealed: SealedObject) -> str:
         """The restore-grade text, with every secret but log-in passwords. Raises ``SealBroken``."""
         return self._open(sealed).text
@@ -103,6 +117,25 @@ class Vault:
         if not payload or payload[0] != _NOTE_VERSION:
             raise SealBroken(f"object {sealed.id} holds something other than a note")
         return _text(payload[1:])
+
+    def draft_file(
+        self, made: Artefact, spec: Spec, secrets: Iterable[str], *, backup_id: str, object_id: str
+    ) -> FileDraft:
+        """A box's own backup file for beside a version, its log-in taken out. Raises ``ValueError`` for what is no such
+        file, ``KeyringError``."""
+        content = without_login(made.content, spec.secrets, secrets)
+        info = FileInfo(made.name, made.media_type, len(content), hashlib.sha256(content).hexdigest())
+        return FileDraft(backup_id, info, self._sealer.seal(object_id, bytes([_FILE_VERSION]) + content))
+
+    def open_file(self, info: FileInfo, sealed: SealedObject) -> bytes:
+        """What ``draft_file`` sealed. Raises ``SealBroken`` when it is not that file, whole."""
+        payload = self._sealer.open(sealed)
+        if not payload or payload[0] != _FILE_VERSION:
+            raise SealBroken(f"object {sealed.id} holds something other than a file")
+        content = payload[1:]
+        if (len(content), hashlib.sha256(content).hexdigest()) != (info.size, info.sha256):
+            raise SealBroken(f"object {sealed.id} is not the file that was stored")
+        return content
 
     def read_redacted(self, redacted: bytes) -> str:
         """Raises ``SealBroken`` when the stored view is damaged."""
@@ -138,6 +171,18 @@ class Vault:
         if self._view(significant, spec, backup.position_id) != view:
             return "redacted view is not the one of the original"
         return None
+
+    def expected(self, backup: Backup, sealed: SealedObject, redacted: bytes, spec: Spec) -> Expected:
+        """What ``examine`` and ``view`` have to give of a box that runs this version: what was noted when it was
+        stored, whatever the sealed text says now; made anew from it only where the family's rules changed since.
+
+        Raises ``SealBroken``.
+        """
+        opened = self._open(sealed)
+        if _rules_digest(spec) == opened.rules:
+            return Expected(backup.fingerprint, self.read_redacted(redacted))
+        examined = self.examine(opened.text, spec)
+        return Expected(examined.fingerprint, self.view(examined, spec, position_id=backup.position_id))
 
     def _open(self, sealed: SealedObject) -> Opened:
         payload = self._sealer.open(sealed)

@@ -1,11 +1,10 @@
-"""Names the implementations behind the ports, and nothing else does. Also what must happen before a daemon runs."""
+"""What must happen before a daemon runs: set up, migrate, check the keys; and archives, out and in again."""
 
 from __future__ import annotations
 
 import fcntl
 import os
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,80 +13,21 @@ from backups.keyfile import KeyFile
 from backups.vault import Vault
 from cpe_manager.adapters.clock import SystemClock, SystemIds
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.adapters.engine.embedded import EmbeddedEngine
-from cpe_manager.adapters.git_export import GitExport
-from cpe_manager.adapters.inventory.formats import InventoryFormats
-from cpe_manager.adapters.netmiko.platforms import platform_names
-from cpe_manager.adapters.netmiko.sessions import NetmikoLimits, NetmikoSessions
-from cpe_manager.adapters.schedule import Timetable
-from cpe_manager.adapters.secrets import CredentialFile
-from cpe_manager.adapters.snmp.poller import SnmpPoller
-from cpe_manager.adapters.snmp.receiver import LocalEngine, TrapPort, new_engine
-from cpe_manager.adapters.ssh.limits import SshLimits
-from cpe_manager.adapters.ssh.sessions import SshSessions
-from cpe_manager.adapters.telnet.sessions import TelnetSessions
-from cpe_manager.adapters.transports import Transports
 from cpe_manager.domain.errors import Conflict, KeyringError, SettingsError
-from cpe_manager.domain.jobs import JobKind
-from cpe_manager.domain.retention import Policy
 from cpe_manager.domain.tokens import Scope
 from cpe_manager.kit.log_redaction import Redactor
-from cpe_manager.ports.clock import Clock, Ids
-from cpe_manager.ports.engine import Engine
-from cpe_manager.ports.timer import Timer
-from cpe_manager.runtime.metrics import Metrics
 from cpe_manager.services.archive import ArchiveReport
 from cpe_manager.services.archive import read as read_archive
 from cpe_manager.services.archive import write as write_archive
-from cpe_manager.services.attempt import Attempt, Outside, RetryPolicy
-from cpe_manager.services.bundle import Services
-from cpe_manager.services.chores import Alarms, Figures, FollowUps
-from cpe_manager.services.commit_path import CommitPath
-from cpe_manager.services.detection import Detector
-from cpe_manager.services.facts import Askable, DeviceFactsBook, SnmpFacing
-from cpe_manager.services.history import History
-from cpe_manager.services.importing import Importer
-from cpe_manager.services.inventory import Inventory
-from cpe_manager.services.jobs import SHARD_TICKET, SIMPLE_TICKET, Jobs
-from cpe_manager.services.keys import Keys
-from cpe_manager.services.pushes import Pushes, PushStores
-from cpe_manager.services.scheduling import NewSchedule, ScheduleStores, Scheduling
-from cpe_manager.services.sweep import Rhythm, Sweep
+from cpe_manager.services.scheduling import NewSchedule
 from cpe_manager.services.tokens import Tokens
-from cpe_manager.services.traps import Traps, TrapStores
-from cpe_manager.services.upkeep import Export, Retention, Rewrap, Step, Upkeep, UpkeepStores, Verify
-from cpe_manager.services.worker import ShardWorker, Visit, WorkerLimits
-from cpe_manager.settings import Settings
-from drivers.roster import DriverRoster
+from cpe_manager.settings import FIRST_CREDENTIALS, FIRST_SETTINGS, Settings
+from cpe_manager.wiring import Parts, build
 
 RING_ID = "ring_id"
 """Under this name the database remembers which key ring its originals are sealed with."""
 
 ALL_SCOPES = frozenset(Scope)
-FIRST_SETTINGS = """\
-# Settings of cpe-manager; every one can also be given as CPE_MANAGER_<NAME> in the environment.
-# What is commented out shows its default. docs/how-to/operate.md explains them.
-
-# database_url = ""            # empty: SQLite in this directory; or postgresql://user@host/database
-# host = "127.0.0.1"
-# port = 8640
-# snmp_trap_port = 0           # UDP port for SNMP traps and informs, 162 as a rule; 0 takes none
-# snmp_trap_host = "0.0.0.0"
-# sessions = 200               # device sessions open at once
-# sessions_per_access_node = 8 # behind one access node, over all workers; 0 is no cap
-# nightly_cron = "0 1 * * *"   # used by init for the first schedule
-# nightly_timezone = "Europe/Brussels"
-# nightly_window_minutes = 240
-# git_export_dir = "/var/lib/cpe-manager/devices.git"
-"""
-FIRST_CREDENTIALS = """\
-# Log-ins of devices, by name; inventories refer to the name. Keep this file readable by its owner alone.
-# [credentials.core-ios]
-# username = "backup"
-# password = "..."             # or password_file = "/run/credentials/core-ios", or password_env = "CORE_IOS"
-# enable_password = "..."
-# snmp_community = "..."       # SNMP v2c; for v3: snmp_user, snmp_auth_password, snmp_priv_password
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,25 +38,6 @@ class InitResult:
     url: str
     token: str | None
     created: tuple[Path, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """A built process. ``tasks`` run under supervision from start to stop."""
-
-    services: Services
-    worker: ShardWorker
-    engine: Engine
-    timer: Timer
-    metrics: Metrics
-    clock: Clock
-    ids: Ids
-    owner: str
-    tasks: Mapping[str, Callable[[], Awaitable[None]]]
-    traps: Traps | None
-    """For the process that serves; None when no trap port is set."""
-    take_over: Callable[[], Awaitable[None]]
-    """To be called by the one process that works on a SQLite database: whoever held leases before it is gone."""
 
 
 async def init(settings: Settings) -> InitResult:
@@ -234,7 +155,7 @@ async def opened(settings: Settings, redactor: Redactor | None = None) -> AsyncI
     async with _database(settings) as database:
         await database.maintenance.migrate()
         await _check_ring(database, ring_id, settings.keyring)
-        yield await _build(settings, database, vault, keys, ids, redactor or Redactor())
+        yield await build(settings, database, vault, keys, ids, redactor or Redactor())
 
 
 async def _check_ring(database: Database, ring_id: str, path: Path) -> None:
@@ -243,130 +164,6 @@ async def _check_ring(database: Database, ring_id: str, path: Path) -> None:
         await database.maintenance.meta_set(RING_ID, ring_id)
     elif known != ring_id:
         raise KeyringError(f"{path} is the key file of another installation; what is stored was sealed with other keys")
-
-
-async def _engine(settings: Settings, clock: Clock) -> Engine:
-    if not settings.scaled:
-        return EmbeddedEngine(clock=clock)
-    if not settings.url.startswith("postgresql"):
-        raise SettingsError("engine = procrastinate needs PostgreSQL (setting database_url)")
-    from cpe_manager.adapters.engine.procrastinate import ProcrastinateEngine
-    from cpe_manager.adapters.engine.tables import ensure_schema
-
-    await ensure_schema(settings.url)
-    return ProcrastinateEngine(settings.url)
-
-
-async def _build(
-    settings: Settings, database: Database, vault: Vault, keys: KeyFile, ids: SystemIds, redactor: Redactor
-) -> Parts:
-    clock = SystemClock()
-    owner = f"{socket.gethostname()[:60]}:{os.getpid()}:{ids.new()[-8:]}"
-    metrics = Metrics()
-    drivers = DriverRoster(platform_names())
-    credentials = CredentialFile(settings.credentials)
-    engine = await _engine(settings, clock)
-    timer = Timetable(clock)
-    jobs = Jobs(database.jobs, database.inventory, engine, clock, ids, shard_size=settings.shard_size)
-    ssh = SshSessions(credentials, clock, SshLimits(handshakes_per_second=settings.handshakes_per_second))
-    long_tail = NetmikoSessions(credentials, NetmikoLimits(threads=settings.netmiko_threads))
-    metrics.watch_threads(lambda: long_tail.counts.running, lambda: long_tail.counts.abandoned)
-    sessions = Transports({"ssh": ssh, "telnet": TelnetSessions(credentials)}, long_tail)
-    poller = SnmpPoller(clock)
-    outside = Outside(sessions, drivers, credentials, vault, clock, ids, redactor)
-    attempt = Attempt(outside, RetryPolicy(settings.retry_base_seconds, settings.retry_cap_seconds))
-    limits = WorkerLimits(owner, settings.sessions, settings.sessions_per_access_node, settings.lease_seconds)
-    pushing = CommitPath(outside, database.pushes, database.backups)
-    visits: dict[JobKind, Visit] = {JobKind.BACKUP: attempt, JobKind.PUSH: pushing}
-    worker = ShardWorker(database.jobs, database.inventory, visits, clock, limits, metrics)
-    stores = UpkeepStores(database.jobs, database.backups, database.events)
-    exporter = GitExport(settings.git_export_dir, clock) if settings.git_export_dir else None
-    policy = Policy(settings.keep_last, settings.keep_daily, settings.keep_weekly, settings.keep_monthly)
-    steps: dict[JobKind, Step] = {
-        JobKind.VERIFY: Verify(stores, vault, drivers, clock),
-        JobKind.ROTATE: Rewrap(stores, vault, keys),
-        JobKind.RETENTION: Retention(stores, policy, settings.nightly_timezone, clock),
-        JobKind.EXPORT: Export(stores, vault, exporter, drivers),
-    }
-    upkeep = Upkeep(stores, steps, clock, owner=owner)
-    engine.register(SHARD_TICKET, worker.handle)
-    engine.register(SIMPLE_TICKET, upkeep.handle)
-    schedule_stores = ScheduleStores(database.schedules, database.inventory, database.events)
-    scheduling = Scheduling(schedule_stores, jobs, timer, clock, ids)
-    inventory = Inventory(database.inventory, clock, ids, drivers, credentials, jobs.first_backup)
-    services = Services(
-        inventory=inventory,
-        detector=Detector(
-            ssh, database.inventory, drivers, credentials, snmp=SnmpFacing(poller, credentials), redactor=redactor
-        ),
-        facts=DeviceFactsBook(
-            database.facts,
-            database.inventory,
-            database.events,
-            Askable(sessions, poller, drivers, credentials, redactor),
-            clock,
-        ),
-        importer=Importer(inventory, InventoryFormats()),
-        history=History(database.inventory, database.backups, database.events, vault, drivers, clock),
-        jobs=jobs,
-        pushes=Pushes(PushStores(database.pushes, database.inventory, database.backups), engine, outside),
-        scheduling=scheduling,
-        tokens=Tokens(database.tokens, database.events, clock, ids),
-        keys=Keys(keys, database.backups, jobs, database.events, clock),
-        worker=worker,
-        events=database.events,
-        maintenance=database.maintenance,
-        drivers=drivers,
-        credentials=credentials,
-        clock=clock,
-    )
-    chores = [
-        ("schedules", scheduling.reload),
-        ("alarms", Alarms(database.inventory, database.events, clock).look),
-        ("follow-ups", FollowUps(jobs, clock, export=exporter is not None).look),
-        ("figures", Figures(database.inventory, database.events, jobs, metrics).look),
-    ]
-    traps = await _traps(settings, database, Snmp(poller, credentials, clock, metrics, redactor))
-    if traps is not None:
-        chores.append(("traps", traps.look))
-    sweep = Sweep(database.jobs, engine, clock, Rhythm(settings.sweep_seconds), chores)
-
-    async def take_over() -> None:
-        if not settings.scaled:
-            await database.jobs.release_all(clock.now())
-
-    tasks = {"writer": worker.settler.run, "leases": worker.keeper.run, "sweep": sweep.run}
-    return Parts(services, worker, engine, timer, metrics, clock, ids, owner, tasks, traps, take_over)
-
-
-@dataclass(frozen=True, slots=True)
-class Snmp:
-    """What hearing traps takes besides the database."""
-
-    poller: SnmpPoller
-    credentials: CredentialFile
-    clock: Clock
-    metrics: Metrics
-    redactor: Redactor
-
-
-async def _traps(settings: Settings, database: Database, snmp: Snmp) -> Traps | None:
-    """None unless a port is set."""
-    if not settings.snmp_trap_port:
-        return None
-    local = await _local_engine(database)
-    intake = TrapPort(settings.snmp_trap_host, settings.snmp_trap_port, local, snmp.clock)
-    stores = TrapStores(database.inventory, database.events, snmp.credentials)
-    return Traps(intake, stores, snmp.poller, snmp.clock, snmp.metrics, snmp.redactor)
-
-
-async def _local_engine(database: Database) -> LocalEngine:
-    """Senders of informs remember this engine, so it stays what it was, and each start counts (RFC 3414 §2.2)."""
-    key = f"snmp_engine:{socket.gethostname()}"[:64]
-    engine, _, boots = (await database.maintenance.meta_get(key) or "").partition(" ")
-    local = LocalEngine(bytes.fromhex(engine) or new_engine(), int(boots or 0) + 1)
-    await database.maintenance.meta_set(key, f"{local.engine.hex()} {local.boots}")
-    return local
 
 
 async def archive(settings: Settings, path: Path, passphrase: str) -> ArchiveReport:

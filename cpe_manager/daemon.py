@@ -15,12 +15,13 @@ import structlog
 import uvicorn
 
 from cpe_manager.api.app import ApiOptions, create_app
-from cpe_manager.bootstrap import Parts, only_daemon, opened, require_setup
+from cpe_manager.bootstrap import only_daemon, opened, require_setup
 from cpe_manager.domain.errors import AddressInUse, SettingsError
 from cpe_manager.kit.log_redaction import Redactor
 from cpe_manager.runtime.logs import configure
 from cpe_manager.runtime.supervisor import Supervisor
 from cpe_manager.settings import Settings
+from cpe_manager.wiring import Parts
 
 log = structlog.get_logger()
 

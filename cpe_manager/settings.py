@@ -8,12 +8,41 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from cpe_manager.domain.errors import SettingsError
+from cpe_manager.domain.push_windows import freezes_of, windows_of
 
 FILE_NAME = "cpe-manager.toml"
+
+FIRST_SETTINGS = """\
+# Settings of cpe-manager; every one can also be given as CPE_MANAGER_<NAME> in the environment.
+# What is commented out shows its default. docs/how-to/operate.md explains them.
+
+# database_url = ""            # empty: SQLite in this directory; or postgresql://user@host/database
+# host = "127.0.0.1"
+# port = 8640
+# snmp_trap_port = 0           # UDP port for SNMP traps and informs, 162 as a rule; 0 takes none
+# snmp_trap_host = "0.0.0.0"
+# sessions = 200               # device sessions open at once
+# sessions_per_access_node = 8 # behind one access node, over all workers; 0 is no cap
+# push_windows = "Mon-Fri 08:00-18:00 Europe/Brussels"    # when pushes may begin; empty: always
+# push_freezes = "2026-12-21..2027-01-03 Europe/Brussels" # when none may
+# nightly_cron = "0 1 * * *"   # used by init for the first schedule
+# nightly_timezone = "Europe/Brussels"
+# nightly_window_minutes = 240
+# drill_sample = 20            # backups restored onto a fresh virtual box each night; 0 is none
+# git_export_dir = "/var/lib/cpe-manager/devices.git"
+"""
+FIRST_CREDENTIALS = """\
+# Log-ins of devices, by name; inventories refer to the name. Keep this file readable by its owner alone.
+# [credentials.core-ios]
+# username = "backup"
+# password = "..."             # or password_file = "/run/credentials/core-ios", or password_env = "CORE_IOS"
+# enable_password = "..."
+# snmp_community = "..."       # SNMP v2c; for v3: snmp_user, snmp_auth_password, snmp_priv_password
+"""
 
 
 class Settings(BaseSettings):
@@ -53,6 +82,17 @@ class Settings(BaseSettings):
     retry_cap_seconds: float = Field(default=900.0, gt=0)
     stop_grace_seconds: float = Field(default=10.0, ge=0)
 
+    push_windows: str = ""
+    """When pushes may begin, where neither device nor group says: ``Mon-Fri 08:00-18:00 Europe/Brussels; ...``. Empty:
+    always."""
+    push_freezes: str = ""
+    """When none may: ``2026-12-21..2027-01-03 Europe/Brussels; ...``."""
+    push_limit_in_flight: int = Field(default=100, ge=0)
+    """Pushes that have begun and not ended, over all workers; 0 is no limit. Urgent ones are not counted."""
+    push_limit_per_access_node: int = Field(default=8, ge=0)
+    push_failures_per_hour: int = Field(default=20, ge=0)
+    """So many reverted or stuck pushes within an hour hold all that are not urgent; 0 is no limit."""
+
     nightly_cron: str = "0 1 * * *"
     nightly_timezone: str = "Europe/Brussels"
     nightly_window_minutes: int = Field(default=240, ge=1)
@@ -62,9 +102,31 @@ class Settings(BaseSettings):
     keep_weekly: int = Field(default=13, ge=0)
     keep_monthly: int = Field(default=24, ge=0)
 
+    drill_sample: int = Field(default=20, ge=0)
+    """Devices whose backup is restored onto a fresh box after the night's run; 0: none."""
+    drill_target: float = Field(default=0.9, ge=0, le=1)
+    """Share of proven backups below which the alarm is raised. Not 1: one new version that fails is an event, and one
+    in ten is no chance any more."""
+    drill_boxes: int = Field(default=2, ge=1)
+    """Boxes at once."""
+    drill_command: str = ""
+    """Command line that makes a box; empty: ``cpe-sim`` beside this Python or on the path."""
+
     git_export_dir: Path | None = None
     """Bare git repository of redacted views, updated after each run; None switches the automatic export off."""
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
+
+    @field_validator("push_windows")
+    @classmethod
+    def _windows(cls, text: str) -> str:
+        windows_of(text)
+        return text
+
+    @field_validator("push_freezes")
+    @classmethod
+    def _freezes(cls, text: str) -> str:
+        freezes_of(text)
+        return text
 
     @property
     def url(self) -> str:

@@ -66,8 +66,8 @@ class LinuxGuard(ABC):
     async def replace(self, shell: Shell, text: str, guard: Guard | None = None) -> None:
         """Everything is sent and counted before the first file takes its place."""
         del guard  # it was armed before
-        if not text.startswith(f"{FRR}\n"):
-            raise CommandRefused("the stored text is not of a whole box: the files of the daemons are not in it")
+        if why := self.unrestorable(text):
+            raise CommandRefused(why)
         present = await self._whole(shell)
         parts = file_bundle.sections(linux_guard.with_own_logins(text, present))
         frr = parts[FRR]
@@ -87,6 +87,12 @@ class LinuxGuard(ABC):
         except DeviceError as error:
             error.device_state = "changed" if isinstance(error, CommandRefused) else "unknown"
             raise
+
+    def unrestorable(self, text: str) -> str:
+        """``ports.driver.Choosing``: what an account without a root shell was given is FRR's part alone."""
+        if text.startswith(f"{FRR}\n"):
+            return ""
+        return "the stored text is not of a whole box: the files of the daemons are not in it"
 
     async def _whole(self, shell: Shell) -> str:
         text = (await self.fetch(shell)).text

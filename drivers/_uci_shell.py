@@ -13,16 +13,21 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.cpe_features import Feature, require_features
 from cpe_manager.domain.errors import CommandRefused, DeviceError, DeviceTimeout, FetchIncomplete, SessionDropped
+from cpe_manager.domain.interface_names import Interfaces
+from cpe_manager.domain.probes import LineState
 from cpe_manager.kit.uci import model as uci_model
+from cpe_manager.kit.uci import ports as uci_ports
 from cpe_manager.kit.uci import session as uci_session
-from cpe_manager.kit.uci.language import Uci, secret_patterns
+from cpe_manager.kit.uci.language import Uci, exported, secret_patterns
 from cpe_manager.ports.driver import Artefact, Capture, Guard, Recognition, Script, SecretRule, SnmpFacts, Spec
 from cpe_manager.ports.shell import Shell
+from drivers._line_probe import linux_ping, netifd_line
 
 # Somebody may change the configuration between the two exports, or the kernel write into the output.
 _ATTEMPTS: Final = 3
@@ -52,8 +57,8 @@ def uci_spec(family: str, title: str, recognition: Recognition, snmp: SnmpFacts)
 
 
 class UciDriver:
-    """``ports.driver.FullDriver``, ``Guarded``, ``Replacing`` and ``Archiving``, but for ``facts``: each family tells
-    those in its own way."""
+    """``ports.driver.FullDriver``, ``Guarded``, ``Replacing``, ``Archiving`` and ``Starting``, but for ``facts``: each
+    family tells those in its own way."""
 
     def __init__(self, spec: Spec, mobile: uci_model.MobileWay) -> None:
         self._spec = spec
@@ -74,12 +79,26 @@ class UciDriver:
                 problem = error
         raise problem
 
+    async def startup(self, shell: Shell, running: str) -> str | None:
+        """What is committed is on flash, and what is staged shows in an export as if it were committed: so only a box
+        on which somebody has changes staged would come up with something else, and there the files are read."""
+        if not (await ask(shell, uci_session.PENDING, "`uci changes`")).strip():
+            return running
+        printed = await ask(shell, uci_session.committed(Uci(running).packages), "reading /etc/config")
+        return uci_session.without_logins(exported(Uci(printed)))
+
     def parse(self, text: str) -> CpeConfig:
         return uci_model.read(Uci(text), self._mobile)
 
     def render(self, current: str, wanted: CpeConfig) -> Script:
         require_features(wanted, self._spec.features, self._spec.family)
         return Script(uci_model.commands(current, wanted, self._mobile))
+
+    def interfaces(self, text: str) -> Interfaces:
+        return uci_ports.interfaces(Uci(text))
+
+    def adopted(self, text: str, present: str, names: Mapping[str, str]) -> str:
+        return uci_ports.adopted(text, present, names)
 
     async def apply(self, shell: Shell, script: Script, guard: Guard | None = None) -> None:
         """All or nothing up to the commit: a refused command leaves the box as it was, so ``untouched`` is then the
@@ -151,6 +170,17 @@ class UciDriver:
         except DeviceError as error:
             error.device_state = "unknown"
             raise
+
+    async def factory_reset(self, shell: Shell) -> None:
+        """``firstboot``: the box starts with what its firmware brings, at the maker's address and with his log-in."""
+        await ask(shell, uci_session.RESET, "`firstboot`")
+
+    async def line(self, shell: Shell, text: str) -> LineState:
+        del text  # the model's WAN is the logical interface of that name
+        return await netifd_line(shell, "wan")
+
+    async def ping(self, shell: Shell, target: str) -> bool:
+        return await linux_ping(shell, target)
 
     async def archive(self, shell: Shell) -> Artefact:
         """What ``sysupgrade`` would carry over. It holds ``etc/shadow``, so hashes of the box's own log-in."""

@@ -11,25 +11,36 @@ startup-config`. The language and the model in it are in ``cpe_manager.kit.ios``
 from __future__ import annotations
 
 import re
+import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
 from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.cpe_features import Feature, require_features
+from cpe_manager.domain.drift import LastChange
 from cpe_manager.domain.errors import (
     CommandRefused,
     DeviceError,
+    DeviceTimeout,
     FetchIncomplete,
     ForeignText,
     PromptLost,
     SessionDropped,
 )
+from cpe_manager.domain.interface_names import Interfaces
+from cpe_manager.domain.probes import LineState
 from cpe_manager.kit.config_text import after_header, checked, last_lines, values
 from cpe_manager.kit.ios import model as ios_model
-from cpe_manager.kit.redaction import redact
+from cpe_manager.kit.ios import ports
+from cpe_manager.kit.ios.box import Box, short
+from cpe_manager.kit.ios.replacing import Unit, replacing, with_own_secrets
+from cpe_manager.kit.ios.startup import as_shown
+from cpe_manager.kit.redaction import canonical, redact, strip_login
 from cpe_manager.kit.secret_rules import REST, WORD, patterns
 from cpe_manager.ports.driver import Capture, Facts, Guard, Recognition, Script, SecretRule, SnmpFacts, Spec
 from cpe_manager.ports.shell import PromptRules, Shell, Terminal
+from drivers._line_probe import ios_answered, ios_line, ios_ping
 
 # How often the configuration is asked for in one session: a log message in the middle is bad luck, not a state.
 _ATTEMPTS: Final = 3
@@ -59,6 +70,11 @@ _RULES: Final = PromptRules(
 _ASK: Final = re.compile(r"^[Pp]assword: ?$")
 _EVIDENCE: Final = re.compile(r"\nend[ \t]*\n+\Z")
 _HEADER: Final = "Current configuration"
+_SAVED_HEADER: Final = re.compile(
+    r"\A\s*Using (?P<bytes>\d+) out of \d+ bytes(?:, uncompressed size = (?P<whole>\d+) bytes)?[ \t]*\n"
+)
+_NOTHING_SAVED: Final = re.compile(r"(?:startup-config is|or) not present\s*\Z")
+_LAST_CHANGE: Final = re.compile(r"^! Last configuration change at (?P<when>\S.*?) by (?P<by>\S+)$", re.MULTILINE)
 _BYTES: Final = re.compile(r" ?: ?(\d+) bytes\s*\Z")
 # A log message at the head of a line, or behind the clock or counter that IOS puts before it. The same words elsewhere
 # are configuration: event managers and log filters quote them.
@@ -67,6 +83,8 @@ _STAMP: Final = re.compile(
     r"(?:\A|.*\W)(?:[*.]?[A-Z][a-z]{2} [ \d]\d (?:\d{4} )?\d\d:\d\d:\d\d(?:\.\d+)?(?: [A-Z]{2,5})?|\w+): \Z"
 )
 
+# As often as the router's own `configure replace` tries.
+_PASSES: Final = 5
 _COPY: Final = "cpe-manager-"
 _SAVED: Final = re.compile(r"^(?:\[OK\]|\d+ bytes copied)", re.MULTILINE)
 # Keeps these out of the text of an error: they may quote what was typed.
@@ -92,6 +110,8 @@ SPEC: Final = Spec(
     volatile=patterns(
         r"^! (?:Last configuration change|NVRAM config last updated) at .*$",
         r"^! No configuration change since last restart$",
+        # Which box it is, not how it is set up: another one that takes its place has another number.
+        r"^license udi pid \S+ sn \S+$",
         r"^ntp clock-period \d+$",
     ),
     secrets=(
@@ -187,7 +207,7 @@ SPEC: Final = Spec(
 
 
 class CiscoIos:
-    """Implements ``ports.driver.FullDriver`` and ``Guarded``."""
+    """Implements ``ports.driver.FullDriver``, ``Guarded``, ``Replacing``, ``Starting`` and ``Witnessing``."""
 
     @property
     def spec(self) -> Spec:
@@ -215,12 +235,41 @@ class CiscoIos:
             uptime=_uptime(_first(r"^\S+ uptime is (.*)$", text)),
         )
 
+    async def startup(self, shell: Shell, running: str) -> str | None:
+        """Empty for a router that has nothing saved."""
+        terminal = await _terminal(shell)
+        evidence = re.compile(f"{_EVIDENCE.pattern}|{_NOTHING_SAVED.pattern}")
+        printed = await _privileged(terminal, shell, "show startup-config", evidence)
+        if _NOTHING_SAVED.search(printed):
+            return ""
+        header = _SAVED_HEADER.match(printed)
+        if header is None:
+            raise FetchIncomplete("the header of the saved configuration is missing")
+        text = checked(printed[header.end() :])
+        announced = int(header["whole"] or header["bytes"])
+        if last_lines(text, 1) != ["end"] or _off(announced, text) > _SLACK:
+            raise FetchIncomplete("the saved configuration is not as long as the device announced")
+        return as_shown(text, running)
+
+    async def changes_by(self, shell: Shell, running: str) -> LastChange | None:
+        """The comment above what runs tells; of a change over no log-in it names nobody."""
+        del shell
+        found = _LAST_CHANGE.search(running[: running.find("\nversion ") + 1 or None])
+        return None if found is None else LastChange(found["by"], found["when"], "head of the running configuration")
+
     def parse(self, text: str) -> CpeConfig:
         return ios_model.parse(text)
 
     def render(self, current: str, wanted: CpeConfig) -> Script:
         require_features(wanted, SPEC.features, SPEC.family)
         return Script(ios_model.render(current, wanted))
+
+    def interfaces(self, text: str) -> Interfaces:
+        return ports.interfaces(text)
+
+    def adopted(self, text: str, present: str, names: Mapping[str, str]) -> str:
+        del present
+        return ports.renamed(text, names)
 
     async def apply(self, shell: Shell, script: Script, guard: Guard | None = None) -> None:
         """A line takes effect when it is taken: behind the first one the box is changed, whatever comes."""
@@ -290,11 +339,81 @@ class CiscoIos:
         await _going(terminal, shell, f"configure replace flash:{_COPY}{guard.token} force")
         await _going(terminal, shell, "reload cancel")
 
+    async def replace(self, shell: Shell, text: str, guard: Guard | None = None) -> None:
+        """Type what differs, read, and type what still differs, until nothing does (§5.1.2.4).
+
+        Not `configure replace`: it takes a file, and many routers take none from us, or have no such command. What is
+        left after the last pass is told by the line that was refused, if any was; else whoever reads will see it.
+        """
+        del guard  # it was armed before
+        changed, typed = False, frozenset[Unit]()
+        refused: CommandRefused | None = None
+        try:
+            for number in range(_PASSES):
+                raw = canonical((await self.fetch(shell)).text, SPEC.volatile)
+                stripped = strip_login(raw, SPEC.secrets, shell.credential.secrets())
+                wanted = with_own_secrets(text, stripped, raw, lambda name: _unknown_secret(shell, name))
+                units = replacing(stripped, wanted, strict=number > 0)
+                if not units or (number > 1 and typed == frozenset(units)):
+                    break
+                changed, typed = True, frozenset(units)
+                refused = await _typed(await _terminal(shell), shell, units)
+        except DeviceError as error:
+            lost = isinstance(error, (SessionDropped, DeviceTimeout, PromptLost))
+            error.device_state = "untouched" if not changed and not lost else "unknown" if lost else "changed"
+            raise
+        if units and refused is not None:
+            raise refused
+
+    async def line(self, shell: Shell, text: str) -> LineState:
+        wan = Box(text).wan
+        if wan is None:
+            return LineState(up=None)
+        terminal = await _terminal(shell)
+        brief = await terminal.run("show ip interface brief")
+        return ios_line(brief, await _privileged(terminal, shell, "show ip route 0.0.0.0"), short(wan))
+
+    async def ping(self, shell: Shell, target: str) -> bool:
+        return ios_answered(await (await _terminal(shell)).run(ios_ping(target)))
+
     async def save(self, shell: Shell) -> None:
         terminal = await _terminal(shell)
         printed = await _privileged(terminal, shell, "copy running-config startup-config")
         if not _SAVED.search(printed):
             raise FetchIncomplete("the router does not say that the configuration was saved")
+
+
+async def _typed(terminal: Terminal, shell: Shell, units: tuple[Unit, ...]) -> CommandRefused | None:
+    """Type units in configuration mode, whatever is refused of them; the first refusal. Nothing of a block is typed
+    where the block was refused: it would be taken for lines of the mode that it was typed in."""
+    first: CommandRefused | None = None
+    await _privileged(terminal, shell, "configure terminal")
+    for unit in units:
+        depth = 0
+        try:
+            for head in unit.heads:
+                await terminal.run(head)
+                depth += 1
+        except CommandRefused as refusal:
+            first = first or _told(refusal, unit.heads[depth], changed=True)
+        else:
+            for line in unit.lines:
+                try:
+                    await terminal.run(line)
+                except CommandRefused as refusal:
+                    first = first or _told(refusal, line, changed=True)
+        for _ in range(depth):
+            await terminal.run("exit")
+    await terminal.run("end")
+    return first
+
+
+def _unknown_secret(shell: Shell, name: str) -> str:
+    """A secret for what the router has none for: ours, where it is our log-in; else one that nobody knows."""
+    credential = shell.credential
+    if name == "enable":
+        return credential.enable_password or credential.password or secrets.token_hex(12)
+    return credential.password if name in ("", credential.username) and credential.password else secrets.token_hex(12)
 
 
 async def _timer_runs(terminal: Terminal, shell: Shell) -> bool:

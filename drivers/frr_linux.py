@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from shlex import quote
@@ -37,22 +37,27 @@ from cpe_manager.domain.errors import (
     InputError,
     SessionDropped,
 )
+from cpe_manager.domain.interface_names import Interfaces
+from cpe_manager.domain.probes import LineState
 from cpe_manager.domain.requirements import is_label
+from cpe_manager.kit import interface_words
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.config_text import after_header, checked, last_lines, values
-from cpe_manager.kit.linux import daemon_words, file_bundle, link_words, nft_table
+from cpe_manager.kit.linux import daemon_words, file_bundle, link_words, nft_table, ports
+from cpe_manager.kit.linux import startup as linux_startup
 from cpe_manager.kit.linux.file_bundle import Files
 from cpe_manager.kit.linux.guard import LIST, PRIVATE, Links
 from cpe_manager.kit.secret_rules import REST, WORD, patterns
 from cpe_manager.ports.driver import Capture, Facts, Guard, Recognition, Script, SecretRule, Spec
 from cpe_manager.ports.shell import ExecResult, PromptRules, Shell
+from drivers._line_probe import linux_line, linux_ping
 from drivers._linux_guard import FRR, LinuxGuard
 
 _ATTEMPTS: Final = 3
-_SHOW: Final = "show running-config"
+_SHOW, _VERSION = "show running-config", "show version"
 _VTYSH: Final = f"vtysh -c '{_SHOW}'"
-_VERSION: Final = "show version"
 _COMMAND: Final = f'{_VTYSH} && {_VTYSH} | sha256sum; echo "cpe-manager $?"'
+_STARTUP: Final = 'cat /etc/frr/frr.conf; echo "cpe-manager $?"'
 _DIGEST: Final = re.compile(r"([0-9a-f]{64}) +-")
 _MARK: Final = "cpe-manager "
 _RULES: Final = PromptRules(
@@ -80,15 +85,13 @@ _FACTS: Final = f"vtysh -c '{_VERSION}'; " + "; ".join(
     f"echo; echo '{file_bundle.FILE}{path}'; cat {path} 2>/dev/null" for path in _FACT_FILES
 )
 
-_NFT: Final = "/etc/nftables.d/cpe.nft"
+_NFT, _NFT_MAIN = "/etc/nftables.d/cpe.nft", "/etc/nftables.conf"
 _NO_TABLE: Final = nft_table.Table((), Firewall("accept"))
-_NFT_MAIN: Final = "/etc/nftables.conf"
 _NFT_INCLUDE: Final = 'include "/etc/nftables.d/*.nft"'
 # Debian's start script and unit both look for it.
 _NO_SSH: Final = "/etc/ssh/sshd_not_to_be_run"
-_FRR_CHANGES: Final = "/run/cpe-manager.frr"
 # What daemons have not been told yet of files that are in their places: it is left behind by a session that was cut.
-_TODO: Final = "/run/cpe-manager.todo"
+_FRR_CHANGES, _TODO = "/run/cpe-manager.frr", "/run/cpe-manager.todo"
 _NEW: Final = ".cpe-new."
 # What changes nothing that anybody reads: new files beside the old ones, and checkers.
 _HARMLESS: Final = re.compile(r"umask 0\d\d; |nft -c -f |dnsmasq --test |vtysh -C -f |rm -f \S*cpe-")
@@ -196,7 +199,7 @@ SPEC: Final = Spec(
 
 
 class FrrLinux(LinuxGuard):
-    """Implements ``ports.driver.FullDriver``, ``Guarded`` and ``Replacing``."""
+    """Implements ``ports.driver.FullDriver``, ``Guarded``, ``Replacing`` and ``Starting``."""
 
     @property
     def spec(self) -> Spec:
@@ -237,6 +240,25 @@ class FrrLinux(LinuxGuard):
             uptime=int(seconds[0]) if seconds else None,
         )
 
+    async def startup(self, shell: Shell, running: str) -> str | None:
+        """All files but FRR's are what the daemons start from; FRR's is compared line by line, without separators. None
+        without root: then nobody lets us read that file."""
+        if not running.startswith(f"{FRR}\n"):
+            return None
+        result = await shell.execute(_STARTUP)
+        printed, mark, status = result.stdout.rpartition(_MARK)
+        if not mark or status.strip() != "0":
+            _refuse(result)
+        return linux_startup.as_read(running, FRR, printed)
+
+    async def line(self, shell: Shell, text: str) -> LineState:
+        box = _Box.read(text)
+        dialled = link_words.peer_value(box.files, link_words.pppoe_peer(box.files), "user")
+        return await linux_line(shell, box.ppp if dialled else box.nic)
+
+    async def ping(self, shell: Shell, target: str) -> bool:
+        return await linux_ping(shell, target)
+
     def parse(self, text: str) -> CpeConfig:
         return _model(_Box.read(text))
 
@@ -252,6 +274,14 @@ class FrrLinux(LinuxGuard):
         found = _model(box)
         sides = (link_words.pppoe_peer(box.files), found.wan), (link_words.mobile_peer(box.files), found.mobile)
         return Links(box.nic, tuple(peer.rpartition("/")[2] for peer, side in sides if peer and _dialled(side)))
+
+    def interfaces(self, text: str) -> Interfaces:
+        box = _Box.read(text)
+        return ports.interfaces(text, box.nic, box.lan)
+
+    def adopted(self, text: str, present: str, names: Mapping[str, str]) -> str:
+        del present
+        return interface_words.renamed(text, names)
 
     async def apply(self, shell: Shell, script: Script, guard: Guard | None = None) -> None:
         """Up to the first file that takes its place the box is ``untouched``, whatever was refused."""

@@ -17,12 +17,15 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import IPv4Interface, ip_address
 from typing import Final
 
 from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.cpe_features import Feature, require_features
+from cpe_manager.domain.drift import LastChange
 from cpe_manager.domain.errors import (
     CommandRefused,
     DeviceError,
@@ -32,8 +35,13 @@ from cpe_manager.domain.errors import (
     ForeignText,
     SessionDropped,
 )
+from cpe_manager.domain.interface_names import Interfaces
+from cpe_manager.domain.probes import LineState
+from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.config_text import checked
+from cpe_manager.kit.redaction import strip_login
 from cpe_manager.kit.routeros import model as routeros_model
+from cpe_manager.kit.routeros import ports
 from cpe_manager.kit.routeros.language import (
     command_path,
     duration,
@@ -43,10 +51,14 @@ from cpe_manager.kit.routeros.language import (
     unquoted,
     without_values,
 )
+from cpe_manager.kit.routeros.replacing import replacing, with_own_secret
+from cpe_manager.kit.routeros.wan import outside_interface
 from cpe_manager.kit.secret_rules import patterns
 from cpe_manager.ports.driver import Capture, Facts, Guard, Recognition, Script, SecretKind, SecretRule, SnmpFacts, Spec
 from cpe_manager.ports.shell import ExecResult, Shell
 
+# How often a whole text is compared with what came of the commands for it.
+_PASSES: Final = 5
 # Somebody may change the configuration between the two exports.
 _ATTEMPTS: Final = 3
 _MARK: Final = "# cpe-manager: "
@@ -85,6 +97,8 @@ _NAMES: Final = (
     f':put "{_MARK}"'
 )
 _HISTORY: Final = "/system history print"
+_COLUMNS: Final = re.compile(r"^[ #]*ACTION +(?=BY)", re.MULTILINE)
+_UNDOABLE: Final = re.compile(r"^[ \d]*[UF] ")
 _FLOATING: Final = re.compile(r"^[ \d]*F\s", re.MULTILINE)
 """An action that goes with the session that holds safe mode."""
 # Where there is such a folder, nothing outside of it outlives a restart.
@@ -123,7 +137,8 @@ SPEC: Final = Spec(
     comment="#",
     # With the version in it: what an upgrade changes of the configuration itself is seen in the other lines.
     # Our own way back is no configuration: it is gone in minutes, whatever becomes of the change.
-    volatile=(*patterns(r"^# .* by RouterOS .*$"), _PROMISE),
+    # Which box it is, neither: another one that takes its place has other numbers.
+    volatile=(*patterns(r"^# .* by RouterOS .*$", r"^# (?:software id|model|serial number) = .*$"), _PROMISE),
     secrets=(
         # Passwords of users are in no export; a text that somebody wrote may set them.
         *_rules("login", r"^/user (?:add|set) .*?" + _named("password")),
@@ -196,7 +211,7 @@ class _Export:
 
 
 class RouterOs:
-    """Implements ``ports.driver.FullDriver`` and ``Guarded``."""
+    """Implements ``ports.driver.FullDriver``, ``Guarded``, ``Replacing``, ``Starting`` and ``Witnessing``."""
 
     @property
     def spec(self) -> Spec:
@@ -231,12 +246,47 @@ class RouterOs:
             uptime=seconds(told.get("uptime", "")),
         )
 
+    async def startup(self, shell: Shell, running: str) -> str | None:
+        """RouterOS keeps every change at once: what runs is what it comes up with."""
+        del shell
+        return running
+
+    async def changes_by(self, shell: Shell, running: str) -> LastChange | None:
+        """The newest action of the history, which a restart empties and which has no times."""
+        del running
+        by = _newest_by(await _told(shell, _HISTORY))
+        return LastChange(by, source=_HISTORY) if by else None
+
     def parse(self, text: str) -> CpeConfig:
         return routeros_model.read(text)
 
     def render(self, current: str, wanted: CpeConfig) -> Script:
         require_features(wanted, SPEC.features, SPEC.family)
         return Script(routeros_model.commands(current, wanted))
+
+    def interfaces(self, text: str) -> Interfaces:
+        return ports.interfaces(text)
+
+    def adopted(self, text: str, present: str, names: Mapping[str, str]) -> str:
+        return ports.adopted(text, present, names)
+
+    async def line(self, shell: Shell, text: str) -> LineState:
+        name = outside_interface(text)
+        if not name:
+            return LineState(up=None)
+        named = quoted(name)
+        up = await _told(shell, f":put [/interface get [find name={named}] running]")
+        own = await _told(shell, f"/ip address print terse where interface={named}")
+        defaults = await _told(shell, "/ip route print count-only where dst-address=0.0.0.0/0 active")
+        found = re.search(r"\baddress=(\S+)", own)
+        address = attempt(IPv4Interface, found[1]) if found else None
+        return LineState({"true": True, "false": False}.get(up), address, defaults.isdecimal() and int(defaults) > 0)
+
+    async def ping(self, shell: Shell, target: str) -> bool:
+        last = (await _told(shell, f":put [/ping {ip_address(target)} count=2]")).split("\n")[-1].strip()
+        if not last.isdecimal():
+            raise FetchIncomplete("the box does not say how many echoes came")
+        return int(last) > 0
 
     async def apply(self, shell: Shell, script: Script, guard: Guard | None = None) -> None:
         """Each command on a channel of its own, so that its answer is its own."""
@@ -252,6 +302,40 @@ class RouterOs:
                 error.device_state = state
                 raise
             state = "changed"
+
+    async def replace(self, shell: Shell, text: str, guard: Guard | None = None) -> None:
+        """Compare, command, and compare again, until nothing differs (§5.1.2.4).
+
+        Not `/import`: it stops at the first line that is refused, and adds to what is there. A refused command may be
+        taken once others were; what is refused in the last pass is raised.
+        """
+        del guard  # it was armed before
+        secret = shell.credential.password or secrets.token_hex(12)
+        state: DeviceState = "untouched"
+        refused: CommandRefused | None = None
+        commands: tuple[str, ...] = ()
+        try:
+            for number in range(_PASSES):
+                current = strip_login((await self.fetch(shell)).text, SPEC.secrets, shell.credential.secrets())
+                last, commands = commands, replacing(current, text, strict=number > 0)
+                if not commands or (number > 1 and commands == last):
+                    break
+                state, refused = "changed", None
+                for command in commands:
+                    typed = with_own_secret(command, secret)
+                    try:
+                        _taken(typed, await shell.execute(typed))
+                    except CommandRefused as refusal:
+                        refused = refused or refusal
+        except (SessionDropped, DeviceTimeout) as error:
+            error.device_state = "unknown"
+            raise
+        except DeviceError as error:
+            error.device_state = state
+            raise
+        if commands and refused is not None:
+            refused.device_state = state
+            raise refused
 
     async def save(self, shell: Shell) -> None:
         """What was applied is kept already; the box has to answer, no more."""
@@ -322,6 +406,20 @@ class RouterOs:
             raise CommandRefused("no way back of this name is scheduled there")
         with suppress(SessionDropped):
             await _quiet(shell, f':execute script=[/system scheduler get [find name="{_OURS}{guard.token}"] on-event]')
+
+
+def _newest_by(history: str) -> str:
+    """Who did the newest action that was not undone. The table's head says where a column begins: actions have blanks
+    in them."""
+    head = _COLUMNS.search(history)
+    if head is None:
+        return ""
+    titles, *rows = history[head.start() :].split("\n")
+    start = len(head.group())
+    end = titles.find("POLIC", start)
+    newest = next((row for row in rows if _UNDOABLE.match(row)), "")
+    by = newest[start : end if end > 0 else None].split()
+    return by[0] if by and by[0] != "---" else ""
 
 
 def _tidying(token: str) -> str:

@@ -20,10 +20,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from cpe_manager.domain.cpe_config import CpeConfig
+from cpe_manager.domain.drift import LastChange
 from cpe_manager.domain.errors import (
     CommandRefused,
     DeviceTimeout,
@@ -32,11 +34,16 @@ from cpe_manager.domain.errors import (
     PromptLost,
     SessionDropped,
 )
+from cpe_manager.domain.interface_names import Interfaces
+from cpe_manager.domain.probes import LineState
 from cpe_manager.kit.config_text import checked, last_lines, values
 from cpe_manager.kit.secret_rules import patterns
 from cpe_manager.kit.vyos import model as vyos_model
+from cpe_manager.kit.vyos import ports, roles
+from cpe_manager.kit.vyos.set_lines import SetLines
 from cpe_manager.ports.driver import Capture, Facts, Guard, Recognition, Script, SecretRule, SnmpFacts, Spec
 from cpe_manager.ports.shell import PromptRules, Shell, Terminal
+from drivers._line_probe import linux_line, linux_ping
 
 _OP: Final = "/opt/vyatta/bin/vyatta-op-cmd-wrapper"
 _SHOW: Final = f"{_OP} show configuration commands"
@@ -73,6 +80,12 @@ _PROMISE: Final = f'systemctl is-active {_TIMER}; cat {_NOTE} 2>/dev/null; echo 
 _UNSAVED: Final = (
     f"umask 077; /usr/libexec/vyos/vyos-save-config.py {_COPY} && cmp -s {_COPY} /config/config.boot; "
     f'echo "cpe-manager $?"; rm -f {_COPY}'
+)
+# The tool that stands behind `show configuration commands`, on what is saved.
+_SAVED: Final = 'vyos-config-to-commands /config/config.boot; echo "cpe-manager $?"'
+_COMMITS: Final = f"{_OP} show system commit"
+_NEWEST: Final = re.compile(
+    r"^ *0 +(?P<when>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) +by (?P<by>\S+) +via (?P<via>\S+)", re.MULTILINE
 )
 _REVERT: Final = f"sudo systemctl start commit-confirm.service; sudo systemctl stop {_TIMER}; rm -f {_NOTE}"
 _NO_DIFFERENCE: Final = "No changes between working and {} configurations"
@@ -169,7 +182,7 @@ SPEC: Final = Spec(
 
 
 class Vyos:
-    """Implements ``ports.driver.FullDriver``, ``Guarded`` and ``Replacing``."""
+    """Implements ``ports.driver.FullDriver``, ``Guarded``, ``Replacing``, ``Starting`` and ``Witnessing``."""
 
     @property
     def spec(self) -> Spec:
@@ -200,11 +213,34 @@ class Vyos:
             uptime=int(float(uptime)) if re.fullmatch(r"[0-9]+(?:\.[0-9]+)?", uptime) else None,
         )
 
+    async def startup(self, shell: Shell, running: str) -> str | None:
+        """The order of the lines is that of what runs, where the same lines are saved."""
+        result = await shell.execute(_SAVED)
+        printed, mark, status = result.stdout.rpartition(_MARK)
+        if not mark or result.exit_status is None:
+            raise FetchIncomplete("the end mark behind the saved configuration is missing")
+        if status.strip() != "0":
+            raise CommandRefused(f"the saved configuration cannot be read: {_reason(result.stderr)}")
+        text = checked(printed)
+        return running if sorted(text.splitlines()) == sorted(running.splitlines()) else text
+
+    async def changes_by(self, shell: Shell, running: str) -> LastChange | None:
+        """The newest commit that the box noted; a box that keeps no revisions notes none."""
+        del running
+        found = _NEWEST.search((await shell.execute(_COMMITS)).stdout)
+        return None if found is None else LastChange(found["by"], found["when"], f"commit log, via {found['via']}")
+
     def parse(self, text: str) -> CpeConfig:
         return vyos_model.read(text)
 
     def render(self, current: str, wanted: CpeConfig) -> Script:
         return Script(vyos_model.render(current, wanted))
+
+    def interfaces(self, text: str) -> Interfaces:
+        return ports.interfaces(text)
+
+    def adopted(self, text: str, present: str, names: Mapping[str, str]) -> str:
+        return ports.adopted(text, present, names)
 
     async def apply(self, shell: Shell, script: Script, guard: Guard | None = None) -> None:
         """All or nothing up to the commit. A commit that is refused may have taken a part: the box's checksum tells.
@@ -243,14 +279,15 @@ class Vyos:
         raise error
 
     async def arm(self, shell: Shell, guard: Guard) -> None:
-        """The promise itself comes with the commit; here it is seen that the box can keep it.
+        """The promise itself comes with the commit; here it is seen that the box can keep it. What runs is saved first
+        where it is not: it is what the box goes back to.
 
         Raises ``CommandRefused`` when it cannot, and has left nothing behind then."""
         if (await _promise(shell)).open:
             raise CommandRefused("another commit-confirm is pending")
         status = (await shell.execute(_UNSAVED)).stdout.strip()
         if status != f"{_MARK}0":
-            raise CommandRefused("what runs is not what is saved: the box would not go back to it")
+            await self.save(shell)
         await _note(shell, f"{guard.token} armed")
 
     async def armed(self, shell: Shell) -> str | None:
@@ -285,6 +322,13 @@ class Vyos:
         which no stored text has, stay."""
         current = (await self.fetch(shell)).text
         await self.apply(shell, Script(vyos_model.replacing(current, text)), guard)
+
+    async def line(self, shell: Shell, text: str) -> LineState:
+        name = roles.wan_of(SetLines(text))
+        return await linux_line(shell, name) if name else LineState(up=None)
+
+    async def ping(self, shell: Shell, target: str) -> bool:
+        return await linux_ping(shell, target)
 
     async def save(self, shell: Shell) -> None:
         terminal = await _configuring(shell)

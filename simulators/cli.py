@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import secrets
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,9 +16,10 @@ from rich.console import Console
 from rich.table import Table
 
 from simulators import cli_control
-from simulators.faults.kinds import Fault, fault_types
+from simulators.box import refuse_family, serve_box
+from simulators.faults.kinds import Fault, fault_types, make_fault
 from simulators.fleet import Fleet
-from simulators.inventory import FleetPlan, specs_for
+from simulators.inventory import FleetPlan, specs_for, usual_user
 from simulators.personas.registry import all_personas
 from simulators.runner import Outputs, Snmp, serve
 from simulators.snmp.access import OPTIONS
@@ -100,6 +102,36 @@ def one(  # noqa: PLR0913, PLR0917  (a command's options are its parameters)
     spec = DeviceSpec(name, family, seed, username, given, config_bytes, address, port)
     outputs = Outputs(control=_socket_path(control))
     _run([_completed(spec, option or [], authorized_keys)], outputs, _snmp(snmp_port, trap_sink), telnet_port)
+
+
+@app.command()
+def box(
+    family: Annotated[str, typer.Option(help="See `cpe-sim personas`.")] = "cisco_ios",
+    seed: Annotated[
+        int | None, typer.Option(help="Decides name, addresses and secrets; default: another each time.")
+    ] = None,
+    username: Annotated[str, typer.Option(help="Default: the family's usual one.")] = "",
+    option: Setting = None,
+    fault: Annotated[
+        list[str] | None, typer.Option("--fault", metavar="NAME[:PARAMETER=VALUE,...]", help="See `cpe-sim faults`.")
+    ] = None,
+) -> None:
+    """Run a fresh box for a program: one JSON line tells of it, and it ends when standard input does."""
+    if family not in all_personas():
+        refuse_family(family)
+        raise SystemExit(2)
+    number = secrets.randbelow(2**32) if seed is None else seed
+    user = username or usual_user(family)
+    spec = DeviceSpec(f"fresh-{number:08x}", family, number, user)
+    given = [_fault(text) for text in fault or []]
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve_box(_completed(spec, option or [], None), given))
+
+
+def _fault(text: str) -> Fault:
+    """Raises ValueError."""
+    name, _, rest = text.partition(":")
+    return make_fault(name, dict(part.partition("=")[::2] for part in rest.split(",") if part))
 
 
 @app.command()

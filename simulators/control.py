@@ -5,7 +5,8 @@ The client sends one JSON object a line and gets one back for each, in order:
     {"op": "list"}                                       names, families, addresses, ports, host keys, active faults
     {"op": "fault", "name": N, "fault": F, "parameters": {"at": "0.5"}}       parameters as text
     {"op": "clear", "name": N, "fault": F}               without "fault": all; without "name": on all boxes
-    {"op": "change", "name": N, "text": T}               without "text": a harmless change; answers with the lines
+    {"op": "change", "name": N, "text": T, "by": WHO}    without "text": a harmless change; answers with the lines
+    {"op": "save", "name": N}                            what runs survives a restart
     {"op": "show", "name": N}                            the true running configuration
     {"op": "standing", "name": N}                        what runs, what a restart would bring, alarms and files
     {"op": "typing", "name": N}                          faults that struck a command; commands of each log-in so far
@@ -81,8 +82,11 @@ class ControlClient:
     def clear(self, name: str | None = None, fault: str | None = None) -> None:
         self.call("clear", name=name, fault=fault)
 
-    def change(self, name: str, text: str | None = None) -> str:
-        return str(self.call("change", name=name, text=text))
+    def change(self, name: str, text: str | None = None, by: str = "") -> str:
+        return str(self.call("change", name=name, text=text, by=by))
+
+    def save(self, name: str) -> None:
+        self.call("save", name=name)
 
     def show(self, name: str) -> str:
         return str(self.call("show", name=name))

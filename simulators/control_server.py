@@ -100,7 +100,11 @@ def _clear(fleet: Fleet, request: Request) -> None:
 
 
 def _change(fleet: Fleet, request: Request) -> str:
-    return fleet.device(request["name"]).change(request.get("text"))
+    return fleet.device(request["name"]).change(request.get("text"), request.get("by") or "")
+
+
+def _save(fleet: Fleet, request: Request) -> None:
+    fleet.device(request["name"]).save()
 
 
 def _show(fleet: Fleet, request: Request) -> str:
@@ -171,6 +175,7 @@ _OPERATIONS: Mapping[str, Callable[[Fleet, Request], Any]] = MappingProxyType(
         "fault": _fault,
         "clear": _clear,
         "change": _change,
+        "save": _save,
         "show": _show,
         "standing": _standing,
         "typing": _typing,

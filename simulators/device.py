@@ -18,8 +18,9 @@ from simulators.faults.active import ActiveFaults
 from simulators.faults.kinds import AtCommand, CutAtCommand, Fault, PromptInConfig, Refuse
 from simulators.faults.mangle import Origin
 from simulators.faults.struck import Counter, Strike
-from simulators.personas.base import Booting, Persona
+from simulators.personas.base import Booting, Persona, Reached
 from simulators.personas.registry import persona_for
+from simulators.reach.view import Surroundings, View
 from simulators.snmp.agent import Agent
 from simulators.snmp.line import LossKind
 from simulators.spec import DeviceSpec
@@ -93,6 +94,8 @@ class Device:
         self._alarm: asyncio.TimerHandle | None = None
         self._changes = 0
         self._options: asyncssh.SSHServerConnectionOptions | None = None
+        self.surroundings: Surroundings | None = None
+        """Where the box stands, if its own configuration is to be able to cut it off; None: it is always reached."""
         self.snmp = Agent(lambda: self.state, self.persona, lambda: self.is_away)
         """Open only in a fleet that was started with SNMP; its line is there in any case."""
 
@@ -117,6 +120,23 @@ class Device:
     def is_away(self) -> bool:
         """Restarting, or behind a path that is cut."""
         return asyncio.get_running_loop().time() < max(self._down_until, self._cut_until)
+
+    @property
+    def answers(self) -> bool:
+        """Whether the configuration in effect lets a new SSH connection of the manager's in."""
+        view = self._view()
+        return view is None or self.surroundings is None or view.answers(self.surroundings)
+
+    @property
+    def carries(self) -> bool:
+        """Whether connections that stand still get their packets through."""
+        view = self._view()
+        return view is None or self.surroundings is None or view.carries(self.surroundings)
+
+    def _view(self) -> View | None:
+        if self.surroundings is None or not isinstance(self.persona, Reached):
+            return None
+        return self.persona.view(self.state, self.surroundings)
 
     @property
     def port_wanted(self) -> bool:
@@ -201,16 +221,25 @@ class Device:
     def _clock(self) -> datetime:
         return utc_now() + self._ahead
 
-    def change(self, text: str | None = None) -> str:
+    def change(self, text: str | None = None, by: str = "") -> str:
         """Change the running configuration behind the manager's back and return the lines that did it.
 
-        Without text: a harmless change, another one each time. Raises ValueError for lines that the family refuses.
+        Without text: a harmless change, another one each time. by: who does it, where the family notes that. Raises
+        ValueError for lines that the family refuses.
         """
         if text is None:
             self._changes += 1
             text = self.persona.sample_change(self.spec, self._changes)
-        self.persona.change(self.state, text)
+        self.state.operator = by
+        try:
+            self.persona.change(self.state, text)
+        finally:
+            self.state.operator = ""
         return text
+
+    def save(self) -> None:
+        """Make what runs survive a restart, as somebody at the box would."""
+        self.state.save()
 
     def login_forms(self) -> tuple[str, ...]:
         """All spellings of the device's own passwords in its generated configuration (none may be in a backup)."""

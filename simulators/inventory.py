@@ -53,13 +53,19 @@ def specs_for(plan: FleetPlan) -> list[DeviceSpec]:
     return [_spec(plan, index, str(first + index if plan.port else first)) for index in range(plan.count)]
 
 
+def usual_user(family: str) -> str:
+    """Who logs in on such a box. Raises ValueError for an unknown family."""
+    persona_for(family)
+    return _USERS.get(family, "backup")
+
+
 def _spec(plan: FleetPlan, index: int, address: str) -> DeviceSpec:
     family = plan.families[index % len(plan.families)]
     return DeviceSpec(
         name=f"cpe-{index + 1:04d}",
         family=family,
         seed=plan.seed,
-        username=_USERS.get(family, "backup"),
+        username=usual_user(family),
         config_bytes=plan.config_bytes,
         address=address,
         port=plan.port,

@@ -42,7 +42,8 @@ class DeviceState:
     running and startup are bodies in the family's own language, with LF line ends, without what a `show` command
     wraps around them. scratch holds what a restart loses (files below /tmp, staged changes), by path; flash what it
     does not. alarms are by name, and a restart loses them; alarm_changed is called when one is set.
-    files: what flash is to families whose configuration is more than one text.
+    files: what flash is to families whose configuration is more than one text. operator: who is at the box right now,
+    beside the sessions that log in; empty when nobody is.
     """
 
     spec: DeviceSpec
@@ -59,6 +60,9 @@ class DeviceState:
     files: dict[str, str] = field(default_factory=dict)
     alarms: dict[str, Alarm] = field(default_factory=dict)
     alarm_changed: Callable[[], None] = _nobody
+    operator: str = ""
+    line_up: bool = True
+    """Whether the fixed line carries anything; the configuration may do away with it all the same."""
 
     def set_alarm(self, name: str, alarm: Alarm) -> None:
         """Set an alarm, in the place of one of that name."""

@@ -25,7 +25,11 @@ ROUTINE: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 
 MEGABYTE: Final = 1024 * 1024
 BODY_LIMIT: Final = 1 * MEGABYTE
-BODY_LIMITS: Final = {"/api/v1/imports": 64 * MEGABYTE}
+BODY_LIMITS: Final = {
+    "/api/v1/imports": 64 * MEGABYTE,
+    "/api/v1/rollouts": 16 * MEGABYTE,
+    "/api/v1/rollout-plans": 16 * MEGABYTE,
+}
 """Bytes by path, where the common limit is too small."""
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from cpe_manager.cli.connection import state_of
+from cpe_manager.cli.connection import state_of, write_private
 from cpe_manager.cli.options import Device, Json, Number, Wait
 from cpe_manager.cli.progress import settle
-from cpe_manager.cli.render import coloured_diff, err, out, show_json, show_json_items, table, tame
+from cpe_manager.cli.render import coloured_diff, err, out, proof, show_json, show_json_items, table, tame
 from cpe_manager.domain.backups import BackupState
 from cpe_manager.domain.errors import InputError
 
@@ -48,8 +50,8 @@ def listing(
     if as_json:
         show_json_items(found)
         return
-    columns = ("version", "state", "captured", "lines", "bytes", "reason")
-    rows = [(b.number, b.state, b.captured_at, b.lines, b.size, b.reason) for b in found]
+    columns = ("version", "state", "captured", "lines", "bytes", "restorable", "reason")
+    rows = [(b.number, b.state, b.captured_at, b.lines, b.size, proof(b.restorable), b.reason) for b in found]
     table(columns, rows, none=f"{device} has no {'such version' if state else 'version yet'}")
 
 
@@ -84,6 +86,29 @@ def show(
     else:
         text = tame(found.text) if sys.stdout.isatty() else found.text
         typer.echo(text, nl=not text.endswith("\n"))
+
+
+@app.command("file")
+def file_of_box(
+    ctx: typer.Context,
+    device: Device,
+    version: Number = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(help="Write it there, secrets included; needs the scope originals, leaves a trace."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """The backup file that the box made itself (sysupgrade -b), beside a version. Default: the current version."""
+    with state_of(ctx).client() as client:
+        found = client.backup_file(device, version, content=save is not None)
+    if save is not None:
+        write_private(save, base64.b64decode(found.content or ""))
+    if as_json:
+        show_json(found.model_copy(update={"content": None}))
+    else:
+        rows = [(found.backup.number, found.name, found.size, found.sha256)]
+        table(("version", "name", "bytes", "sha256"), rows, none="")
 
 
 @app.command()

@@ -124,19 +124,19 @@ def write_client_files(data_dir: Path, url: str, token: str) -> list[Path]:
     own = own_client_file()
     paths = [data_dir / CLIENT_FILE, *([] if leads_elsewhere(data_dir) else [own])]
     for path in paths:
-        _write_private(path, f'{CLIENT_TEXT}url = "{url}"\ntoken = "{token}"\n')
+        write_private(path, f'{CLIENT_TEXT}url = "{url}"\ntoken = "{token}"\n'.encode())
     return paths
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, content: bytes) -> None:
     """Readable by the owner alone from the first moment; never seen half written."""
     fresh = path.with_suffix(".new")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh.unlink(missing_ok=True)
         handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
         fresh.replace(path)
     except OSError as error:
         raise InputError(f"cannot write it: {error.strerror}", file=str(path)) from error

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cpe_manager.cli import changing, detecting, facts
+from cpe_manager.cli import changing, detecting, facts, replacing
 from cpe_manager.cli.connection import state_of
 from cpe_manager.cli.detecting import detected
+from cpe_manager.cli.drifting import standing_words
 from cpe_manager.cli.options import Device, Json, LegacyCrypto, Transport, Yes, confirmed, insecure_ways, pairs
-from cpe_manager.cli.render import fields, out, show_json, show_json_items, span, table, when
+from cpe_manager.cli.render import fields, out, proof, show_json, show_json_items, span, table, when
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.inventory import LifeState
 
@@ -42,11 +43,11 @@ def listing(  # noqa: PLR0913, PLR0917 - options of the command
     if as_json:
         show_json_items(found)
         return
-    columns = ("name", "site", "address", "family", "group", "state", "last backup", "remark")
+    columns = ("name", "site", "address", "family", "group", "state", "last backup", "restorable", "remark")
     table(
         columns,
         [
-            (d.name, d.site, d.address, d.family, d.group, d.state, _age(d), _remark(d))
+            (d.name, d.site, d.address, d.family, d.group, d.state, _age(d), _proof(d), _remark(d))
             for d in found
         ],
         none="no devices" if any(where.values()) else "no devices yet: cpe-manager devices import FILE",
@@ -55,6 +56,10 @@ def listing(  # noqa: PLR0913, PLR0917 - options of the command
 
 def _age(device: DeviceView) -> str:
     return f"{span(device.age_seconds)} ago" if device.age_seconds is not None else "never"
+
+
+def _proof(device: DeviceView) -> str | None:
+    return proof(device.restorable) if device.current_backup_id else None
 
 
 def _remark(device: DeviceView) -> str:
@@ -90,9 +95,11 @@ def _describe(d: DeviceView) -> None:
             ("insecure", _why_insecure(d)),
             ("serial", d.serial or (told and told.serial)), ("model", d.model or (told and told.model)),
             ("os release", told and told.os_release), ("installed", when(d.installed_at)),
-            ("last backup", when(d.last_success_at)), ("last attempt", when(d.last_attempt_at)),
+            ("last backup", when(d.last_success_at)), ("restorable", _proof(d)),
+            ("last attempt", when(d.last_attempt_at)),
             ("last error", f"{d.last_error_code}: {d.last_error}" if d.last_error_code else None),
             ("failures", d.failures or None), ("overdue since", when(d.overdue_since) if d.overdue_since else None),
+            ("drift", d.drift and standing_words(d.drift)),
             *((f"setting {name}", value) for name, value in sorted(d.settings.items())),
             *((f"host key {key.state}", f"{key.algorithm} {key.fingerprint}") for key in d.host_keys),
         ]
@@ -185,23 +192,8 @@ def remove(ctx: typer.Context, device: Device, yes: Yes = False) -> None:
     out(f"{found.name} decommissioned; its backups stay")
 
 
-@app.command()
-def replace(
-    ctx: typer.Context,
-    device: Device,
-    serial: Annotated[str, typer.Option(help="Serial number of the new hardware.")],
-    model: Annotated[str | None, typer.Option(help="Model of the new hardware, when it differs.")] = None,
-    address: Annotated[str | None, typer.Option(help="Its address, when it differs.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Note that the hardware was swapped. The history goes on, the host key is learned afresh."""
-    body = {"serial": serial, "model": model, "address": address}
-    with state_of(ctx).client() as client:
-        found = client.device_verb(device, "replace", {key: value for key, value in body.items() if value})
-    if as_json:
-        show_json(found)
-    else:
-        out(f"{found.name}: hardware {found.serial} in service; its history goes on, a backup follows")
+app.command("replace")(replacing.replace)
+app.add_typer(replacing.app, name="replacement", help="Replacements of hardware under way: look, accept, call off.")
 
 
 @app.command("accept-key")

@@ -11,7 +11,22 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cpe_manager.cli import backup, devices, families, follow, groups, jobs, keys, local, pushing, schedules, tokens
+from cpe_manager.cli import (
+    backup,
+    devices,
+    drifting,
+    drilling,
+    families,
+    follow,
+    groups,
+    jobs,
+    keys,
+    local,
+    pushing,
+    rollouts,
+    schedules,
+    tokens,
+)
 from cpe_manager.cli.connection import State
 from cpe_manager.cli.render import tame
 from cpe_manager.domain.errors import CpeManagerError
@@ -133,10 +148,13 @@ local.attach(app)
 app.add_typer(devices.app, name="devices", help="The inventory: import, look, change, suspend, replace.")
 app.add_typer(groups.app, name="group", help="What devices inherit: family, log-in, port, settings.")
 app.add_typer(backup.app, name="backup", help="Run backups; look at versions; decide on quarantined ones.")
+app.add_typer(drilling.app, name="drill", help="Are the backups proven to restore?")
 app.add_typer(schedules.app, name="schedule", help="When backups run by themselves.")
 app.add_typer(jobs.app, name="jobs", help="Anything long: runs, verifications, exports, key rotations.")
 app.add_typer(pushing.app, name="push", help="Change a device so that nothing and nobody is locked out.")
 app.command()(pushing.restore)
+app.add_typer(rollouts.app, name="rollout", help="Change many devices, wave by wave, within an error budget.")
+app.add_typer(drifting.app, name="drift", help="What runs, against what was confirmed and what a restart would bring.")
 app.command()(families.families)
 follow.attach(app)
 app.add_typer(tokens.app, name="token", help="API tokens.")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import time
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -14,13 +11,15 @@ import typer
 from cpe_manager.cli.connection import state_of
 from cpe_manager.cli.options import Device, Json, Limit, Wait, Yes, confirmed, pairs
 from cpe_manager.cli.progress import JobFailed
-from cpe_manager.cli.render import coloured_diff, err, fields, out, show_json, show_json_items, table, tame, when
+from cpe_manager.cli.push_text import noted, refuse, show_change, show_plan, show_push, waits
+from cpe_manager.cli.reading import data_of, put, text_of
+from cpe_manager.cli.render import err, out, show_json, show_json_items, table, tame
 from cpe_manager.domain.commit_path import END, Phase
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.lockout import Lockout
 
 if TYPE_CHECKING:
-    from cpe_manager.api.schemas.pushes import PlanView, PushDetailView, PushView
+    from cpe_manager.api.schemas.pushes import PushDetailView, PushView
     from cpe_manager.client import Client
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -43,26 +42,42 @@ Lines = Annotated[
 Version = Annotated[int | None, typer.Option(help="A stored version to bring back; 0 is the current one.", min=0)]
 Override = Annotated[list[Lockout] | None, typer.Option(help="Accept this predicted lock-out; repeatable.")]
 Guard = Annotated[int | None, typer.Option(help="Seconds after which the device takes an unconfirmed change back.")]
+Probes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--probe",
+        metavar="PROBE",
+        help="What has to hold afterwards, or it is taken back: tcp:HOST:PORT from here, ping:ADDRESS from the device, "
+        "config:PART=VALUE; repeatable.",
+    ),
+]
+Accept = Annotated[list[str] | None, typer.Option("--accept", metavar="CHECK", help="Accept this finding; repeatable.")]
+Basis = Annotated[str | None, typer.Option(help="Only if the device still runs what this plan was made for.")]
+Now = Annotated[bool, typer.Option("--now", help="Outside of windows and in freezes, too.")]
+Urgent = Annotated[bool, typer.Option("--urgent", help="Before all that queues, at any time, held by no limit.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and do nothing.")]
 PushId = Annotated[str, typer.Argument(help="The push's id.", metavar="PUSH")]
 
 
 @app.command()
-def plan(
+def plan(  # noqa: PLR0913, PLR0917 - options of the command
     ctx: typer.Context,
     device: Device,
     change: Change = None,
     setting: Set = None,
     lines: Lines = None,
     version: Version = None,
+    probe: Probes = None,
     as_json: Json = False,
 ) -> None:
-    """Show what would change on a device. Reads it, changes nothing."""
+    """Show what would change on a device, in words of no vendor and in its own. Reads it, changes nothing."""
+    wanted = _wanted(change, setting, lines, version)
     with state_of(ctx).client() as client:
-        found = client.plan_push({"device": device, **_wanted(change, setting, lines, version)})
+        found = client.plan_push({"device": device, **wanted, "probes": probe or []})
     if as_json:
         show_json(found)
     else:
-        _show_plan(found)
+        show_plan(found)
 
 
 @app.command()
@@ -74,7 +89,13 @@ def apply(  # noqa: PLR0913, PLR0917 - options of the command
     lines: Lines = None,
     version: Version = None,
     override: Override = None,
+    accept: Accept = None,
+    probe: Probes = None,
     guard: Guard = None,
+    basis: Basis = None,
+    now: Now = False,
+    urgent: Urgent = False,
+    dry_run: DryRun = False,
     key: Annotated[str | None, typer.Option(help="Idempotency key: the same again gives the same push.")] = None,
     yes: Yes = False,
     wait: Wait = True,
@@ -84,8 +105,9 @@ def apply(  # noqa: PLR0913, PLR0917 - options of the command
 
     Shows the plan and asks first. Exit code 14 when the change was not confirmed.
     """
-    body = {"device": device, **_wanted(change, setting, lines, version)}
-    _push(ctx, body, override or [], guard, key=key, yes=yes, wait=wait, as_json=as_json)
+    body = {"device": device, **_wanted(change, setting, lines, version), "probes": probe or []}
+    how = _how(override, accept, guard, now=now, urgent=urgent) | ({} if basis is None else {"basis": basis})
+    _push(ctx, body, how, key=key, yes=yes, wait=wait, as_json=as_json, dry_run=dry_run)
 
 
 def restore(  # noqa: PLR0913, PLR0917 - options of the command
@@ -93,55 +115,71 @@ def restore(  # noqa: PLR0913, PLR0917 - options of the command
     device: Device,
     version: Annotated[int, typer.Option(help="The stored version; default: the current one.", min=0)] = 0,
     override: Override = None,
+    accept: Accept = None,
+    probe: Probes = None,
     guard: Guard = None,
+    now: Now = False,
+    urgent: Urgent = False,
+    dry_run: DryRun = False,
     yes: Yes = False,
     wait: Wait = True,
     as_json: Json = False,
 ) -> None:
     """Bring a stored version back onto a device, by the same way as any change."""
-    body = {"device": device, "version": version}
-    _push(ctx, body, override or [], guard, key=None, yes=yes, wait=wait, as_json=as_json)
+    body = {"device": device, "version": version, "probes": probe or []}
+    how = _how(override, accept, guard, now=now, urgent=urgent)
+    _push(ctx, body, how, key=None, yes=yes, wait=wait, as_json=as_json, dry_run=dry_run)
+
+
+def _how(
+    override: list[Lockout] | None, accept: list[str] | None, guard: int | None, *, now: bool, urgent: bool
+) -> dict[str, Any]:
+    """The options on how a change is made."""
+    how: dict[str, Any] = {"overrides": override or [], "accepted": accept or [], "now": now, "urgent": urgent}
+    return how if guard is None else {**how, "guard_seconds": guard}
 
 
 def _push(  # noqa: PLR0913 - what the commands were given
     ctx: typer.Context,
     body: dict[str, Any],
-    overrides: list[Lockout],
-    guard: int | None,
+    how: dict[str, Any],
     *,
     key: str | None,
     yes: bool,
     wait: bool,
     as_json: bool,
+    dry_run: bool,
 ) -> None:
     with state_of(ctx).client() as client:
         found = client.plan_push(body)
         if not as_json:
-            _show_plan(found)
-        if found.empty:
+            show_plan(found)
+        if found.empty or dry_run:
             if as_json:
                 show_json(found)
             return
-        if open_ones := [one for one in found.lockouts if one.kind not in overrides]:
-            names = " ".join(f"--override {one.kind}" for one in open_ones)
-            raise InputError(f"this would lock us out; if it is meant, say {names}")
+        refuse(found, how["overrides"], how["accepted"])
         confirmed(f"Change {found.device}?", yes=yes)
-        asked = {**body, "basis": found.basis, "overrides": overrides}
-        if guard is not None:
-            asked["guard_seconds"] = guard
+        asked = {"basis": found.basis, **body, **how}
         made = client.push(asked, key=key)
-        if not wait:
-            _started(made, as_json=as_json)
-            return
-        try:
-            ended = _follow(client, made, quiet=as_json)
-        except KeyboardInterrupt:
-            err(f"push {made.id} goes on: cpe-manager push status {made.id}")
-            raise
+        follow_to_end(client, made, wait=wait, as_json=as_json)
+
+
+def follow_to_end(client: Client, made: PushView, *, wait: bool, as_json: bool) -> None:
+    """Stay until it has ended, unless that was not wanted or it waits for its window. Raises ``JobFailed``."""
+    if not wait or made.waiting is not None:
+        _started(made, as_json=as_json)
+        return
+    try:
+        ended = _follow(client, made, quiet=as_json)
+    except KeyboardInterrupt:
+        err(f"push {made.id} goes on: cpe-manager push status {made.id}")
+        raise
     if as_json:
         show_json(ended)
     if ended.phase is not Phase.CONFIRMED:
-        raise JobFailed(f"{ended.device}: {ended.phase}" + (f": {ended.reason}" if ended.reason else ""))
+        more = f"\nthe new plan: cpe-manager push again {ended.id}" if ended.offer is not None else ""
+        raise JobFailed(f"{ended.device}: {ended.phase}" + (f": {ended.reason}" if ended.reason else "") + more)
     if not as_json:
         out(f"{ended.device}: confirmed")
 
@@ -149,6 +187,8 @@ def _push(  # noqa: PLR0913 - what the commands were given
 def _started(made: PushView, *, as_json: bool) -> None:
     if as_json:
         show_json(made)
+    elif made.waiting is not None:
+        out(f"push {made.id} {waits(made.waiting)}: cpe-manager push status {made.id}")
     else:
         out(f"push {made.id} started: cpe-manager push status {made.id}")
 
@@ -163,10 +203,49 @@ def _follow(client: Client, made: PushView, *, quiet: bool) -> PushDetailView:
                 f"{step.at.astimezone():%H:%M:%S}  {step.step:9} {step.result}"
                 + (f": {tame(step.reason)}" if step.reason else "")
             )
+            for note in step.notes:
+                err(f"{'':10}{tame(note.what)}: {noted(note)}")
         told = len(steps)
         if seen.ended_at is not None:
             return seen
         time.sleep(_LOOK_AGAIN)  # noqa: TID251 - the command line waits; it has no event loop
+
+
+@app.command()
+def again(
+    ctx: typer.Context,
+    push: PushId,
+    basis: Basis = None,
+    now: Now = False,
+    yes: Yes = False,
+    wait: Wait = True,
+    as_json: Json = False,
+) -> None:
+    """Ask once more for a change that came to nothing. Shows the new plan where the device was changed meanwhile."""
+    with state_of(ctx).client() as client:
+        old = client.push_status(push)
+        if old.offer is not None and not as_json:
+            show_change(old.offer.neutral, old.offer.native)
+        confirmed(f"Change {old.device}?", yes=yes)
+        made = client.push_again(push, {"basis": basis, "now": now})
+        follow_to_end(client, made, wait=wait, as_json=as_json)
+
+
+@app.command()
+def settle(
+    ctx: typer.Context,
+    push: PushId,
+    runs: Annotated[str, typer.Option("--as", metavar="before|after", help="What the device was found to run.")],
+    note: Annotated[str, typer.Option(help="What was seen and done; kept with the push.")],
+    as_json: Json = False,
+) -> None:
+    """Say what the device of a stuck push runs. Its alarm is over, and it takes changes again."""
+    with state_of(ctx).client() as client:
+        found = client.settle_push(push, {"settled_as": runs, "note": note})
+    if as_json:
+        show_json(found)
+    else:
+        out(f"{found.device}: settled as {runs}")
 
 
 @app.command()
@@ -177,15 +256,7 @@ def status(ctx: typer.Context, push: PushId, as_json: Json = False) -> None:
     if as_json:
         show_json(found)
         return
-    fields(
-        [
-            ("push", found.id), ("device", found.device), ("what", found.summary), ("phase", found.phase),
-            ("reason", found.reason), ("asked for by", found.requested_by), ("created", when(found.created_at)),
-            ("ended", when(found.ended_at) if found.ended_at else None), ("given up by", found.withdrawn_by),
-        ]
-    )  # fmt: skip
-    rows = [(step.at, step.step, step.result or "begun", step.reason, step.deadline) for step in found.journal]
-    table(("at", "step", "result", "reason", "device reverts at"), rows, none="nothing was done yet")
+    show_push(found)
 
 
 @app.command("list")
@@ -223,64 +294,11 @@ def _wanted(change: Path | None, settings: list[str] | None, lines: Path | None,
     """What the options say is wanted. Raises ``InputError``."""
     wanted: dict[str, Any] = {}
     if change is not None or settings:
-        wanted["change"] = _set(_file(change) if change is not None else {}, pairs(settings or [], "--set"))
+        wanted["change"] = put(data_of(change) if change is not None else {}, pairs(settings or [], "--set"))
     if lines is not None:
-        wanted["lines"] = [line for line in _text(lines).splitlines() if line.strip()]
+        wanted["lines"] = [line for line in text_of(lines).splitlines() if line.strip()]
     if version is not None:
         wanted["version"] = version
     if len(wanted) != 1:
         raise InputError("say what is wanted: --change FILE or --set NAME=VALUE, --lines FILE, or --version N")
     return wanted
-
-
-def _text(path: Path) -> str:
-    return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
-
-
-def _file(path: Path) -> dict[str, Any]:
-    text = _text(path)
-    try:
-        found = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except ValueError as error:
-        raise InputError(str(error), file=str(path)) from error
-    if not isinstance(found, dict):
-        raise InputError("no set of names and values", file=str(path))
-    return found
-
-
-def _set(into: dict[str, Any], values: dict[str, str]) -> dict[str, Any]:
-    """Each value is JSON where it reads as such (numbers, lists, true, null), else text."""
-    for name, text in values.items():
-        *path, last = name.split(".")
-        place = into
-        for part in path:
-            place = place.setdefault(part, {})
-            if not isinstance(place, dict):
-                raise InputError(f"--set {name}: {part} is no set of names and values")
-        try:
-            place[last] = json.loads(text)
-        except ValueError:
-            place[last] = text
-    return into
-
-
-def _show_plan(plan: PlanView) -> None:
-    if plan.empty:
-        err(f"{plan.device}: nothing to change")
-        return
-    for part in plan.neutral:
-        out(f"{part.part}: {_brief(part.before)} -> {_brief(part.after)}")
-    if plan.neutral:
-        out()
-    if plan.native.startswith("--- "):
-        coloured_diff(plan.native)
-    else:
-        out(tame(plan.native).removesuffix("\n"))
-    for one in plan.lockouts:
-        err(f"would lock us out ({one.kind}): {one.reason}")
-    for warning in plan.warnings:
-        err(f"note: {warning}")
-
-
-def _brief(value: Any) -> str:
-    return "not configured" if value is None else tame(json.dumps(value, ensure_ascii=False))

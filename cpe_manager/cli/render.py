@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
+from cpe_manager.domain.drills import Verdict
+
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.table import Table as RichTable
+
+    from cpe_manager.api.schemas.drills import RestorableView
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 _CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -128,6 +132,15 @@ def when(at: datetime | None, now: datetime | None = None) -> str:
 
 def _distance(seconds: float) -> str:
     return f"{span(seconds)} ago" if seconds >= 0 else f"in {span(-seconds)}"
+
+
+def proof(drill: RestorableView | None, now: datetime | None = None) -> str:
+    """Whether a version is proven to restore: ``proven 3 h ago``, ``unproven``."""
+    if drill is None:
+        return "unproven"
+    if drill.verdict is Verdict.NOT_POSSIBLE:
+        return "cannot be drilled"
+    return f"{drill.verdict} {_distance(((now or datetime.now(UTC)) - drill.at).total_seconds())}"
 
 
 def span(seconds: float) -> str:

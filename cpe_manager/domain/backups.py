@@ -65,6 +65,26 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
+class FileInfo:
+    """The file that a box makes of itself (``sysupgrade -b``), as it is kept beside a version: without the device's
+    log-in (§5.2.1.3). ``size`` in bytes; ``sha256`` of the content, hexadecimal."""
+
+    name: str
+    media_type: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileDraft:
+    """Such a file made ready to be stored beside a version."""
+
+    backup_id: str
+    info: FileInfo
+    sealed: SealedObject
+
+
+@dataclass(frozen=True, slots=True)
 class LastGood:
     """What is known of a device's current version when the next capture is judged."""
 
@@ -73,3 +93,5 @@ class LastGood:
     size: int
     lines: int
     captured_at: datetime
+    archived: bool = False
+    """Whether the file that the box makes itself is kept beside it."""

@@ -55,11 +55,21 @@ class Result(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """What one check or probe of a step said. ``ok`` None: it could not tell."""
+
+    what: str
+    ok: bool | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A line of the journal: a step that has begun, or one that has ended with a result.
 
     ``deadline`` belongs to the ARM that begins: when the device takes the change back by itself, on our clock, at the
-    earliest.
+    earliest. ``code`` and ``notes`` belong to steps that ended: why one failed, for programs, and what was looked at.
+    Nothing is decided by them.
     """
 
     step: Step
@@ -67,6 +77,8 @@ class Entry:
     result: Result | None = None
     reason: str = ""
     deadline: datetime | None = None
+    code: str = ""
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +142,28 @@ def phase_of(journal: Sequence[Entry]) -> Phase:
         if _failed_reverts(journal) >= MOST_REVERTS:
             return Phase.STUCK
     return _PHASES[done[-1].step] if done else Phase.PLANNED
+
+
+def code_of(journal: Sequence[Entry]) -> str:
+    """Why a push did not become what was wanted, for programs: the first failure after which no step forward was done;
+    empty when none failed."""
+    failed = ""
+    for entry in journal:
+        if entry.result is Result.FAILED and not failed:
+            failed = entry.code
+        elif entry.result is Result.DONE and entry.step is not Step.REVERT:
+            failed = ""
+    return failed
+
+
+def noted(journal: Sequence[Entry], what: str) -> Note | None:
+    """The last note of that name from before the change was applied."""
+    found = None
+    for entry in journal:
+        if entry.step is Step.APPLY:
+            break
+        found = next((note for note in entry.notes if note.what == what), found)
+    return found
 
 
 def _before_effect(last: Entry, *, withdrawn: bool, resumed: bool) -> Verdict:

@@ -140,7 +140,8 @@ class Lan:
 
     def __post_init__(self) -> None:
         host_on(self.address)
-        require(8 <= self.address.network.prefixlen <= 30, f"{self.address} is no LAN")
+        if not 8 <= self.address.network.prefixlen <= 30:
+            raise InputError(f"{self.address} is no LAN")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,8 @@ class DhcpServer:
         require(120 <= self.lease_seconds <= 31_536_000, "a DHCP lease lasts 2 minutes to a year")
         require(self.lease_seconds % 60 == 0, "a DHCP lease is whole minutes")
         require(not self.domain or is_domain(self.domain), f"{self.domain!r} is no domain name")
-        object.__setattr__(self, "reservations", tuple(sorted(self.reservations, key=lambda r: (r.address, r.mac))))
+        order = sorted(self.reservations, key=lambda r: (int(r.address), r.mac))
+        object.__setattr__(self, "reservations", tuple(order))
         unique("reserved address", [int(r.address) for r in self.reservations])
         unique("reserved MAC address", [r.mac for r in self.reservations])
 
@@ -172,7 +174,9 @@ class Reservation:
     address: IPv4Address
 
     def __post_init__(self) -> None:
-        require(_MAC.fullmatch(self.mac) is not None, f"{self.mac!r} is no MAC")
+        # There may be hundreds of them, and a reason costs more to write than a name to compare.
+        if _MAC.fullmatch(self.mac) is None:
+            raise InputError(f"{self.mac!r} is no MAC")
 
 
 @dataclass(frozen=True, slots=True)

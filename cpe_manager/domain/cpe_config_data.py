@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Collection, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -33,6 +34,13 @@ def to_data(config: CpeConfig, *, secrets: bool = True) -> dict[str, Data]:
     if not secrets:
         _mask(data)
     return data
+
+
+def masked(data: Data) -> Data:
+    """A copy of plain data of the model, or of a change of it, with a mask in place of every secret."""
+    copy = deepcopy(data)
+    _mask(copy)
+    return copy
 
 
 def from_data(data: Data) -> CpeConfig:
@@ -190,3 +198,16 @@ def _dataclass(kind: Any, data: Data, place: str) -> Any:
 @cache
 def _hints(kind: Any) -> dict[str, Any]:
     return get_type_hints(kind)
+
+
+def patch_between(old: Data, new: Data) -> dict[str, Data]:
+    """The merge patch that makes ``new`` of ``old``, both plain data: `changed` with it gives ``new``."""
+    patch: dict[str, Data] = {name: None for name in old if name not in new}
+    for name, value in new.items():
+        before = old.get(name)
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            if inner := patch_between(before, value):
+                patch[name] = inner
+        elif value != before:
+            patch[name] = value
+    return patch

@@ -17,8 +17,12 @@ class NewEvent:
     Kinds: ``group.changed``, ``device.added|changed|facts_changed|suspended|decommissioned|replaced``,
     ``hostkey.first_contact|changed|accepted``, ``backup.stored|quarantined|accepted|refused|failed``,
     ``job.started|finished|cancelled``, ``alarm.raised|cleared``, ``key.rotated|retired``, ``verify.broken``,
+    ``rollout.started|wave|paused|resumed|stopped|finished|cancelled``,
+    ``drill.failed``,
     ``trap.link_down|link_up|cold_start|warm_start|authentication_failure|storm|received``,
-    ``original.opened``, ``token.created|revoked``, ``schedule.skipped``.
+    ``drift.found|gone|adopted``, ``original.opened``, ``token.created|revoked``, ``schedule.skipped``,
+    ``push.requested|withdrawing|confirmed|reverted|stuck|withdrawn|settled``,
+    ``replacement.ordered|asks|answered|failed|cancelling|closed|support|cancelled``.
     """
 
     kind: str

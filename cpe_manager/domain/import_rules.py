@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, TypeVar
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.families import PLATFORM_PREFIX, unknown_platform
 from cpe_manager.domain.inventory import DEVICE_SETTINGS, GROUP_SETTINGS, Group
+from cpe_manager.domain.push_windows import freezes_of, windows_of
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -39,6 +40,8 @@ SETTING_RANGES: Final[Mapping[str, tuple[float, float]]] = {
 WHOLE_SETTINGS: Final = frozenset({"max_attempts", "snmp_port"})
 FLAG_SETTINGS: Final = frozenset({"legacy_crypto", "allow_telnet"})
 CHOICE_SETTINGS: Final[Mapping[str, tuple[str, ...]]] = {"transport": ("ssh", "telnet")}
+TEXT_SETTINGS: Final[Mapping[str, Callable[[str], object]]] = {"push_windows": windows_of, "push_freezes": freezes_of}
+"""Settings with a little language of their own, and what reads it: raises ``ValueError``."""
 Bearer = Literal["device", "group"]
 """Whose settings they are."""
 _YES: Final = frozenset({"true", "yes", "on", "1"})
@@ -216,8 +219,10 @@ def setting(name: str, value: object, of: Bearer = "device") -> float | int | st
         return _flag(value)
     if name in CHOICE_SETTINGS:
         return _choice(value, CHOICE_SETTINGS[name])
+    if name in TEXT_SETTINGS:
+        return _text(value, TEXT_SETTINGS[name])
     if name not in SETTING_RANGES:
-        known = ", ".join(sorted((*SETTING_RANGES, *FLAG_SETTINGS, *CHOICE_SETTINGS)))
+        known = ", ".join(sorted((*SETTING_RANGES, *FLAG_SETTINGS, *CHOICE_SETTINGS, *TEXT_SETTINGS)))
         raise ValueError(f"there is no such setting; known: {known}, and {OPTION_PREFIX}<key>")
     low, high = SETTING_RANGES[name]
     number = _number(value)
@@ -235,6 +240,14 @@ def _flag(value: object) -> bool:
     if word not in _YES | _NO:
         raise ValueError(f"{value!r} is neither yes nor no")
     return word in _YES
+
+
+def _text(value: object, reads: Callable[[str], object]) -> str:
+    text = " ".join(value.split()) if isinstance(value, str) else ""
+    if not isinstance(value, str) or len(text) > 500:
+        raise ValueError("is no text of at most 500 characters")
+    reads(text)
+    return text
 
 
 def _choice(value: object, known: tuple[str, ...]) -> str:

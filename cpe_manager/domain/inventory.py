@@ -54,6 +54,10 @@ class DeviceSettings:
     snmp_port: int = 161
     snmp_timeout: float = 2.0
     """For one try of three."""
+    push_windows: str = ""
+    """When a push may begin, as ``domain.push_windows`` reads it; empty: what the installation says."""
+    push_freezes: str = ""
+    """When none may; empty: what the installation says."""
     options: Mapping[str, str] = field(default_factory=dict)
     """Family-specific options, for example ``vtysh = "login"``; each driver documents its own."""
 
@@ -62,6 +66,7 @@ SETTING_NAMES = frozenset(
     {
         *("connect_timeout", "command_timeout", "session_timeout", "backup_target_hours", "max_attempts"),
         *("shrink_ratio", "legacy_crypto", "transport", "allow_telnet", "snmp_port", "snmp_timeout"),
+        *("push_windows", "push_freezes"),
     }
 )
 DEVICE_SETTINGS = frozenset({"legacy_crypto", "transport"})

@@ -20,6 +20,7 @@ class JobKind(StrEnum):
     EXPORT = "export"
     ROTATE = "rotate"
     RETENTION = "retention"
+    DRILL = "drill"
 
 
 class JobState(StrEnum):
@@ -71,7 +72,7 @@ class Job:
     kind: JobKind
     state: JobState
     trigger: str
-    """``schedule:<name>``, ``manual`` or ``added``."""
+    """``schedule:<name>``, ``rollout:<name>``, ``manual`` or ``added``."""
     created_at: datetime
     priority: Priority = Priority.NORMAL
     params: dict[str, Any] = field(default_factory=dict)

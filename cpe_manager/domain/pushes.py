@@ -7,20 +7,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from cpe_manager.domain.commit_path import Entry, Phase
 from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.jobs import Priority
 from cpe_manager.domain.lockout import Lockout
+from cpe_manager.domain.probes import Probe
+
+NOTHING_TO_CHANGE: Final = "there is nothing to change: the device is what was wanted already"
+"""Why a push is withdrawn that found its work done: told apart from one that failed."""
 
 
 class PushKind(StrEnum):
     """``change``: a merge patch of the neutral model. ``lines``: the device's own language. ``restore``: a stored
-    version, whole."""
+    version, whole. ``save``: what runs, kept over a restart."""
 
     CHANGE = "change"
     LINES = "lines"
     RESTORE = "restore"
+    SAVE = "save"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,30 +38,101 @@ class Order:
     lines: tuple[str, ...] = field(default=(), repr=False)
     version: str | None = None
     """Id of the stored version."""
+    names: Mapping[str, str] | None = None
+    """For a stored version of other hardware: its interface names, and what they are called here. None: of this one."""
 
     def __post_init__(self) -> None:
-        given = (self.patch is not None, bool(self.lines), self.version is not None)
-        if given != tuple(kind is self.kind for kind in PushKind):
+        given = {
+            PushKind.CHANGE: self.patch is not None,
+            PushKind.LINES: bool(self.lines),
+            PushKind.RESTORE: self.version is not None,
+        }
+        if any(there != (kind is self.kind) for kind, there in given.items()):
             raise InputError(f"a push of kind {self.kind} takes {_TAKES[self.kind]} and nothing else")
         if any(not line.strip() or "\n" in line or "\r" in line for line in self.lines):
             raise InputError("a line of a push is empty or holds a line end")
 
     def to_text(self) -> str:
         return json.dumps(
-            {"kind": self.kind.value, "patch": self.patch, "lines": list(self.lines), "version": self.version}
+            {
+                "kind": self.kind.value,
+                "patch": self.patch,
+                "lines": list(self.lines),
+                "version": self.version,
+                "names": None if self.names is None else dict(self.names),
+            }
         )
 
     @classmethod
     def from_text(cls, text: str) -> Order:
         data = json.loads(text)
-        return cls(PushKind(data["kind"]), data["patch"], tuple(data["lines"]), data["version"])
+        names = data.get("names")  # orders of before hardware was replaced have none
+        return cls(PushKind(data["kind"]), data["patch"], tuple(data["lines"]), data["version"], names)
 
 
 _TAKES = {
     PushKind.CHANGE: "a change of the neutral model",
     PushKind.LINES: "lines in the device's language",
     PushKind.RESTORE: "a stored version",
+    PushKind.SAVE: "no content",
 }
+
+
+class Hold(StrEnum):
+    """Why a push does not begin yet."""
+
+    WINDOW = "window"
+    FLEET = "fleet-limit"
+    ACCESS_NODE = "access-node-limit"
+    FAILURES = "failures"
+    STUCK = "device-stuck"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """``until``: when it may begin at the earliest, where that is known."""
+
+    hold: Hold
+    reason: str
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may go wrong at a time; 0 is no limit. Urgent pushes are neither counted nor held."""
+
+    in_flight: int = 0
+    per_access_node: int = 0
+    failures_per_hour: int = 0
+
+
+class SettledAs(StrEnum):
+    """What a device turned out to run after a push that was stuck."""
+
+    BEFORE = "before"
+    AFTER = "after"
+    LATER = "later"
+    """Neither: a later push was confirmed on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The end of the matter after a push that was stuck."""
+
+    how: SettledAs
+    at: datetime
+    by: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A new plan, made when the device turned out to run something else than the approved one was made for. It holds
+    what people are shown, without any secret."""
+
+    basis: str
+    native: str
+    neutral: tuple[tuple[str, Any, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +163,19 @@ class Push:
     """The stored version that the device goes back to."""
     reason: str | None = None
     ended_at: datetime | None = None
+    priority: Priority = Priority.NORMAL
+    any_time: bool = False
+    """Begins outside of windows and in freezes, too."""
+    accepted: frozenset[str] = frozenset()
+    """Findings of checks that somebody accepted, by code."""
+    probes: tuple[Probe, ...] = ()
+    code: str | None = None
+    """Why it was not confirmed, for programs; see ``domain.checks.Check`` and the codes of errors."""
+    waiting: Waiting | None = None
+    begun_at: datetime | None = None
+    """When it was let begin: from then to its end it is in flight."""
+    offer: Offer | None = None
+    settled: Settlement | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ def host_on(address: IPv4Interface) -> None:
     network = address.network
     if network.prefixlen < 31:
         outer = (network.network_address, network.broadcast_address)
-        require(address.ip not in outer, f"{address} is the network's own or its broadcast address")
+        if address.ip in outer:
+            raise InputError(f"{address} is the network's own or its broadcast address")
 
 
 def text(what: str, value: str) -> None:

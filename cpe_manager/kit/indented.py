@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
-_BANNER: Final = re.compile(r"banner \S+ (\^C|\S)")
+_BANNER: Final = re.compile(r"(banner (?<![^\n]banner )\S+ (\^C|\S)(?:(?!\2).)*)\n(?s:.*?)(?:\2.*|\Z)")
+"""A banner of several lines: its first line, and the mark that its text ends with, too. That it is at the left margin
+is asked once the word is found: the engine looks for words at memory speed."""
+_BLOCK: Final = re.compile(r"^([^ !\n].*)((?:\n .*)*)|^( .*(?:\n .*)*)", re.MULTILINE)
+"""(head, the lines below it), or lines below none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """A line at the left margin and what is indented below it.
 
     ``lines`` are without the indentation of the first of them; what stands deeper keeps the rest of its own. Blanks
@@ -34,30 +36,28 @@ class Block:
 
 def blocks(text: str) -> tuple[Block, ...]:
     """The blocks of a whole configuration, in order. Comment lines (``!``) and the bodies of banners are left out."""
-    found: list[tuple[str, list[str]]] = []
-    delimiter, margin = "", 0
-    for line in text.split("\n"):
-        if delimiter:
-            delimiter = "" if delimiter in line else delimiter
-        elif line.startswith(" "):
-            indentation = len(line) - len(line.lstrip(" "))
-            if found:
-                # One blank as a rule; some blocks have three.
-                margin = margin or indentation
-                found[-1][1].append(line[min(margin, indentation) :])
-        elif line and not line.startswith("!"):
-            found.append((line, []))
-            margin = 0
-            delimiter = _opened(line)
-    return tuple(Block(head, tuple(lines)) for head, lines in found)
+    found: list[tuple[str, str]] = []
+    for head, body, more in _BLOCK.findall(_BANNER.sub(r"\1", text)):
+        if head:
+            found.append((head, body))
+        elif found:
+            # A comment stood between: what is indented below it goes on with the block.
+            found[-1] = (found[-1][0], f"{found[-1][1]}\n{more}")
+    return tuple([Block(head, _lines(body)) for head, body in found])
 
 
-def _opened(line: str) -> str:
-    """What ends the text of the banner that this line begins; empty when it begins none, or ends it too."""
-    found = _BANNER.match(line)
-    if found is None or line.count(found[1], found.start(1)) > 1:
-        return ""
-    return found[1]
+def _lines(body: str) -> tuple[str, ...]:
+    """Lines that each have a line break and a blank before them, without the indentation of the first one."""
+    _, *lines = body.split("\n ")
+    if lines and lines[0].startswith(" "):
+        # One blank as a rule; some blocks have three.
+        margin = _indentation(lines[0])
+        lines = [line[min(margin, _indentation(line)) :] for line in lines]
+    return tuple(lines)
+
+
+def _indentation(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))
 
 
 def named(found: Iterable[Block], start: str) -> tuple[Block, ...]:

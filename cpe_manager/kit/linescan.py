@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -33,6 +33,9 @@ _MANY = 8
 _SHORTEST = 3
 """Characters of a literal that is worth looking for."""
 
+_END = 5
+"""Characters by which literals must end alike to be looked for together: few lines have so many by accident."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Pattern:
@@ -43,6 +46,13 @@ class _Pattern:
     source: str | None
     anchored: bool
     literals: tuple[str, ...]
+
+    def may_match(self, text: str) -> bool:
+        """False only where no match can lie in ``text``."""
+        for literal in self.literals:
+            if literal in text:
+                return True
+        return not self.literals
 
 
 class LineScanner:
@@ -64,7 +74,7 @@ class LineScanner:
                 literals.update(known.literals)
             else:
                 free[flags].append(f"(?:{known.source})")
-        self._literals = tuple(sorted(shortest_of(frozenset(literals))))
+        self._literals = tuple(sorted(_with_shared_ends(frozenset(literals))))
         self._anchored = [re.compile(f"\n(?:{'|'.join(some)})", flags) for flags, some in anchored.items()]
         self._free += [re.compile("|".join(some), flags) for flags, some in free.items()]
 
@@ -87,19 +97,16 @@ class LineScanner:
 
     def matches(self, text: str, start: int, end: int) -> Iterator[tuple[int, re.Match[str]]]:
         """(number of the pattern, match) for every match within one line."""
-        line = text[start:end]
-        for number, known in enumerate(self._patterns):
-            for literal in known.literals:
-                if literal in line:
-                    break
-            else:
-                if known.literals:
-                    continue
-            if not known.anchored:
-                for match in known.pattern.finditer(text, start, end):
-                    yield number, match
-            elif found := known.pattern.match(text, start, end):
-                yield number, found
+        return _matches(enumerate(self._patterns), text, (start, end))
+
+    def found(self, text: str) -> Iterator[tuple[int, re.Match[str]]]:
+        """``matches`` of every candidate line, line by line."""
+        lines = self.candidates(text)
+        # Most patterns need a literal that none of these few lines holds: asked once, not for each line.
+        together = "\n".join([text[start:end] for start, end in lines])
+        likely = [(number, known) for number, known in enumerate(self._patterns) if known.may_match(together)]
+        for line in lines:
+            yield from _matches(likely, text, line)
 
 
 @lru_cache(maxsize=256)
@@ -123,6 +130,33 @@ def _known(pattern: re.Pattern[str]) -> _Pattern:
     long_enough = all(len(literal) >= _SHORTEST for literal in literals)
     anchored = source.startswith("^") and not has_branches(source)
     return _Pattern(pattern, source, anchored, tuple(sorted(literals)) if long_enough else ())
+
+
+def _matches(patterns: Iterable[tuple[int, _Pattern]], text: str, line: Span) -> Iterator[tuple[int, re.Match[str]]]:
+    start, end = line
+    own = text[start:end]
+    for number, known in patterns:
+        if not known.may_match(own):
+            continue
+        if not known.anchored:
+            for match in known.pattern.finditer(text, start, end):
+                yield number, match
+        elif found := known.pattern.match(text, start, end):
+            yield number, found
+
+
+def _with_shared_ends(literals: frozenset[str]) -> frozenset[str]:
+    """Texts one of which is wherever one of the literals is: where several literals end alike (``auth-key=`` and
+    ``psk-key=``), what all of these end with, so that a configuration is gone through once for all of them."""
+    alike: defaultdict[str, list[str]] = defaultdict(list)
+    for literal in shortest_of(literals):
+        alike[literal[-_END:]].append(literal)
+    return shortest_of(frozenset(map(_shared_end, alike.values())))
+
+
+def _shared_end(texts: list[str]) -> str:
+    ends = (texts[0][start:] for start in range(len(texts[0])))
+    return next(end for end in ends if all(text.endswith(end) for text in texts))
 
 
 def _anchored_lines(scanner: re.Pattern[str], framed: str) -> Iterator[Span]:

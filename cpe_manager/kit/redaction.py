@@ -72,10 +72,13 @@ class _Rules:
 
     def spans(self, text: str) -> list[Secret]:
         """The secrets of a text in order; overlapping ones become one that has the first one's kind."""
-        return _merge(secret for line in self.scanner.candidates(text) for secret in self.in_line(text, line))
+        return _merge(self._secrets(self.scanner.found(text)))
 
     def in_line(self, text: str, line: Span) -> Iterator[Secret]:
-        for number, match in self.scanner.matches(text, *line):
+        return self._secrets(self.scanner.matches(text, *line))
+
+    def _secrets(self, matches: Iterable[tuple[int, re.Match[str]]]) -> Iterator[Secret]:
+        for number, match in matches:
             start, end = match.span("secret")
             if start < end:
                 yield start, end, self.kinds[number]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
 from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.cpe_features import Feature
+from cpe_manager.domain.drift import LastChange
+from cpe_manager.domain.interface_names import Interfaces
+from cpe_manager.domain.probes import LineState
 from cpe_manager.ports.shell import Shell
 
 RollbackStyle = Literal["none", "confirm-timer", "replace-timer", "safe-mode", "scheduled-script", "reload"]
@@ -234,6 +237,41 @@ class Replacing(Protocol):
         ...
 
 
+@runtime_checkable
+class Wired(Protocol):
+    """A driver that knows the names of its hardware's interfaces, so that a text of one model comes back onto another
+    (§5.1.3). Both verbs are pure."""
+
+    def interfaces(self, text: str) -> Interfaces:
+        """The interfaces of the hardware that a whole configuration speaks of; bridges and dialled links are none."""
+        ...
+
+    def adopted(self, text: str, present: str, names: Mapping[str, str]) -> str:
+        """``text`` of other hardware, for the box that runs ``present``: interfaces called as in ``names``, all at once
+        (two may change places), and what belongs to the hardware itself, such as MAC addresses, as it has it."""
+        ...
+
+
+@runtime_checkable
+class Resettable(Protocol):
+    """A driver whose device goes back to factory settings when it is told to; only with the customer's consent
+    (§5.1.2.4)."""
+
+    async def factory_reset(self, shell: Shell) -> None:
+        """Returns when the device has taken the order, which ends the session. Raises a ``DeviceError`` when it has
+        not. What it answers to afterwards is the maker's business: nobody here reaches it as a matter of course."""
+        ...
+
+
+@runtime_checkable
+class Choosing(Protocol):
+    """A ``Replacing`` driver that reads some of its boxes only in part, and brings nothing back from such a part."""
+
+    def unrestorable(self, text: str) -> str:
+        """Why this text, as ``fetch`` gave it, cannot be brought back, in one line; empty when it can. Pure."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Artefact:
     """A file that a device made, whole. As a rule it holds secrets, those of the device's own log-in too: it is for
@@ -246,11 +284,50 @@ class Artefact:
     """Of ``content``, hexadecimal; computed by the device and found to hold here."""
 
 
+@runtime_checkable
+class Probing(Protocol):
+    """A driver that asks a device how its internet side is. Both verbs only look."""
+
+    async def line(self, shell: Shell, text: str) -> LineState:
+        """The WAN at this moment, as the device says. ``text``: what it runs, which tells the WAN's native name.
+        Raises a ``DeviceError``."""
+        ...
+
+    async def ping(self, shell: Shell, target: str) -> bool:
+        """Whether an echo comes back to the device; ``target`` is an IPv4 or IPv6 address. Raises a ``DeviceError``."""
+        ...
+
+
+@runtime_checkable
 class Archiving(Protocol):
     """A driver that fetches, beside the configuration's text, what the family itself restores a box from."""
 
     async def archive(self, shell: Shell) -> Artefact:
         """The device's own backup file. Raises a ``DeviceError``, never gives a part of it."""
+        ...
+
+
+@runtime_checkable
+class Starting(Protocol):
+    """A driver that can tell what its device would come up with after a restart."""
+
+    async def startup(self, shell: Shell, running: str) -> str | None:
+        """The whole configuration that the device would come up with, in the form that ``fetch`` gives. ``running`` is
+        what ``fetch`` gave in this session; what the saved form only names (a certificate's file, an order of lines) is
+        taken from it, so that both texts are alike when the device would come up with what it runs.
+
+        None where this account on this device cannot tell. Changes nothing. Raises a ``DeviceError``.
+        """
+        ...
+
+
+@runtime_checkable
+class Witnessing(Protocol):
+    """A driver whose device tells who changed it last."""
+
+    async def changes_by(self, shell: Shell, running: str) -> LastChange | None:
+        """Who changed what runs last, as the device says; None when it does not. ``running`` is what ``fetch`` gave in
+        this session. Raises a ``DeviceError``."""
         ...
 
 

@@ -5,6 +5,7 @@ Whatever the owner of a lease writes carries that lease, and is refused with ``F
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -13,7 +14,7 @@ from cpe_manager.domain.backups import Draft, SealedObject
 from cpe_manager.domain.commit_path import Entry, Phase
 from cpe_manager.domain.jobs import Job
 from cpe_manager.domain.paging import Page
-from cpe_manager.domain.pushes import Push, PushRecord
+from cpe_manager.domain.pushes import Limits, Offer, Push, PushRecord, Settlement, Waiting
 from cpe_manager.ports.stores import Lease, NewWork
 
 
@@ -25,10 +26,23 @@ class OpenPush:
     order: SealedObject = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The end of a push. ``code``: why it is none that was wanted, for programs."""
+
+    phase: Phase
+    reason: str
+    at: datetime
+    code: str = ""
+
+
 class PushStore(Protocol):
     async def create(self, push: Push, order: SealedObject, job: Job, work: NewWork) -> Push:
         """Push, job and row in one transaction. The push that has the same ``key`` already, if any, and then nothing is
-        written. Emits ``push.requested``."""
+        written. Emits ``push.requested``. An urgent one has a visit of the device that changes nothing break off.
+
+        Raises ``Conflict`` while an earlier push of the device is stuck and not settled, except for a restore.
+        """
         ...
 
     async def push(self, push_id: str) -> PushRecord:
@@ -47,16 +61,47 @@ class PushStore(Protocol):
 
     async def withdrawn(self, push_id: str) -> bool: ...
 
-    async def record(self, push_id: str, entry: Entry, phase: Phase, lease: Lease) -> None:
-        """Append to the journal. Raises ``FenceLost``."""
+    async def record(self, push_id: str, entry: Entry, phase: Phase, lease: Lease) -> bool:
+        """Append to the journal; whether the push is withdrawn by now. Raises ``FenceLost``."""
         ...
 
     async def snapshot(self, push: Push, backup_id: str, draft: Draft | None, at: datetime, lease: Lease) -> None:
         """Note the version to go back to; a ``draft`` becomes that version, current and good. Raises ``FenceLost``."""
         ...
 
-    async def end(self, push: Push, phase: Phase, reason: str, at: datetime, lease: Lease) -> None:
-        """Write the end, once, with its event, and for ``stuck`` its alarm. Raises ``FenceLost``."""
+    async def end(self, push: Push, end: Ended, lease: Lease) -> None:
+        """Write the end, once, with its event, and for ``stuck`` its alarm; ``confirmed`` settles what is stuck on the
+        device. Raises ``FenceLost``."""
+        ...
+
+    async def admit(
+        self, push: Push, limits: Limits, waiting: Waiting | None, at: datetime, lease: Lease
+    ) -> Waiting | None:
+        """Let a push begin, or note what it waits for and return that: ``waiting`` itself, or what the limits say.
+
+        Counted under the lock of claims, so two never take the same last place. More failures than allowed raise
+        ``push.held``. Raises ``FenceLost``.
+        """
+        ...
+
+    async def offer(self, push_id: str, offer: Offer, lease: Lease) -> None:
+        """Keep the new plan that somebody is asked about. Raises ``FenceLost``."""
+        ...
+
+    async def order(self, push_id: str) -> SealedObject:
+        """What was asked for. Raises ``NotFound``."""
+        ...
+
+    async def settle(self, push_id: str, end: Settlement) -> Push:
+        """End the matter of a push that is stuck: event, alarm cleared. Raises ``NotFound``, ``Conflict``."""
+        ...
+
+    async def read_since_stuck(self) -> Sequence[tuple[Push, str]]:
+        """Pushes that are stuck and whose devices were read whole since, with the id of the version they run."""
+        ...
+
+    async def release_held(self, limit: int, at: datetime) -> bool:
+        """Clear ``push.held`` when fewer than ``limit`` pushes failed within the hour. True when that was so."""
         ...
 
     async def withdraw(self, push_id: str, *, at: datetime, by: str) -> Push:

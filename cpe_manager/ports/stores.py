@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from cpe_manager.domain.backups import Backup, BackupState, Draft, LastGood, SealedObject
+from cpe_manager.domain.backups import Backup, BackupState, Draft, FileDraft, FileInfo, LastGood, SealedObject
+from cpe_manager.domain.drift import LastChange
 from cpe_manager.domain.events import Alarm, Event, NewEvent
 from cpe_manager.domain.inventory import Device, Group, LifeState, LineKind
 from cpe_manager.domain.jobs import DeviceWork, Job, JobKind, JobState, Outcome, Priority
 from cpe_manager.domain.paging import Page
-from cpe_manager.domain.schedules import Schedule
-from cpe_manager.domain.tokens import Token
 from cpe_manager.ports.facts import DeviceFacts
 
 
@@ -66,6 +65,7 @@ class DeviceFilter:
     states: tuple[LifeState, ...] | None = None
     sites: tuple[str, ...] | None = None
     addresses: tuple[str, ...] | None = None
+    access_nodes: tuple[str, ...] | None = None
     search: str | None = None
     """Substring of name, site or address."""
     overdue: bool | None = None
@@ -161,6 +161,8 @@ class Claimed:
     last_good: LastGood | None
     kind: JobKind = JobKind.BACKUP
     facts: DeviceFacts | None = None
+    unsaved: bool = False
+    """When last asked, it ran something that it would not come up with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,12 +180,18 @@ class Settled:
     backup_id: str | None = None
     """Id for the new version when ``draft`` is given."""
     draft: Draft | None = None
+    file: FileDraft | None = None
+    """The box's own backup file, for beside the new version or the current one."""
     quarantine_reason: str | None = None
     error_code: str | None = None
     error: str | None = None
     first_host_key: str | None = None
     offered_host_key: str | None = None
     facts: DeviceFacts | None = None
+    saved: bool | None = None
+    """Whether the device would come up with what it runs; None when it was not asked, or cannot tell."""
+    change: LastChange | None = None
+    """Who made the change that was found, if the box says so."""
     events: tuple[NewEvent, ...] = ()
 
 
@@ -201,6 +209,10 @@ class JobStore(Protocol):
 
     async def job(self, job_id: str) -> Job:
         """With counts. Raises ``NotFound``."""
+        ...
+
+    async def of_occurrence(self, occurrence: str) -> Job:
+        """The job that took this occurrence, with counts. Raises ``NotFound``."""
         ...
 
     async def jobs(self, *, after: str | None = None, limit: int = 50, state: JobState | None = None) -> Page[Job]:
@@ -298,8 +310,20 @@ class BackupStore(Protocol):
         """Every version with sealed object and redacted bytes, in batches of some hundreds; no long transaction."""
         ...
 
+    async def file(self, backup_id: str) -> FileInfo | None:
+        """What is kept of the box's own backup file beside a version; None when there is none."""
+        ...
+
+    async def sealed_file(self, backup_id: str) -> SealedObject:
+        """Raises ``NotFound``."""
+        ...
+
+    def each_file(self) -> AsyncIterator[Sequence[tuple[Backup, FileInfo, SealedObject]]]:
+        """Every file with its version, in batches."""
+        ...
+
     def each_other_sealed(self, *, key_id_not: str) -> AsyncIterator[Sequence[SealedObject]]:
-        """Sealed objects that are no version (orders of pushes), wrapped by another key than this, in batches."""
+        """Sealed objects that are no version (orders of pushes, files), wrapped by another key, in batches."""
         ...
 
     async def rewrap(self, wrapped: Sequence[tuple[str, str, bytes]]) -> None:
@@ -317,40 +341,13 @@ class BackupStore(Protocol):
     async def positions(self, *, after: str | None = None, limit: int = 500) -> Page[str]: ...
 
     async def delete(self, backup_ids: Sequence[str]) -> int:
-        """Delete versions with their sealed objects. Refuses (skips) any device's current version. Returns how many."""
+        """Delete versions with their sealed objects. Refuses (skips) any device's current version, and the confirmed
+        one of any position. Returns how many."""
         ...
 
     async def current(self, *, after: str | None = None, limit: int = 500) -> Page[tuple[Device, Backup, bytes]]:
         """Each non-decommissioned device's current version with its redacted bytes; for the git export."""
         ...
-
-
-class ScheduleStore(Protocol):
-    async def schedules(self) -> Sequence[Schedule]: ...
-
-    async def add(self, schedule: Schedule) -> None:
-        """Raises ``Conflict`` when the name exists."""
-        ...
-
-    async def remove(self, name: str) -> None:
-        """Raises ``NotFound``."""
-        ...
-
-    async def fired(self, schedule_id: str, at: datetime) -> None: ...
-
-
-class TokenStore(Protocol):
-    async def add(self, token: Token, digest: str) -> None: ...
-
-    async def by_digest(self, digest: str) -> Token | None: ...
-
-    async def tokens(self) -> Sequence[Token]: ...
-
-    async def revoke(self, name_or_id: str, *, at: datetime) -> Token:
-        """Raises ``NotFound``."""
-        ...
-
-    async def used(self, token_ids: Sequence[str], at: datetime) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

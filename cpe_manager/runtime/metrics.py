@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
 
+from cpe_manager.domain.drills import Standing
+from cpe_manager.domain.rollouts import DeviceEnd, RolloutState
 from cpe_manager.ports.stores import DeviceStatus
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -49,6 +51,13 @@ class Metrics:
         self._open_jobs = self._gauge("cpe_manager_open_jobs", "Jobs that have not ended")
         self._due_rows = self._gauge("cpe_manager_due_rows", "Device rows of open jobs that are still to be done")
         self._devices = Gauge("cpe_devices", "Devices by life state", ("state",), registry=self._registry)
+        self._drift = Gauge(
+            "cpe_drift_devices",
+            "Active devices with a confirmed version, by how they stand to it: changed runs something else, unsaved "
+            "would come up with something else",
+            ("verdict",),
+            registry=self._registry,
+        )
         self._threads = Gauge(
             "cpe_manager_netmiko_threads",
             "Threads of sessions with families netmiko:...; abandoned ones were given up and have not ended yet",
@@ -68,6 +77,31 @@ class Metrics:
             "cpe_snmp_traps_dropped",
             "Datagrams at the trap port that became no event; 'overflow' and 'socket_buffer' were never read",
             ("reason",),
+            registry=self._registry,
+        )
+        self._rollouts = Gauge("cpe_rollouts", "Roll-outs by state", ("state",), registry=self._registry)
+        self._rollout_devices = Gauge(
+            "cpe_rollout_devices", "Devices of running roll-outs by outcome", ("outcome",), registry=self._registry
+        )
+        self._drills = Counter(
+            "cpe_drills", "Restore drills ended by this process", ("family", "verdict"), registry=self._registry
+        )
+        self._drill_seconds = Histogram(
+            "cpe_drill_duration_seconds",
+            "Duration of a restore drill, from the order for a box to the verdict",
+            ("family",),
+            buckets=SECONDS,
+            registry=self._registry,
+        )
+        self._restorable = Gauge(
+            "cpe_backup_restorable_ratio",
+            "Share of the active devices with a backup that can be drilled whose current version is proven to restore",
+            registry=self._registry,
+        )
+        self._restorable_devices = Gauge(
+            "cpe_backup_restorable_devices",
+            "Active devices with a backup, by what drills of its current version gave",
+            ("family", "verdict"),
             registry=self._registry,
         )
         self._info = Info("cpe_manager", "Version and engine of this process", registry=self._registry)
@@ -91,6 +125,20 @@ class Metrics:
     def trap_dropped(self, reason: str, number: int = 1) -> None:
         self._traps_dropped.labels(reason).inc(number)
 
+    def drill(self, family: str, verdict: str, seconds: float) -> None:
+        """One ended restore drill."""
+        self._drills.labels(family, verdict).inc()
+        self._drill_seconds.labels(family).observe(seconds)
+
+    def restorable(self, found: Standing) -> None:
+        """A new snapshot of what is proven. Without a device to be judged there is no ratio but NaN."""
+        self._restorable.set(float("nan") if found.share is None else found.share)
+        self._restorable_devices.clear()
+        for one in found.families:
+            for verdict in ("proven", "differs", "failed", "unproven", "not_possible"):
+                number = getattr(one, verdict) if one.possible else one.devices * (verdict == "not_possible")
+                self._restorable_devices.labels(one.family, verdict).set(number)
+
     def sessions(self, open_now: int) -> None:
         self._sessions.set(open_now)
 
@@ -103,6 +151,12 @@ class Metrics:
         """One answered HTTP request; ``route`` is the template, so that the number of series stays small."""
         self._requests.labels(method, route, str(status)).inc()
 
+    def rollouts(self, states: Mapping[RolloutState, int], devices: Mapping[DeviceEnd, int]) -> None:
+        for state, number in states.items():
+            self._rollouts.labels(state.value).set(number)
+        for outcome, number in devices.items():
+            self._rollout_devices.labels(outcome.value).set(number)
+
     def refresh(
         self, statuses: Sequence[Status], devices: Mapping[str, int], open_jobs: int, due_rows: int
     ) -> None:  # fmt: skip
@@ -114,6 +168,11 @@ class Metrics:
         # Rendered here, once a minute, and not in each scrape: through the library's samples 100,000 devices would
         # block the event loop for more than half a second every time.
         self._fleet = "".join(_fleet(statuses)).encode()
+
+    def drifting(self, devices: Mapping[str, int]) -> None:
+        """Number of devices by verdict."""
+        for verdict, number in devices.items():
+            self._drift.labels(verdict).set(number)
 
     def render(self) -> bytes:
         """Everything, in the text format 0.0.4."""
@@ -133,8 +192,14 @@ _LABELS: Mapping[str, tuple[str, ...]] = {
     "cpe_backup_attempts": ("family", "outcome", "code"),
     "cpe_backup_duration_seconds": ("family",),
     "cpe_devices": ("state",),
+    "cpe_drift_devices": ("verdict",),
+    "cpe_drills": ("family", "verdict"),
+    "cpe_drill_duration_seconds": ("family",),
+    "cpe_backup_restorable_devices": ("family", "verdict"),
     "cpe_manager_netmiko_threads": ("state",),
     "cpe_manager_http_requests": ("method", "route", "status"),
+    "cpe_rollouts": ("state",),
+    "cpe_rollout_devices": ("outcome",),
     "cpe_snmp_traps": ("kind",),
     "cpe_snmp_traps_dropped": ("reason",),
     "cpe_manager": ("version", "engine"),

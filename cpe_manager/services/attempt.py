@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Protocol, cast
 
 import structlog
 
 from backups.vault import Examined, Vault
 from cpe_manager.domain.acceptance import quarantine_reason
-from cpe_manager.domain.backups import Draft, LastGood
+from cpe_manager.domain.backups import Draft, FileDraft, LastGood
 from cpe_manager.domain.errors import CpeManagerError, DeviceError, FetchIncomplete, HostKeyChanged
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.inventory import DeviceSettings, Group
@@ -21,13 +22,14 @@ from cpe_manager.domain.settings_inheritance import Resolved, resolve
 from cpe_manager.domain.timing import backoff
 from cpe_manager.kit.log_redaction import Redactor
 from cpe_manager.ports.clock import Clock, Ids
-from cpe_manager.ports.driver import Capture, Driver, Drivers
+from cpe_manager.ports.driver import Archiving, Capture, Driver, Drivers
 from cpe_manager.ports.facts import DeviceFacts
 from cpe_manager.ports.sessions import Credentials, Sessions
 from cpe_manager.ports.shell import Shell
 from cpe_manager.ports.stores import Claimed, Settled
 from cpe_manager.services.facts import facts_due, facts_event
 from cpe_manager.services.targets import known, target_of
+from cpe_manager.services.witness import Look, Seen
 
 log = structlog.get_logger()
 
@@ -58,6 +60,10 @@ class Outside:
     redactor: Redactor = field(default_factory=Redactor)
 
 
+class _Filing(Driver, Archiving, Protocol):
+    """A driver whose boxes make a backup file of their own."""
+
+
 @dataclass(slots=True)
 class _Contact:
     """What was learned on the way, also when the attempt failed later."""
@@ -65,6 +71,7 @@ class _Contact:
     host_key: str | None = None
     settings: DeviceSettings = field(default_factory=DeviceSettings)
     facts: DeviceFacts | None = None
+    seen: Seen = field(default_factory=Seen)
 
 
 class Attempt:
@@ -94,34 +101,56 @@ class Attempt:
         driver = self._outside.drivers.get(known("family", resolved.family))
         secrets = self._outside.credentials.get(known("credential", resolved.credential)).secrets()
         held.enter_context(self._outside.redactor.holding(*secrets))
-        capture = await self._fetch(claimed, resolved, driver, contact)
-        examined = self._outside.vault.examine(capture.text, driver.spec, secrets)
+        secrets_of = tuple(secrets)
+        capture, examined = await self._fetch(claimed, resolved, driver, contact, secrets_of)
         if _in_doubt(examined, claimed.last_good, counted=capture.counted):
-            again = await self._fetch(claimed, resolved, driver, contact)
-            second = self._outside.vault.examine(again.text, driver.spec, secrets)
+            _, second = await self._fetch(claimed, resolved, driver, contact, secrets_of)
             if second.fingerprint != examined.fingerprint:
                 raise FetchIncomplete(
                     f"two readings of the configuration differ ({examined.lines} and {second.lines} lines); "
                     "neither is believed"
                 )
-        return self._judge(claimed, driver, examined, contact)
+        settled = self._judge(claimed, driver, examined, contact)
+        if isinstance(driver, Archiving) and (version := _without_file(claimed, settled)):
+            return replace(settled, file=await self._file(claimed, resolved, cast("_Filing", driver), version))
+        return settled
 
-    async def _fetch(self, claimed: Claimed, resolved: Resolved, driver: Driver, contact: _Contact) -> Capture:
+    async def _file(self, claimed: Claimed, resolved: Resolved, driver: _Filing, version: str) -> FileDraft | None:
+        """The box's own backup file, for beside a version. No backup fails for it; the next night tries again."""
+        outside = self._outside
+        secrets = outside.credentials.get(known("credential", resolved.credential)).secrets()
+        try:
+            async with outside.sessions.open(target_of(claimed.device, resolved, claimed.pinned_keys)) as opened:
+                made = await driver.archive(opened.shell)
+            return outside.vault.draft_file(made, driver.spec, secrets, backup_id=version, object_id=outside.ids.new())
+        except (DeviceError, ValueError) as error:
+            said = outside.redactor.text(" ".join(str(error).split()))[:LONGEST_ERROR]
+            log.warning("backup.no_file", device=claimed.device.name, error=said)
+            return None
+
+    async def _fetch(
+        self, claimed: Claimed, resolved: Resolved, driver: Driver, contact: _Contact, secrets: tuple[str, ...]
+    ) -> tuple[Capture, Examined]:
         target = target_of(claimed.device, resolved, claimed.pinned_keys)
-        capture: Capture | None = None
+        found: tuple[Capture, Examined] | None = None
         try:
             async with self._outside.sessions.open(target) as opened:
                 if not claimed.pinned_keys and opened.host_key:
                     contact.host_key = opened.host_key
                 capture = await driver.fetch(opened.shell)
+                examined = self._outside.vault.examine(capture.text, driver.spec, secrets)
+                found = capture, examined
                 if contact.facts is None and facts_due(claimed.facts, self._outside.clock.now()):
                     contact.facts = await self._ask(claimed, driver, opened.shell)
+                if claimed.unsaved or _changed(examined, claimed.last_good):
+                    look = Look(driver, self._outside.vault, secrets, self._outside.redactor)
+                    contact.seen = await look.closer(opened.shell, capture.text, examined)
         except DeviceError as error:
-            if capture is None:
+            if found is None:
                 raise
             # What the session died of came after the text was here, whole.
             log.info("backup.late_trouble", device=claimed.device.name, code=error.code, error=str(error))
-        return capture
+        return found
 
     async def _ask(self, claimed: Claimed, driver: Driver, shell: Shell) -> DeviceFacts | None:
         """What the box says of itself, while somebody is there. No backup fails for it."""
@@ -180,6 +209,8 @@ class Attempt:
             lease=claimed.lease,
             at=self._outside.clock.now(),
             facts=contact.facts,
+            saved=contact.seen.saved,
+            change=contact.seen.change,
             outcome=outcome,
             backup_id=backup_id,
             draft=draft,
@@ -234,6 +265,19 @@ class Attempt:
         )
 
 
+def _without_file(claimed: Claimed, settled: Settled) -> str | None:
+    """The version that the device's own backup file is still missing beside, if any."""
+    if settled.outcome is Outcome.STORED:
+        return settled.backup_id
+    last = claimed.last_good
+    wanted = settled.outcome is Outcome.UNCHANGED and last is not None and not last.archived
+    return last.backup_id if wanted and last is not None else None
+
+
+def _changed(examined: Examined, last: LastGood | None) -> bool:
+    return last is not None and last.fingerprint != examined.fingerprint
+
+
 def _in_doubt(examined: Examined, last: LastGood | None, *, counted: bool) -> bool:
     """Whether a text that would become a version has to be read once more, in a session of its own.
 
@@ -242,5 +286,4 @@ def _in_doubt(examined: Examined, last: LastGood | None, *, counted: bool) -> bo
     """
     if last is None:
         return not counted
-    changed = last.fingerprint != examined.fingerprint
-    return changed and (not counted or examined.lines < last.lines or examined.size < last.size)
+    return _changed(examined, last) and (not counted or examined.lines < last.lines or examined.size < last.size)

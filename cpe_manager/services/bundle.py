@@ -11,6 +11,8 @@ from cpe_manager.ports.maintenance import Maintenance
 from cpe_manager.ports.sessions import Credentials
 from cpe_manager.ports.stores import EventStore
 from cpe_manager.services.detection import Detector
+from cpe_manager.services.drift import DriftBook
+from cpe_manager.services.drills import Drills
 from cpe_manager.services.facts import DeviceFactsBook
 from cpe_manager.services.history import History
 from cpe_manager.services.importing import Importer
@@ -18,6 +20,8 @@ from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.jobs import Jobs
 from cpe_manager.services.keys import Keys
 from cpe_manager.services.pushes import Pushes
+from cpe_manager.services.replacements import Replacements
+from cpe_manager.services.rollouts import Rollouts
 from cpe_manager.services.scheduling import Scheduling
 from cpe_manager.services.tokens import Tokens
 from cpe_manager.services.worker import ShardWorker
@@ -34,6 +38,10 @@ class Services:
     history: History
     jobs: Jobs
     pushes: Pushes
+    rollouts: Rollouts
+    drift: DriftBook
+    replacements: Replacements
+    drills: Drills
     scheduling: Scheduling
     tokens: Tokens
     keys: Keys

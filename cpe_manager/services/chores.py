@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 import structlog
 
 from cpe_manager.domain.errors import CpeManagerError
 from cpe_manager.domain.inventory import DeviceSettings, LifeState
-from cpe_manager.domain.jobs import Job, JobKind, JobState
+from cpe_manager.domain.jobs import Job, JobKind, JobState, Priority
 from cpe_manager.domain.settings_inheritance import resolve
 from cpe_manager.ports.clock import Clock
+from cpe_manager.ports.drift import DriftStore
 from cpe_manager.ports.stores import DeviceFilter, DeviceStatus, EventStore, InventoryStore
 from cpe_manager.services.jobs import Jobs
 
@@ -61,10 +64,12 @@ class Alarms:
 
 
 class FollowUps:
-    """After each scheduled run: retention, and the export to git where one is configured; once for each run."""
+    """After each scheduled run: retention, and the export to git where one is configured; once for each run. After the
+    first one of a day: the restore drill. ``drills``: the time zone that days are counted in; None: no drills."""
 
-    def __init__(self, jobs: Jobs, clock: Clock, *, export: bool) -> None:
+    def __init__(self, jobs: Jobs, clock: Clock, *, export: bool, drills: str | None = None) -> None:
         self._jobs, self._clock, self._export = jobs, clock, export
+        self._drills = None if drills is None else ZoneInfo(drills)
         self._seen: set[str] = set()
 
     async def look(self) -> None:
@@ -93,6 +98,16 @@ class FollowUps:
             await self._jobs.start(
                 JobKind.RETENTION, {}, by=None, trigger=f"after:{job.id}", occurrence=f"retention:{job.id}"
             )
+            await self._drill(job)
+
+    async def _drill(self, job: Job) -> None:
+        """In the slots of bulk work, behind whatever run of backups is still under way."""
+        if self._drills is None or job.finished_at is None:
+            return
+        night = job.finished_at.astimezone(self._drills).date().isoformat()
+        await self._jobs.start(
+            JobKind.DRILL, {}, by=None, trigger=f"after:{job.id}", occurrence=f"drill:{night}", priority=Priority.BULK
+        )
 
 
 class Gauges(Protocol):
@@ -106,14 +121,25 @@ class Gauges(Protocol):
         due_rows: int,
     ) -> None: ...
 
+    def drifting(self, devices: Mapping[str, int]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FigureStores:
+    inventory: InventoryStore
+    events: EventStore
+    drift: DriftStore
+
 
 class Figures:
     """Reads the fleet's state for the metrics, so that a scrape costs the database nothing."""
 
-    def __init__(self, inventory: InventoryStore, events: EventStore, jobs: Jobs, gauges: Gauges) -> None:
-        self._inventory, self._events, self._jobs, self._gauges = inventory, events, jobs, gauges
+    def __init__(self, stores: FigureStores, jobs: Jobs, gauges: Gauges) -> None:
+        self._inventory, self._events, self._drift = stores.inventory, stores.events, stores.drift
+        self._jobs, self._gauges = jobs, gauges
 
     async def look(self) -> None:
         open_jobs = await self._jobs.list(limit=100, state=JobState.OPEN)
         due = sum(job.counts.get("due", 0) for job in open_jobs.items)
         self._gauges.refresh(await self._events.statuses(), await self._inventory.counts(), len(open_jobs.items), due)
+        self._gauges.drifting({verdict.value: number for verdict, number in (await self._drift.counts()).items()})

@@ -8,39 +8,35 @@ process that dies is followed by another one that finds the row due.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import ExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from datetime import timedelta
-from ipaddress import AddressValueError, IPv4Address
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Final, cast
 
 import structlog
 
 from backups.vault import Examined
 from cpe_manager.domain.backups import Draft
-from cpe_manager.domain.commit_path import Entry, Phase, Result, Step, Verdict, decide, phase_of
+from cpe_manager.domain.checks import Check, Refused
+from cpe_manager.domain.commit_path import Entry, Note, Phase, Result, Step, Verdict, code_of, decide, phase_of
 from cpe_manager.domain.cpe_differences import differences
-from cpe_manager.domain.errors import (
-    CommandRefused,
-    Conflict,
-    CpeManagerError,
-    DeviceError,
-    FetchIncomplete,
-    StoreError,
-)
+from cpe_manager.domain.errors import Conflict, CpeManagerError, DeviceError, FetchIncomplete, StoreError
 from cpe_manager.domain.inventory import Group
 from cpe_manager.domain.jobs import Outcome
-from cpe_manager.domain.lockout import ManagementPath
-from cpe_manager.domain.pushes import Order, Push
+from cpe_manager.domain.pushes import NOTHING_TO_CHANGE, Offer, Order, Push, PushKind
 from cpe_manager.domain.settings_inheritance import resolve
-from cpe_manager.ports.driver import Guard, Replacing
-from cpe_manager.ports.pushes import PushStore
+from cpe_manager.ports.driver import Replacing
+from cpe_manager.ports.pushes import Ended, PushStore
 from cpe_manager.ports.sessions import OpenedSession
-from cpe_manager.ports.shell import Shell, Target
+from cpe_manager.ports.shell import Target
 from cpe_manager.ports.stores import BackupStore, Claimed, Settled
 from cpe_manager.services.attempt import LONGEST_ERROR, Outside
-from cpe_manager.services.push_plan import Plan, PushDriver, able, make_plan
-from cpe_manager.services.targets import known, target_of
+from cpe_manager.services.push_admission import again_at
+from cpe_manager.services.push_checks import ok_of, refused
+from cpe_manager.services.push_plan import PushDriver, able, make_plan, show_plan
+from cpe_manager.services.push_probes import Prober, failed, line_notes
+from cpe_manager.services.push_trip import Care, Trip, cause_of, take_up
+from cpe_manager.services.targets import known, path_of, target_of
 
 log = structlog.get_logger()
 
@@ -58,33 +54,14 @@ _ENDS: Final[Mapping[Phase, Outcome]] = {
 }
 
 
-@dataclass(slots=True)
-class _Trip:
-    """One process's way through a push. Only what the journal and the stores say outlives it."""
-
-    claimed: Claimed
-    push: Push
-    order: Order
-    journal: list[Entry]
-    groups: Mapping[str, Group]
-    held: ExitStack
-    plan: Plan | None = None
-    before: Examined | None = None
-    after: Examined | None = None
-    manager: str = ""
-    _ready: tuple[Target, PushDriver, tuple[str, ...]] | None = field(default=None, repr=False)
-
-    @property
-    def guard(self) -> Guard:
-        return Guard(self.push.token, self.push.guard_seconds)
-
-
 class CommitPath:
     """Takes pushes to their ends. ``run`` stands where ``Attempt.run`` does for backups."""
 
-    def __init__(self, outside: Outside, pushes: PushStore, backups: BackupStore) -> None:
+    def __init__(self, outside: Outside, pushes: PushStore, backups: BackupStore, care: Care | None = None) -> None:
         self._outside, self._pushes, self._backups = outside, pushes, backups
-        self._steps: Mapping[Step, Callable[[_Trip], Awaitable[None]]] = {
+        self._care = care or Care()
+        self._prober = Prober(self._care.reach, outside.clock)
+        self._steps: Mapping[Step, Callable[[Trip], Awaitable[None]]] = {
             Step.PLAN: self._plan,
             Step.CHECK: self._check,
             Step.SNAPSHOT: self._snapshot,
@@ -100,24 +77,28 @@ class CommitPath:
         with ExitStack() as held:
             try:
                 found = await self._pushes.of_row(claimed.job_id, claimed.device.id)
+                admission, clock = self._care.admission, self._outside.clock
+                waiting = await admission.not_yet(self._pushes, found.record, claimed, groups, clock)
+                if waiting is not None:
+                    return self._given_back(claimed, again_at(waiting, clock.now()))
                 order = Order.from_text(self._outside.vault.open_note(found.order))
-                trip = _Trip(claimed, found.record.push, order, list(found.record.journal), groups, held)
+                trip = Trip(claimed, found.record.push, order, list(found.record.journal), groups, held)
+                trip.withdrawn = found.record.push.withdrawn_by is not None
                 return await self._walk(trip)
             except CpeManagerError as error:
                 write = log.error if isinstance(error, StoreError) else log.exception
                 write("push.hindered", device=claimed.device.name, code=error.code, reason=str(error))
                 return self._given_back(claimed)
 
-    def _given_back(self, claimed: Claimed) -> Settled:
+    def _given_back(self, claimed: Claimed, again: datetime | None = None) -> Settled:
         now = self._outside.clock.now()
-        again = now + timedelta(seconds=STORE_PAUSE)
+        again = again or now + timedelta(seconds=STORE_PAUSE)
         return Settled(claimed.job_id, claimed.lease, now, None, retry_at=again, attempted=False)
 
-    async def _walk(self, trip: _Trip) -> Settled:
+    async def _walk(self, trip: Trip) -> Settled:
         resumed = True
         while True:
-            withdrawn = await self._pushes.withdrawn(trip.push.id)
-            verdict = decide(trip.journal, self._outside.clock.now(), withdrawn=withdrawn, resumed=resumed)
+            verdict = decide(trip.journal, self._outside.clock.now(), withdrawn=trip.withdrawn, resumed=resumed)
             resumed = False
             if verdict.end is not None:
                 return await self._end(trip, verdict.end, verdict.reason)
@@ -125,29 +106,34 @@ class CommitPath:
             if verdict.step is Step.REVERT and result is Result.FAILED:
                 await self._outside.clock.sleep(REVERT_PAUSE)
 
-    async def _take(self, trip: _Trip, verdict: Verdict) -> Result:
+    async def _take(self, trip: Trip, verdict: Verdict) -> Result:
         """One step: written down, taken, written down."""
         step = verdict.step
         assert step is not None
         now = self._outside.clock.now()
         deadline = now + timedelta(seconds=trip.push.guard_seconds) if step is Step.ARM else None
         await self._note(trip, Entry(step, now, None, verdict.reason, deadline))
-        result, reason = Result.DONE, ""
+        result, reason, code = Result.DONE, "", ""
+        trip.notes.clear()
         try:
             await self._steps[step](trip)
         except StoreError:
             raise  # the database, not the device: whoever takes the push up next reads what was written
         except CpeManagerError as error:
-            result, reason = Result.FAILED, self._told(error)
+            result, reason, code = Result.FAILED, self._told(error), cause_of(error)
         except Exception as error:  # a driver's defect must not leave a device half-way
             log.exception("push.defect", device=trip.claimed.device.name, step=step.value)
-            result, reason = Result.FAILED, f"internal error ({type(error).__name__}); the log has the details"
-        await self._note(trip, Entry(step, self._outside.clock.now(), result, reason))
+            reason = f"internal error ({type(error).__name__}); the log has the details"
+            result, code = Result.FAILED, CpeManagerError.code
+        notes = tuple(replace(note, reason=self._outside.redactor.text(note.reason)) for note in trip.notes)
+        await self._note(trip, Entry(step, self._outside.clock.now(), result, reason, code=code, notes=notes))
         return result
 
-    async def _note(self, trip: _Trip, entry: Entry) -> None:
+    async def _note(self, trip: Trip, entry: Entry) -> None:
         trip.journal.append(entry)
-        await self._pushes.record(trip.push.id, entry, phase_of(trip.journal), trip.claimed.lease)
+        # Whether somebody gave the push up is told with each write: asking for it took as long again.
+        given_up = await self._pushes.record(trip.push.id, entry, phase_of(trip.journal), trip.claimed.lease)
+        trip.withdrawn = trip.withdrawn or bool(given_up)
         if entry.result is not None:
             log.info(
                 "push.step", device=trip.claimed.device.name, push_id=trip.push.id, step=entry.step.value,
@@ -159,34 +145,47 @@ class CommitPath:
 
     # The steps, in their order.
 
-    async def _plan(self, trip: _Trip) -> None:
+    async def _plan(self, trip: Trip) -> None:
         if not trip.claimed.pinned_keys:
-            raise Conflict("no host key is pinned: who is at that address is not known")
+            raise Refused("no host key is pinned: who is at that address is not known", Check.HOST_KEY)
         text = await self._read(trip, twice=True)
-        if trip.push.basis is not None and trip.before is not None and trip.before.fingerprint != trip.push.basis:
-            raise Conflict("the device was changed since the plan was made; look at a new plan")
         await self._make_plan(trip, text)
+        trip.notes += trip.line
+        assert trip.before is not None
+        if trip.push.basis not in (None, trip.before.fingerprint):
+            await self._offer(trip, trip.before.fingerprint)
+            raise Refused("the device was changed since the plan was made; look at the new plan", Check.BASIS)
 
-    async def _make_plan(self, trip: _Trip, text: str) -> None:
+    async def _offer(self, trip: Trip, basis: str) -> None:
+        """What was approved was approved for another device than this has become: it is asked again."""
+        _, driver, _ = self._way(trip)
+        assert trip.plan is not None
+        shown = show_plan(trip.plan, trip.push.device, driver, basis, ())
+        await self._pushes.offer(trip.push.id, Offer(basis, shown.native, shown.neutral), trip.claimed.lease)
+
+    async def _make_plan(self, trip: Trip, text: str) -> None:
         _, driver, _ = self._way(trip)
         stored = None
         if trip.order.version is not None:
             stored = self._outside.vault.open_original(await self._backups.sealed(trip.order.version))
         trip.plan = make_plan(driver, text, trip.order, stored)
 
-    async def _check(self, trip: _Trip) -> None:
+    async def _check(self, trip: Trip) -> None:
         assert trip.plan is not None
         if trip.plan.empty:
-            raise Conflict("there is nothing to change: the device is what was wanted already")
+            raise Refused(NOTHING_TO_CHANGE, Check.NOTHING)
         target, _, _ = self._way(trip)
-        hindrances = [
-            h for h in trip.plan.lockouts(path_of(target, trip.manager)) if h.kind not in trip.push.overrides
-        ]  # fmt: skip
+        path = path_of(target, trip.manager)
+        hindrances = [one for one in trip.plan.lockouts(path) if one.kind not in trip.push.overrides]
+        found = await self._care.checks.judge(trip.claimed.device, trip.plan, path)
+        trip.notes += [Note(f"{Check.LOCKOUT}:{one.kind}", False, one.reason) for one in hindrances]
+        trip.notes += [Note(one.check, ok_of(one, trip.push.accepted), one.reason) for one in found]
         if hindrances:
-            told = "; ".join(str(hindrance) for hindrance in hindrances)
-            raise Conflict(f"this would lock us out: {told}")
+            raise Refused(f"this would lock us out: {'; '.join(map(str, hindrances))}", Check.LOCKOUT)
+        if (refusal := refused(found, trip.push.accepted)) is not None:
+            raise refusal
 
-    async def _snapshot(self, trip: _Trip) -> None:
+    async def _snapshot(self, trip: Trip) -> None:
         assert trip.before is not None
         last = trip.claimed.last_good
         if last is not None and last.fingerprint == trip.before.fingerprint:
@@ -198,15 +197,15 @@ class CommitPath:
         await self._pushes.snapshot(trip.push, backup_id, draft, self._outside.clock.now(), trip.claimed.lease)
         trip.push = await self._fresh(trip)
 
-    async def _fresh(self, trip: _Trip) -> Push:
+    async def _fresh(self, trip: Trip) -> Push:
         return (await self._pushes.push(trip.push.id)).push
 
-    async def _arm(self, trip: _Trip) -> None:
+    async def _arm(self, trip: Trip) -> None:
         _, driver, _ = self._way(trip)
         async with self._session(trip) as opened:
             await driver.arm(opened.shell, trip.guard)
 
-    async def _apply(self, trip: _Trip) -> None:
+    async def _apply(self, trip: Trip) -> None:
         assert trip.plan is not None
         _, driver, _ = self._way(trip)
         async with self._session(trip) as opened:
@@ -215,7 +214,7 @@ class CommitPath:
             else:
                 await cast("Replacing", driver).replace(opened.shell, trip.plan.whole, trip.guard)
 
-    async def _probe(self, trip: _Trip) -> None:
+    async def _probe(self, trip: Trip) -> None:
         """A new session, and the device is what the plan says. What lines make of it nobody knows: there, that it is
         reached and read whole has to do."""
         _, driver, _ = self._way(trip)
@@ -226,12 +225,34 @@ class CommitPath:
         assert trip.after is not None
         if trip.plan.whole is not None:
             if trip.after.fingerprint != self._examine(trip, trip.plan.whole).fingerprint:
-                raise Conflict("the device does not run the version that was brought back")
+                raise Refused("the device does not run the version that was brought back", Check.NOT_AS_WANTED)
         elif trip.plan.after is not None and (found := driver.parse(text)) != trip.plan.after:
             parts = ", ".join(difference.part for difference in differences(found, trip.plan.after))
-            raise Conflict(f"the device is not what was wanted: {parts}")
+            raise Refused(f"the device is not what was wanted: {parts}", Check.NOT_AS_WANTED)
+        await self._probe_line(trip, text)
+        if trip.push.probes:
+            async with self._session(trip) as opened:
+                notes = await self._prober.run(trip.push.probes, opened.shell, driver, driver.parse(text))
+            trip.notes += notes
+            if (refusal := failed(notes)) is not None:
+                raise refusal
 
-    async def _confirm(self, trip: _Trip) -> None:
+    async def _probe_line(self, trip: Trip, text: str) -> None:
+        """What the line had before the change it has to have again, within a while."""
+        _, driver, _ = self._way(trip)
+        assert trip.plan is not None
+
+        async def ask() -> tuple[Note, ...]:
+            async with self._session(trip) as opened:
+                trip.line = await line_notes(driver, opened.shell, text)
+            return trip.line
+
+        try:
+            await self._prober.line(trip.journal, trip.line, trip.plan.after, ask)
+        finally:
+            trip.notes += trip.line
+
+    async def _confirm(self, trip: Trip) -> None:
         """From here on the device takes nothing back by itself: what was probed is looked for once more, since it may
         have restarted, or gone back, in the moment before."""
         if trip.after is None:
@@ -244,7 +265,7 @@ class CommitPath:
         if await self._back(trip) != trip.after.fingerprint:
             raise Conflict("the device went back, or was changed by somebody else, before it could be confirmed")
 
-    async def _revert(self, trip: _Trip) -> None:
+    async def _revert(self, trip: Trip) -> None:
         """Have the device go back, and believe it only when it has been read again."""
         _, driver, _ = self._way(trip)
         async with self._session(trip) as opened:
@@ -256,21 +277,12 @@ class CommitPath:
             if await self._back(trip) != wanted:
                 raise Conflict("the device did not go back to what it was before")
         async with self._session(trip) as opened:
-            await self._take_up(driver, opened.shell, trip.guard)
+            await take_up(driver, opened.shell, trip.guard)
             await driver.save(opened.shell)
         if await self._back(trip) != wanted:
             raise Conflict("the device has restarted with something else than it had gone back to")
 
-    async def _take_up(self, driver: PushDriver, shell: Shell, guard: Guard) -> None:
-        """Leave nothing of the promise: what is still open would strike later, what lies about holds secrets."""
-        open_promise = await driver.armed(shell)
-        if open_promise == guard.token:
-            await driver.confirm(shell, guard)
-        elif open_promise is None:
-            with suppress(CommandRefused):  # there is nothing left to be confirmed, and some families say so
-                await driver.confirm(shell, guard)
-
-    async def _put_back(self, trip: _Trip, text: str) -> None:
+    async def _put_back(self, trip: Trip, text: str) -> None:
         """Where the device did not go back by itself: bring back the whole text, or at least all that it means."""
         _, driver, _ = self._way(trip)
         present = await self._read(trip)
@@ -280,7 +292,7 @@ class CommitPath:
             else:
                 await driver.apply(opened.shell, driver.render(present, driver.parse(text)))
 
-    async def _back(self, trip: _Trip) -> str:
+    async def _back(self, trip: Trip) -> str:
         """The fingerprint of what runs, once the device is reached again. Raises the last ``DeviceError``."""
         clock = self._outside.clock
         until = clock.monotonic() + BACK_WITHIN
@@ -292,30 +304,39 @@ class CommitPath:
                     raise
                 await clock.sleep(2.0)
 
+    async def _look_once_more(self, trip: Trip) -> None:
+        """After a crash before the end the device alone has what was confirmed. Unread, it shows as drift later on."""
+        try:
+            await self._read(trip, after=True)
+        except CpeManagerError as error:
+            log.warning("push.not_seen_again", device=trip.claimed.device.name, code=error.code, reason=str(error))
+
     # What the steps are made of.
 
-    def _way(self, trip: _Trip) -> tuple[Target, PushDriver, tuple[str, ...]]:
+    def _way(self, trip: Trip) -> tuple[Target, PushDriver, tuple[str, ...]]:
         """Target, driver and log-in secrets of the device. Raises for what is not set or not able."""
-        if trip._ready is None:
+        if trip.ready is None:
             resolved = resolve(trip.claimed.device, trip.groups)
             driver = able(self._outside.drivers.get(known("family", resolved.family)))
             secrets = self._outside.credentials.get(known("credential", resolved.credential)).secrets()
             trip.held.enter_context(self._outside.redactor.holding(*secrets))
-            trip._ready = target_of(trip.claimed.device, resolved, trip.claimed.pinned_keys), driver, tuple(secrets)
-        return trip._ready
+            trip.ready = target_of(trip.claimed.device, resolved, trip.claimed.pinned_keys), driver, tuple(secrets)
+        return trip.ready
 
     @asynccontextmanager
-    async def _session(self, trip: _Trip) -> AsyncIterator[OpenedSession]:
+    async def _session(self, trip: Trip) -> AsyncIterator[OpenedSession]:
         target, _, _ = self._way(trip)
         async with self._outside.sessions.open(target) as opened:
             trip.manager = opened.manager or trip.manager
             yield opened
 
-    async def _read(self, trip: _Trip, *, twice: bool = False, after: bool = False) -> str:
+    async def _read(self, trip: Trip, *, twice: bool = False, after: bool = False) -> str:
         """What the device runs, in a session of its own. ``twice``: what it did not count is read a second time."""
         _, driver, _ = self._way(trip)
         async with self._session(trip) as opened:
             capture = await driver.fetch(opened.shell)
+            if twice or after:
+                trip.line = await line_notes(driver, opened.shell, capture.text)
         examined = self._examine(trip, capture.text)
         if twice and not capture.counted:
             async with self._session(trip) as opened:
@@ -328,27 +349,33 @@ class CommitPath:
             trip.after = examined
         return capture.text
 
-    def _examine(self, trip: _Trip, text: str) -> Examined:
+    def _examine(self, trip: Trip, text: str) -> Examined:
         _, driver, secrets = self._way(trip)
         return self._outside.vault.examine(text, driver.spec, secrets)
 
-    def _draft(self, trip: _Trip, examined: Examined, backup_id: str) -> Draft:
+    def _draft(self, trip: Trip, examined: Examined, backup_id: str) -> Draft:
         _, driver, _ = self._way(trip)
         position = trip.claimed.device.position_id
         return self._outside.vault.draft(examined, driver.spec, position_id=position, object_id=backup_id)
 
-    async def _snapshot_text(self, trip: _Trip) -> str:
+    async def _snapshot_text(self, trip: Trip) -> str:
         if trip.push.snapshot_id is None:
             raise Conflict("the version to go back to is not known")
         return self._outside.vault.open_original(await self._backups.sealed(trip.push.snapshot_id))
 
-    async def _end(self, trip: _Trip, phase: Phase, reason: str) -> Settled:
+    async def _end(self, trip: Trip, phase: Phase, reason: str) -> Settled:
         clock, claimed = self._outside.clock, trip.claimed
-        await self._pushes.end(trip.push, phase, reason, clock.now(), claimed.lease)
+        code = "" if phase is Phase.CONFIRMED else code_of(trip.journal) or Check.WITHDRAWN
+        await self._pushes.end(trip.push, Ended(phase, reason, clock.now(), code), claimed.lease)
         write = {Phase.STUCK: log.error, Phase.REVERTED: log.warning}.get(phase, log.info)
-        write("push.ended", device=claimed.device.name, push_id=trip.push.id, phase=phase.value, reason=reason)
-        kept = phase is Phase.CONFIRMED and trip.after is not None
-        backup_id = self._outside.ids.new() if kept else None
+        write(
+            "push.ended", device=claimed.device.name, push_id=trip.push.id, phase=phase.value, reason=reason, code=code
+        )
+        # To save is not to want what runs: that is the version that it was before, confirmed or not.
+        made = phase is Phase.CONFIRMED and trip.order.kind is not PushKind.SAVE
+        if made and trip.after is None:
+            await self._look_once_more(trip)
+        backup_id = self._outside.ids.new() if made and trip.after is not None else None
         failed = phase is not Phase.CONFIRMED
         return Settled(
             job_id=claimed.job_id,
@@ -356,19 +383,7 @@ class CommitPath:
             at=clock.now(),
             outcome=_ENDS[phase],
             backup_id=backup_id,
-            draft=self._draft(trip, trip.after, backup_id) if kept and trip.after and backup_id else None,
-            error_code="push" if failed else None,
+            draft=self._draft(trip, trip.after, backup_id) if trip.after and backup_id else None,
+            error_code=code if failed else None,
             error=reason if failed else None,
         )
-
-
-def path_of(target: Target, manager: str) -> ManagementPath:
-    """How a device is managed, as far as it is known."""
-    return ManagementPath(_v4(target.host), _v4(manager), target.transport, target.port)
-
-
-def _v4(text: str) -> IPv4Address | None:
-    try:
-        return IPv4Address(text)
-    except AddressValueError:
-        return None

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from backups.vault import Vault
-from cpe_manager.domain.backups import Backup, BackupState
+from cpe_manager.domain.backups import Backup, BackupState, FileInfo
 from cpe_manager.domain.cpe_config_data import to_data
-from cpe_manager.domain.errors import Conflict, InputError
+from cpe_manager.domain.errors import Conflict, InputError, NotFound
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.paging import Page
 from cpe_manager.kit.textdiff import TextDiff, unified
@@ -76,6 +76,24 @@ class History:
         event = NewEvent("original.opened", self._clock.now(), "warning", device_id=backup.device_id, message=message)
         await self._events.add([event])
         return text
+
+    async def file(self, backup: Backup) -> FileInfo | None:
+        """What is kept of the box's own backup file beside a version; None when there is none."""
+        return await self._backups.file(backup.id)
+
+    async def open_file(self, backup: Backup, *, by: str) -> tuple[FileInfo, bytes]:
+        """The box's own backup file, secrets but for its log-in included; every opening leaves an event.
+
+        Raises ``NotFound`` when there is none, ``SealBroken``.
+        """
+        info = await self._backups.file(backup.id)
+        if info is None:
+            raise NotFound(f"no file of {backup.device}'s own making is kept beside version {backup.number}")
+        content = self._vault.open_file(info, await self._backups.sealed_file(backup.id))
+        message = f"{info.name} of {backup.device} version {backup.number} opened by {by}"
+        event = NewEvent("original.opened", self._clock.now(), "warning", device_id=backup.device_id, message=message)
+        await self._events.add([event])
+        return info, content
 
     async def neutral(self, backup: Backup) -> Mapping[str, Any]:
         """What a version says in the words of the neutral model, as plain data, secrets masked.

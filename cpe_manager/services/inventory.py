@@ -33,11 +33,16 @@ EVERY_STATE = tuple(LifeState)
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """The unit that takes a position over; None keeps what the old one had (for ``model``: unknown)."""
+    """The unit that takes a position over; None keeps what the old one had (for ``model``: unknown). ``host_key``
+    (OpenSSH public-key form) is pinned; empty: the first contact's is."""
 
     serial: str
     model: str | None = None
     address: str | None = None
+    port: int | None = None
+    family: str | None = None
+    credential: str | None = None
+    host_key: str = ""
 
 
 class Inventory:
@@ -69,6 +74,10 @@ class Inventory:
     async def show(self, name: str) -> DeviceView:
         """By name or id. Raises ``NotFound``."""
         return await self.store.device(name)
+
+    async def in_service(self) -> Sequence[Device]:
+        """All devices that are not decommissioned."""
+        return await self.store.all_devices(DeviceFilter())
 
     async def in_force(self, device: Device) -> Resolved:
         """Family, credential, port and settings after inheritance."""
@@ -137,8 +146,11 @@ class Inventory:
             await self._update(retire(device, writing.at), writing, event)
         return await self.store.device(device.id)
 
-    async def replace_hardware(self, name: str, hardware: Hardware, *, by: str, backup: bool = True) -> DeviceView:
-        """New hardware takes over position, site and name (§5.1.3); its host key is learned afresh.
+    async def replace_hardware(
+        self, name: str, hardware: Hardware, *, by: str, backup: bool = True, suspended: bool = False
+    ) -> DeviceView:
+        """New hardware takes over position, site and name (§5.1.3); its host key is learned afresh unless it is given.
+        ``suspended``: nobody visits it until it is resumed.
 
         Raises ``Conflict`` when the device is out of service or is that hardware already, ``ImportErrors``.
         """
@@ -146,14 +158,19 @@ class Inventory:
             device = await self._in_state(name, LifeState.ACTIVE, LifeState.SUSPENDED)
             if device.serial and device.serial.casefold() == hardware.serial.strip().casefold():
                 raise Conflict(f"{device.name} is the unit with serial {device.serial} already")
-            record = _record(
-                device,
-                state=device.state,
+            asked = _record(device, state=LifeState.SUSPENDED if suspended else device.state)
+            record = replace(
+                asked,
                 serial=hardware.serial,
                 model=hardware.model,
                 address=hardware.address or device.address,
+                port=hardware.port,
+                family=hardware.family,
+                credential=hardware.credential,
             )
             written = await self._carry_out(await self._around(record), record, by=by, swapped=(device.name,))
+            if hardware.host_key:
+                await self._pin_met(device.name, hardware.host_key, by=by)
         await self.first_backup(written.first_backup if backup else ())
         return await self.store.device(written.changes.add[0].id)
 
@@ -244,25 +261,9 @@ def site_ids(existing: Existing) -> dict[str, str]:
     return {device.site: device.site_id for device in existing.devices}
 
 
-def _record(
-    device: Device,
-    *,
-    state: LifeState,
-    serial: str | None = None,
-    model: str | None = None,
-    address: str | None = None,
-) -> DeviceRecord:
-    """A record that asks for the device as it is, but for what is given."""
-    return DeviceRecord(
-        name=device.name,
-        address=address or device.address,
-        file="",
-        line=0,
-        site=device.site,
-        serial=serial,
-        model=model,
-        state=state,
-    )
+def _record(device: Device, *, state: LifeState) -> DeviceRecord:
+    """A record that asks for the device as it is, but for its state."""
+    return DeviceRecord(name=device.name, address=device.address, file="", line=0, site=device.site, state=state)
 
 
 def _offered(view: DeviceView, fingerprint: str | None) -> HostKey:

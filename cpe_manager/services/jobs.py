@@ -116,7 +116,7 @@ class Jobs:
 
     async def start(
         self, kind: JobKind, params: Mapping[str, Any], *, by: str | None, trigger: str = "manual",
-        occurrence: str | None = None,
+        occurrence: str | None = None, priority: Priority = Priority.NORMAL,
     ) -> Job | None:  # fmt: skip
         """A job without device rows; None when the occurrence was taken already."""
         job = Job(
@@ -125,14 +125,19 @@ class Jobs:
             state=JobState.OPEN,
             trigger=trigger,
             created_at=self._clock.now(),
+            priority=priority,
             params=dict(params),
             occurrence=occurrence,
             requested_by=by,
         )
         if not await self._store.create(job):
             return None
-        await self._engine.enqueue([Ticket(SIMPLE_TICKET, job.id)])
+        await self._engine.enqueue([Ticket(SIMPLE_TICKET, job.id, priority)])
         return job
+
+    async def of_occurrence(self, occurrence: str) -> Job:
+        """Raises ``NotFound``."""
+        return await self._store.of_occurrence(occurrence)
 
     async def list(self, *, after: str | None = None, limit: int = 50, state: JobState | None = None) -> Page[Job]:
         return await self._store.jobs(after=after, limit=limit, state=state)

@@ -7,16 +7,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, cast
 
+from cpe_manager.domain.checks import Finding
 from cpe_manager.domain.commit_path import Phase
 from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.cpe_config_data import changed, secrets_of, to_data, with_stand_ins
 from cpe_manager.domain.cpe_differences import differences
 from cpe_manager.domain.errors import Conflict
 from cpe_manager.domain.lockout import Hindrance, ManagementPath, predicted_lockouts
-from cpe_manager.domain.pushes import Order, PushKind
+from cpe_manager.domain.pushes import Order, PushKind, Waiting
 from cpe_manager.kit.redaction import canonical, redact
 from cpe_manager.kit.textdiff import unified
-from cpe_manager.ports.driver import Driver, FullDriver, Guarded, Modelled, Replacing, Script, Writing
+from cpe_manager.ports.driver import Driver, FullDriver, Guarded, Modelled, Replacing, Script, Wired, Writing
 
 _STAND_IN: Final = re.compile(r"NEWSECRET\d{4}")
 
@@ -35,7 +36,7 @@ class Plan:
 
     @property
     def empty(self) -> bool:
-        return not self.script and self.whole is None
+        return not self.script and self.whole is None and self.order.kind is not PushKind.SAVE
 
     def lockouts(self, path: ManagementPath) -> tuple[Hindrance, ...]:
         """What would keep us out. Of lines in the device's language nothing can be predicted."""
@@ -56,6 +57,10 @@ class PlanShown:
     lockouts: tuple[Hindrance, ...]
     warnings: tuple[str, ...] = ()
     phase: Phase = Phase.PLANNED
+    findings: tuple[Finding, ...] = ()
+    """What the checks found; those that refuse, and are not accepted, keep a push from beginning."""
+    waiting: Waiting | None = None
+    """When a push may begin, if not now."""
 
 
 class PushDriver(FullDriver, Guarded, Protocol):
@@ -81,8 +86,12 @@ def make_plan(driver: FullDriver, text: str, order: Order, stored: str | None) -
     if order.kind is PushKind.CHANGE:
         after = changed(before, order.patch)
         return Plan(order, text, before, after, driver.render(text, after))
+    if order.kind is PushKind.SAVE:
+        return Plan(order, text, before, before)
     if stored is None or not isinstance(driver, Replacing):
         raise Conflict(f"a whole configuration cannot be brought back onto {driver.spec.family}")
+    if order.names is not None and isinstance(driver, Wired):
+        stored = driver.adopted(stored, text, order.names)
     same = canonical(stored, driver.spec.volatile) == canonical(text, driver.spec.volatile)
     return Plan(order, text, before, driver.parse(stored), whole=None if same else stored)
 

@@ -8,24 +8,29 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Final
 
+from cpe_manager.domain.commit_path import Phase
 from cpe_manager.domain.errors import Conflict, InputError
 from cpe_manager.domain.inventory import Device, LifeState
 from cpe_manager.domain.jobs import Job, JobKind, JobState, Priority
 from cpe_manager.domain.lockout import Lockout
 from cpe_manager.domain.paging import Page
-from cpe_manager.domain.pushes import Order, Push, PushKind, PushRecord
+from cpe_manager.domain.probes import Probe
+from cpe_manager.domain.pushes import Order, Push, PushKind, PushRecord, SettledAs, Settlement
 from cpe_manager.domain.settings_inheritance import resolve
 from cpe_manager.ports.engine import Engine
 from cpe_manager.ports.pushes import PushStore
 from cpe_manager.ports.stores import BackupStore, InventoryStore, NewWork
 from cpe_manager.services.attempt import Outside
-from cpe_manager.services.commit_path import path_of
 from cpe_manager.services.jobs import shard_ticket
+from cpe_manager.services.push_admission import again_at
+from cpe_manager.services.push_checks import acceptable
 from cpe_manager.services.push_plan import PlanShown, able, make_plan, show_plan
-from cpe_manager.services.targets import known, target_of
+from cpe_manager.services.push_trip import Care
+from cpe_manager.services.targets import known, path_of, target_of
 
 GUARD_SECONDS: Final = 300
 """When a device takes back what nobody confirmed, unless something else is asked for."""
@@ -36,8 +41,8 @@ LONGEST_GUARD: Final = 3600
 
 @dataclass(frozen=True, slots=True)
 class PushAsked:
-    """What somebody wants of a device: exactly one of ``change`` (a merge patch of the neutral model), ``lines`` and
-    ``version`` (the number of a stored one; 0 is the current one)."""
+    """What somebody wants of a device: exactly one of ``change`` (a merge patch of the neutral model), ``lines``,
+    ``version`` (the number of a stored one; 0 is the current one) and ``save`` (keep what runs)."""
 
     device: str
     change: Mapping[str, Any] | None = field(default=None, repr=False)
@@ -47,6 +52,27 @@ class PushAsked:
     overrides: frozenset[Lockout] = frozenset()
     guard_seconds: int = GUARD_SECONDS
     key: str | None = None
+    save: bool = False
+    names: Mapping[str, str] | None = None
+    """Of a version of other hardware: its interface names, and what they are called here. None: of this hardware."""
+    entering: bool = False
+    """The device is about to come into service: it is suspended still, so that nobody else visits it."""
+    probes: tuple[Probe, ...] = ()
+    accepted: frozenset[str] = frozenset()
+    """Findings of checks that are accepted, by code."""
+    any_time: bool = False
+    """Begin outside of windows and in freezes, too."""
+    priority: Priority = Priority.NORMAL
+    """Urgent (failover): goes before what queues for the device, at any time, whatever the limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """What may differ from a push that is asked for again."""
+
+    basis: str | None = None
+    key: str | None = None
+    any_time: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +83,9 @@ class PushStores:
 
 
 class Pushes:
-    def __init__(self, stores: PushStores, engine: Engine, outside: Outside) -> None:
+    def __init__(self, stores: PushStores, engine: Engine, outside: Outside, care: Care | None = None) -> None:
         self._pushes, self._inventory, self._backups = stores.pushes, stores.inventory, stores.backups
-        self._engine, self._outside = engine, outside
+        self._engine, self._outside, self._care = engine, outside, care or Care()
 
     async def plan(self, asked: PushAsked) -> PlanShown:
         """What would be done, judged by what the device runs now. Reads the device, changes nothing.
@@ -84,28 +110,66 @@ class Pushes:
             stored = self._outside.vault.open_original(await self._backups.sealed(order.version))
         plan = make_plan(driver, text, order, stored)
         basis = self._outside.vault.examine(text, driver.spec, log_in).fingerprint
-        return show_plan(plan, view.device.name, driver, basis, plan.lockouts(path_of(target, manager)))
+        path = path_of(target, manager)
+        shown = show_plan(plan, view.device.name, driver, basis, plan.lockouts(path))
+        found = await self._care.checks.judge(view.device, plan, path)
+        notes = [str(one) for one in found if not one.refuses]
+        if plan.after is not None:
+            after = plan.after
+            told = ((probe, probe.told_by(after)) for probe in asked.probes if probe.kind == "config")
+            notes += [f"the probe {probe} would fail: {reason}" for probe, reason in told if reason]
+        waiting = None if _unbound(asked) else self._care.admission.window(view.device, groups, self._now())
+        return replace(shown, findings=found, warnings=(*shown.warnings, *notes), waiting=waiting)
+
+    def _now(self) -> datetime:
+        return self._outside.clock.now()
 
     async def submit(self, asked: PushAsked, *, by: str) -> Push:
         """The push, about to be worked on; the one that has the same key already, if any.
 
-        Raises ``InputError``, ``Conflict`` (device not in service, family read only), ``NotFound``.
+        Raises ``InputError``, ``Conflict`` (device not in service, family read only, an earlier push is stuck),
+        ``NotFound``.
         """
         view = await self._inventory.device(asked.device)
-        if view.device.state is not LifeState.ACTIVE:
-            raise Conflict(f"{view.device.name} is {view.device.state}; only active devices are changed")
+        order, summary = await self._order(view.device, asked)
+        return await self._submit(view.device, asked, order, summary, by=by)
+
+    async def again(self, push_id: str, asked: Again, *, by: str) -> Push:
+        """What an ended push wanted, once more as a push of its own: the same order, probes, overrides and priority.
+
+        Its basis is the one that was given, else that of the plan that was offered, else none: whatever the device
+        runs then. Raises ``NotFound``, and ``Conflict`` for one that has not ended or was confirmed.
+        """
+        old = (await self._pushes.push(push_id)).push
+        if old.ended_at is None or old.phase is Phase.CONFIRMED:
+            raise Conflict(f"the push is {old.phase}; only one that came to nothing is asked for again")
+        order = Order.from_text(self._outside.vault.open_note(await self._pushes.order(push_id)))
+        view = await self._inventory.device(old.device_id)
+        offered = None if old.offer is None else old.offer.basis
+        copied = PushAsked(
+            view.device.name, basis=asked.basis or offered, overrides=old.overrides, guard_seconds=old.guard_seconds,
+            key=asked.key, probes=old.probes, accepted=old.accepted, any_time=asked.any_time or old.any_time,
+            priority=old.priority,
+        )  # fmt: skip
+        return await self._submit(view.device, copied, order, old.summary, by=by)
+
+    async def _submit(self, device: Device, asked: PushAsked, order: Order, summary: str, *, by: str) -> Push:
+        if device.state is not (LifeState.SUSPENDED if asked.entering else LifeState.ACTIVE):
+            raise Conflict(f"{device.name} is {device.state}; only active devices are changed")
         if not SHORTEST_GUARD <= asked.guard_seconds <= LONGEST_GUARD:
             raise InputError(f"a device takes a change back after {SHORTEST_GUARD} to {LONGEST_GUARD} seconds")
-        order, summary = await self._order(view.device, asked)
+        if asked.priority is Priority.BULK:
+            raise InputError("a push is urgent or normal")
         groups = {group.name: group for group in await self._inventory.groups()}
-        able(self._outside.drivers.get(known("family", resolve(view.device, groups).family)))
-        ids, now = self._outside.ids, self._outside.clock.now()
-        job = Job(ids.new(), JobKind.PUSH, JobState.OPEN, "manual", now, Priority.NORMAL, requested_by=by)
+        able(self._outside.drivers.get(known("family", resolve(device, groups).family)))
+        ids, now = self._outside.ids, self._now()
+        job = Job(ids.new(), JobKind.PUSH, JobState.OPEN, "manual", now, asked.priority, requested_by=by)
+        waiting = None if _unbound(asked) else self._care.admission.window(device, groups, now)
         push = Push(
             id=ids.new(),
             job_id=job.id,
-            device_id=view.device.id,
-            device=view.device.name,
+            device_id=device.id,
+            device=device.name,
             kind=order.kind,
             summary=summary,
             created_at=now,
@@ -115,18 +179,26 @@ class Pushes:
             basis=asked.basis,
             overrides=asked.overrides,
             key=f"{by}:{asked.key}" if asked.key else None,
+            priority=asked.priority,
+            any_time=asked.any_time,
+            accepted=acceptable(asked.accepted),
+            probes=asked.probes,
+            waiting=waiting,
         )
         sealed = self._outside.vault.seal_note(ids.new(), order.to_text())
-        made = await self._pushes.create(push, sealed, job, NewWork(view.device.id, 0, now))
-        if made.id == push.id:
+        begins = now if waiting is None else again_at(waiting, now)
+        made = await self._pushes.create(push, sealed, job, NewWork(device.id, 0, begins))
+        if made.id == push.id and waiting is None:
             await self._engine.enqueue([shard_ticket(job.id, 0, job.priority)])
         return made
 
     async def _order(self, device: Device, asked: PushAsked) -> tuple[Order, str]:
         """The order, and in a few words what it is."""
-        given = [asked.change is not None, bool(asked.lines), asked.version is not None]
+        given = [asked.change is not None, bool(asked.lines), asked.version is not None, asked.save]
         if sum(given) != 1:
             raise InputError("a push takes exactly one of a change, lines and a version")
+        if asked.save:
+            return Order(PushKind.SAVE), "saving of what runs"
         if asked.change is not None:
             return Order(
                 PushKind.CHANGE, patch=asked.change
@@ -135,7 +207,7 @@ class Pushes:
             count = len(asked.lines)
             return Order(PushKind.LINES, lines=asked.lines), f"{count} line{'s' if count > 1 else ''}"
         version = await self._version(device, asked.version or 0)
-        return Order(PushKind.RESTORE, version=version[0]), f"restore of version {version[1]}"
+        return Order(PushKind.RESTORE, version=version[0], names=asked.names), f"restore of version {version[1]}"
 
     async def _version(self, device: Device, number: int) -> tuple[str, int]:
         if number:
@@ -159,3 +231,16 @@ class Pushes:
     async def withdraw(self, push_id: str, *, by: str) -> Push:
         """Raises ``Conflict`` when it has ended. What it did to the device is taken back."""
         return await self._pushes.withdraw(push_id, at=self._outside.clock.now(), by=by)
+
+    async def settle(self, push_id: str, how: SettledAs, note: str, *, by: str) -> Push:
+        """Somebody has looked at the device of a push that was stuck, and says what it runs. Raises ``NotFound``,
+        ``Conflict`` when it is not stuck, ``InputError`` without a word on what was seen."""
+        if how is SettledAs.LATER:
+            raise InputError("say what the device runs: what it ran before, or what it was to run after")
+        if not note.strip():
+            raise InputError("say in a note what was seen on the device")
+        return await self._pushes.settle(push_id, Settlement(how, self._now(), by, note.strip()))
+
+
+def _unbound(asked: PushAsked) -> bool:
+    return asked.any_time or asked.priority is Priority.URGENT

@@ -67,6 +67,6 @@ class Sweep:
         due = await self._jobs.due_shards(now)
         simple = await self._jobs.open_simple_jobs()
         tickets = [shard_ticket(shard.job_id, shard.shard, shard.priority) for shard in due]
-        tickets += [Ticket(SIMPLE_TICKET, job.id) for job in simple]
+        tickets += [Ticket(SIMPLE_TICKET, job.id, job.priority) for job in simple]
         if tickets:
             await self._engine.enqueue(tickets)

@@ -14,7 +14,7 @@ import structlog
 
 from backups.vault import Vault
 from cpe_manager.domain.backups import Backup
-from cpe_manager.domain.errors import CpeManagerError, NotFound, UnknownFamily
+from cpe_manager.domain.errors import CpeManagerError, NotFound, SealBroken, UnknownFamily
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.inventory import Device
 from cpe_manager.domain.jobs import Job, JobKind, JobState
@@ -33,6 +33,9 @@ log = structlog.get_logger()
 HOLD_SECONDS = 30.0
 PAGE_SECONDS = 60.0
 Step = Callable[[Job], Coroutine[Any, Any, dict[str, Any]]]
+ALONE = frozenset({JobKind.DRILL})
+"""Kinds of which one process does one job at a time, so that long ones do not take all slots of their class; the next
+one's turn comes with a later look of the sweep."""
 MOST_NAMED = 100
 """Broken versions listed by name in a job's result; the count is always whole."""
 
@@ -50,6 +53,7 @@ class Upkeep:
     def __init__(self, stores: UpkeepStores, steps: Mapping[JobKind, Step], clock: Clock, *, owner: str) -> None:
         self._jobs, self._events = stores.jobs, stores.events
         self._steps, self._clock, self._owner = steps, clock, owner
+        self._busy: set[JobKind] = set()
 
     async def handle(self, ticket: Ticket) -> None:
         """Do the job unless it has ended, somebody else has it, or it was cancelled meanwhile."""
@@ -57,8 +61,16 @@ class Upkeep:
             job = await self._jobs.job(ticket.id)
         except NotFound:
             return
-        if job.state is not JobState.OPEN or not await self._take(job.id):
+        if job.state is not JobState.OPEN or job.kind in self._busy:
             return
+        self._busy |= {job.kind} & ALONE
+        try:
+            if await self._take(job.id):
+                await self._do(job)
+        finally:
+            self._busy -= {job.kind}
+
+    async def _do(self, job: Job) -> None:
         step = asyncio.create_task(self._steps[job.kind](job), name=f"job {job.kind} {job.id}")
         try:
             await self._hold_while(step, job)
@@ -112,8 +124,16 @@ class Verify:
                 if problem is not None:
                     broken.append(f"{backup.device} version {backup.number}: {problem}")
             await asyncio.sleep(0)
+        async for files in self._backups.each_file():
+            for backup, info, sealed in files:
+                checked += 1
+                try:
+                    self._vault.open_file(info, sealed)
+                except SealBroken as error:
+                    broken.append(f"{backup.device} version {backup.number}, {info.name}: {error}")
+            await asyncio.sleep(0)
         if broken:
-            message = f"verify found {len(broken)} of {checked} versions broken, first: {broken[0]}"
+            message = f"verify found {len(broken)} of {checked} originals broken, first: {broken[0]}"
             await self._events.add(
                 [NewEvent("verify.broken", self._clock.now(), "error", job_id=job.id, message=message)]
             )

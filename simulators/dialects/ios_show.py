@@ -66,6 +66,8 @@ def startup_body(state: DeviceState) -> str:
 
 
 def startup_text(state: DeviceState) -> str:
+    if not state.startup:
+        return "startup-config is not present\n"
     body = startup_body(state)
     return f"Using {len(body)} out of 262136 bytes\n!\n{body}"
 

@@ -61,22 +61,24 @@ class Box:
         self._text = self.tree.export(Style(terse=True, sensitive=True))
         self.state.replace_running(self._text, self.state.spec.username)
         self.state.save()
-        actions = [*self.actions(), *self._undone]
+        who = self.state.operator or self.state.spec.username
+        actions = [*self.actions(), *((what, who) for what in self._undone)]
         self._undone = []
         if len(actions) > MOST_ACTIONS and _OWNER in self.state.scratch:
             self.leave_safe_mode()
         self.state.scratch[_ACTIONS] = json.dumps(actions[-MOST_ACTIONS:])
 
-    def actions(self) -> list[str]:
-        """What was done, oldest first: since safe mode was taken when it is on."""
-        found: list[str] = json.loads(self.state.scratch.get(_ACTIONS, "[]"))
-        return found
+    def actions(self) -> list[tuple[str, str]]:
+        """What was done and by whom, oldest first: since safe mode was taken when it is on."""
+        return [(what, who) for what, who in json.loads(self.state.scratch.get(_ACTIONS, "[]"))]
 
     def history(self) -> str:
         flag = "F" if _OWNER in self.state.scratch else "U"
-        who = self.state.spec.username
-        rows = [f"{flag} {what:<40} {who}  write" for what in reversed(self.actions())]
-        return "".join(f"{row}\n" for row in ["Flags: U - undoable, R - redoable, F - floating-undo", *rows])
+        head = "Flags: U - undoable, R - redoable, F - floating-undo\nColumns: ACTION, BY, POLICY\n"
+        rows = [("ACTION", "BY"), *reversed(self.actions())]
+        first, second = (max(len(row[column]) for row in rows) for column in range(2))
+        lines = [f"{what:<{first}}  {who:<{second}}  " for what, who in rows]
+        return f"{head}  {lines[0]}POLICY\n" + "".join(f"{flag} {line}write\n" for line in lines[1:])
 
     def now(self) -> dict[str, str]:
         """When a schedule starts for which nobody says it."""

@@ -57,8 +57,8 @@ def wrapped(line: str, width: int = WIDTH) -> str:
             row = f"    {word}"
             continue
         row += lead + word
-        while len(row) > width - 1:
-            cut = _cut(row, width - 1)
+        while len(row) > width - 2:  # so that a blank and a backslash still fit behind it
+            cut = _cut(row, width - 2)
             rows.append(row[:cut] + "\\")
             row = "    " + row[cut:]
     return "\n".join([*rows, row])

@@ -106,7 +106,7 @@ def keep_revision(state: DeviceState, who: str, comment: str) -> None:
     for number, text in enumerate([state.running, *old][:most]):
         state.flash[f"{ARCHIVE}config.boot.{number}.gz"] = text
     stamp = state.clock().strftime("%Y-%m-%d %H:%M:%S")
-    log = [f"{stamp} {who} by cli {comment}", *state.flash.get(_LOG, "").splitlines()]
+    log = ["|".join((stamp, who, "cli", comment.replace("|", "%%"))), *state.flash.get(_LOG, "").splitlines()]
     state.flash[_LOG] = "".join(f"{line}\n" for line in log[:most])
 
 
@@ -120,8 +120,17 @@ def revision(state: DeviceState, number: int) -> str:
 
 
 def commit_log(state: DeviceState) -> str:
-    lines = state.flash.get(_LOG, "").splitlines()
-    return "".join(f"{number:<4}{line}\n" for number, line in enumerate(lines))
+    """A table without lines: number, time, `by` whom, `via` what; a comment of one's own in a row below."""
+    rows: list[tuple[str, ...]] = []
+    for number, line in enumerate(state.flash.get(_LOG, "").splitlines()):
+        stamp, who, via, comment = line.split("|")
+        rows.append((str(number), stamp, f"by {who}", f"via {via}"))
+        if comment != "commit":
+            rows.append(("", comment.replace("%%", "|"), "", ""))
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(4)]
+    return "".join(
+        f"{row[0]:>{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:<{widths[2]}}  {row[3]}".rstrip() + "\n" for row in rows
+    )
 
 
 def differs_from_saved(state: DeviceState) -> str:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
-from simulators.dialects import vyos_box
+from simulators.dialects import vyos_box, vyos_uplink
 from simulators.dialects.commands import Verdict, match
 from simulators.dialects.shell import TMP, Call, Shell, Tool, common_tools
 from simulators.dialects.vyos_config import parse_boot, set_lines, shown_text, values
@@ -272,6 +272,14 @@ def _save_config(state: DeviceState, call: Call) -> Reply:
     return Reply(status=0 if done else 1)
 
 
+def _config_to_commands(state: DeviceState, call: Call) -> Reply:
+    """A configuration file, or what comes in, as set lines: what stands behind `show configuration commands` too."""
+    text = call.shell.files.read(call.words[0]) if call.words else call.stdin
+    if text is None:
+        return Reply(error=f"Could not read config file {call.words[0]}: No such file or directory\n", status=1)
+    return Reply(set_lines(parse_boot(text, vyos_box.schema(state)), escape=True), config=True)
+
+
 def _cmp(call: Call) -> Reply:
     one, other = (call.shell.files.read(path) for path in [word for word in call.words if word != "-s"][:2])
     return Reply(status=2 if one is None or other is None else int(one != other))
@@ -325,6 +333,8 @@ def unix_tools(state: DeviceState) -> dict[str, Tool]:
         OP_WRAPPER: functools.partial(_op_wrapper, state),
         CFG_WRAPPER: _CfgWrapper(state),
         "hostname": functools.partial(_host, state),
+        "ip": functools.partial(vyos_uplink.ip, state),
+        "ping": functools.partial(vyos_uplink.pinged, state),
         "uname": functools.partial(_uname, state),
         "date": functools.partial(_date, state),
         "reboot": functools.partial(_reboot, state),
@@ -332,6 +342,7 @@ def unix_tools(state: DeviceState) -> dict[str, Tool]:
         "systemctl": functools.partial(_systemctl, state),
         "/usr/libexec/vyos/vyos-save-config.py": functools.partial(_save_config, state),
         "cmp": _cmp,
+        "vyos-config-to-commands": functools.partial(_config_to_commands, state),
         "umask": _nothing,
         "vbash": _vbash,
         "bash": _vbash,

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from simulators.reach.view import Surroundings, View
 from simulators.spec import DeviceSpec
 from simulators.state import DeviceState
 
@@ -132,6 +133,15 @@ class Booting(Protocol):
 
     def booted(self, state: DeviceState, /) -> None:
         """The box has come up with what it had kept."""
+        ...
+
+
+@runtime_checkable
+class Reached(Protocol):
+    """A family whose boxes can be cut off by their own configuration."""
+
+    def view(self, state: DeviceState, at: Surroundings, /) -> View:
+        """What of the configuration in effect decides whether the box is reached."""
         ...
 
 

@@ -12,6 +12,8 @@ from simulators.dialects.ios_show import hostname_of, running_text, shrink
 from simulators.generate import cisco_ios as generate
 from simulators.generate.site import make_site
 from simulators.personas.base import Reply, Traits
+from simulators.reach.lines import ios
+from simulators.reach.view import Surroundings, View
 from simulators.spec import DeviceSpec
 from simulators.state import DeviceState
 
@@ -84,7 +86,7 @@ class CiscoIos:
                 editor.leave()
             elif line.strip() and isinstance(problem := editor.enter(line), Refusal):
                 raise ValueError(f"{self.family} does not take {line!r}: {problem}")
-        state.replace_running(editor.text(), "console")
+        state.replace_running(editor.text(), state.operator or "console")
 
     def sample_change(self, spec: DeviceSpec, number: int) -> str:
         rng = spec.rng(f"change {number}")
@@ -99,6 +101,9 @@ class CiscoIos:
 
     def plant(self, body: str, line: str) -> str:
         return body.replace("banner motd ^C\n", f"banner motd ^C\n{line}\n", 1)
+
+    def view(self, state: DeviceState, at: Surroundings) -> View:
+        return ios(state, at)
 
     def login_forms(self, spec: DeviceSpec) -> tuple[str, ...]:
         return (generate.user_secret(spec), generate.enable_secret(spec), generate.line_password(spec))

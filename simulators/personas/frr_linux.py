@@ -18,6 +18,8 @@ from simulators.dialects.vtysh import VtyshDialogue, hostname_of, running_text
 from simulators.generate import frr_linux as generate
 from simulators.generate.frr_linux import is_linux
 from simulators.personas.base import Dialogue, Effect, Reply, Traits
+from simulators.reach.lines import frr
+from simulators.reach.view import Surroundings, View
 from simulators.spec import DeviceSpec
 from simulators.state import DeviceState
 
@@ -119,7 +121,7 @@ class FrrLinux:
                 editor.leave()
             elif line.strip() and editor.enter(line) in (Outcome.UNKNOWN, Outcome.INCOMPLETE):
                 raise ValueError(f"not a configuration line of {self.family}: {line!r}")
-        state.replace_running(editor.text(), "console")
+        state.replace_running(editor.text(), state.operator or "console")
 
     def sample_change(self, spec: DeviceSpec, number: int) -> str:
         octet = spec.rng(f"change {number}").randrange(256)
@@ -136,6 +138,9 @@ class FrrLinux:
     def plant(self, body: str, line: str) -> str:
         # FRR has no free text of several lines: a description that ends in the prompt is as near as it gets.
         return re.sub(r"^( description ).*$", rf"\g<1>{line.rstrip()}", body, count=1, flags=re.MULTILINE)
+
+    def view(self, state: DeviceState, at: Surroundings) -> View:
+        return frr(state, at)
 
     def login_forms(self, spec: DeviceSpec) -> tuple[str, ...]:
         return (f"password {spec.secrets.login}", f"enable password {spec.secrets.enable}")

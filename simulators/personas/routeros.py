@@ -12,6 +12,8 @@ from simulators.dialects.routeros_tree import Style, Tree
 from simulators.generate import routeros as generate
 from simulators.generate.site import make_site
 from simulators.personas.base import Effect, Reply, Traits
+from simulators.reach.others import routeros
+from simulators.reach.view import Surroundings, View
 from simulators.spec import DeviceSpec
 from simulators.state import Alarm, DeviceState
 
@@ -233,6 +235,9 @@ class RouterOs:
         tree = Tree.read(body)
         tree.change("system note", [tree.single("system note")], {"note": f"see\n{line}\nand so on"})
         return tree.export(Style(terse=True, sensitive=True))
+
+    def view(self, state: DeviceState, at: Surroundings) -> View:
+        return routeros(state, at)
 
     def login_forms(self, spec: DeviceSpec) -> tuple[str, ...]:
         return (spec.secrets.login,)

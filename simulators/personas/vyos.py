@@ -24,6 +24,8 @@ from simulators.dialects.vyos_shell import (
 from simulators.generate import vyos as generate
 from simulators.generate.site import make_site
 from simulators.personas.base import Effect, Reply, Traits
+from simulators.reach.others import vyos
+from simulators.reach.view import Surroundings, View
 from simulators.spec import DeviceSpec
 from simulators.state import DeviceState
 
@@ -298,7 +300,7 @@ class Vyos:
         return bool(re.fullmatch(r"\s*(?:/bin/)?v?bash( -s)?\s*", command) or re.search(r"\bcat( -)? *>", command))
 
     def change(self, state: DeviceState, text: str) -> None:
-        session = ConfigSession(state, "vyos")
+        session = ConfigSession(state, state.operator or "vyos")
         for line in text.splitlines():
             words = _words(line)
             if not words or words == ["commit"]:
@@ -326,6 +328,9 @@ class Vyos:
         """In the banner: the one place for free text of several lines, which are written with `\\n`."""
         banner = f"set system login banner pre-login 'see\\n{line}\\nand so on'\n"
         return set_lines(parse_set_lines(body + banner))
+
+    def view(self, state: DeviceState, at: Surroundings) -> View:
+        return vyos(self.running_text(state), at)
 
     def login_forms(self, spec: DeviceSpec) -> tuple[str, ...]:
         return (generate.login_hash(spec),)

@@ -126,7 +126,7 @@ def options_for(device: Device, key: asyncssh.SSHKey) -> asyncssh.SSHServerConne
 def answer(device: Device) -> asyncio.BaseProtocol:
     """The protocol for one new TCP connection."""
     device.stats.connections += 1
-    if device.is_away or device.faults.take(Refuse):
+    if device.is_away or not device.answers or device.faults.take(Refuse):
         return _Slam()
     if device.faults.take(BannerHang):
         return _Mute(device)

@@ -100,6 +100,9 @@ class CpeSession(asyncssh.SSHServerSession[bytes]):
 
     def _plan(self, command: str, reply: Reply) -> Output:
         self._device.stats.commands.append(command)
+        if not self._device.carries:
+            # What the command did is done; its answer does not come through any more.
+            return Output("", ending=Ending.DROP)
         return plan(reply, self._device.faults, self._device.origin(command))
 
     def _execute(self, command: str) -> None:

@@ -91,7 +91,10 @@ def spawn_piped(name: str, argv: Sequence[str], log: Path, env: dict[str, str] |
 
 @dataclass
 class World:
-    """One data directory, one fleet, and the processes between them."""
+    """One data directory, one fleet, and the processes between them.
+
+    ``within`` starts the product's commands elsewhere, in another network for example; ``get`` then does not reach it.
+    """
 
     home: Path
     env: dict[str, str] = field(default_factory=dict)
@@ -99,6 +102,7 @@ class World:
     url: str = ""
     token: str = ""
     starts: int = 0
+    within: tuple[str, ...] = ()
 
     @property
     def data(self) -> Path:
@@ -145,7 +149,7 @@ class World:
         """Start the daemon on an ephemeral port and wait until it answers. ``piped``: see ``spawn_piped``."""
         self.starts += 1
         ready = self.home / f"daemon-{self.starts}.url"
-        argv = [str(BIN / "cpe-manager"), "serve", "--data-dir", str(self.data), "--port", "0"]
+        argv = [*self.within, str(BIN / "cpe-manager"), "serve", "--data-dir", str(self.data), "--port", "0"]
         start = spawn_piped if piped else spawn
         process = start(
             "daemon", [*argv, "--ready-file", str(ready), *args], self.home / "daemon.log", self.environment()
@@ -158,13 +162,13 @@ class World:
 
     def worker(self, *args: str) -> Process:
         self.starts += 1
-        argv = [str(BIN / "cpe-manager"), "worker", "--data-dir", str(self.data), *args]
+        argv = [*self.within, str(BIN / "cpe-manager"), "worker", "--data-dir", str(self.data), *args]
         process = spawn(f"worker-{self.starts}", argv, self.home / f"worker-{self.starts}.log", self.environment())
         self.processes.append(process)
         return process
 
     def cli(self, *args: str, stdin: str | None = None, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-        argv = [str(BIN / "cpe-manager"), *args]
+        argv = [*self.within, str(BIN / "cpe-manager"), *args]
         return subprocess.run(
             argv, input=stdin, capture_output=True, text=True, timeout=timeout, env=self.environment(), check=False
         )

@@ -127,6 +127,7 @@ def _matches(device: Device, where: DeviceFilter) -> bool:
         (device.state, where.states),
         (device.site, where.sites),
         (device.address, where.addresses),
+        (device.access_node, where.access_nodes),
     )
     if any(wanted is not None and value not in wanted for value, wanted in pairs):
         return False

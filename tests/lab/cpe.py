@@ -45,6 +45,12 @@ class RealCpe(RealBox):
         """What a power cycle does to the router: nothing is left but what is in its files. SSH stays."""
         self.run("bash", str(Path(__file__).with_name("cpe-boot.sh")), "again")
 
+    @property
+    def internet(self) -> tuple[str, ...]:
+        """What a command is put behind, for it to run in the internet before the box, with the test's own files."""
+        assert self._process is not None
+        return ("nsenter", f"--net=/proc/{self._process.pid}/root/run/netns/inet", "--")
+
     def gets(self, place: str, address: str, port: int, *, source: str = "") -> str:
         """What a TCP server says to who connects from ``host`` or ``inet``; empty when it cannot be reached."""
         bound = f"s.bind(('{source}', 0)); " if source else ""

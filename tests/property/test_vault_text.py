@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backups.vault import Vault
-from cpe_manager.kit.linescan import matching_lines
+from cpe_manager.kit.linescan import line_scanner, matching_lines
 from cpe_manager.kit.redaction import REMOVED, canonical
 from cpe_manager.kit.regex_source import merged_source, required_literals
 from tests.unit.backups.support import SPEC, FixedRings, row
@@ -91,6 +91,16 @@ def test_the_merged_scan_agrees_with_one_pattern_after_the_other(text: str, sour
     patterns = tuple(re.compile(source, re.MULTILINE) for source in sources)
     expected = [line for line in text.split("\n") if any(pattern.search(line) for pattern in patterns)]
     assert [text[start:end] for start, end in matching_lines(text, patterns)] == expected
+
+
+@given(st.text("abcC \n", max_size=160), st.lists(st.sampled_from(PATTERNS), min_size=1, max_size=6, unique=True))
+def test_the_merged_scan_finds_what_each_pattern_finds_in_each_line(text: str, sources: list[str]) -> None:
+    patterns = tuple(re.compile(source, re.MULTILINE) for source in sources)
+    lines = [(found.start(), found.end()) for found in re.finditer(r"(?<![^\n])[^\n]*", text)]
+    plain = [
+        (n, m.span()) for line in lines for n, pattern in enumerate(patterns) for m in pattern.finditer(text, *line)
+    ]
+    assert [(number, match.span()) for number, match in line_scanner(patterns).found(text)] == plain
 
 
 @given(st.sampled_from(PATTERNS), st.data())

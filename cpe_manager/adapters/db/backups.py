@@ -9,6 +9,9 @@ from typing import Any
 from sqlalchemy import Select, bindparam, delete, exists, func, select, update
 
 from cpe_manager.adapters.db import cursors
+from cpe_manager.adapters.db import drift as drifting
+from cpe_manager.adapters.db.drift_table import drift
+from cpe_manager.adapters.db.files import select_each_file, select_file, select_sealed_file, to_file
 from cpe_manager.adapters.db.rows import (
     BACKUP_COLUMNS,
     BACKUP_FROM,
@@ -20,10 +23,19 @@ from cpe_manager.adapters.db.rows import (
     to_device,
     to_sealed,
 )
-from cpe_manager.adapters.db.tables import backup, device, device_status, position, redacted_view, sealed_object
+from cpe_manager.adapters.db.tables import (
+    backup,
+    backup_file,
+    device,
+    device_status,
+    position,
+    redacted_view,
+    sealed_object,
+)
 from cpe_manager.adapters.db.transactions import Connections, Transaction, chunks
 from cpe_manager.adapters.db.types import AnyRow
-from cpe_manager.domain.backups import Backup, BackupState, SealedObject
+from cpe_manager.domain.backups import Backup, BackupState, FileInfo, SealedObject
+from cpe_manager.domain.drift import Sight
 from cpe_manager.domain.errors import Conflict, NotFound
 from cpe_manager.domain.inventory import Device, LifeState
 from cpe_manager.domain.paging import Page
@@ -87,6 +99,19 @@ class SqlBackups:
         last = ""
         while rows := await self._rows(query.where(backup.c.id > last)):
             yield [(to_backup(row), to_sealed(row), row.data) for row in rows]
+            last = rows[-1].backup_id
+
+    async def file(self, backup_id: str) -> FileInfo | None:
+        rows = await self._rows(select_file(backup_id))
+        return to_file(rows[0]) if rows else None
+
+    async def sealed_file(self, backup_id: str) -> SealedObject:
+        return to_sealed(await self._one(select_sealed_file(backup_id), f"no file beside version {backup_id}"))
+
+    async def each_file(self) -> AsyncIterator[Sequence[tuple[Backup, FileInfo, SealedObject]]]:
+        query, last = select_each_file().limit(_BATCH), ""
+        while rows := await self._rows(query.where(backup.c.id > last)):
+            yield [(to_backup(row), to_file(row), to_sealed(row)) for row in rows]
             last = rows[-1].backup_id
 
     async def each_other_sealed(self, *, key_id_not: str) -> AsyncIterator[Sequence[SealedObject]]:
@@ -182,12 +207,13 @@ async def _decide(tx: Transaction, backup_id: str, accept: bool, at: datetime, b
         decision["reason"] = None
     await tx.run(update(backup).where(backup.c.id == backup_id).values(decision))
     if accept:
-        await _make_current(tx, asked, of_device)
+        await _make_current(tx, asked, of_device, at)
     return to_backup((await tx.rows(query))[0])
 
 
-async def _make_current(tx: Transaction, accepted: AnyRow, status: AnyRow) -> None:
-    """The newest good version is the current one. What a person vouches for was a complete capture at its time."""
+async def _make_current(tx: Transaction, accepted: AnyRow, status: AnyRow, at: datetime) -> None:
+    """The newest good version is the current one. What a person vouches for was a complete capture at its time; that it
+    is what was wanted nobody has said."""
     newer = select(backup.c.id).where(
         backup.c.device_id == accepted.device_id,
         backup.c.state == BackupState.GOOD.value,
@@ -201,14 +227,19 @@ async def _make_current(tx: Transaction, accepted: AnyRow, status: AnyRow) -> No
     if status.last_attempt_at == accepted.captured_at:
         values |= {"last_error_code": None, "last_error": None, "failures": 0}
     await tx.run(update(device_status).where(device_status.c.device_id == accepted.device_id).values(values))
+    await drifting.note(tx, {accepted.device_id: Sight(at, accepted.backup_id, accepted.fingerprint)})
 
 
 async def _delete(tx: Transaction, backup_ids: Sequence[str]) -> int:
     """Locks first: a version that is being accepted right now is then seen as current, and stays."""
     await tx.rows(select(backup.c.id).where(backup.c.id.in_(backup_ids)).order_by(backup.c.id).with_for_update())
     current = exists().where(device_status.c.current_backup_id == backup.c.id)
-    gone = delete(backup).where(backup.c.id.in_(backup_ids), ~current).returning(backup.c.object_id)
-    objects = [row.object_id for row in await tx.rows(gone)]
+    confirmed = exists().where(drift.c.confirmed_id == backup.c.id)
+    files = select(backup_file.c.backup_id, backup_file.c.object_id).where(backup_file.c.backup_id.in_(backup_ids))
+    beside = {row.backup_id: row.object_id for row in await tx.rows(files)}
+    gone = delete(backup).where(backup.c.id.in_(backup_ids), ~current, ~confirmed)
+    versions = await tx.rows(gone.returning(backup.c.id, backup.c.object_id))
+    objects = [row.object_id for row in versions] + [beside[row.id] for row in versions if row.id in beside]
     if objects:
         await tx.run(delete(sealed_object).where(sealed_object.c.id.in_(objects)))
-    return len(objects)
+    return len(versions)

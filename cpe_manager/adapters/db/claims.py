@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 
 from cpe_manager.adapters.db import facts
+from cpe_manager.adapters.db.drift_table import drift
 from cpe_manager.adapters.db.job_rows import close_when_ended, lock_jobs
 from cpe_manager.adapters.db.rows import (
     ACCESS_NODE,
@@ -27,6 +28,7 @@ from cpe_manager.adapters.db.rows import (
 from cpe_manager.adapters.db.tables import (
     IS_DUE,
     backup,
+    backup_file,
     device,
     device_host_key,
     device_lease,
@@ -39,7 +41,7 @@ from cpe_manager.adapters.db.transactions import Lock, Transaction, chunks, in_c
 from cpe_manager.adapters.db.types import AnyRow
 from cpe_manager.domain.backups import LastGood
 from cpe_manager.domain.inventory import LifeState
-from cpe_manager.domain.jobs import JobKind, JobState, Outcome, WorkState
+from cpe_manager.domain.jobs import JobKind, JobState, Outcome, Priority, WorkState
 from cpe_manager.ports.stores import Claimed, Lease
 
 
@@ -73,7 +75,7 @@ async def claim(tx: Transaction, wanted: Wanted) -> Sequence[Claimed]:
     # A push that has begun goes to its end whatever becomes of the device's place in the inventory.
     if kind is JobKind.BACKUP and await _drop_inactive(tx, wanted):
         await close_when_ended(tx, job, wanted.now)
-    rows = await _candidates(tx, wanted, kind)
+    rows = await _candidates(tx, wanted, kind, job.priority)
     leases = await _take(tx, wanted, [row.device_id for row in rows])
     taken = [row for row in rows if row.device_id in leases]
     return await _describe(tx, job, taken, leases)
@@ -118,7 +120,7 @@ async def _drop_inactive(tx: Transaction, wanted: Wanted) -> bool:
     return bool(dropped.rowcount)
 
 
-async def _candidates(tx: Transaction, wanted: Wanted, kind: JobKind) -> Sequence[AnyRow]:
+async def _candidates(tx: Transaction, wanted: Wanted, kind: JobKind, priority: str) -> Sequence[AnyRow]:
     """Due rows of free devices, oldest first, no more of an access node than it has room for.
 
     A device in the middle of a push is that push's alone, also while nobody holds its lease: what it runs is neither
@@ -130,10 +132,11 @@ async def _candidates(tx: Transaction, wanted: Wanted, kind: JobKind) -> Sequenc
         device_lease, device_lease.c.device_id == job_device.c.device_id
     )
     columns = (job_device.c.device_id, job_device.c.attempts, job_device.c.not_before)
+    behind = (~_urgent_waits(),) if kind is JobKind.PUSH and priority != Priority.URGENT else ()
     due = (
         select(*columns)
         .select_from(tables)
-        .where(wanted.due, job_device.c.not_before <= wanted.now, free, ~_amid_another_push(wanted.job_id))
+        .where(wanted.due, job_device.c.not_before <= wanted.now, free, ~_amid_another_push(wanted.job_id), *behind)
     )
     if kind is JobKind.BACKUP:
         due = due.where(device.c.state == LifeState.ACTIVE.value)
@@ -156,6 +159,17 @@ async def _candidates(tx: Transaction, wanted: Wanted, kind: JobKind) -> Sequenc
 def _amid_another_push(job_id: str) -> ColumnElement[bool]:
     begun = and_(push.c.ended_at.is_(None), push.c.snapshot_id.is_not(None), push.c.job_id != job_id)
     return exists().where(push.c.device_id == job_device.c.device_id, begun)
+
+
+def _urgent_waits() -> ColumnElement[bool]:
+    """An urgent push of the device has not ended: those that only queue let it go first, also when it came later."""
+    urgent = and_(push.c.ended_at.is_(None), push.c.priority == Priority.URGENT.value)
+    return and_(exists().where(push.c.device_id == job_device.c.device_id, urgent), ~_begun_here())
+
+
+def _begun_here() -> ColumnElement[bool]:
+    own = and_(push.c.job_id == job_device.c.job_id, push.c.device_id == job_device.c.device_id)
+    return exists().where(own, push.c.snapshot_id.is_not(None))
 
 
 def _busy_nodes(now: datetime) -> Any:
@@ -208,7 +222,8 @@ async def _describe(
             attempts=row.attempts,
             device=devices[row.device_id],
             pinned_keys=tuple(pinned[row.device_id]),
-            last_good=last.get(row.device_id),
+            last_good=last[row.device_id][0] if row.device_id in last else None,
+            unsaved=row.device_id in last and last[row.device_id][1],
             kind=JobKind(job.kind),
             facts=known.get(row.device_id),
         )
@@ -225,8 +240,12 @@ async def _pinned(tx: Transaction, device_ids: Sequence[str]) -> defaultdict[str
     return found
 
 
-async def _last_good(tx: Transaction, device_ids: Sequence[str]) -> dict[str, LastGood]:
+async def _last_good(tx: Transaction, device_ids: Sequence[str]) -> dict[str, tuple[LastGood, bool]]:
+    """With whether the device was seen to run something that it would not come up with."""
     current = and_(device.c.id == device_status.c.device_id, backup.c.id == device_status.c.current_backup_id)
-    query = select(*BACKUP_COLUMNS, device_status.c.device_id.label("of")).where(current)
+    beside = exists().where(backup_file.c.backup_id == backup.c.id)
+    unsaved = exists().where(drift.c.position_id == device.c.position_id, drift.c.unsaved_since.is_not(None))
+    labels = (device_status.c.device_id.label("of"), beside.label("archived"), unsaved.label("unsaved"))
+    query = select(*BACKUP_COLUMNS, *labels).where(current)
     rows = await in_chunks(tx, device_ids, lambda part: query.where(device_status.c.device_id.in_(part)))
-    return {row.of: to_last_good(row) for row in rows}
+    return {row.of: (to_last_good(row), bool(row.unsaved)) for row in rows}

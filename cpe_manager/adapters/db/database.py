@@ -5,7 +5,10 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
+from cpe_manager.adapters.db.addresses import SqlAddresses
 from cpe_manager.adapters.db.backups import SqlBackups
+from cpe_manager.adapters.db.drift import SqlDrift
+from cpe_manager.adapters.db.drills import SqlDrills
 from cpe_manager.adapters.db.engine import target
 from cpe_manager.adapters.db.events import SqlEvents
 from cpe_manager.adapters.db.facts import SqlFacts
@@ -13,12 +16,21 @@ from cpe_manager.adapters.db.inventory import SqlInventory
 from cpe_manager.adapters.db.jobs import SqlJobs
 from cpe_manager.adapters.db.maintenance import SqlMaintenance
 from cpe_manager.adapters.db.pushes import SqlPushes
+from cpe_manager.adapters.db.replacements import SqlReplacements
+from cpe_manager.adapters.db.rollouts import SqlRollouts
 from cpe_manager.adapters.db.schedules import SqlSchedules
 from cpe_manager.adapters.db.tokens import SqlTokens
 from cpe_manager.adapters.db.transactions import Connections
+from cpe_manager.ports.addresses import AddressStore
+from cpe_manager.ports.drift import DriftStore
+from cpe_manager.ports.drills import DrillStore
 from cpe_manager.ports.facts import FactsStore
 from cpe_manager.ports.pushes import PushStore
-from cpe_manager.ports.stores import BackupStore, EventStore, InventoryStore, JobStore, ScheduleStore, TokenStore
+from cpe_manager.ports.replacements import ReplacementStore
+from cpe_manager.ports.rollouts import RolloutStore
+from cpe_manager.ports.schedules import ScheduleStore
+from cpe_manager.ports.stores import BackupStore, EventStore, InventoryStore, JobStore
+from cpe_manager.ports.tokens import TokenStore
 
 
 class Database:
@@ -34,6 +46,11 @@ class Database:
         self.events: EventStore = SqlEvents(connections)
         self.facts: FactsStore = SqlFacts(connections)
         self.pushes: PushStore = SqlPushes(connections)
+        self.rollouts: RolloutStore = SqlRollouts(connections)
+        self.replacements: ReplacementStore = SqlReplacements(connections)
+        self.drills: DrillStore = SqlDrills(connections)
+        self.drift: DriftStore = SqlDrift(connections)
+        self.addresses: AddressStore = SqlAddresses(connections)
         self.maintenance = SqlMaintenance(connections)
 
     @classmethod

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, t
 from cpe_manager.adapters.db import cursors
 from cpe_manager.adapters.db.inventory_changes import apply_changes
 from cpe_manager.adapters.db.rows import (
+    ACCESS_NODE,
     DEVICE_COLUMNS,
     DEVICE_FROM,
     STATUS_COLUMNS,
@@ -142,6 +143,7 @@ def _matches(where: DeviceFilter, *, names: bool = True) -> ColumnElement[bool]:
         (device.c.state, where.states),
         (site.c.name, where.sites),
         (device.c.address, where.addresses),
+        (ACCESS_NODE, where.access_nodes),
     )
     conditions += [column.in_(wanted) for column, wanted in lists if wanted is not None]
     if where.search:

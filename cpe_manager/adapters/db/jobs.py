@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select, tuple_, update
+from sqlalchemy import Select, and_, func, or_, select, tuple_, update
 
 from cpe_manager.adapters.db import claims, cursors, holds, settling
 from cpe_manager.adapters.db.job_rows import (
@@ -40,10 +40,16 @@ class SqlJobs:
         return await self._db.write(lambda tx: create_job(tx, job, work))
 
     async def job(self, job_id: str) -> Job:
+        return await self._one(select(job).where(job.c.id == job_id), f"no such job: {job_id}")
+
+    async def of_occurrence(self, occurrence: str) -> Job:
+        return await self._one(select(job).where(job.c.occurrence == occurrence), f"no job of {occurrence}")
+
+    async def _one(self, query: Select[Any], missing: str) -> Job:
         async def work(tx: Transaction) -> Job:
-            rows = await tx.rows(select(job).where(job.c.id == job_id))
+            rows = await tx.rows(query)
             if not rows:
-                raise NotFound(f"no such job: {job_id}")
+                raise NotFound(missing)
             return (await with_counts(tx, rows))[0]
 
         return await self._db.read(work)

@@ -96,8 +96,12 @@ async def _raise(tx: Transaction, changes: Sequence[_Change], targets: Targets) 
     return tuple(alarms)
 
 
-async def raise_alarms(tx: Transaction, alarms: Sequence[Alarm]) -> None:
-    """With their events; one that is raised already stays as it is."""
+async def raise_alarms(tx: Transaction, alarms: Sequence[Alarm], *, once: bool = False) -> None:
+    """With their events; one that is raised already stays as it is. ``once``: without another event then."""
+    if once:
+        keys = [one.key for one in alarms]
+        raised = {row.key for row in await tx.rows(select(alarm.c.key).where(alarm.c.key.in_(keys)))}
+        alarms = [one for one in alarms if one.key not in raised]
     values = [
         {"key": a.key, "kind": a.kind, "device_id": a.device_id, "raised_at": a.raised_at, "message": a.message}
         for a in alarms
@@ -107,7 +111,11 @@ async def raise_alarms(tx: Transaction, alarms: Sequence[Alarm]) -> None:
 
 
 async def _clear(tx: Transaction, changes: Sequence[_Change], now: datetime) -> tuple[Alarm, ...]:
-    keys = [f"{_KIND}:{one.device_id}" for one in changes]
+    return await clear_alarms(tx, [f"{_KIND}:{one.device_id}" for one in changes], now)
+
+
+async def clear_alarms(tx: Transaction, keys: Sequence[str], now: datetime) -> tuple[Alarm, ...]:
+    """With their events; what is not raised is left out."""
     alarms: list[Alarm] = []
     for part in chunks(keys):
         alarms += [to_alarm(row) for row in await tx.rows(select_alarms().where(alarm.c.key.in_(part)))]

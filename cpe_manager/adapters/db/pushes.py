@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, func, or_, select, update
+from sqlalchemy import Select, and_, exists, func, insert, or_, select, update
 
-from cpe_manager.adapters.db import cursors
+from cpe_manager.adapters.db import cursors, drift, push_holds
 from cpe_manager.adapters.db.claims import holds, lock_leases
+from cpe_manager.adapters.db.job_rows import lock_jobs
 from cpe_manager.adapters.db.jobs import create_job
 from cpe_manager.adapters.db.overdue import raise_alarms
+from cpe_manager.adapters.db.push_rows import entry_values, offer_value, push_event, push_values, to_entry, to_push
 from cpe_manager.adapters.db.rows import SEALED_COLUMNS, to_sealed
-from cpe_manager.adapters.db.tables import device, device_status, push, push_step, sealed_object
-from cpe_manager.adapters.db.transactions import Connections, Transaction, Values
-from cpe_manager.adapters.db.types import AnyRow
+from cpe_manager.adapters.db.tables import (
+    IS_DUE,
+    alarm,
+    device,
+    device_lease,
+    device_status,
+    job_device,
+    push,
+    push_step,
+    sealed_object,
+)
+from cpe_manager.adapters.db.transactions import Connections, Lock, Transaction
 from cpe_manager.adapters.db.versions import sealed_values, store_drafts
 from cpe_manager.domain.backups import Draft, SealedObject
-from cpe_manager.domain.commit_path import Entry, Phase, Result, Step
+from cpe_manager.domain.commit_path import Entry, Phase
+from cpe_manager.domain.drift import Sight
 from cpe_manager.domain.errors import Conflict, FenceLost, NotFound
-from cpe_manager.domain.events import Alarm, NewEvent, Severity
-from cpe_manager.domain.jobs import Job, Outcome
-from cpe_manager.domain.lockout import Lockout
+from cpe_manager.domain.events import Alarm, Severity
+from cpe_manager.domain.jobs import Job, Outcome, Priority
 from cpe_manager.domain.paging import Page
-from cpe_manager.domain.pushes import Push, PushKind, PushRecord
-from cpe_manager.ports.pushes import OpenPush
+from cpe_manager.domain.pushes import Limits, Offer, Push, PushKind, PushRecord, Settlement, Waiting
+from cpe_manager.ports.pushes import Ended, OpenPush
 from cpe_manager.ports.stores import Lease, NewWork, Settled
 
 _SEVERITY: dict[Phase, Severity] = {Phase.STUCK: "error", Phase.REVERTED: "warning"}
@@ -54,7 +66,7 @@ class SqlPushes:
             created, last = cursors.decode(after, str, str)
             at = cursors.to_time(created)
             query = query.where(or_(push.c.created_at < at, and_(push.c.created_at == at, push.c.id < last)))
-        rows = [_to_push(row) for row in await self._db.read(lambda tx: tx.rows(query))]
+        rows = [to_push(row) for row in await self._db.read(lambda tx: tx.rows(query))]
         return cursors.page(rows, limit, lambda one: (one.created_at.isoformat(), one.id))
 
     async def of_row(self, job_id: str, device_id: str) -> OpenPush:
@@ -72,21 +84,71 @@ class SqlPushes:
         rows = await self._db.read(lambda tx: tx.rows(query))
         return bool(rows and rows[0].withdrawn_by)
 
-    async def record(self, push_id: str, entry: Entry, phase: Phase, lease: Lease) -> None:
-        async def work(tx: Transaction) -> None:
-            await _fenced(tx, lease)
-            last = select(func.coalesce(func.max(push_step.c.number), 0)).where(push_step.c.push_id == push_id)
-            number = (await tx.rows(last))[0][0] + 1
-            await tx.run(push_step.insert(), [{"push_id": push_id, "number": number, **_entry_values(entry)}])
-            await tx.run(update(push).where(push.c.id == push_id).values(phase=phase.value))
+    async def record(self, push_id: str, entry: Entry, phase: Phase, lease: Lease) -> bool:
+        """As the port says. The most frequent write of a push, so of as few statements as can be."""
+        last = select(func.coalesce(func.max(push_step.c.number), 0) + 1).where(push_step.c.push_id == push_id)
+        added = insert(push_step).values(push_id=push_id, number=last.scalar_subquery(), **entry_values(entry))
+        there = update(push).where(push.c.id == push_id).values(phase=phase.value).returning(push.c.withdrawn_by)
 
-        await self._db.write(work)
+        async def work(tx: Transaction) -> bool:
+            await _fenced(tx, lease)
+            await tx.run(added)
+            return (await tx.rows(there))[0].withdrawn_by is not None
+
+        return await self._db.write(work)
 
     async def snapshot(self, push: Push, backup_id: str, draft: Draft | None, at: datetime, lease: Lease) -> None:
         await self._db.write(lambda tx: _snapshot(tx, push, backup_id, draft, at, lease))
 
-    async def end(self, push: Push, phase: Phase, reason: str, at: datetime, lease: Lease) -> None:
-        await self._db.write(lambda tx: _end(tx, push, phase, reason, at, lease))
+    async def end(self, push: Push, end: Ended, lease: Lease) -> None:
+        await self._db.write(lambda tx: _end(tx, push, end, lease))
+
+    async def admit(
+        self, push: Push, limits: Limits, waiting: Waiting | None, at: datetime, lease: Lease
+    ) -> Waiting | None:
+        async def work(tx: Transaction) -> Waiting | None:
+            await tx.lock(Lock.CLAIM)
+            await _fenced(tx, lease)
+            found = waiting or await push_holds.hindered(tx, push, limits, at)
+            await push_holds.note_waiting(tx, push, found, at)
+            return found
+
+        return await self._db.write(work)
+
+    async def offer(self, push_id: str, offer: Offer, lease: Lease) -> None:
+        async def work(tx: Transaction) -> None:
+            await _fenced(tx, lease)
+            await tx.run(update(push).where(push.c.id == push_id).values(offer=offer_value(offer)))
+
+        await self._db.write(work)
+
+    async def order(self, push_id: str) -> SealedObject:
+        query = select(*SEALED_COLUMNS).join(push, push.c.order_id == sealed_object.c.id).where(push.c.id == push_id)
+        rows = await self._db.read(lambda tx: tx.rows(query))
+        if not rows:
+            raise NotFound(f"no such push: {push_id}")
+        return to_sealed(rows[0])
+
+    async def settle(self, push_id: str, end: Settlement) -> Push:
+        async def work(tx: Transaction) -> Push:
+            of = (await _record(tx, push.c.id == push_id, f"no such push: {push_id}")).push
+            if of.phase is not Phase.STUCK:
+                raise Conflict(f"the push is not stuck, it is {of.phase}")
+            if of.settled is not None:
+                raise Conflict(f"the push is settled already, as {of.settled.how}")
+            await push_holds.settle(tx, of, end)
+            return (await _record(tx, push.c.id == push_id, "")).push
+
+        return await self._db.write(work)
+
+    async def read_since_stuck(self) -> Sequence[tuple[Push, str]]:
+        return await self._db.read(push_holds.read_since)
+
+    async def release_held(self, limit: int, at: datetime) -> bool:
+        raised = select(alarm.c.key).where(alarm.c.key == push_holds.HELD)
+        if not await self._db.read(lambda tx: tx.rows(raised)):
+            return False
+        return await self._db.write(lambda tx: push_holds.release_held(tx, limit, at))
 
     async def withdraw(self, push_id: str, *, at: datetime, by: str) -> Push:
         return await self._db.write(lambda tx: _withdraw(tx, push_id, at, by))
@@ -101,7 +163,7 @@ async def _record(tx: Transaction, where: Any, missing: str) -> PushRecord:
     if not rows:
         raise NotFound(missing)
     steps = select(push_step).where(push_step.c.push_id == rows[0].id).order_by(push_step.c.number)
-    return PushRecord(_to_push(rows[0]), [_to_entry(row) for row in await tx.rows(steps)])
+    return PushRecord(to_push(rows[0]), [to_entry(row) for row in await tx.rows(steps)])
 
 
 async def _fenced(tx: Transaction, lease: Lease) -> None:
@@ -113,13 +175,34 @@ async def _create(tx: Transaction, new: Push, order: SealedObject, job: Job, wor
     if new.key is not None:
         known = await tx.rows(_select().where(push.c.key == new.key))
         if known:
-            return _to_push(known[0])
-    await create_job(tx, job, [work])
+            return to_push(known[0])
+    if new.kind is not PushKind.RESTORE and await push_holds.stuck(tx, push_holds.unsettled(new.device_id)):
+        raise Conflict(
+            f"an earlier push of {new.device} is stuck: settle it first, or bring a stored version back "
+            f"(see {push_holds.RUNBOOK})"
+        )
     await tx.run(sealed_object.insert(), [sealed_values(order)])
-    await tx.run(push.insert(), [_push_values(new, order.id)])
-    message = f"{new.device}: {new.summary}, asked for by {new.requested_by}"
-    tx.emit([_event("push.requested", new, new.created_at, message)])
+    await create_pushes(tx, job, [(new, order.id, work)])
+    if new.priority is Priority.URGENT:
+        await _make_way(tx, new)
     return new
+
+
+async def create_pushes(tx: Transaction, job: Job, asked: Sequence[tuple[Push, str, NewWork]]) -> None:
+    """One job over pushes of different devices, each with its order (the id of what is sealed already) and its row."""
+    await create_job(tx, job, [work for _, _, work in asked])
+    await tx.run(push.insert(), [push_values(new, order_id) for new, order_id, _ in asked])
+    told = ((new, f"{new.device}: {new.summary}, asked for by {new.requested_by}") for new, _, _ in asked)
+    tx.emit([push_event("push.requested", new, new.created_at, message) for new, message in told])
+
+
+async def _make_way(tx: Transaction, urgent: Push) -> None:
+    """Whoever visits the device at the moment leaves it, unless a push has begun to change it."""
+    begun = exists().where(
+        push.c.device_id == urgent.device_id, push.c.ended_at.is_(None), push.c.snapshot_id.is_not(None)
+    )
+    held = and_(device_lease.c.device_id == urgent.device_id, device_lease.c.owner.is_not(None), ~begun)
+    await tx.run(update(device_lease).where(held).values(preempt=True))
 
 
 async def _snapshot(
@@ -133,97 +216,42 @@ async def _snapshot(
         error = {"last_error_code": None, "last_error": None}
         known = device_status.c.device_id == of.device_id
         await tx.run(update(device_status).where(known).values({**status, **error}))
+        await drift.note(tx, {of.device_id: Sight(at, backup_id, draft.fingerprint)})
     await tx.run(update(push).where(push.c.id == of.id).values(snapshot_id=backup_id))
 
 
-async def _end(tx: Transaction, of: Push, phase: Phase, reason: str, at: datetime, lease: Lease) -> None:
+async def _end(tx: Transaction, of: Push, end: Ended, lease: Lease) -> None:
     await _fenced(tx, lease)
     row = (await tx.rows(select(push.c.ended_at).where(push.c.id == of.id).with_for_update()))[0]
     if row.ended_at is not None:
         return
-    values = {"phase": phase.value, "reason": reason or None, "ended_at": at}
-    await tx.run(update(push).where(push.c.id == of.id).values(values))
+    phase, reason, at = end.phase, end.reason, end.at
+    values = {"phase": phase.value, "reason": reason or None, "code": end.code or None, "ended_at": at}
+    await tx.run(update(push).where(push.c.id == of.id).values(waiting=None, **values))
     message = f"{of.device}: push {phase.value}" + (f": {reason}" if reason else "")
-    tx.emit([_event(f"push.{phase.value}", of, at, message, severity=_SEVERITY.get(phase, "info"))])
+    data: dict[str, Any] = {"code": end.code, "reason": reason} if end.code or reason else {}
     if phase is Phase.STUCK:
-        alarm = Alarm(f"push.stuck:{of.id}", "push.stuck", of.device_id, of.device, at, f"push {of.id}: {reason}")
-        await raise_alarms(tx, [alarm])
+        data |= await push_holds.stuck_facts(tx, of)
+        told = f"push {of.id}: {reason}; what to do: {push_holds.RUNBOOK}"
+        await raise_alarms(tx, [Alarm(push_holds.stuck_key(of), "push.stuck", of.device_id, of.device, at, told)])
+    if phase is Phase.CONFIRMED:
+        await push_holds.settle_by_later(tx, of, at)
+    tx.emit([push_event(f"push.{phase.value}", of, at, message, severity=_SEVERITY.get(phase, "info"), **data)])
 
 
 async def _withdraw(tx: Transaction, push_id: str, at: datetime, by: str) -> Push:
-    rows = await tx.rows(select(push.c.ended_at, push.c.phase).where(push.c.id == push_id).with_for_update())
-    if not rows:
+    known = await tx.rows(select(push.c.job_id).where(push.c.id == push_id))
+    if not known:
         raise NotFound(f"no such push: {push_id}")
+    job_id = known[0].job_id
+    await lock_jobs(tx, [job_id])
+    rows = await tx.rows(select(push.c.ended_at, push.c.phase).where(push.c.id == push_id).with_for_update())
     if rows[0].ended_at is not None:
         raise Conflict(f"the push has ended already: {rows[0].phase}")
     await tx.run(update(push).where(push.c.id == push_id).values(withdrawn_by=by))
-    asked = _to_push((await tx.rows(_select().where(push.c.id == push_id)))[0])
-    tx.emit([_event("push.withdrawing", asked, at, f"{asked.device}: push given up by {by}")])
+    # One that waits for its window ends now, not then.
+    waiting = and_(job_device.c.job_id == job_id, IS_DUE, job_device.c.not_before > at)
+    await tx.run(update(job_device).where(waiting).values(not_before=at))
+    asked = to_push((await tx.rows(_select().where(push.c.id == push_id)))[0])
+    tx.emit([push_event("push.withdrawing", asked, at, f"{asked.device}: push given up by {by}")])
     return asked
-
-
-def _event(kind: str, of: Push, at: datetime, message: str, *, severity: Severity = "info") -> NewEvent:
-    data = {"push_id": of.id, "kind": of.kind.value, "summary": of.summary}
-    return NewEvent(kind, at, severity, device_id=of.device_id, job_id=of.job_id, message=message, data=data)
-
-
-def _push_values(one: Push, order_id: str) -> Values:
-    return {
-        "id": one.id,
-        "job_id": one.job_id,
-        "device_id": one.device_id,
-        "kind": one.kind.value,
-        "summary": one.summary,
-        "created_at": one.created_at,
-        "requested_by": one.requested_by,
-        "token": one.token,
-        "guard_seconds": one.guard_seconds,
-        "phase": one.phase.value,
-        "basis": one.basis,
-        "overrides": sorted(lockout.value for lockout in one.overrides),
-        "key": one.key,
-        "withdrawn_by": one.withdrawn_by,
-        "snapshot_id": one.snapshot_id,
-        "reason": one.reason,
-        "ended_at": one.ended_at,
-        "order_id": order_id,
-    }
-
-
-def _to_push(row: AnyRow) -> Push:
-    return Push(
-        id=row.id,
-        job_id=row.job_id,
-        device_id=row.device_id,
-        device=row.name,
-        kind=PushKind(row.kind),
-        summary=row.summary,
-        created_at=row.created_at,
-        requested_by=row.requested_by,
-        token=row.token,
-        guard_seconds=row.guard_seconds,
-        phase=Phase(row.phase),
-        basis=row.basis,
-        overrides=frozenset(Lockout(value) for value in row.overrides),
-        key=row.key,
-        withdrawn_by=row.withdrawn_by,
-        snapshot_id=row.snapshot_id,
-        reason=row.reason,
-        ended_at=row.ended_at,
-    )
-
-
-def _entry_values(entry: Entry) -> Values:
-    result = None if entry.result is None else entry.result.value
-    return {
-        "step": entry.step.value,
-        "at": entry.at,
-        "result": result,
-        "reason": entry.reason,
-        "deadline": entry.deadline,
-    }
-
-
-def _to_entry(row: AnyRow) -> Entry:
-    result = None if row.result is None else Result(row.result)
-    return Entry(Step(row.step), row.at, result, row.reason, row.deadline)

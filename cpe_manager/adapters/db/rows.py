@@ -139,7 +139,7 @@ def to_backup(row: AnyRow) -> Backup:
 
 
 def to_last_good(row: AnyRow) -> LastGood:
-    return LastGood(row.backup_id, row.fingerprint, row.size, row.lines, row.captured_at)
+    return LastGood(row.backup_id, row.fingerprint, row.size, row.lines, row.captured_at, row.archived)
 
 
 def to_sealed(row: AnyRow) -> SealedObject:

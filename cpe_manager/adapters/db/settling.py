@@ -1,6 +1,6 @@
 """The end of attempts: hundreds at once, in one transaction, each under the fence of its lease.
 
-Locks in this order: jobs, leases, positions, statuses; each by id.
+Locks in this order: jobs, leases, positions, statuses, drift; each by id.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, case, func, literal, select, update
 
-from cpe_manager.adapters.db import facts
+from cpe_manager.adapters.db import drift, facts
 from cpe_manager.adapters.db.claims import holds, lock_leases
+from cpe_manager.adapters.db.files import store_files
 from cpe_manager.adapters.db.job_rows import close_when_ended, lock_jobs
 from cpe_manager.adapters.db.rows import host_key_values
 from cpe_manager.adapters.db.tables import device_host_key, device_lease, device_status, job_device
@@ -69,8 +70,10 @@ async def _settle_some(tx: Transaction, results: Sequence[Settled]) -> list[Sett
     if valid:
         ours = list(valid.values())
         versions = await store_drafts(tx, ours)
+        await store_files(tx, [one.file for one in ours if one.file is not None])
         await tx.run(_UPDATE_ROW, [_row_values(one, rows[one.job_id, d], versions.get(d)) for d, one in valid.items()])
         await _statuses(tx, [one for one in ours if one.attempted], versions)
+        await drift.settle(tx, ours, versions)
         await _host_keys(tx, ours)
         await facts.save(tx, [one.facts for one in ours if one.facts is not None])
         await _release(tx, ours)

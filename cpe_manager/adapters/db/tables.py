@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     literal_column,
     text,
 )
@@ -178,6 +179,17 @@ redacted_view: Final = Table(
     Column("data", LargeBinary, nullable=False),
 )
 
+backup_file: Final = Table(
+    "backup_file",
+    metadata,
+    Column("backup_id", ID, ForeignKey("backup.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", String(128), nullable=False),
+    Column("media_type", String(64), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("object_id", ID, ForeignKey("sealed_object.id"), nullable=False, index=True),
+)
+
 device_status: Final = Table(
     "device_status",
     metadata,
@@ -261,8 +273,21 @@ push: Final = Table(
     Column("reason", FreeText),
     Column("ended_at", UtcTime),
     Column("order_id", ID, ForeignKey("sealed_object.id"), nullable=False, index=True),
+    Column("priority", String(16), nullable=False, server_default="normal"),
+    Column("any_time", Boolean, nullable=False, server_default=false()),
+    Column("accepted", JSON, nullable=False, server_default="[]"),
+    Column("probes", JSON, nullable=False, server_default="[]"),
+    Column("code", String(64)),
+    Column("waiting", JSON(none_as_null=True)),
+    Column("begun_at", UtcTime),
+    Column("offer", JSON(none_as_null=True)),
+    Column("settled_as", String(16)),
+    Column("settled_at", UtcTime),
+    Column("settled_by", Text),
+    Column("settled_note", FreeText),
     UniqueConstraint("job_id", "device_id"),
     Index("ix_push_created_at_id", "created_at", "id"),
+    Index("ix_push_ended_at", "ended_at"),
 )
 
 push_step: Final = Table(
@@ -275,6 +300,8 @@ push_step: Final = Table(
     Column("result", String(16)),
     Column("reason", FreeText, nullable=False),
     Column("deadline", UtcTime),
+    Column("code", String(64), nullable=False, server_default=""),
+    Column("notes", JSON, nullable=False, server_default="[]"),
 )
 
 device_lease: Final = Table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Response
@@ -18,11 +19,11 @@ from cpe_manager.api.deps import (
 )
 from cpe_manager.api.problems import documented
 from cpe_manager.api.routes.devices import group_names
-from cpe_manager.api.schemas.backups import BackupView, DiffView, NeutralView, RunBody, TextView
+from cpe_manager.api.schemas.backups import BackupView, DiffView, FileView, NeutralView, RunBody, TextView
 from cpe_manager.api.schemas.common import PageOf, paged
 from cpe_manager.api.schemas.jobs import JobView
-from cpe_manager.domain.backups import BackupState
-from cpe_manager.domain.errors import Conflict
+from cpe_manager.domain.backups import Backup, BackupState, FileInfo
+from cpe_manager.domain.errors import Conflict, NotFound
 from cpe_manager.domain.jobs import Job, JobKind
 from cpe_manager.ports.stores import DeviceFilter
 from cpe_manager.services.bundle import Services
@@ -64,12 +65,14 @@ async def versions(
     cursor: Cursor = None,
 ) -> PageOf[BackupView]:
     page = await services.history.versions(name, after=cursor, limit=limit, state=state)
-    return paged(page, BackupView.of)
+    drilled = await services.drills.of([backup.id for backup in page.items])
+    return paged(page, lambda backup: BackupView.of(backup, drilled.get(backup.id)))
 
 
 @router.get("/devices/{name}/backups/{version}", operation_id="getBackup", summary="One version, without its text")
 async def show(name: str, version: Version, services: ServicesDep, _caller: Reader) -> BackupView:
-    return BackupView.of(await services.history.find(name, _number(version)))
+    backup = await services.history.find(name, _number(version))
+    return BackupView.of(backup, (await services.drills.of([backup.id])).get(backup.id))
 
 
 def _number(version: int | str) -> int | None:
@@ -106,6 +109,45 @@ async def original(
 async def neutral(name: str, version: Version, services: ServicesDep, _caller: Reader) -> NeutralView:
     backup = await services.history.find(name, _number(version))
     return NeutralView(backup=BackupView.of(backup), config=dict(await services.history.neutral(backup)))
+
+
+@router.get(
+    "/devices/{name}/backups/{version}/file",
+    operation_id="getBackupFile",
+    summary="The box's own backup file beside the version: what it is, not what is in it",
+)
+async def file(name: str, version: Version, services: ServicesDep, _caller: Reader) -> FileView:
+    backup = await services.history.find(name, _number(version))
+    info = await services.history.file(backup)
+    if info is None:
+        raise NotFound(f"no file of {name}'s own making is kept beside version {backup.number}")
+    return _file_view(backup, info)
+
+
+@router.get(
+    "/devices/{name}/backups/{version}/file/content",
+    operation_id="getBackupFileContent",
+    summary="The box's own backup file, secrets included; leaves an event",
+    responses=documented("not_found", "conflict", "key", "seal_broken"),
+)
+async def file_content(
+    name: str, version: Version, services: ServicesDep, caller: OriginalsReader, response: Response
+) -> FileView:
+    backup = await services.history.find(name, _number(version))
+    response.headers["Cache-Control"] = "no-store"
+    info, content = await services.history.open_file(backup, by=caller.name)
+    return _file_view(backup, info, content)
+
+
+def _file_view(backup: Backup, info: FileInfo, content: bytes | None = None) -> FileView:
+    return FileView(
+        backup=BackupView.of(backup),
+        name=info.name,
+        media_type=info.media_type,
+        size=info.size,
+        sha256=info.sha256,
+        content=None if content is None else base64.b64encode(content).decode(),
+    )
 
 
 @router.get("/devices/{name}/diff", operation_id="diffBackups", summary="What changed between two versions")

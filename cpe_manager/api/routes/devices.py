@@ -17,6 +17,8 @@ from cpe_manager.api.schemas.devices import (
     EffectiveView,
     ReplaceBody,
 )
+from cpe_manager.api.schemas.drift import StandingView
+from cpe_manager.api.schemas.drills import RestorableView
 from cpe_manager.api.schemas.facts import FactsView
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.inventory import DeviceRecord
@@ -38,7 +40,9 @@ async def listing(
     query: Annotated[DeviceQuery, Query()], services: ServicesDep, _caller: Reader
 ) -> PageOf[DeviceView]:  # fmt: skip
     page = await services.inventory.list(await _where(services, query), after=query.cursor, limit=query.limit)
-    return paged(page, lambda stored: _view(services, stored))
+    now = services.clock.now()
+    drilled = await services.drills.of([stored.status.current_backup_id for stored in page.items])
+    return paged(page, lambda stored: DeviceView.of(stored, now, drilled.get(stored.status.current_backup_id or "")))
 
 
 async def _where(services: Services, query: DeviceQuery) -> DeviceFilter:
@@ -70,7 +74,15 @@ async def show(name: str, services: ServicesDep, _caller: Reader) -> DeviceView:
     except InputError:
         in_force = None  # its group is gone or runs in a circle; the device itself can still be looked at
     told = await services.facts.of(stored.device.id)
-    more = {"in_force": in_force, "facts": None if told is None else FactsView.of(told)}
+    standing = await services.drift.standing(stored.device.id)
+    version = stored.status.current_backup_id
+    drill = (await services.drills.of([version])).get(version or "")
+    more = {
+        "restorable": RestorableView.of(drill),
+        "in_force": in_force,
+        "facts": None if told is None else FactsView.of(told),
+        "drift": None if standing is None else StandingView.of(standing),
+    }
     return _view(services, stored).model_copy(update=more)
 
 

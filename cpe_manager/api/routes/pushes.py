@@ -9,8 +9,9 @@ from fastapi import APIRouter, Header, Response
 from cpe_manager.api.deps import Cursor, Limit, Reader, ServicesDep, Writer
 from cpe_manager.api.problems import documented
 from cpe_manager.api.schemas.common import PageOf, paged
-from cpe_manager.api.schemas.pushes import PlanBody, PlanView, PushBody, PushDetailView, PushView
-from cpe_manager.services.pushes import PushAsked
+from cpe_manager.api.schemas.pushes import AgainBody, PlanBody, PlanView, PushBody, PushDetailView, PushView, SettleBody
+from cpe_manager.domain.pushes import SettledAs
+from cpe_manager.services.pushes import Again
 
 router = APIRouter(tags=["pushes"], responses=documented("not_found", "conflict"))
 
@@ -27,15 +28,14 @@ Key = Annotated[
     responses=documented("not_found", "conflict", "device"),
 )
 async def plan(body: PlanBody, services: ServicesDep, _caller: Writer) -> PlanView:
-    asked = PushAsked(body.device, body.change, tuple(body.lines or ()), body.version)
-    return PlanView.of(await services.pushes.plan(asked))
+    return PlanView.of(await services.pushes.plan(body.asked()))
 
 
 @router.post("/pushes", status_code=202, operation_id="push", summary="Change a device")
 async def push(
     body: PushBody, services: ServicesDep, caller: Writer, response: Response, key: Key = None
 ) -> PushView:  # fmt: skip
-    made = await services.pushes.submit(body.asked(key), by=caller.name)
+    made = await services.pushes.submit(body.asked_for(key), by=caller.name)
     response.headers["Location"] = f"/api/v1/pushes/{made.id}"
     return PushView.of(made)
 
@@ -61,3 +61,22 @@ async def show(push_id: str, services: ServicesDep, _caller: Reader) -> PushDeta
 @router.post("/pushes/{push_id}/withdraw", operation_id="withdrawPush", summary="Give it up; what it did is taken back")
 async def withdraw(push_id: str, services: ServicesDep, caller: Writer) -> PushView:
     return PushView.of(await services.pushes.withdraw(push_id, by=caller.name))
+
+
+@router.post(
+    "/pushes/{push_id}/again",
+    status_code=202,
+    operation_id="pushAgain",
+    summary="Ask once more for what came to nothing; approves the plan that it offers",
+)
+async def again(
+    push_id: str, body: AgainBody, services: ServicesDep, caller: Writer, response: Response, key: Key = None
+) -> PushView:  # fmt: skip
+    made = await services.pushes.again(push_id, Again(body.basis, key, body.now), by=caller.name)
+    response.headers["Location"] = f"/api/v1/pushes/{made.id}"
+    return PushView.of(made)
+
+
+@router.post("/pushes/{push_id}/settle", operation_id="settlePush", summary="Say what a stuck push's device runs")
+async def settle(push_id: str, body: SettleBody, services: ServicesDep, caller: Writer) -> PushView:
+    return PushView.of(await services.pushes.settle(push_id, SettledAs(body.settled_as), body.note, by=caller.name))

@@ -8,7 +8,9 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from cpe_manager.api.schemas.common import Body, View
+from cpe_manager.api.schemas.drills import RestorableView
 from cpe_manager.domain.backups import Backup, BackupState
+from cpe_manager.domain.drills import DrillResult
 
 
 class BackupView(View):
@@ -27,10 +29,14 @@ class BackupView(View):
     lines: int
     reason: str | None = Field(description="Why it is quarantined or refused")
     job_id: str | None
+    restorable: RestorableView | None = Field(
+        default=None, description="What its latest drill gave, in lists of versions; null: it was never drilled"
+    )
 
     @classmethod
-    def of(cls, backup: Backup) -> BackupView:
-        return cls.model_validate(backup)
+    def of(cls, backup: Backup, drill: DrillResult | None = None) -> BackupView:
+        view = cls.model_validate(backup)
+        return view if drill is None else view.model_copy(update={"restorable": RestorableView.of(drill)})
 
 
 class TextView(View):
@@ -39,6 +45,19 @@ class TextView(View):
     backup: BackupView
     redacted: bool
     text: str
+
+
+class FileView(View):
+    """The backup file that a box made itself (``sysupgrade -b``), kept beside a version without the box's log-in."""
+
+    backup: BackupView
+    name: str
+    media_type: str
+    size: int
+    """Bytes."""
+    sha256: str
+    content: str | None = None
+    """Base64; only where it was asked for."""
 
 
 class NeutralView(View):

@@ -9,7 +9,10 @@ from typing import Any, Protocol
 from pydantic import Field
 
 from cpe_manager.api.schemas.common import Body, View
+from cpe_manager.api.schemas.drift import StandingView
+from cpe_manager.api.schemas.drills import RestorableView
 from cpe_manager.api.schemas.facts import FactsView
+from cpe_manager.domain.drills import DrillResult
 from cpe_manager.domain.import_plan import DeviceChange, ImportPlan
 from cpe_manager.domain.inventory import SETTING_NAMES, Device, Group, LifeState, LineKind
 from cpe_manager.domain.settings_inheritance import Resolved, insecurities
@@ -88,12 +91,16 @@ class DeviceView(View):
     failures: int = Field(description="Failed attempts since the last success")
     overdue_since: datetime | None
     current_backup_id: str | None
+    restorable: RestorableView | None = Field(
+        default=None, description="What the latest drill of its current version gave; null: that was never drilled"
+    )
     host_keys: list[HostKeyView]
     in_force: EffectiveView | None = Field(default=None, description="After inheritance; only when one is asked for")
     facts: FactsView | None = Field(default=None, description="What it told of itself; only when one is asked for")
+    drift: StandingView | None = Field(default=None, description="How it stands; only when one is asked for")
 
     @classmethod
-    def of(cls, stored: StoredDevice, now: datetime) -> DeviceView:
+    def of(cls, stored: StoredDevice, now: datetime, drill: DrillResult | None = None) -> DeviceView:
         device, status = stored.device, stored.status
         own = {name: getattr(device, name) for name in _OWN}
         known = {name: getattr(status, name) for name in _KNOWN}
@@ -104,6 +111,7 @@ class DeviceView(View):
             settings=dict(device.settings),
             insecure=list(insecurities(device.settings)),
             age_seconds=(now - last).total_seconds() if last is not None else None,
+            restorable=RestorableView.of(drill),
             host_keys=[HostKeyView.of(key) for key in stored.host_keys],
         )
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from cpe_manager.api.schemas.common import Body, View
+from cpe_manager.domain.checks import ACCEPTABLE, Check, Finding
 from cpe_manager.domain.commit_path import Phase, Result, Step
+from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.jobs import Priority
 from cpe_manager.domain.lockout import Lockout
-from cpe_manager.domain.pushes import Push, PushKind, PushRecord
+from cpe_manager.domain.probes import MOST, probes_of
+from cpe_manager.domain.pushes import Hold, Offer, Push, PushKind, PushRecord, SettledAs
 from cpe_manager.services.push_plan import PlanShown
 from cpe_manager.services.pushes import GUARD_SECONDS, LONGEST_GUARD, SHORTEST_GUARD, PushAsked
 
@@ -26,12 +31,32 @@ class PlanBody(Body):
         default=None, min_length=1, max_length=10_000, description="Commands in the device's own language"
     )
     version: int | None = Field(default=None, ge=0, description="A stored version to bring back; 0 is the current one")
+    probes: list[str] = Field(
+        default=[],
+        max_length=MOST,
+        description="What has to hold after the change: `tcp:HOST:PORT` from here, `ping:ADDRESS` from the device, "
+        "`config:PART=VALUE` of the neutral model",
+    )
 
     @model_validator(mode="after")
     def _one_choice(self) -> PlanBody:
         if (self.change is not None) + (self.lines is not None) + (self.version is not None) != 1:
             raise ValueError("give exactly one of change, lines and version")
         return self
+
+    @field_validator("probes")
+    @classmethod
+    def _probes(cls, texts: list[str]) -> list[str]:
+        try:
+            probes_of(texts)
+        except InputError as error:
+            raise ValueError(str(error)) from error
+        return texts
+
+    def asked(self) -> PushAsked:
+        """What is wanted, and nothing on how."""
+        wanted = (self.change, tuple(self.lines or ()), self.version)
+        return PushAsked(self.device, *wanted, probes=probes_of(self.probes))
 
 
 class PushBody(PlanBody):
@@ -46,22 +71,64 @@ class PushBody(PlanBody):
         description="When the device takes the change back by itself unless it was confirmed",
     )
 
-    def asked(self, key: str | None) -> PushAsked:
-        return PushAsked(
-            self.device,
-            self.change,
-            tuple(self.lines or ()),
-            self.version,
-            self.basis,
-            frozenset(self.overrides),
-            self.guard_seconds,
-            key,
+    accepted: list[str] = Field(default=[], description="Findings of checks that are accepted, by `check`")
+    now: bool = Field(default=False, description="Begin outside of windows and in freezes, too")
+    urgent: bool = Field(
+        default=False,
+        description="Goes before what queues for the device, at any time, and is held by no limit; for failovers",
+    )
+
+    def asked_for(self, key: str | None) -> PushAsked:
+        return replace(
+            self.asked(),
+            basis=self.basis,
+            overrides=frozenset(self.overrides),
+            guard_seconds=self.guard_seconds,
+            key=key,
+            accepted=frozenset(self.accepted),
+            any_time=self.now,
+            priority=Priority.URGENT if self.urgent else Priority.NORMAL,
         )
+
+
+class AgainBody(Body):
+    basis: str | None = Field(
+        default=None, description="`basis` of the plan that is approved now; default: that of the push's `offer`"
+    )
+    now: bool = False
+
+
+class SettleBody(Body):
+    """What somebody who looked at the device says that it runs: what it ran before the push, or what was wanted."""
+
+    settled_as: Literal["before", "after"]
+    note: str = Field(min_length=1, max_length=1000, description="What was seen and done; kept with the push")
 
 
 class LockoutView(View):
     kind: Lockout
     reason: str
+
+
+class FindingView(View):
+    """What a check found. One that refuses keeps the push from beginning unless its `check` is accepted."""
+
+    check: Check
+    reason: str
+    refuses: bool
+    acceptable: bool
+
+    @classmethod
+    def found(cls, one: Finding) -> FindingView:
+        return cls(check=one.check, reason=one.reason, refuses=one.refuses, acceptable=one.check in ACCEPTABLE)
+
+
+class WaitingView(View):
+    """Why a push has not begun; `until` where it is known."""
+
+    hold: Hold
+    reason: str
+    until: datetime | None
 
 
 class NeutralChange(View):
@@ -82,7 +149,9 @@ class PlanView(View):
     native: str
     neutral: list[NeutralChange]
     lockouts: list[LockoutView] = Field(description="What would keep us out; each needs an override")
+    checks: list[FindingView]
     warnings: list[str]
+    waiting: WaitingView | None = Field(description="When it may begin, if not now")
 
     @classmethod
     def of(cls, plan: PlanShown) -> PlanView:
@@ -94,8 +163,38 @@ class PlanView(View):
             native=plan.native,
             neutral=[NeutralChange(part=part, before=old, after=new) for part, old, new in plan.neutral],
             lockouts=[LockoutView(kind=one.kind, reason=one.reason) for one in plan.lockouts],
+            checks=[FindingView.found(one) for one in plan.findings],
             warnings=list(plan.warnings),
+            waiting=None if plan.waiting is None else WaitingView.model_validate(plan.waiting),
         )
+
+
+class OfferView(View):
+    """The new plan of a push whose device was changed since it was approved; `again` with its basis approves it."""
+
+    basis: str
+    native: str
+    neutral: list[NeutralChange]
+
+    @classmethod
+    def made(cls, one: Offer) -> OfferView:
+        parts = [NeutralChange(part=part, before=old, after=new) for part, old, new in one.neutral]
+        return cls(basis=one.basis, native=one.native, neutral=parts)
+
+
+class SettlementView(View):
+    how: SettledAs
+    at: datetime
+    by: str
+    note: str
+
+
+class NoteView(View):
+    """What one check or probe said; ``ok`` None: it was told, or nobody could tell."""
+
+    what: str
+    ok: bool | None
+    reason: str
 
 
 class StepView(View):
@@ -106,6 +205,8 @@ class StepView(View):
     result: Result | None
     reason: str
     deadline: datetime | None = Field(description="When the device takes the change back by itself")
+    code: str = Field(description="Why it failed, for programs")
+    notes: list[NoteView]
 
 
 class PushView(View):
@@ -117,27 +218,39 @@ class PushView(View):
     summary: str
     phase: Phase
     reason: str | None
+    code: str | None = Field(description="Why it was not confirmed, for programs: a check, or the code of an error")
+    priority: Priority
+    waiting: WaitingView | None
+    begun_at: datetime | None
     created_at: datetime
     ended_at: datetime | None
     requested_by: str
     withdrawn_by: str | None
     guard_seconds: int
     overrides: list[Lockout]
+    accepted: list[str]
+    probes: list[str]
+    any_time: bool
+    settled: SettlementView | None = Field(description="What ended the matter after a push that was stuck")
     snapshot_id: str | None = Field(description="The stored version that the device goes back to")
 
     @classmethod
     def of(cls, push: Push) -> PushView:
-        return cls.model_validate({**_fields(push), "overrides": sorted(push.overrides)})
+        return cls.model_validate(_fields(push))
 
 
 class PushDetailView(PushView):
+    offer: OfferView | None = Field(description="The new plan, when the device was changed since the approved one")
     journal: list[StepView]
 
     @classmethod
     def with_journal(cls, record: PushRecord) -> PushDetailView:
-        values = {**_fields(record.push), "overrides": sorted(record.push.overrides)}
-        return cls.model_validate({**values, "journal": [StepView.model_validate(entry) for entry in record.journal]})
+        steps = [StepView.model_validate(entry) for entry in record.journal]
+        offer = None if record.push.offer is None else OfferView.made(record.push.offer)
+        return cls.model_validate({**_fields(record.push), "offer": offer, "journal": steps})
 
 
 def _fields(push: Push) -> dict[str, Any]:
-    return {name: getattr(push, name) for name in PushView.model_fields}
+    values = {name: getattr(push, name) for name in PushView.model_fields}
+    lists = {"overrides": sorted(push.overrides), "accepted": sorted(push.accepted), "probes": [*map(str, push.probes)]}
+    return {**values, **lists}

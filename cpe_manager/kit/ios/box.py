@@ -16,6 +16,7 @@ POOL_OF: Final = "pppoe-client dial-pool-number "
 # What a line can come in on. A switch port's VLAN may be one, too; tunnels, dialers and radios are not.
 _PORT: Final = re.compile(r"(?:[A-Za-z]*Ethernet|Vlan|ATM|BDI|Port-channel)[\d/.:]+")
 _WAN_WORDS: Final = re.compile(r"(?i)\b(?:wan|internet|(?:fixed|access) line)\b")
+_MASKED: Final = re.compile(r"(\d[\d.]*)(?: ?/| )([\d.]+)")
 # The publicly known key of the reversible "type 7" spelling.
 _TYPE7: Final = b"dsfd;kfoA,.iyewrkldJKDHSUBsgvca69834ncxv9873254k;fg87"
 
@@ -28,8 +29,11 @@ class Box:
 
     def __init__(self, text: str) -> None:
         self.blocks = blocks(text)
-        self.top = Block("", tuple(block.head for block in self.blocks))
+        self.top = Block("", tuple([block.head for block in self.blocks if not block.lines]))
         self.interfaces = named(self.blocks, "interface ")
+        self.pools = named(self.blocks, POOL)
+        networks = ((pool, network_of(pool.value("network "))) for pool in self.pools)
+        self.served = [(pool, network) for pool, network in networks if network is not None]
         self.line = self._line()
         self.dialer = self._dialer()
         self.lan = self._lan()
@@ -70,7 +74,7 @@ class Box:
 
     def _lan(self) -> Block | None:
         inside = [i for i in self.interfaces if "ip nat inside" in i.lines and i is not self.line]
-        served = {network for pool in named(self.blocks, POOL) if (network := network_of(pool.value("network ")))}
+        served = {network for _, network in self.served}
         marks: tuple[Callable[[Block], bool], ...] = (
             lambda i: (own := address_of(i)) is not None and own.network in served,
             lambda i: address_of(i) is not None,
@@ -86,7 +90,7 @@ def short(block: Block) -> str:
 
 def interface_of(words: str | None) -> IPv4Interface | None:
     """An address with a dotted or a slashed mask."""
-    found = re.fullmatch(r"(\d[\d.]*)(?: ?/| )([\d.]+)", words or "")
+    found = _MASKED.fullmatch(words) if words else None
     return attempt(IPv4Interface, f"{found[1]}/{found[2]}") if found else None
 
 

@@ -30,9 +30,10 @@ from cpe_manager.domain.cpe_config import (
 from cpe_manager.domain.requirements import is_domain, is_label
 from cpe_manager.kit.access_list import Filter, sources
 from cpe_manager.kit.access_list import read as read_filter
+from cpe_manager.kit.addresses import ipv4
 from cpe_manager.kit.attempts import attempt
-from cpe_manager.kit.indented import Block, named
-from cpe_manager.kit.ios.box import POOL, Box, address_of, interface_of, network_of, secret_of, short
+from cpe_manager.kit.indented import Block
+from cpe_manager.kit.ios.box import Box, address_of, interface_of, network_of, secret_of, short
 
 DEFAULT: Final = "ip route 0.0.0.0 0.0.0.0 "
 PAP: Final = "ppp pap sent-username "
@@ -53,6 +54,7 @@ APN: Final = re.compile(
 # Above that the model cannot say how long; a lease without end is taken for one of a year.
 LONGEST_LEASE: Final = 31_536_000
 _NO_WORD: Final = re.compile(r"\W")
+_PAIR: Final = re.compile(r"..?")
 
 
 def read(box: Box) -> CpeConfig:
@@ -150,7 +152,7 @@ def packs_of(box: Box) -> list[tuple[str, IPv4Interface]]:
 
 def pools_of(box: Box, *networks: IPv4Network) -> list[Block]:
     """The DHCP pools of these networks."""
-    return [pool for pool in named(box.blocks, POOL) if network_of(pool.value("network ")) in networks]
+    return [pool for pool, network in box.served if network in networks]
 
 
 def excluded_of(box: Box) -> list[tuple[str, int, int]]:
@@ -189,15 +191,14 @@ def hosts_of(box: Box, *networks: IPv4Network) -> list[tuple[str, Reservation]]:
     """Pools of one address in these networks, by their heads. The client is named by its MAC address or by the
     identifier that DHCP clients make of it: type 01 before it."""
     found = []
-    for pool in named(box.blocks, POOL):
+    for pool in box.pools:
         host = pool.value("host ")
-        address = attempt(IPv4Address, host.partition(" ")[0]) if host else None
+        address = ipv4(host.partition(" ")[0]) if host else None
         if address is None or not any(address in network for network in networks):
             continue
-        digits = _NO_WORD.sub("", pool.value("client-identifier 01") or "")
-        digits = digits or _NO_WORD.sub("", (pool.value("hardware-address ") or "").partition(" ")[0])
-        mac = ":".join([digits[i : i + 2] for i in range(0, len(digits), 2)]).lower()
-        kept = attempt(Reservation, mac, address)
+        client = pool.value("client-identifier 01") or (pool.value("hardware-address ") or "").partition(" ")[0]
+        mac = ":".join(_PAIR.findall(_NO_WORD.sub("", client)))
+        kept = attempt(Reservation, mac.lower(), address)
         if kept is not None:
             found.append((pool.head, kept))
     return found
@@ -208,17 +209,19 @@ def _read_dhcp(box: Box, lan: Lan) -> DhcpServer | None:
     low, high = free_range(box, lan)
     if not pools or low > high:
         return None
-    unique: dict[object, Reservation] = {}
+    reservations: list[Reservation] = []
+    taken: set[object] = {lan.address.ip}
     for _, kept in hosts_of(box, lan.address.network):
-        if kept.address != lan.address.ip and kept.mac not in unique and kept.address not in unique:
-            unique[kept.mac] = unique[kept.address] = kept
+        if taken.isdisjoint((kept.mac, kept.address)):
+            taken |= {kept.mac, kept.address}
+            reservations.append(kept)
     domain = pools[0].value("domain-name ") or ""
     return DhcpServer(
         IPv4Address(low),
         IPv4Address(high),
         lease_of(pools[0].value("lease ") or "1"),
         domain if is_domain(domain) else "",
-        tuple(dict.fromkeys(unique.values())),
+        tuple(reservations),
     )
 
 

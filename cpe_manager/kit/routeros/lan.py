@@ -9,6 +9,7 @@ from typing import Final
 
 from cpe_manager.domain.cpe_config import DhcpServer, Lan, Reservation, Wifi, WifiSecurity
 from cpe_manager.domain.errors import InputError
+from cpe_manager.kit.addresses import ipv4, ipv4_interface
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.routeros.language import OURS, Box, Edit, Item, duration, seconds
 
@@ -44,7 +45,7 @@ def lan_addresses(box: Box) -> list[tuple[Item, IPv4Interface]]:
     """What is configured on the LAN's interface, in order."""
     found = []
     for item in box.all("ip address", interface=lan_interface(box)):
-        address = attempt(IPv4Interface, item.text("address"))
+        address = ipv4_interface(item.text("address"))
         if address is not None and item.active:
             found.append((item, address))
     return found
@@ -114,7 +115,7 @@ def _network_of(box: Box, lan: Lan | None) -> Item | None:
 def _leases(box: Box, server: str) -> tuple[tuple[Item, Reservation], ...]:
     found = []
     for item in box.all("ip dhcp-server lease"):
-        address = attempt(IPv4Address, item.text("address"))
+        address = ipv4(item.text("address"))
         made = attempt(Reservation, item.text("mac-address").lower(), address) if address is not None else None
         if made is not None and item.active and item.text("server", "all") in (server, "all"):
             found.append((item, made))
@@ -143,10 +144,10 @@ def _dhcp(
     since, newer, older = _LEASE_DEFAULTS
     lease = seconds(server.text("lease-time")) or (newer if box.version >= since else older)
     kept: list[Reservation] = []
+    taken: set[object] = {*outer, lan.address.ip}
     for _, made in leases:
-        taken = {other.mac for other in kept} | {str(other.address) for other in kept}
-        fits = made.address in hosts and made.address not in (*outer, lan.address.ip)
-        if fits and made.mac not in taken and str(made.address) not in taken:
+        if made.address in hosts and taken.isdisjoint((made.mac, made.address)):
+            taken |= {made.mac, made.address}
             kept.append(made)
     domain = network.text("domain") if network else ""
     return attempt(DhcpServer, first, last, lease, domain, tuple(kept)) or attempt(

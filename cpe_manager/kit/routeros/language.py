@@ -27,6 +27,8 @@ _NAMED: Final = {"n": "\n", "r": "\r", "t": "\t", "_": " ", "a": "\a", "b": "\b"
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._:/,@+-]+")
 # Shorter values are words of messages, too.
 _SHORTEST_SECRET: Final = 4
+_NO_LINE: Final = "\n"
+"""What no line begins with."""
 _HEAD: Final = re.compile(r"(?:(?P<menu>[^\s\"\[=]+(?: [^\s\"\[=]+)*?) )?(?P<verb>add|set)(?=\s|\Z)")
 _SPECIAL: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\", "$": "\\$", "?": "\\?"}
 _UNITS: Final = (("w", 604_800), ("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
@@ -67,6 +69,19 @@ def quoted(value: str) -> str:
     if not value.isprintable() or not value.isascii():
         raise InputError("RouterOS is given printable ASCII only")
     return f'"{"".join(_SPECIAL.get(letter, letter) for letter in value)}"'
+
+
+def escaped(value: str) -> str:
+    """Any text as it stands between double quotes: what is neither printable nor ASCII by the bytes of its UTF-8.
+
+    Raises ``InputError`` for what was no UTF-8 when it was read: nobody knows any more what it was.
+    """
+    if "\ufffd" in value:
+        raise InputError("a value holds letters of another character set than UTF-8 and cannot be typed")
+    return "".join(
+        _SPECIAL.get(letter) or (letter if " " <= letter <= "~" else "".join(f"\\{b:02X}" for b in letter.encode()))
+        for letter in value
+    )
 
 
 def unquoted(word: str) -> str:
@@ -138,33 +153,41 @@ class Box:
 
     def __init__(self, text: str) -> None:
         self._menus: dict[str, list[Item]] = {}
-        self._unread: dict[str, list[tuple[str, str]]] = {}
+        self._unread: dict[str, list[tuple[str, int, list[str]]]] = {}
+        self._order: dict[str, None] = {}
         found = _VERSION.search(text)
         self.version = (int(found[1]), int(found[2])) if found else (7, 0)
-        path = ""
+        path, start, alike = "", _NO_LINE, list[str]()
         for line in unfolded(text).split("\n"):
-            if line.startswith("/"):
-                path = self._read(line[1:], "")
+            if line.startswith(start):
+                # In a long export hundreds of lines with the same menu and verb follow one another.
+                alike.append(line)
             elif line and not line.startswith("#"):
-                self._read(line, path)
+                path, start, alike = self._read(line, path)
 
-    def _read(self, line: str, path: str) -> str:
-        """Take a line in; the menu in which the next one stands."""
-        head = _HEAD.match(line)
+    def _read(self, line: str, path: str) -> tuple[str, str, list[str]]:
+        """Take a line in. Gives the menu in which the next one stands, what that one begins with if it has the same
+        menu and verb, and the list that it belongs into then."""
+        slash = line.startswith("/")
+        command = line[1:] if slash else line
+        head = _HEAD.match(command)
         if head is None:
-            return path or " ".join(part for token in _TOKEN.findall(line) for part in token.split("/"))
-        where = head["menu"].replace("/", " ") if head["menu"] else path
-        self._unread.setdefault(where, []).append((head["verb"], line[head.end() :]))
-        return where
+            menu = " ".join(part for token in _TOKEN.findall(command) for part in token.split("/"))
+            return menu if slash else path, _NO_LINE, []
+        where = head["menu"].replace("/", " ") if head["menu"] else "" if slash else path
+        end, alike = head.end() + slash, [line]
+        self._order[where] = None
+        self._unread.setdefault(where, []).append((head["verb"], end, alike))
+        return where if slash else path, f"{line[:end]} ", alike
 
     def _menu(self, path: str) -> list[Item]:
         items = self._menus.setdefault(path, [])
-        for verb, words in self._unread.pop(path, ()):
-            self._take(path, verb, _TOKEN.findall(words))
+        for verb, end, alike in self._unread.pop(path, ()):
+            for line in alike:
+                self._take(items, path, verb, _TOKEN.findall(line, end))
         return items
 
-    def _take(self, path: str, verb: str, tokens: list[str]) -> None:
-        items = self._menu(path)
+    def _take(self, items: list[Item], path: str, verb: str, tokens: list[str]) -> None:
         if verb == "add":
             items.append(Item(path, _values(tokens)))
         elif tokens and ("=" not in tokens[0] or tokens[0].startswith("[")):
@@ -176,6 +199,10 @@ class Box:
             known.values.update(_values(tokens[1:]))
         else:
             self.one(path).values.update(_values(tokens))
+
+    def paths(self) -> tuple[str, ...]:
+        """The menus of which something is said, in the order of the text."""
+        return tuple(self._order)
 
     def all(self, path: str, **wanted: str) -> list[Item]:
         """The items of a menu that have these values; a name with a dash is given with an underscore."""
@@ -228,7 +255,7 @@ class Box:
 
 
 def _literal(value: str) -> str:
-    return f'"{"".join(_SPECIAL.get(letter, letter) for letter in value)}"'
+    return f'"{escaped(value)}"'
 
 
 def _own(path: str, target: str) -> Item:
@@ -246,8 +273,9 @@ def _values(tokens: list[str]) -> dict[str, str]:
     prefix = ""
     for token in tokens:
         name, sign, value = token.partition("=")
-        name = prefix + name if name.startswith(".") else name
-        prefix = name.rpartition(".")[0] or prefix
+        if "." in name:
+            name = prefix + name if name.startswith(".") else name
+            prefix = name.rpartition(".")[0]
         if name.startswith("!"):
             found.pop(name[1:], None)
         else:
@@ -256,11 +284,15 @@ def _values(tokens: list[str]) -> dict[str, str]:
 
 
 class Edit:
-    """Changes a ``Box`` and notes the commands that do the same on the device. Nothing is noted for what is so."""
+    """Changes a ``Box`` and notes the commands that do the same on the device. Nothing is noted for what is so.
 
-    def __init__(self, box: Box) -> None:
+    ``any_text``: values may hold any letters, not only those that people are allowed to ask for.
+    """
+
+    def __init__(self, box: Box, *, any_text: bool = False) -> None:
         self.box = box
         self._commands: list[str] = []
+        self._written = _any_text if any_text else quoted_or_empty
 
     def put(self, item: Item, **values: str | None) -> None:
         """Set values, a dash in a name given as an underscore; None unsets."""
@@ -271,7 +303,7 @@ class Edit:
         changed = {name: value for name, value in values.items() if item.values.get(name) != value}
         if not changed:
             return
-        words = [f"!{name}" if value is None else f"{name}={quoted_or_empty(value)}" for name, value in changed.items()]
+        words = [f"!{name}" if value is None else f"{name}={self._written(value)}" for name, value in changed.items()]
         self._commands.append(f"/{item.path} set {self.box.address(item)}{' '.join(words)}")
         for name, value in changed.items():
             if value is None:
@@ -283,7 +315,7 @@ class Edit:
         """A new item, at the end of its menu or before another one; what is None is left out."""
         given = {name: value for name, value in values.items() if value is not None}
         item = Item(path, dict(given))
-        words = [f"{name}={quoted_or_empty(value)}" for name, value in given.items()]
+        words = [f"{name}={self._written(value)}" for name, value in given.items()]
         if before is not None:
             words.append(f"place-before={self.box.address(before).strip()}")
         self.box.insert(item, before)
@@ -309,6 +341,10 @@ class Edit:
 
 def quoted_or_empty(value: str) -> str:
     return quoted(value) if value else '""'
+
+
+def _any_text(value: str) -> str:
+    return value if _PLAIN.fullmatch(value) else f'"{escaped(value)}"'
 
 
 def command_path(command: str) -> str:

@@ -9,6 +9,7 @@ from typing import Final, Literal
 from cpe_manager.domain.cpe_config import DhcpServer, Lan, Reservation, Wifi, WifiSecurity
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.requirements import is_domain
+from cpe_manager.kit.addresses import ipv4, ipv4_interface
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.uci.language import OURS, Edit, Section, Uci
 
@@ -34,7 +35,7 @@ def addresses(section: Section | None) -> list[IPv4Interface]:
         return []
     mask = section.text("netmask", "255.255.255.255")
     words = section.words("ipaddr")
-    return [a for word in words if (a := attempt(IPv4Interface, word if "/" in word else f"{word}/{mask}"))]
+    return [a for word in words if (a := ipv4_interface(word if "/" in word else f"{word}/{mask}"))]
 
 
 def read_lan(box: Uci) -> Lan | None:
@@ -78,17 +79,18 @@ def _domain(box: Uci) -> str:
     return domain if is_domain(domain) else ""
 
 
-def _reservation(section: Section) -> Reservation:
-    return Reservation(section.text("mac").lower(), IPv4Address(section.text("ip")))
+def _reservation(section: Section) -> Reservation | None:
+    address = ipv4(section.text("ip"))
+    return attempt(Reservation, section.text("mac").lower(), address) if address is not None else None
 
 
 def _hosts(box: Uci, lan: Lan) -> list[tuple[Section, Reservation]]:
     """Reservations that mean something on a LAN; of several for one address or one MAC address all are here."""
     found = []
+    network = lan.address.network
+    outer = (network.network_address, network.broadcast_address, lan.address.ip)
     for section in box.all("dhcp", "host"):
-        made = attempt(_reservation, section)
-        network = lan.address.network
-        outer = (network.network_address, network.broadcast_address, lan.address.ip)
+        made = _reservation(section)
         if made is not None and made.address in network and made.address not in outer:
             found.append((section, made))
     return found

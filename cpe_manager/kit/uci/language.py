@@ -62,18 +62,17 @@ class Uci:
     def __init__(self, text: str) -> None:
         self.packages: dict[str, list[Section]] = {}
         present: list[Section] | None = None
-        for found in _STATEMENT.finditer(text):
-            verb, first, second = found["verb"], unquoted(found["first"]), unquoted(found["second"] or "")
-            if verb == "package":
-                present = self.packages.setdefault(first, [])
-                package, counts = first, dict[str, int]()
-            elif present is None:
-                continue
-            elif verb == "config":
-                present.append(Section(package, first, second, counts.get(first, 0)))
-                counts[first] = counts.get(first, 0) + 1
-            elif present:
-                _take(present[-1], verb, first, second)
+        for verb, first, second in _STATEMENT.findall(text):
+            if verb in ("option", "list"):
+                if present:
+                    _take(present[-1], verb, unquoted(first), unquoted(second))
+            elif verb == "package":
+                package, counts = unquoted(first), dict[str, int]()
+                present = self.packages.setdefault(package, [])
+            elif present is not None:
+                kind = unquoted(first)
+                present.append(Section(package, kind, unquoted(second), counts.get(kind, 0)))
+                counts[kind] = counts.get(kind, 0) + 1
 
     def all(self, package: str, kind: str) -> list[Section]:
         return [section for section in self.packages.get(package, ()) if section.kind == kind]
@@ -85,6 +84,24 @@ class Uci:
         return next(
             (s for s in self.packages.get(package, ()) if s.name == name and (not kind or s.kind == kind)), None
         )
+
+
+def exported(box: Uci) -> str:
+    """A box in the form of ``uci export``."""
+    return "\n".join(_package(name, sections) for name, sections in box.packages.items())
+
+
+def _package(name: str, sections: Sequence[Section]) -> str:
+    text = f"package {name}\n\n"
+    for section in sections:
+        text += f"config {section.kind}" + (f" {quoted(section.name)}" if section.name else "") + "\n"
+        for option, value in section.options.items():
+            if isinstance(value, str):
+                text += f"\toption {option} {quoted(value)}\n"
+            else:
+                text += "".join(f"\tlist {option} {quoted(item)}\n" for item in value)
+        text += "\n"
+    return text
 
 
 def _take(section: Section, verb: str, option: str, value: str) -> None:
@@ -102,7 +119,9 @@ def quoted(value: str) -> str:
 
 
 def unquoted(word: str) -> str:
-    return word[1:-1].replace("'\\''", "'") if word.startswith("'") else word
+    if not word.startswith("'"):
+        return word
+    return word[1:-1].replace("'\\''", "'") if "\\" in word else word[1:-1]
 
 
 def network(text: str) -> IPv4Network | None:

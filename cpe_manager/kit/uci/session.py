@@ -17,7 +17,7 @@ import io
 import re
 import tarfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from cpe_manager.domain.errors import CommandRefused, FetchIncomplete, ForeignText
@@ -73,10 +73,22 @@ GO_BACK: Final = (
     'start-stop-daemon -S -b -x /bin/sh -- -c "sleep 1; reload_config"; echo "cpe-manager $?"'
 )
 """The services are told behind us, for that may cut our own session."""
+RESET: Final = (
+    "firstboot -y >/dev/null && sync && "
+    'start-stop-daemon -S -b -x /bin/sh -- -c "sleep 1; reboot"; echo "cpe-manager $?"'
+)
+"""What is on flash is given up with the next boot, which is at once: the way back of a promise with it."""
 INCOMING: Final = "/var/run/cpe-manager.new"
 IMPORT: Final = (
     f'cat {INCOMING} | uci import && rm -f {INCOMING} && sync && reload_config; echo "cpe-manager $?"; rm -f {INCOMING}'
 )
+
+
+def committed(packages: Iterable[str]) -> str:
+    """The shell line that prints the files of these packages, each below a line that names it. Files hold what was
+    committed: every verb of ``uci`` looks through what is staged."""
+    each = " && ".join(f"echo && echo 'package {name}' && cat /etc/config/{name}" for name in packages)
+    return f'{each}; echo "cpe-manager $?"'
 
 
 def kept_whole(printed: str) -> bool:
@@ -121,9 +133,9 @@ def _appending(quoted: list[str]) -> str:
 def with_own_logins(text: str, raw: str) -> str:
     """A stored configuration with the box's present log-in passwords where its own were taken out (§5.2.1.3). What the
     box has no password for loses the option: an account without one is better than one with a marker."""
-    own = {place: line for place, line in _placed(raw) if line.lstrip().startswith("option ")}
+    own = {place: line for place, line in placed(raw) if line.lstrip().startswith("option ")}
     kept = []
-    for place, line in _placed(text):
+    for place, line in placed(text):
         if REMOVED not in line:
             kept.append(line)
         elif place in own:
@@ -131,7 +143,7 @@ def with_own_logins(text: str, raw: str) -> str:
     return "\n".join(kept) + "\n"
 
 
-def _placed(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
+def placed(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
     """Each line with its place: package, section (by its name, else by its number among its kind) and option."""
     package, section, numbers = "", "", dict[str, int]()
     for line in text.splitlines():
@@ -182,10 +194,10 @@ def accepted_export(stdout: str, stderr: str, exit_status: int | None) -> tuple[
         raise ForeignText(f"the configuration is of {written}, not of {name}")
     if hashlib.sha256(exported.encode()).hexdigest() != digest.group(1):
         raise FetchIncomplete("the checksum is not the one that the device computed")
-    return _without_logins(text), name
+    return without_logins(text), name
 
 
-def _without_logins(text: str) -> str:
+def without_logins(text: str) -> str:
     """Which ``option password`` is a log-in's (rpcd) and which a customer's (PPP, accounts of a VPN server, which are
     sections named ``login`` too), package and section tell and not the line: so these are taken out here, where both
     are known; line rules do the rest (§5.2.1.3)."""

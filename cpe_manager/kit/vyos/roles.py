@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from cpe_manager.domain.errors import InputError
 from cpe_manager.kit.attempts import attempt
-from cpe_manager.kit.vyos.set_lines import Path, SetLines
+from cpe_manager.kit.vyos.set_lines import Path, SetLines, remembered
 
 T = TypeVar("T")
 
@@ -90,6 +90,7 @@ def line_below(box: SetLines, name: str) -> str:
     return box.value((*path_of(name), "source-interface")) if name.startswith("pppoe") else name
 
 
+@remembered
 def wan_of(box: SetLines) -> str:
     """The interface to the internet, empty when there is none: PPPoE, else what is called so, else what is used so."""
     dialled = [name for name in box.names("interfaces pppoe") if is_on(box, name)]
@@ -113,6 +114,7 @@ def masqueraded(box: SetLines) -> list[str]:
     return [box.value((*rule, "outbound-interface", "name")) for rule in hiding]
 
 
+@remembered
 def lan_of(box: SetLines) -> str:
     """The interface to the customer, empty when there is none."""
     outside = wan_of(box)

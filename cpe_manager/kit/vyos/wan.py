@@ -7,6 +7,7 @@ from typing import Final
 
 from cpe_manager.domain.cpe_config import DhcpServer, Lan, Reservation, Wan
 from cpe_manager.domain.errors import InputError
+from cpe_manager.kit.addresses import ipv4
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.vyos.roles import (
     DEFAULT_ROUTE,
@@ -23,7 +24,7 @@ from cpe_manager.kit.vyos.roles import (
     subnets,
     wan_of,
 )
-from cpe_manager.kit.vyos.set_lines import Path, SetLines
+from cpe_manager.kit.vyos.set_lines import Path, SetLines, remembered
 
 _SHARED: Final = ("service", "dhcp-server", "shared-network-name")
 _LEASE: Final = 86_400
@@ -49,6 +50,7 @@ def read_wan(box: SetLines) -> Wan | None:
     return None
 
 
+@remembered
 def read_lan(box: SetLines) -> Lan | None:
     found = (attempt(Lan, address) for address in _inside(box))
     return next((lan for lan in found if lan is not None), None)
@@ -288,14 +290,16 @@ def _subnet(box: SetLines, inside: Lan | None) -> Path:
 def _reservations(box: SetLines, path: Path) -> dict[str, Reservation]:
     """By the name that the mapping has."""
     found: dict[str, Reservation] = {}
+    served, taken = IPv4Network(path[-1]), set[object]()
     for name in box.names((*path, "static-mapping")):
         entry = (*path, "static-mapping", name)
         mac = box.value((*entry, "mac-address")) or box.value((*entry, "mac"))
-        address = attempt(IPv4Address, box.value((*entry, "ip-address")) or "none")
+        address = ipv4(box.value((*entry, "ip-address")))
         made = attempt(Reservation, mac.lower(), address) if address else None
-        if made is None or box.has((*entry, "disable")) or address not in IPv4Network(path[-1]):
+        if made is None or box.has((*entry, "disable")) or address not in served:
             continue
-        if not any(made.mac == one.mac or made.address == one.address for one in found.values()):
+        if taken.isdisjoint((made.mac, made.address)):
+            taken |= {made.mac, made.address}
             found[name] = made
     return found
 
@@ -334,9 +338,7 @@ def write_dhcp(box: SetLines, wanted: DhcpServer | None, before: Lan | None) -> 
 
 def _move_subnet(box: SetLines, old: Path, path: Path, options: Path, renamed: dict[str, str]) -> None:
     """Serve another network as the old one was served; what is an address of the old network cannot come along."""
-    moved = box.below(old)
-    box.drop(old, keep=len(old) - 2)
-    box.below(old[:-2]).setdefault("subnet", {})[path[-1]] = moved
+    box.move(old, path)
     box.drop((*path, "static-mapping"), keep=len(path))
     box.drop((*path, "exclude"), keep=len(path))
     for extra in box.names((*path, "range"))[1:]:

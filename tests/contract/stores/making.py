@@ -10,10 +10,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.backups import Draft, SealedObject
+from cpe_manager.domain.backups import Draft, FileDraft, FileInfo, SealedObject
 from cpe_manager.domain.inventory import Device, LifeState
 from cpe_manager.domain.jobs import Job, JobKind, JobState, Outcome
 from cpe_manager.domain.pushes import Push, PushKind
+from cpe_manager.domain.replacements import Replacement, Unit
+from cpe_manager.domain.rollouts import Rollout, Strategy
+from cpe_manager.ports.rollouts import NewRolloutDevice
 from cpe_manager.ports.stores import Claimed, InventoryChanges, NewWork, Settled, SiteChange
 
 NOW = datetime(2026, 3, 1, 2, 30, tzinfo=UTC)
@@ -90,6 +93,13 @@ def a_draft(text: str = "hostname cpe") -> Draft:
     )
 
 
+BOX_FILE = FileInfo("openwrt-sysupgrade.tar.gz", "application/gzip", 4711, "ab" * 32)
+
+
+def a_file(backup_id: str) -> FileDraft:
+    return FileDraft(backup_id, BOX_FILE, SealedObject(new_id(), 1, "key1", b"wrapped", b"nonce", b"\x1f\x8b\x00"))
+
+
 def ended(claimed: Claimed, outcome: Outcome | None = Outcome.UNCHANGED, **more: Any) -> Settled:
     values: dict[str, Any] = {"job_id": claimed.job_id, "lease": claimed.lease, "at": after(5), "outcome": outcome}
     return Settled(**(values | more))
@@ -142,3 +152,39 @@ def a_push(device: Device, job: Job, **more: Any) -> Push:
 
 def an_order() -> SealedObject:
     return SealedObject(new_id(), 1, "key1", b"wrapped", b"nonce", b"order\x00\xff")
+
+
+def a_rollout(**more: Any) -> Rollout:
+    values: dict[str, Any] = {
+        "id": new_id(),
+        "name": "dns",
+        "kind": PushKind.CHANGE,
+        "summary": "change of dns",
+        "strategy": Strategy((1, 2), budget=1, soak_seconds=30, max_in_flight=10, per_access_node=0),
+        "created_at": NOW,
+        "requested_by": "op",
+        "guard_seconds": 300,
+    }
+    return Rollout(**(values | more))
+
+
+def rollout_rows(rollout: Rollout, devices: Sequence[Device]) -> list[NewRolloutDevice]:
+    wave_of = [number for number, size in enumerate(rollout.strategy.waves) for _ in range(size)]
+    return [
+        NewRolloutDevice(device.id, wave_of[position], position, device.access_node, an_order())
+        for position, device in enumerate(devices)
+    ]
+
+
+def a_replacement(device: Device, **more: Any) -> Replacement:
+    values: dict[str, Any] = {
+        "id": new_id(),
+        "device_id": device.id,
+        "position_id": device.position_id,
+        "device": device.name,
+        "site": device.site,
+        "unit": Unit("NEW-1", "192.0.2.9", 2222, "acme", "M2", "factory"),
+        "created_at": NOW,
+        "requested_by": "op",
+    }
+    return Replacement(**(values | more))

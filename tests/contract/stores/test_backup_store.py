@@ -90,17 +90,17 @@ async def test_a_version_is_decided_on_once_however_many_try(db: Database, other
     assert await current_of(db, device.id) == (doubtful if good else None)
 
 
-async def test_deleting_skips_current_versions_and_takes_the_sealed_objects_along(db: Database) -> None:
+async def test_deleting_skips_current_and_confirmed_versions_and_takes_the_sealed_objects_along(db: Database) -> None:
     one, two = await fleet(db, 2)
     old = [await back_up(db, one, f"text {number}") for number in range(3)]
     kept = await back_up(db, one, "now")
     other_kept = await back_up(db, two)
-    assert await db.backups.delete([*old, kept, other_kept, new_id()]) == 3
-    assert [version.id for version in (await db.backups.versions(one.position_id)).items] == [kept]
-    assert await db.backups.key_ids() == {"key1": 2}
+    assert await db.backups.delete([*old, kept, other_kept, new_id()]) == 2
+    assert [version.id for version in (await db.backups.versions(one.position_id)).items] == [kept, old[0]]
+    assert await db.backups.key_ids() == {"key1": 3}
     assert await current_of(db, two.id) == other_kept
     with pytest.raises(NotFound):
-        await db.backups.redacted(old[0])
+        await db.backups.redacted(old[1])
     assert await db.backups.delete([]) == 0
 
 

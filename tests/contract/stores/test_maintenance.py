@@ -4,6 +4,7 @@ import asyncio
 import json
 import stat
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +15,38 @@ from alembic.runtime.migration import MigrationContext
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.db.engine import migrator, target
 from cpe_manager.adapters.db.tables import metadata
+from cpe_manager.domain import replacements
+from cpe_manager.domain.checks import Held
 from cpe_manager.domain.commit_path import Entry, Step
+from cpe_manager.domain.drills import DrillResult, Verdict
 from cpe_manager.domain.errors import Conflict, InputError, StoreError
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.inventory import Group, LineKind
 from cpe_manager.domain.jobs import JobKind
+from cpe_manager.domain.rollouts import Strategy
 from cpe_manager.domain.schedules import Schedule
 from cpe_manager.domain.tokens import Scope, Token
+from cpe_manager.ports.addresses import Read
 from cpe_manager.ports.driver import Facts
 from cpe_manager.ports.facts import DeviceFacts
 from cpe_manager.ports.stores import InventoryChanges, LineChange, NewWork, SiteChange
 from tests.contract.stores.making import (
     NOW,
     a_device,
+    a_file,
     a_job,
     a_push,
+    a_replacement,
+    a_rollout,
     after,
     an_order,
     back_up,
     claim,
     doubt,
+    ended,
     fleet,
     new_id,
+    rollout_rows,
     run_for,
 )
 
@@ -102,7 +113,10 @@ async def furnish(db: Database) -> None:
     lines = (LineChange(new_id(), "s1", "L1", LineKind.FIBRE, "n1"),)
     device, other = a_device("cpe é", line="L1", group="a"), a_device("cpe2")
     await db.inventory.apply(InventoryChanges(at=NOW, sites=sites, lines=lines, groups=groups, add=(device, other)))
-    await back_up(db, device, "hostname a", first_host_key="ssh-ed25519 AAAA")
+    version = await back_up(db, device, "hostname a", first_host_key="ssh-ed25519 AAAA")
+    (claimed,) = await claim(db, await run_for(db, [device]))
+    await db.jobs.settle([ended(claimed, file=a_file(version))])
+    await db.drills.record(DrillResult(version, device.id, Verdict.DIFFERS, NOW, 2.25, 3, "3 lines differ"))
     await doubt(db, device, at=after(0.000001))
     await claim(db, await run_for(db, [other]))
     await db.jobs.create(a_job(kind=JobKind.VERIFY, params={"deep": [None, True, 1.5]}))
@@ -115,6 +129,13 @@ async def furnish(db: Database) -> None:
     push = await db.pushes.create(a_push(device, pushed), an_order(), pushed, NewWork(device.id, 0, NOW))
     (row,) = await claim(db, pushed)
     await db.pushes.record(push.id, Entry(Step.ARM, NOW, None, "", after(300)), push.phase, row.lease)
+    rollout = await db.rollouts.create(a_rollout(strategy=Strategy((1,))))
+    await db.rollouts.add(rollout.id, rollout_rows(rollout, [device]))
+    swap = await db.replacements.create(a_replacement(device))
+    hold = await db.replacements.hold(swap.id, owner="w1", now=NOW, ttl=30)
+    assert hold is not None
+    await db.replacements.advance(hold, swap.progress, replacements.Entry(replacements.Step.SWAP, NOW))
+    await db.addresses.save([Read(device.id, new_id(), [Held(IPv4Network("198.51.100.8/29"))])])
     await db.maintenance.meta_set("keyring", "check")
 
 

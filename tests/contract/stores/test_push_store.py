@@ -15,6 +15,7 @@ from cpe_manager.domain.inventory import Device, LifeState
 from cpe_manager.domain.jobs import Job, JobKind, JobState, Outcome, WorkState
 from cpe_manager.domain.lockout import Lockout
 from cpe_manager.domain.pushes import Push
+from cpe_manager.ports.pushes import Ended
 from cpe_manager.ports.stores import Claimed, InventoryChanges, NewWork
 from tests.contract.stores.making import (
     NOW,
@@ -94,7 +95,7 @@ async def test_whoever_lost_the_lease_writes_nothing_any_more(db: Database) -> N
     for late in (
         db.pushes.record(push.id, Entry(Step.APPLY, after(130)), Phase.ARMED, row.lease),
         db.pushes.snapshot(push, new_id(), a_draft(), after(130), row.lease),
-        db.pushes.end(push, Phase.CONFIRMED, "", after(130), row.lease),
+        db.pushes.end(push, Ended(Phase.CONFIRMED, "", after(130)), row.lease),
     ):
         with pytest.raises(FenceLost):
             await late
@@ -126,7 +127,7 @@ async def test_in_the_middle_of_a_push_nobody_else_gets_the_device(db: Database)
     for job in (night, other):
         assert await claim(db, job, owner="w2", now=after(500)) == []
     (again,) = await claim(db, a_job(id=push.job_id), owner="w2", now=after(500))
-    await db.pushes.end(push, Phase.REVERTED, "no", after(501), again.lease)
+    await db.pushes.end(push, Ended(Phase.REVERTED, "no", after(501)), again.lease)
     assert await db.jobs.settle([ended(again, Outcome.REVERTED, at=after(502))]) == []
     assert len(await claim(db, night, owner="w2", now=after(503))) == 1
 
@@ -155,8 +156,8 @@ async def test_an_end_is_written_once_and_closes_the_job(
     version = await back_up(db, device)
     before = (await db.inventory.device(device.id)).status
     push, row = await taken_up(db, device)
-    await db.pushes.end(push, phase, "because", after(30), row.lease)
-    await db.pushes.end(push, phase, "because of something else", after(31), row.lease)
+    await db.pushes.end(push, Ended(phase, "because", after(30)), row.lease)
+    await db.pushes.end(push, Ended(phase, "because of something else", after(31)), row.lease)
     assert await db.jobs.settle([ended(row, outcome, at=after(32))]) == []
     found = (await db.pushes.push(push.id)).push
     assert (found.phase, found.reason, found.ended_at) == (phase, "because", after(30))
@@ -180,7 +181,7 @@ async def test_a_push_is_withdrawn_until_it_has_ended_and_its_job_is_never_cance
     asked_back = await db.pushes.withdraw(push.id, at=after(2), by="somebody")
     assert asked_back.withdrawn_by == "somebody"
     assert await db.pushes.withdrawn(push.id)
-    await db.pushes.end(push, Phase.WITHDRAWN, "withdrawn", after(3), row.lease)
+    await db.pushes.end(push, Ended(Phase.WITHDRAWN, "withdrawn", after(3)), row.lease)
     with pytest.raises(Conflict, match="ended"):
         await db.pushes.withdraw(push.id, at=after(4), by="somebody")
     with pytest.raises(NotFound):
@@ -197,7 +198,7 @@ async def test_the_list_comes_newest_first_page_by_page_and_can_be_narrowed(db: 
     assert second.next is None
     assert [push.id for push in (await db.pushes.pushes(device_id=two.id)).items] == [made[1].id]
     (row,) = await claim(db, a_job(id=made[1].job_id))
-    await db.pushes.end(made[1], Phase.CONFIRMED, "", after(30), row.lease)
+    await db.pushes.end(made[1], Ended(Phase.CONFIRMED, "", after(30)), row.lease)
     assert {push.id for push in (await db.pushes.pushes(open_only=True)).items} == {made[0].id, made[2].id}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cpe_manager.client import part
+from cpe_manager.client_http import part
 from cpe_manager.domain.errors import InputError, SettingsError
 from tests.integration.api.world import CSV, World
 

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from cpe_manager.api.problems import TITLES
 from cpe_manager.api.schemas.common import Problem
-from cpe_manager.client import error_of
+from cpe_manager.client_http import error_of
 from cpe_manager.domain import errors
 from cpe_manager.domain.outcomes import DEVICE_CODES, http_status
 from tests.integration.api.world import World

@@ -16,9 +16,11 @@ from backups.keyfile import KeyFile
 from backups.vault import Vault
 from cpe_manager.adapters.clock import SystemIds
 from cpe_manager.adapters.db.database import Database
+from cpe_manager.adapters.drill_process import ProcessStand
 from cpe_manager.adapters.inventory.formats import InventoryFormats
 from cpe_manager.adapters.snmp.poller import SnmpPoller
 from cpe_manager.adapters.ssh.sessions import SshSessions
+from cpe_manager.adapters.templates.renderer import JinjaTemplates
 from cpe_manager.api.app import ApiOptions, create_app
 from cpe_manager.api.feed import FeedRhythm
 from cpe_manager.domain.errors import InputError
@@ -33,6 +35,9 @@ from cpe_manager.runtime.metrics import Metrics
 from cpe_manager.services.attempt import Outside
 from cpe_manager.services.bundle import Services
 from cpe_manager.services.detection import Detector
+from cpe_manager.services.drift import DriftBook, DriftStores
+from cpe_manager.services.drilling import DrillStores
+from cpe_manager.services.drills import DrillGoals, Drills
 from cpe_manager.services.facts import Askable, DeviceFactsBook
 from cpe_manager.services.history import History
 from cpe_manager.services.importing import Importer
@@ -40,6 +45,9 @@ from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.jobs import Jobs, RunRequest
 from cpe_manager.services.keys import Keys
 from cpe_manager.services.pushes import Pushes, PushStores
+from cpe_manager.services.replacements import Replacements
+from cpe_manager.services.rollout_orders import RolloutOrders
+from cpe_manager.services.rollouts import Rollouts
 from cpe_manager.services.scheduling import ScheduleStores, Scheduling
 from cpe_manager.services.tokens import Tokens
 from drivers.roster import DriverRoster
@@ -179,7 +187,11 @@ def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: System
     credentials = FixedCredentials({"lab": Credential("backup", "login-secret-1")})
     jobs = Jobs(database.jobs, database.inventory, cast("Any", engine), clock, ids, shard_size=250)
     inventory = Inventory(database.inventory, clock, ids, drivers, credentials, jobs.first_backup)
+    outside = Outside(SshSessions(credentials, clock), drivers, credentials, vault, clock, ids)
     schedule_stores = ScheduleStores(database.schedules, database.inventory, database.events)
+    outside = Outside(SshSessions(credentials, clock), drivers, credentials, vault, clock, ids)
+    pushes = Pushes(PushStores(database.pushes, database.inventory, database.backups), cast("Any", engine), outside)
+    drift_stores = DriftStores(database.drift, database.inventory, database.backups, database.pushes)
     services = Services(
         inventory=inventory,
         detector=Detector(SshSessions(credentials, clock), database.inventory, drivers, credentials),
@@ -193,11 +205,23 @@ def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: System
         importer=Importer(inventory, InventoryFormats()),
         history=History(database.inventory, database.backups, database.events, vault, drivers, clock),
         jobs=jobs,
-        pushes=Pushes(
-            PushStores(database.pushes, database.inventory, database.backups),
-            cast("Any", engine),
-            Outside(SshSessions(credentials, clock), drivers, credentials, vault, clock, ids),
+        drills=Drills(
+            DrillStores(database.drills, database.backups, database.inventory),
+            ProcessStand("", lambda logins: SshSessions(logins, clock)),
+            drivers,
+            jobs,
+            DrillGoals(20, 0.9),
         ),
+        pushes=pushes,
+        rollouts=Rollouts(
+            database.rollouts,
+            RolloutOrders(database.inventory, drivers, JinjaTemplates()),
+            vault,
+            clock,
+            ids,
+        ),
+        drift=DriftBook(drift_stores, pushes, outside),
+        replacements=Replacements(database.replacements, inventory, database.backups, cast("Any", engine), outside),
         scheduling=Scheduling(schedule_stores, jobs, cast("Any", DailyTimer()), clock, ids),
         tokens=Tokens(database.tokens, database.events, clock, ids),
         keys=Keys(keys, database.backups, jobs, database.events, clock),

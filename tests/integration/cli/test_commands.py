@@ -104,7 +104,7 @@ def test_a_device_goes_through_its_life(cli: Cli, fleet: Live) -> None:
     assert "r3" in listed
     assert "r1" not in listed
     ok(cli("devices", "resume", "r3"))
-    assert "hardware B" in ok(cli("devices", "replace", "r3", "--serial", "B"))
+    assert "hardware B" in ok(cli("devices", "replace", "r3", "--serial", "B", "--record-only"))
     assert cli("devices", "remove", "r3", stdin="n\n").exit_code == EXIT_CODE["internal"]
     ok(cli("devices", "remove", "r3", "--yes"))
     names = [device["name"] for device in parsed(cli("devices", "list", "--json"))["items"]]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from cpe_manager.bootstrap import Parts, init, opened
+from cpe_manager.bootstrap import init, opened
 from cpe_manager.domain.backups import Backup, BackupState
 from cpe_manager.domain.inventory import Group
 from cpe_manager.domain.jobs import DeviceWork, Job, JobKind, JobState, Outcome
@@ -26,6 +26,7 @@ from cpe_manager.runtime.supervisor import Supervisor
 from cpe_manager.services.importing import ImportRequest
 from cpe_manager.services.jobs import RunRequest
 from cpe_manager.settings import Settings
+from cpe_manager.wiring import Parts
 from simulators.device import Device
 from simulators.fleet import Fleet
 from simulators.inventory import write_credentials

@@ -31,11 +31,13 @@ NAMES = [f"P-{number:04d}" for number in range(CUTS + len(WHOLE))]
 def cut(device: Device, number: int) -> Fault:
     """The middle of the configuration is missing once, and its end is there; more is missing than a change adds.
 
-    Half of the places are behind a separator, where every block that is left is whole; a quarter is close to the end,
-    where so little is missing that a count of bytes would hardly show it; the others are anywhere.
+    Half of the places are behind a separator, where every block that is left is whole (a family whose text has none is
+    of whole lines anywhere); a quarter is close to the end, where so little is missing that a count of bytes would
+    hardly show it; the others are anywhere.
     """
     lines = device.running_text().rstrip("\n").split("\n")
-    behind = [index + 1 for index, line in enumerate(lines[:-3]) if line in ("!", "") and index > 8]
+    inner = range(8, len(lines) - 3)
+    behind = [index + 1 for index in inner if lines[index] in ("!", "")] or [index + 1 for index in inner]
     places = (
         behind[-1 - number // 2 % len(behind)],
         len(lines) - 3 - number // 4,

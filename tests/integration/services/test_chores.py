@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -13,7 +14,7 @@ from cpe_manager.domain.inventory import Group
 from cpe_manager.domain.jobs import JobKind, JobState, Priority
 from cpe_manager.ports.stores import DeviceFilter, InventoryChanges
 from cpe_manager.runtime.metrics import Metrics
-from cpe_manager.services.chores import TARGETS_SECONDS, Alarms, Figures, FollowUps
+from cpe_manager.services.chores import TARGETS_SECONDS, Alarms, Figures, FigureStores, FollowUps
 from cpe_manager.services.jobs import RunRequest
 from cpe_manager.services.sweep import Rhythm, Sweep
 from tests.fakes.sessions import Refuses, Text
@@ -120,6 +121,28 @@ async def test_a_night_is_followed_up_though_many_jobs_were_made_while_it_ran(wo
     assert await of_kind(world, JobKind.RETENTION) == 1
 
 
+async def test_the_first_scheduled_run_of_a_day_is_followed_by_one_drill_where_drills_are_on(world: World) -> None:
+    await world.add("a")
+    await scheduled_run(world)
+    await FollowUps(world.jobs, world.clock, export=False).look()
+    assert await of_kind(world, JobKind.DRILL) == 0
+    await world.node.engine.stop(0)  # who would do it is another matter
+    first, second = (FollowUps(world.jobs, world.clock, export=False, drills="Europe/Brussels") for _ in range(2))
+    for follow_ups in (first, first, second):
+        await follow_ups.look()
+    jobs = [job for job in (await world.database.jobs.jobs()).items if job.kind is JobKind.DRILL]
+    assert [(job.priority, job.requested_by) for job in jobs] == [(Priority.BULK, None)]
+    assert jobs[0].trigger.startswith("after:")
+    assert jobs[0].occurrence == f"drill:{world.clock.now().astimezone(ZoneInfo('Europe/Brussels')).date()}"
+
+
+async def test_a_manual_run_is_followed_by_no_drill(world: World) -> None:
+    await world.add("a")
+    await world.run()
+    await FollowUps(world.jobs, world.clock, export=False, drills="Europe/Brussels").look()
+    assert await of_kind(world, JobKind.DRILL) == 0
+
+
 async def test_an_open_run_is_not_followed_up(world: World) -> None:
     await world.add("a")
     await world.node.engine.stop(0)
@@ -133,9 +156,12 @@ async def test_the_metrics_show_the_fleet_as_the_database_has_it(world: World) -
     world.sessions.plan("b", Refuses(StoreBusy("not a device's error")))
     await world.run()
     metrics = Metrics()
-    await Figures(world.database.inventory, world.database.events, world.jobs, metrics).look()
+    stores = FigureStores(world.database.inventory, world.database.events, world.database.drift)
+    await Figures(stores, world.jobs, metrics).look()
     text = metrics.render().decode()
     assert 'cpe_devices{state="active"} 2.0' in text
+    assert 'cpe_drift_devices{verdict="in_step"} 1.0' in text
+    assert 'cpe_drift_devices{verdict="changed"} 0.0' in text
     assert 'cpe_backup_failing_devices{family="plain",code="store_busy"} 1' in text
     assert 'cpe_backup_last_success_timestamp_seconds{device="a",family="plain",group=""}' in text
 

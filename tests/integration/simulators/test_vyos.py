@@ -290,10 +290,9 @@ async def test_revisions_are_kept_listed_compared_and_gone_back_to(start_box, te
         await hand.type(f"set system time-zone {zone}", EDIT)
         await hand.type(f"commit comment 'to {zone}'", EDIT)
     log = await hand.type("run show system commit", EDIT)
-    assert [line.split(" by cli ")[1].strip() for line in log.splitlines() if " by cli " in line] == [
-        "to Europe/Paris",
-        "to UTC",
-    ]
+    rows = [line.split() for line in log.splitlines()]
+    assert [row[3:] for row in rows if row[:1] in (["0"], ["1"])] == [["by", "backup", "via", "cli"]] * 2
+    assert [" ".join(row) for row in rows if row[:1] == ["to"]] == ["to Europe/Paris", "to UTC"]
     assert '- time-zone "UTC"\r\n+ time-zone "Europe/Paris"' in await hand.type("compare 1", EDIT)
     assert "Invalid revision number 7: must be 0 < rev < 2" in await hand.type("rollback 7", EDIT)
     await hand.type("rollback 1", "Proceed with reboot ? [Y/n] ")

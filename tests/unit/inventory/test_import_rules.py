@@ -14,7 +14,7 @@ from cpe_manager.domain.inventory import GROUP_SETTINGS, SETTING_NAMES, DeviceSe
 
 
 def test_every_setting_has_a_range_that_holds_its_default() -> None:
-    assert {*SETTING_RANGES, *rules.FLAG_SETTINGS, *rules.CHOICE_SETTINGS} == SETTING_NAMES
+    assert {*SETTING_RANGES, *rules.FLAG_SETTINGS, *rules.CHOICE_SETTINGS, *rules.TEXT_SETTINGS} == SETTING_NAMES
     defaults = DeviceSettings()
     for name in SETTING_NAMES:
         of: rules.Bearer = "group" if name in GROUP_SETTINGS else "device"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cpe_manager.domain.errors import InputError
-from cpe_manager.kit.vyos.set_lines import Path, SetLines, commands
+from cpe_manager.kit.vyos.set_lines import Path, SetLines, commands, remembered
 
 TEXT = """set a b c 'one'
 set a b c 'two'
@@ -104,6 +106,70 @@ def test_replaying_the_commands_gives_the_wanted_tree(
         else:
             box.mark(tuple(path))
     assert nested(box.tree) == nested(wanted.tree)
+
+
+def plainly(text: str) -> list[Path]:
+    """All lines of a text's tree, read from the first line to the last."""
+    box = SetLines("")
+    for line in text.split("\n"):
+        if found := re.fullmatch(r"set ([^'\n]*[^'\s])( '[^'\n]*')?[ \t]*", line):
+            box.mark((*found[1].split(), found[2].strip()) if found[2] else tuple(found[1].split()))
+    return box.lines()
+
+
+texts = st.lists(
+    st.one_of(
+        st.lists(word, min_size=1, max_size=5).map(lambda words: f"set {' '.join(words)}"),
+        st.tuples(st.lists(word, min_size=1, max_size=4), st.sampled_from(["'1'", "'a b c'", "''", "'2"])).map(
+            lambda line: f"set {' '.join(line[0])} {line[1]}"
+        ),
+        st.text("abset '\t", max_size=14),
+    ),
+    max_size=14,
+).map("\n".join)
+
+
+@given(text=texts, asked=st.lists(st.lists(word, max_size=4), max_size=5))
+def test_what_is_asked_for_first_does_not_matter(text: str, asked: list[list[str]]) -> None:
+    expected = plainly(text)
+    box = SetLines(text)
+    for words in asked:
+        path = tuple(words)
+        below = list(dict.fromkeys(line[len(path)] for line in expected if line[: len(path)] == path != line))
+        assert sorted(box.below(path)) == sorted(below)
+    assert sorted(box.lines()) == sorted(expected)
+    untouched = SetLines(text)
+    inside = [line[2:] for line in expected if line[:2] == ("a", "b") != line]
+    assert set(untouched.leaves("a b")) == {" ".join(one[:-1] if one[-1][0] == "'" else one) for one in inside}
+
+
+@given(text=texts, path=st.lists(word, min_size=1, max_size=4), other=st.lists(word, min_size=1, max_size=4))
+def test_a_part_that_nobody_looked_at_is_dropped_and_added_to(text: str, path: list[str], other: list[str]) -> None:
+    lazy, plain = SetLines(text), SetLines("")
+    for line in plainly(text):
+        plain.mark(line)
+    for box in (lazy, plain):
+        box.names(tuple(other))
+        box.drop(tuple(path))
+        box.mark(tuple(other))
+        box.put((*other, "e"), "x")
+    assert nested(lazy.tree) == nested(plain.tree)
+
+
+def test_an_answer_that_is_remembered_is_given_up_with_the_first_change() -> None:
+    asked: list[list[str]] = []
+
+    @remembered
+    def first(box: SetLines) -> str:
+        asked.append(box.names("a b"))
+        return asked[-1][0]
+
+    box = SetLines(TEXT)
+    assert [first(box), first(box), len(asked)] == ["c", "c", 1]
+    box.drop("a b c")
+    assert [first(box), len(asked)] == ["d", 2]
+    box.move(("a", "b", "d"), ("a", "b", "x"))
+    assert [first(box), len(asked)] == ["x", 3]
 
 
 def nested(tree: object) -> object:

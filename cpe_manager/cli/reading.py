@@ -1,0 +1,78 @@
+"""What commands read from files and from ``NAME=VALUE`` options."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any, Final
+
+from cpe_manager.domain.errors import InputError
+
+NAME_COLUMNS: Final = ("device", "name", "hostname")
+"""What the column of a table is called that names the device; else it is the first one."""
+
+
+def text_of(path: Path) -> str:
+    """A file's text; ``-`` is standard input."""
+    return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+
+
+def data_of(path: Path) -> dict[str, Any]:
+    """Names and values from a JSON or TOML file. Raises ``InputError``."""
+    text = text_of(path)
+    try:
+        found = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except ValueError as error:
+        raise InputError(str(error), file=str(path)) from error
+    if not isinstance(found, dict):
+        raise InputError("no set of names and values", file=str(path))
+    return found
+
+
+def put(into: dict[str, Any], values: dict[str, str]) -> dict[str, Any]:
+    """Each value is JSON where it reads as such (numbers, lists, true, null), else text."""
+    for name, text in values.items():
+        *path, last = name.split(".")
+        place = into
+        for part in path:
+            place = place.setdefault(part, {})
+            if not isinstance(place, dict):
+                raise InputError(f"--set {name}: {part} is no set of names and values")
+        try:
+            place[last] = json.loads(text)
+        except ValueError:
+            place[last] = text
+    return into
+
+
+def table_of(path: Path) -> dict[str, dict[str, Any]]:
+    """Columns by device, from CSV with a head line or from JSON: ``{device: {column: value}}``, or a list of rows.
+
+    Raises ``InputError`` with the line for a device without a name, or one that is there twice.
+    """
+    text = text_of(path).removeprefix("\ufeff")
+    if text.lstrip().startswith(("{", "[")):
+        try:
+            found = json.loads(text)
+        except ValueError as error:
+            raise InputError(str(error), file=str(path)) from error
+        if isinstance(found, dict):
+            return found
+        rows = list(enumerate(found, 1))
+    else:
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        rows = [(reader.line_num, row) for row in reader]
+    table: dict[str, dict[str, Any]] = {}
+    for line, row in rows:
+        if not isinstance(row, dict) or not row or None in row or None in row.values():
+            raise InputError("this row has other columns than the head line", file=str(path), line=line)
+        column = next((name for name in NAME_COLUMNS if name in row), next(iter(row)))
+        name = str(row[column]).strip()
+        if not name or name in table:
+            raise InputError(f"{name!r} stands here twice" if name else "no device is named", file=str(path), line=line)
+        table[name] = {key: value for key, value in row.items() if key != column}
+    return table

@@ -1,0 +1,17 @@
+"""Whether a customer has ordered what a change brings into use (§2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from cpe_manager.domain.checks import Finding
+from cpe_manager.domain.entitlement import Component
+from cpe_manager.domain.inventory import Device
+
+
+class Entitlement(Protocol):
+    async def judge(self, device: Device, components: Sequence[Component]) -> Sequence[Finding]:
+        """A refusing finding of check ``ENTITLEMENT`` for what was not ordered; what cannot be judged is told as a
+        finding that does not refuse, never passed over."""
+        ...

@@ -1,0 +1,370 @@
+"""The steps of a replacement: what each does, and how it is right to do it twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final
+
+from cpe_manager.domain import releases
+from cpe_manager.domain.commit_path import Phase
+from cpe_manager.domain.cpe_differences import differences
+from cpe_manager.domain.errors import Conflict, CpeManagerError, HostKeyChanged, InputError
+from cpe_manager.domain.host_keys import fingerprint
+from cpe_manager.domain.inventory import Device, LifeState
+from cpe_manager.domain.pushes import Push
+from cpe_manager.domain.replacements import Entry, Progress, Replacement, Step, tries
+from cpe_manager.domain.settings_inheritance import Resolved, resolve
+from cpe_manager.ports.driver import Driver, Facts, Resettable
+from cpe_manager.ports.facts import DeviceFacts, FactsStore
+from cpe_manager.ports.replacements import PUSH_KEY, ReplacementStore
+from cpe_manager.ports.sessions import OpenedSession
+from cpe_manager.ports.shell import Target
+from cpe_manager.ports.stores import BackupStore
+from cpe_manager.services.attempt import Outside
+from cpe_manager.services.inventory import Hardware, Inventory
+from cpe_manager.services.push_plan import PushDriver, able
+from cpe_manager.services.pushes import PushAsked, Pushes
+from cpe_manager.services.replacement_plan import RestorePlan, Source, plan_restore
+from cpe_manager.services.targets import known, path_of, target_of
+
+NO_KEY: Final = ("none",)
+"""Pinned, no box can show it: a session stops at the key, before anything secret is sent."""
+PUSH_POLL: Final = 1.0
+"""Seconds between looks at the push that restores."""
+
+
+class Asks(CpeManagerError):
+    """A person has to look at something before this step can be done."""
+
+
+class Refused(CpeManagerError):
+    """Trying again will not help."""
+
+
+@dataclass(frozen=True, slots=True)
+class SwapStores:
+    replacements: ReplacementStore
+    backups: BackupStore
+    facts: FactsStore
+
+
+@dataclass(slots=True)
+class Trip:
+    """One process's way through a replacement, as the steps see it."""
+
+    replacement: Replacement
+    journal: list[Entry]
+    progress: Progress = field(init=False)
+    held: ExitStack = field(default_factory=ExitStack)
+    plan: RestorePlan | None = None
+    basis: str | None = None
+    manager: str = ""
+
+    def __post_init__(self) -> None:
+        self.progress = self.replacement.progress
+
+    def forget(self) -> None:
+        """What was planned is of a moment that is over."""
+        self.plan = self.basis = None
+
+
+class Steps:
+    def __init__(self, stores: SwapStores, inventory: Inventory, pushes: Pushes, outside: Outside) -> None:
+        self._stores, self._inventory, self._pushes, self._outside = stores, inventory, pushes, outside
+        self._steps = {
+            Step.KEY: self._key,
+            Step.BOOTSTRAP: self._bootstrap,
+            Step.REACH: self._reach,
+            Step.PLAN: self._plan,
+            Step.SWAP: self._swap,
+            Step.RESTORE: self._restore,
+            Step.TEST: self._test,
+            Step.CLOSE: self._close,
+            Step.RESET: self._reset,
+        }
+
+    async def take(self, trip: Trip, step: Step) -> str:
+        """Do it; what there is to say of it. Raises ``Asks``, ``Refused``, or any other of our errors."""
+        return await self._steps[step](trip)
+
+    def driver_of(self, replacement: Replacement) -> Driver:
+        """The new box's. Raises ``Conflict`` while its family is only known from the old device."""
+        family = replacement.unit.family or replacement.progress.report.get("family")
+        if not family:
+            raise Conflict("the family is not known yet")
+        return self._outside.drivers.get(family)
+
+    # Looking: nothing here has an effect on the box or in the inventory.
+
+    async def _key(self, trip: Trip) -> str:
+        target, _ = await self._target(trip, NO_KEY)
+        try:
+            async with self._outside.sessions.open(target):
+                raise Refused("the new box shows no host key")
+        except HostKeyChanged as met:
+            shown = met.offered
+        trip.forget()
+        mark = fingerprint(shown)
+        trip.progress = replace(trip.progress, offered_key=shown)
+        accepted = trip.replacement.answers.key
+        if accepted is None:
+            raise Asks(f"the new box shows the host key {mark}; compare it with the box's own and accept it")
+        if accepted != mark:
+            raise Asks(f"the new box shows the host key {mark}, and {accepted} was accepted")
+        return mark
+
+    async def _bootstrap(self, trip: Trip) -> str:
+        async with self._session(trip) as opened:
+            trip.manager = opened.manager
+        return f"it answers to the log-in {(await self._target(trip, NO_KEY))[0].credential_ref}"
+
+    async def _reach(self, trip: Trip) -> str:
+        target, resolved = await self._target(trip, NO_KEY)
+        driver = self._outside.drivers.get(target.family)
+        async with self._session(trip) as opened:
+            facts = await driver.facts(opened.shell)
+        unit = trip.replacement.unit
+        if facts.serial and facts.serial.strip().casefold() != unit.serial.strip().casefold():
+            raise Refused(f"the box says that its serial number is {facts.serial}; {unit.serial} was ordered")
+        currency, commonest = releases.compare(facts.os_release, await self._fleet(target.family))
+        found = {
+            **{name: value for name, value in asdict(facts).items() if name != "uptime"},
+            "release": currency,
+            "fleet_release": commonest,
+            "serial_matches": bool(facts.serial) or None,
+            "model_matches": None if not (unit.model and facts.model) else _same(unit.model, facts.model),
+        }
+        report = {**trip.progress.report, "family": target.family, "facts": found}
+        trip.progress = replace(trip.progress, report=report)
+        del resolved
+        return f"{facts.model or 'model unknown'}, release {facts.os_release or 'unknown'}: {currency}"
+
+    async def _fleet(self, family: str) -> list[str]:
+        """Releases of the fleet's boxes of a family."""
+        told = dict(await self._stores.replacements.releases())
+        groups = {group.name: group for group in await self._inventory.groups()}
+        devices = await self._inventory.in_service()
+        return [told[one.id] for one in devices if one.id in told and _family_of(one, groups) == family]
+
+    async def _plan(self, trip: Trip) -> str:
+        trip.forget()
+        plan = await self._planned(trip)
+        trip.progress = replace(trip.progress, plan=plan.to_data())
+        self._insist_accepted(trip, plan)
+        return {"whole": "the whole text", "model": "what the text means", "nothing": "nothing to restore"}[plan.way]
+
+    def _insist_accepted(self, trip: Trip, plan: RestorePlan) -> None:
+        if plan.fingerprint and plan.fingerprint != trip.replacement.answers.plan:
+            words = [
+                (len(plan.losses), "losses"), (len(plan.names.unmapped), "interfaces without a place"),
+                (len(plan.lockouts), "ways in which this may lock us out"),
+            ]  # fmt: skip
+            told = ", ".join(f"{count} {what}" for count, what in words if count)
+            raise Asks(f"there are {told}; look at them and accept {plan.fingerprint}")
+
+    async def _planned(self, trip: Trip) -> RestorePlan:
+        """The plan by what the box runs now, or by what it ran before a restore that stands."""
+        if trip.plan is not None:
+            return trip.plan
+        source = await self._source(trip)
+        target, _ = await self._target(trip, NO_KEY)
+        driver = able(self._outside.drivers.get(target.family))
+        text = await self._before_restore(trip)
+        if text is None:
+            text = await self._read(trip, driver)
+            secrets = self._outside.credentials.get(target.credential_ref).secrets()
+            trip.basis = self._outside.vault.examine(text, driver.spec, secrets).fingerprint
+        path = path_of(target, trip.manager)
+        names = trip.replacement.answers.names
+        trip.plan = await asyncio.to_thread(plan_restore, source, driver, text, names, path)
+        return trip.plan
+
+    async def _source(self, trip: Trip) -> Source:
+        one, backups = trip.replacement, self._stores.backups
+        chosen = trip.progress.backup_id
+        if chosen is None:
+            if one.version is None:
+                chosen = await self._stores.replacements.restorable(one.position_id)
+            else:
+                chosen = (await backups.number(one.position_id, one.version)).id
+        if chosen is None:
+            raise Refused("there is no backup of this position to restore; the customer's own may be installed by hand")
+        trip.progress = replace(trip.progress, backup_id=chosen)
+        backup = await backups.backup(chosen)
+        text = self._outside.vault.open_original(await backups.sealed(chosen))
+        return Source(able(self._outside.drivers.get(backup.family)), text, backup.number)
+
+    async def _before_restore(self, trip: Trip) -> str | None:
+        """What the box ran before the restore that was confirmed; None when none was."""
+        if trip.progress.push_id is None:
+            return None
+        push = (await self._pushes.show(trip.progress.push_id)).push
+        if push.phase is not Phase.CONFIRMED or push.snapshot_id is None:
+            return None
+        return self._outside.vault.open_original(await self._stores.backups.sealed(push.snapshot_id))
+
+    # From here on things change.
+
+    async def _swap(self, trip: Trip) -> str:
+        one, unit = trip.replacement, trip.replacement.unit
+        present = (await self._inventory.show(one.device)).device
+        if present.id != one.device_id:  # a process before this one has done it
+            if present.position_id != one.position_id or not _same(present.serial or "", unit.serial):
+                raise Refused(f"{one.device} is another unit by now: serial {present.serial or 'unknown'}")
+        else:
+            facts = trip.progress.report.get("facts", {})
+            hardware = Hardware(
+                unit.serial, unit.model or facts.get("model") or None, unit.address, unit.port, unit.family,
+                unit.credential, trip.progress.offered_key or "",
+            )  # fmt: skip
+            swapped = await self._inventory.replace_hardware(
+                one.device_id, hardware, by=one.requested_by, backup=False, suspended=True
+            )
+            present = swapped.device
+        trip.progress = replace(trip.progress, new_device_id=present.id)
+        await self._remember_facts(trip, present)
+        return f"serial {unit.serial} is on {one.device}"
+
+    async def _remember_facts(self, trip: Trip, device: Device) -> None:
+        told = trip.progress.report.get("facts", {})
+        facts = Facts(*(told.get(name, "") for name in ("hostname", "model", "serial", "os_release")))
+        await self._stores.facts.put([DeviceFacts(device.id, facts, "session", self._outside.clock.now())])
+
+    async def _restore(self, trip: Trip) -> str:
+        key = f"{PUSH_KEY}{trip.replacement.id}:{tries(trip.journal)}"
+        push = await self._known_push(trip, key)
+        if push is None:
+            plan = await self._planned(trip)
+            if plan.way == "nothing":
+                return "the box is what was wanted already"
+            self._insist_still_accepted(trip, plan)
+            push = await self._pushes.submit(self._asked(trip, plan, key), by=trip.replacement.requested_by)
+        trip.progress = replace(trip.progress, push_id=push.id)
+        ended = await self._ended(trip, push)
+        if ended.phase is Phase.STUCK:
+            raise Refused(f"the restore is stuck: {ended.reason}")
+        if ended.phase is not Phase.CONFIRMED:
+            raise Conflict(f"the restore was {ended.phase}: {ended.reason or 'no reason given'}")
+        return f"push {push.id}"
+
+    def _insist_still_accepted(self, trip: Trip, plan: RestorePlan) -> None:
+        try:
+            self._insist_accepted(trip, plan)
+        except Asks as question:
+            raise Conflict(f"the box is not what it was when the plan was accepted: {question}") from question
+
+    def _asked(self, trip: Trip, plan: RestorePlan, key: str) -> PushAsked:
+        assert trip.progress.new_device_id is not None
+        whole = plan.way == "whole"
+        return PushAsked(
+            trip.progress.new_device_id,
+            change=None if whole else plan.patch,
+            version=plan.number if whole else None,
+            names=plan.names.renamed if whole else None,
+            basis=trip.basis,
+            overrides=frozenset(one.kind for one in plan.lockouts),
+            key=key,
+            entering=True,
+        )
+
+    async def _known_push(self, trip: Trip, key: str) -> Push | None:
+        """The push that a process before this one has asked for."""
+        page = await self._pushes.list(device=trip.progress.new_device_id, limit=50)
+        return next((push for push in page.items if (push.key or "").endswith(key)), None)
+
+    async def _ended(self, trip: Trip, push: Push) -> Push:
+        while True:
+            seen = (await self._pushes.show(push.id)).push
+            if seen.ended_at is not None:
+                return seen
+            fresh = (await self._stores.replacements.replacement(trip.replacement.id)).replacement
+            if fresh.answers.cancelled_by and seen.withdrawn_by is None:
+                await self._pushes.withdraw(push.id, by=fresh.answers.cancelled_by)
+            await self._outside.clock.sleep(PUSH_POLL)
+
+    async def _test(self, trip: Trip) -> str:
+        """Function tests before the intervention is closed: over a new session, against what was wanted."""
+        plan = await self._planned(trip)
+        target, _ = await self._target(trip, NO_KEY)
+        driver = able(self._outside.drivers.get(target.family))
+        found = driver.parse(await self._read(trip, driver))
+        wrong = {one.part for one in differences(found, plan.wanted)}
+        parts = {
+            "WAN": "wan", "LAN": "lan", "DHCP server": "dhcp", "opened ports": "port_mappings", "routes": "routes",
+            "firewall": "firewall", "wifi": "wifi", "mobile backup": "mobile", "management": "management",
+        }  # fmt: skip
+        tests = [{"test": "management reachable over a new session", "passed": True}]
+        tests += [
+            {"test": f"{name} as restored", "passed": part not in wrong}
+            for name, part in parts.items()
+            if getattr(plan.wanted, part)
+        ]
+        tests.append({"test": "difference nil", "passed": not wrong})
+        trip.progress = replace(trip.progress, report={**trip.progress.report, "tests": tests})
+        if wrong:
+            raise Conflict(f"the box does not run what was restored: {', '.join(sorted(wrong))}")
+        return f"{len(tests)} tests passed"
+
+    async def _close(self, trip: Trip) -> str:
+        assert trip.progress.new_device_id is not None
+        device = (await self._inventory.show(trip.progress.new_device_id)).device
+        if device.state is LifeState.SUSPENDED:
+            await self._inventory.resume(device.id, by=trip.replacement.requested_by)
+        return "in service"
+
+    async def _reset(self, trip: Trip) -> str:
+        target, _ = await self._target(trip, NO_KEY)
+        driver = self._outside.drivers.get(target.family)
+        if not isinstance(driver, Resettable):
+            raise Conflict(f"a {target.family} device cannot be taken back to factory settings from here")
+        async with self._session(trip) as opened:
+            await driver.factory_reset(opened.shell)
+        return f"back to factory settings, with consent: {trip.replacement.answers.consent}"
+
+    # What the steps are made of.
+
+    async def _target(self, trip: Trip, keys: tuple[str, ...]) -> tuple[Target, Resolved]:
+        """How the new box is reached. Until it is in the inventory it is the old device with what was ordered."""
+        one, unit = trip.replacement, trip.replacement.unit
+        device = (await self._inventory.show(trip.progress.new_device_id or one.device_id)).device
+        if trip.progress.new_device_id is None:
+            device = replace(
+                device,
+                address=unit.address,
+                port=unit.port or device.port,
+                family=unit.family or device.family,
+                credential=unit.credential or device.credential,
+            )
+        resolved = await self._inventory.in_force(device)
+        secrets = self._outside.credentials.get(known("credential", resolved.credential)).secrets()
+        trip.held.enter_context(self._outside.redactor.holding(*secrets))
+        return target_of(device, resolved, keys), resolved
+
+    @asynccontextmanager
+    async def _session(self, trip: Trip) -> AsyncIterator[OpenedSession]:
+        """With the key that was accepted, never another. Raises ``Refused`` when there is none."""
+        shown = trip.progress.offered_key
+        if shown is None or fingerprint(shown) != trip.replacement.answers.key:
+            raise Refused("no host key of the new box was accepted")
+        target, _ = await self._target(trip, (shown,))
+        async with self._outside.sessions.open(target) as opened:
+            trip.manager = opened.manager or trip.manager
+            yield opened
+
+    async def _read(self, trip: Trip, driver: PushDriver) -> str:
+        async with self._session(trip) as opened:
+            return (await driver.fetch(opened.shell)).text
+
+
+def _same(one: str, other: str) -> bool:
+    return one.strip().casefold() == other.strip().casefold()
+
+
+def _family_of(device: Device, groups: Any) -> str | None:
+    try:
+        return resolve(device, groups).family
+    except InputError:
+        return None

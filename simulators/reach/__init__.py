@@ -1,0 +1,1 @@
+"""Whether a virtual CPE can still be reached through its own configuration."""

@@ -1,0 +1,94 @@
+"""What of a box's configuration decides whether somebody outside reaches it, and the decision.
+
+Each family reads its own configuration into a `View`; the rest is the same for all. Nothing here knows of faults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Where a box stands: the manager's address, the box's own as the manager has it, and the router of the line's far
+    end, which alone leads to the manager. Lines whose far end answers neither DHCP nor PPPoE give no address."""
+
+    manager: IPv4Address
+    address: IPv4Address
+    gateway: IPv4Address
+    port: int = 22
+
+
+@dataclass(slots=True)
+class View:
+    """addresses: of interfaces that are up, by interface. routes: destination, and next hop or interface; connected
+    ones need not be among them. listens: SSH answers at the port. admits: a new connection of the manager's comes
+    through the filters. stateless: the filters stop connections that stand as well."""
+
+    addresses: list[tuple[str, IPv4Interface]] = field(default_factory=list)
+    routes: list[tuple[IPv4Network, str]] = field(default_factory=list)
+    listens: bool = True
+    admits: bool = True
+    stateless: bool = False
+
+    def interface(self, at: Surroundings) -> str:
+        """The interface that has the address under which the box is managed; empty when none has."""
+        return next((name for name, own in self.addresses if own.ip == at.address), "")
+
+    def carries(self, at: Surroundings) -> bool:
+        """Whether packets still come and go: what a connection that stands needs."""
+        return bool(self.interface(at)) and self._leads_back(at) and (self.admits or not self.stateless)
+
+    def answers(self, at: Surroundings) -> bool:
+        """Whether a new connection is taken."""
+        return self.carries(at) and self.listens and self.admits
+
+    def _leads_back(self, at: Surroundings) -> bool:
+        """The longest prefix that holds the manager's address has to lead to the far end of the line. A route whose
+        next hop is on no connected network is not in use."""
+        ways = [(own.network, "") for _, own in self.addresses]
+        ways += [(net, hop) for net, hop in self.routes if self._in_use(hop)]
+        best = max((net for net, _ in ways if at.manager in net), key=_length, default=None)
+        return any(net == best and hop == str(at.gateway) for net, hop in ways)
+
+    def _in_use(self, hop: str) -> bool:
+        try:
+            beside = IPv4Address(hop)
+        except ValueError:
+            return any(hop == name for name, _ in self.addresses)
+        return any(beside in own.network and beside != own.ip for _, own in self.addresses)
+
+
+def _length(network: IPv4Network) -> int:
+    return network.prefixlen
+
+
+def interface(words: str) -> IPv4Interface | None:
+    """`198.18.7.2/24` or `198.18.7.2 255.255.255.0`; None for what is no address."""
+    try:
+        return IPv4Interface(words.strip().replace(" ", "/"))
+    except ValueError:
+        return None
+
+
+def network(words: str) -> IPv4Network | None:
+    try:
+        return IPv4Network(words.strip().replace(" ", "/"), strict=False)
+    except ValueError:
+        return None
+
+
+def holds(networks: Iterator[str] | list[str], address: IPv4Address) -> bool:
+    """Whether an address is in one of these networks."""
+    return any(net is not None and address in net for net in map(network, networks))
+
+
+def spans(ports: str, port: int) -> bool:
+    """Whether `22`, `20-30` or `22,80` holds a port."""
+    for part in ports.replace(" ", ",").split(","):
+        first, _, last = part.replace(":", "-").partition("-")
+        if first.isdecimal() and int(first) <= port <= int(last if last.isdecimal() else first):
+            return True
+    return False
