@@ -138,14 +138,12 @@ async def note(tx: Transaction, sights: Mapping[str, Sight]) -> None:
 
 
 async def _standings(tx: Transaction, positions: Sequence[str]) -> dict[str, Standing]:
-    query = (
-        select(drift, backup.c.fingerprint)
-        .join(backup, backup.c.id == drift.c.confirmed_id)
-        .where(drift.c.position_id.in_(positions))
-        .order_by(drift.c.position_id)
-        .with_for_update(of=drift)
-    )
-    return {row.position_id: _to_standing(row, row.fingerprint) for row in await tx.rows(query)}
+    """Locked, then joined: PostgreSQL leaves a row out of a join that changed while its lock was waited for."""
+    query = select(drift).where(drift.c.position_id.in_(positions)).order_by(drift.c.position_id).with_for_update()
+    rows = await tx.rows(query)
+    confirmed = select(backup.c.id, backup.c.fingerprint).where(backup.c.id.in_([row.confirmed_id for row in rows]))
+    prints = {row.id: row.fingerprint for row in await tx.rows(confirmed)} if rows else {}
+    return {row.position_id: _to_standing(row, prints[row.confirmed_id]) for row in rows}
 
 
 async def _save(tx: Transaction, standings: Mapping[str, Standing]) -> None:

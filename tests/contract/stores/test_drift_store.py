@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib import import_module
@@ -17,6 +18,7 @@ from cpe_manager.domain.errors import Conflict, NotFound
 from cpe_manager.domain.events import Event
 from cpe_manager.domain.inventory import Device, LifeState
 from cpe_manager.domain.jobs import JobKind, Outcome
+from cpe_manager.ports.pushes import Ended
 from cpe_manager.ports.stores import Claimed, InventoryChanges, NewWork
 from tests.contract.stores.making import (
     NOW,
@@ -54,7 +56,7 @@ async def taken_up(db: Database, device: Device) -> tuple[Claimed, str]:
 async def confirmed_push(db: Database, device: Device, text: str) -> str:
     row, push_id = await taken_up(db, device)
     push = (await db.pushes.push(push_id)).push
-    await db.pushes.end(push, Phase.CONFIRMED, "", after(30), row.lease)
+    await db.pushes.end(push, Ended(Phase.CONFIRMED, "", after(30)), row.lease)
     version = new_id()
     result = ended(row, Outcome.CONFIRMED, backup_id=version, draft=a_draft(text), at=after(31))
     assert await db.jobs.settle([result]) == []
@@ -206,6 +208,20 @@ async def test_the_hardware_that_takes_over_a_position_is_held_to_what_was_confi
     await back_up(db, new, "factory")
     row = await db.drift.drift(new.id)
     assert (row.standing.verdict, row.confirmed, row.running) == (Verdict.CHANGED, 1, 2)
+
+
+async def test_a_version_adopted_while_another_one_is_stored_is_not_lost(db: Database, other: Database) -> None:
+    for device in await fleet(db, 6):
+        await back_up(db, device, "hostname a")
+        await back_up(db, device, "hostname b")
+        (row,) = await claim(db, await run_for(db, [device]))
+        adopting = other.drift.adopt(device.id, a_draft("hostname b").fingerprint, at=after(50), by="op")
+        ends = await asyncio.gather(db.jobs.settle([stored(row, "hostname c")]), adopting, return_exceptions=True)
+        assert ends[0] == []
+        standing = (await db.drift.drift(device.id)).standing
+        assert standing.verdict is Verdict.CHANGED
+        taken = not isinstance(ends[1], Conflict)
+        assert standing.fingerprint == a_draft("hostname b" if taken else "hostname a").fingerprint
 
 
 async def test_retention_leaves_what_is_confirmed(db: Database) -> None:
