@@ -273,9 +273,7 @@ class FrrLinux(LinuxGuard):
         box = _Box.read(text)
         found = _model(box)
         sides = (link_words.pppoe_peer(box.files), found.wan), (link_words.mobile_peer(box.files), found.mobile)
-        return Links(
-            box.nic, tuple(p.rpartition("/")[2] for p, side in sides if p and link_words.dialled(side))
-        )
+        return Links(box.nic, tuple(p.rpartition("/")[2] for p, side in sides if p and link_words.dialled(side)))
 
     def interfaces(self, text: str) -> Interfaces:
         box = _Box.read(text)
