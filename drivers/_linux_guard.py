@@ -13,6 +13,7 @@ from cpe_manager.kit.linux import file_bundle
 from cpe_manager.kit.linux import guard as linux_guard
 from cpe_manager.ports.driver import Capture, Guard
 from cpe_manager.ports.shell import Shell
+from drivers._line_probe import linux_ping
 
 FRR: Final = "# vtysh: show running-config"
 """The heading of FRR's part in a text of the whole box."""
@@ -27,6 +28,9 @@ class LinuxGuard(ABC):
     @abstractmethod
     def links(self, text: str) -> linux_guard.Links:
         """What is up in a text of the whole box."""
+
+    async def ping(self, shell: Shell, target: str) -> bool:
+        return await linux_ping(shell, target)
 
     async def arm(self, shell: Shell, guard: Guard) -> None:
         """A script on flash that puts back the files and what FRR runs now, run by a timer and by the next boot."""

@@ -20,12 +20,14 @@ from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.cpe_features import Feature, require_features
 from cpe_manager.domain.errors import CommandRefused, DeviceError, DeviceTimeout, FetchIncomplete, SessionDropped
 from cpe_manager.domain.interface_names import Interfaces
+from cpe_manager.domain.probes import LineState
 from cpe_manager.kit.uci import model as uci_model
 from cpe_manager.kit.uci import ports as uci_ports
 from cpe_manager.kit.uci import session as uci_session
 from cpe_manager.kit.uci.language import Uci, exported, secret_patterns
 from cpe_manager.ports.driver import Artefact, Capture, Guard, Recognition, Script, SecretRule, SnmpFacts, Spec
 from cpe_manager.ports.shell import Shell
+from drivers._line_probe import linux_ping, netifd_line
 
 # Somebody may change the configuration between the two exports, or the kernel write into the output.
 _ATTEMPTS: Final = 3
@@ -168,6 +170,17 @@ class UciDriver:
         except DeviceError as error:
             error.device_state = "unknown"
             raise
+
+    async def factory_reset(self, shell: Shell) -> None:
+        """``firstboot``: the box starts with what its firmware brings, at the maker's address and with his log-in."""
+        await ask(shell, uci_session.RESET, "`firstboot`")
+
+    async def line(self, shell: Shell, text: str) -> LineState:
+        del text  # the model's WAN is the logical interface of that name
+        return await netifd_line(shell, "wan")
+
+    async def ping(self, shell: Shell, target: str) -> bool:
+        return await linux_ping(shell, target)
 
     async def archive(self, shell: Shell) -> Artefact:
         """What ``sysupgrade`` would carry over. It holds ``etc/shadow``, so hashes of the box's own log-in."""

@@ -29,15 +29,18 @@ from cpe_manager.domain.errors import (
     SessionDropped,
 )
 from cpe_manager.domain.interface_names import Interfaces
+from cpe_manager.domain.probes import LineState
 from cpe_manager.kit.config_text import after_header, checked, last_lines, values
 from cpe_manager.kit.ios import model as ios_model
 from cpe_manager.kit.ios import ports
+from cpe_manager.kit.ios.box import Box, short
 from cpe_manager.kit.ios.replacing import Unit, replacing, with_own_secrets
 from cpe_manager.kit.ios.startup import as_shown
 from cpe_manager.kit.redaction import canonical, redact, strip_login
 from cpe_manager.kit.secret_rules import REST, WORD, patterns
 from cpe_manager.ports.driver import Capture, Facts, Guard, Recognition, Script, SecretRule, SnmpFacts, Spec
 from cpe_manager.ports.shell import PromptRules, Shell, Terminal
+from drivers._line_probe import ios_answered, ios_line, ios_ping
 
 # How often the configuration is asked for in one session: a log message in the middle is bad luck, not a state.
 _ATTEMPTS: Final = 3
@@ -361,6 +364,17 @@ class CiscoIos:
             raise
         if units and refused is not None:
             raise refused
+
+    async def line(self, shell: Shell, text: str) -> LineState:
+        wan = Box(text).wan
+        if wan is None:
+            return LineState(up=None)
+        terminal = await _terminal(shell)
+        brief = await terminal.run("show ip interface brief")
+        return ios_line(brief, await _privileged(terminal, shell, "show ip route 0.0.0.0"), short(wan))
+
+    async def ping(self, shell: Shell, target: str) -> bool:
+        return ios_answered(await (await _terminal(shell)).run(ios_ping(target)))
 
     async def save(self, shell: Shell) -> None:
         terminal = await _terminal(shell)

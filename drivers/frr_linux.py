@@ -26,7 +26,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 from shlex import quote
 from typing import Final, NoReturn
 
-from cpe_manager.domain.cpe_config import CpeConfig, Firewall, Lan, Management, Mobile, PortMapping, StaticRoute, Wan
+from cpe_manager.domain.cpe_config import CpeConfig, Firewall, Lan, Management, PortMapping, StaticRoute, Wan
 from cpe_manager.domain.cpe_features import Feature, needed, require_features
 from cpe_manager.domain.errors import (
     CommandRefused,
@@ -38,6 +38,7 @@ from cpe_manager.domain.errors import (
     SessionDropped,
 )
 from cpe_manager.domain.interface_names import Interfaces
+from cpe_manager.domain.probes import LineState
 from cpe_manager.domain.requirements import is_label
 from cpe_manager.kit import interface_words
 from cpe_manager.kit.attempts import attempt
@@ -49,12 +50,12 @@ from cpe_manager.kit.linux.guard import LIST, PRIVATE, Links
 from cpe_manager.kit.secret_rules import REST, WORD, patterns
 from cpe_manager.ports.driver import Capture, Facts, Guard, Recognition, Script, SecretRule, Spec
 from cpe_manager.ports.shell import ExecResult, PromptRules, Shell
+from drivers._line_probe import linux_line
 from drivers._linux_guard import FRR, LinuxGuard
 
 _ATTEMPTS: Final = 3
-_SHOW: Final = "show running-config"
+_SHOW, _VERSION = "show running-config", "show version"
 _VTYSH: Final = f"vtysh -c '{_SHOW}'"
-_VERSION: Final = "show version"
 _COMMAND: Final = f'{_VTYSH} && {_VTYSH} | sha256sum; echo "cpe-manager $?"'
 _STARTUP: Final = 'cat /etc/frr/frr.conf; echo "cpe-manager $?"'
 _DIGEST: Final = re.compile(r"([0-9a-f]{64}) +-")
@@ -84,15 +85,13 @@ _FACTS: Final = f"vtysh -c '{_VERSION}'; " + "; ".join(
     f"echo; echo '{file_bundle.FILE}{path}'; cat {path} 2>/dev/null" for path in _FACT_FILES
 )
 
-_NFT: Final = "/etc/nftables.d/cpe.nft"
+_NFT, _NFT_MAIN = "/etc/nftables.d/cpe.nft", "/etc/nftables.conf"
 _NO_TABLE: Final = nft_table.Table((), Firewall("accept"))
-_NFT_MAIN: Final = "/etc/nftables.conf"
 _NFT_INCLUDE: Final = 'include "/etc/nftables.d/*.nft"'
 # Debian's start script and unit both look for it.
 _NO_SSH: Final = "/etc/ssh/sshd_not_to_be_run"
-_FRR_CHANGES: Final = "/run/cpe-manager.frr"
 # What daemons have not been told yet of files that are in their places: it is left behind by a session that was cut.
-_TODO: Final = "/run/cpe-manager.todo"
+_FRR_CHANGES, _TODO = "/run/cpe-manager.frr", "/run/cpe-manager.todo"
 _NEW: Final = ".cpe-new."
 # What changes nothing that anybody reads: new files beside the old ones, and checkers.
 _HARMLESS: Final = re.compile(r"umask 0\d\d; |nft -c -f |dnsmasq --test |vtysh -C -f |rm -f \S*cpe-")
@@ -252,6 +251,11 @@ class FrrLinux(LinuxGuard):
             _refuse(result)
         return linux_startup.as_read(running, FRR, printed)
 
+    async def line(self, shell: Shell, text: str) -> LineState:
+        box = _Box.read(text)
+        dialled = link_words.peer_value(box.files, link_words.pppoe_peer(box.files), "user")
+        return await linux_line(shell, box.ppp if dialled else box.nic)
+
     def parse(self, text: str) -> CpeConfig:
         return _model(_Box.read(text))
 
@@ -266,7 +270,7 @@ class FrrLinux(LinuxGuard):
         box = _Box.read(text)
         found = _model(box)
         sides = (link_words.pppoe_peer(box.files), found.wan), (link_words.mobile_peer(box.files), found.mobile)
-        return Links(box.nic, tuple(peer.rpartition("/")[2] for peer, side in sides if peer and _dialled(side)))
+        return Links(box.nic, tuple(p.rpartition("/")[2] for p, side in sides if p and link_words.dialled(side)))
 
     def interfaces(self, text: str) -> Interfaces:
         box = _Box.read(text)
@@ -456,7 +460,7 @@ class _Box:
             block = interfaces.setdefault(words[1], []) if words[:1] == ["interface"] and len(words) == 2 else []
             top.append(line)
         peer = link_words.pppoe_peer(files)
-        lan = daemon_words.lan_interface(files) or _lan_by_name(interfaces)
+        lan = daemon_words.lan_interface(files) or daemon_words.usual_lan(interfaces)
         nic = link_words.pppoe_nic(files, peer) or link_words.dhcp_client(files, lan)
         nic = nic or _nic_by_route(interfaces, top, lan)
         units = link_words.ppp_unit(files, peer, 0), link_words.ppp_unit(files, link_words.mobile_peer(files), 1)
@@ -479,11 +483,6 @@ def _addresses(lines: Iterable[str]) -> list[IPv4Interface]:
     words = (line.split() for line in lines)
     found = (attempt(IPv4Interface, w[2]) for w in words if w[:2] == ["ip", "address"] and len(w) == 3)
     return [address for address in found if address]
-
-
-def _lan_by_name(interfaces: dict[str, list[str]]) -> str:
-    usual = ("br-lan", "br0", "lan", "lan0", "eth1")
-    return next((name for name in usual if name in interfaces), "br-lan")
 
 
 def _nic_by_route(interfaces: dict[str, list[str]], top: list[str], lan: str) -> str:
@@ -782,8 +781,8 @@ def _told(box: _Box, found: CpeConfig, wanted: CpeConfig) -> Iterator[str]:
         if any(re.fullmatch(pattern, path) for path in changed):
             yield f"service {service} restart"
     for peer, before, after in (
-        (link_words.pppoe_peer(files), _dialled(found.wan), _dialled(wanted.wan)),
-        (link_words.mobile_peer(files), _dialled(found.mobile), _dialled(wanted.mobile)),
+        (link_words.pppoe_peer(files), link_words.dialled(found.wan), link_words.dialled(wanted.wan)),
+        (link_words.mobile_peer(files), link_words.dialled(found.mobile), link_words.dialled(wanted.mobile)),
     ):
         if peer and before != after:
             provider = quote(peer.rpartition("/")[2])
@@ -791,13 +790,6 @@ def _told(box: _Box, found: CpeConfig, wanted: CpeConfig) -> Iterator[str]:
             yield f"poff {provider} >/dev/null 2>&1; pon {provider}" if after else f"poff {provider} || true"
     if _NO_SSH in changed:
         yield f"service ssh {'start' if wanted.management.ssh else 'stop'}"
-
-
-def _dialled(side: Wan | Mobile | None) -> tuple[object, ...]:
-    """What pppd is given; a change of it means to dial again."""
-    if isinstance(side, Wan):
-        return (side.username, side.password, side.address) if side.mode == "pppoe" else ()
-    return (side.apn, side.username, side.password) if side else ()
 
 
 DRIVER: Final = FrrLinux()

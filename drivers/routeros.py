@@ -20,6 +20,7 @@ import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import IPv4Interface, ip_address
 from typing import Final
 
 from cpe_manager.domain.cpe_config import CpeConfig
@@ -35,6 +36,8 @@ from cpe_manager.domain.errors import (
     SessionDropped,
 )
 from cpe_manager.domain.interface_names import Interfaces
+from cpe_manager.domain.probes import LineState
+from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.config_text import checked
 from cpe_manager.kit.redaction import strip_login
 from cpe_manager.kit.routeros import model as routeros_model
@@ -49,6 +52,7 @@ from cpe_manager.kit.routeros.language import (
     without_values,
 )
 from cpe_manager.kit.routeros.replacing import replacing, with_own_secret
+from cpe_manager.kit.routeros.wan import outside_interface
 from cpe_manager.kit.secret_rules import patterns
 from cpe_manager.ports.driver import Capture, Facts, Guard, Recognition, Script, SecretKind, SecretRule, SnmpFacts, Spec
 from cpe_manager.ports.shell import ExecResult, Shell
@@ -265,6 +269,24 @@ class RouterOs:
 
     def adopted(self, text: str, present: str, names: Mapping[str, str]) -> str:
         return ports.adopted(text, present, names)
+
+    async def line(self, shell: Shell, text: str) -> LineState:
+        name = outside_interface(text)
+        if not name:
+            return LineState(up=None)
+        named = quoted(name)
+        up = await _told(shell, f":put [/interface get [find name={named}] running]")
+        own = await _told(shell, f"/ip address print terse where interface={named}")
+        defaults = await _told(shell, "/ip route print count-only where dst-address=0.0.0.0/0 active")
+        found = re.search(r"\baddress=(\S+)", own)
+        address = attempt(IPv4Interface, found[1]) if found else None
+        return LineState({"true": True, "false": False}.get(up), address, defaults.isdecimal() and int(defaults) > 0)
+
+    async def ping(self, shell: Shell, target: str) -> bool:
+        last = (await _told(shell, f":put [/ping {ip_address(target)} count=2]")).split("\n")[-1].strip()
+        if not last.isdecimal():
+            raise FetchIncomplete("the box does not say how many echoes came")
+        return int(last) > 0
 
     async def apply(self, shell: Shell, script: Script, guard: Guard | None = None) -> None:
         """Each command on a channel of its own, so that its answer is its own."""

@@ -35,12 +35,15 @@ from cpe_manager.domain.errors import (
     SessionDropped,
 )
 from cpe_manager.domain.interface_names import Interfaces
+from cpe_manager.domain.probes import LineState
 from cpe_manager.kit.config_text import checked, last_lines, values
 from cpe_manager.kit.secret_rules import patterns
 from cpe_manager.kit.vyos import model as vyos_model
-from cpe_manager.kit.vyos import ports
+from cpe_manager.kit.vyos import ports, roles
+from cpe_manager.kit.vyos.set_lines import SetLines, quoted
 from cpe_manager.ports.driver import Capture, Facts, Guard, Recognition, Script, SecretRule, SnmpFacts, Spec
-from cpe_manager.ports.shell import PromptRules, Shell, Terminal
+from cpe_manager.ports.shell import Credential, PromptRules, Shell, Terminal
+from drivers._line_probe import linux_line, linux_ping
 
 _OP: Final = "/opt/vyatta/bin/vyatta-op-cmd-wrapper"
 _SHOW: Final = f"{_OP} show configuration commands"
@@ -233,6 +236,11 @@ class Vyos:
     def render(self, current: str, wanted: CpeConfig) -> Script:
         return Script(vyos_model.render(current, wanted))
 
+    def log_in(self, credential: Credential) -> Script:
+        """The system keeps a hash of it. Every account of VyOS may configure."""
+        user = f"set system login user {credential.username} authentication plaintext-password"
+        return Script((f"{user} {quoted(credential.password)}",))
+
     def interfaces(self, text: str) -> Interfaces:
         return ports.interfaces(text)
 
@@ -319,6 +327,13 @@ class Vyos:
         which no stored text has, stay."""
         current = (await self.fetch(shell)).text
         await self.apply(shell, Script(vyos_model.replacing(current, text)), guard)
+
+    async def line(self, shell: Shell, text: str) -> LineState:
+        name = roles.wan_of(SetLines(text))
+        return await linux_line(shell, name) if name else LineState(up=None)
+
+    async def ping(self, shell: Shell, target: str) -> bool:
+        return await linux_ping(shell, target)
 
     async def save(self, shell: Shell) -> None:
         terminal = await _configuring(shell)

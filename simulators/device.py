@@ -202,9 +202,9 @@ class Device:
             self.persona.booted(copy)
         return copy
 
-    def typed(self, key: object) -> Strike | None:
+    def typed(self, key: object, command: str) -> Strike | None:
         """A command has arrived on a connection; what strikes it."""
-        return self.typing.typed(key, self.faults)
+        return self.typing.typed(key, command, self.spec.family, self.faults)
 
     def cut(self, seconds: float = 0.0) -> None:
         """Cut the path to the box, which goes on: connections are lost, none is made for so many seconds; 0: until the

@@ -61,6 +61,8 @@ class DeviceState:
     alarms: dict[str, Alarm] = field(default_factory=dict)
     alarm_changed: Callable[[], None] = _nobody
     operator: str = ""
+    line_up: bool = True
+    """Whether the fixed line carries anything; the configuration may do away with it all the same."""
 
     def set_alarm(self, name: str, alarm: Alarm) -> None:
         """Set an alarm, in the place of one of that name."""

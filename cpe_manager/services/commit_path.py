@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from ipaddress import AddressValueError, IPv4Address
 from typing import Final, cast
 
 import structlog
@@ -24,8 +23,7 @@ from cpe_manager.domain.cpe_differences import differences
 from cpe_manager.domain.errors import Conflict, CpeManagerError, DeviceError, FetchIncomplete, StoreError
 from cpe_manager.domain.inventory import Group
 from cpe_manager.domain.jobs import Outcome
-from cpe_manager.domain.lockout import ManagementPath
-from cpe_manager.domain.pushes import NOTHING_TO_CHANGE, Offer, Order, Push
+from cpe_manager.domain.pushes import NOTHING_TO_CHANGE, Offer, Order, Push, PushKind
 from cpe_manager.domain.settings_inheritance import resolve
 from cpe_manager.ports.driver import Replacing
 from cpe_manager.ports.pushes import Ended, PushStore
@@ -38,7 +36,7 @@ from cpe_manager.services.push_checks import ok_of, refused
 from cpe_manager.services.push_plan import PushDriver, able, make_plan, show_plan
 from cpe_manager.services.push_probes import Prober, failed, line_notes
 from cpe_manager.services.push_trip import Care, Trip, cause_of
-from cpe_manager.services.targets import known, target_of
+from cpe_manager.services.targets import known, path_of, target_of
 
 log = structlog.get_logger()
 
@@ -166,11 +164,11 @@ class CommitPath:
         await self._pushes.offer(trip.push.id, Offer(basis, shown.native, shown.neutral), trip.claimed.lease)
 
     async def _make_plan(self, trip: Trip, text: str) -> None:
-        _, driver, _ = self._way(trip)
+        _, driver, log_in = self._way(trip)
         stored = None
         if trip.order.version is not None:
             stored = self._outside.vault.open_original(await self._backups.sealed(trip.order.version))
-        trip.plan = make_plan(driver, text, trip.order, stored)
+        trip.plan = make_plan(driver, text, trip.order, stored, log_in)
 
     async def _check(self, trip: Trip) -> None:
         assert trip.plan is not None
@@ -306,8 +304,7 @@ class CommitPath:
                 await clock.sleep(2.0)
 
     async def _look_once_more(self, trip: Trip) -> None:
-        """After a crash between the last step and the end: what was confirmed is not known here, but the device has it.
-        Where it cannot be read the next backup stores it, as a change that nobody has confirmed."""
+        """After a crash before the end the device alone has what was confirmed. Unread, it shows as drift later on."""
         try:
             await self._read(trip, after=True)
         except CpeManagerError as error:
@@ -373,10 +370,11 @@ class CommitPath:
         write(
             "push.ended", device=claimed.device.name, push_id=trip.push.id, phase=phase.value, reason=reason, code=code
         )
-        if phase is Phase.CONFIRMED and trip.after is None:
+        # To save is not to want what runs: that is the version that it was before, confirmed or not.
+        made = phase is Phase.CONFIRMED and trip.order.kind is not PushKind.SAVE
+        if made and trip.after is None:
             await self._look_once_more(trip)
-        kept = phase is Phase.CONFIRMED and trip.after is not None
-        backup_id = self._outside.ids.new() if kept else None
+        backup_id = self._outside.ids.new() if made and trip.after is not None else None
         failed = phase is not Phase.CONFIRMED
         return Settled(
             job_id=claimed.job_id,
@@ -384,19 +382,7 @@ class CommitPath:
             at=clock.now(),
             outcome=_ENDS[phase],
             backup_id=backup_id,
-            draft=self._draft(trip, trip.after, backup_id) if kept and trip.after and backup_id else None,
+            draft=self._draft(trip, trip.after, backup_id) if trip.after and backup_id else None,
             error_code=code if failed else None,
             error=reason if failed else None,
         )
-
-
-def path_of(target: Target, manager: str) -> ManagementPath:
-    """How a device is managed, as far as it is known."""
-    return ManagementPath(_v4(target.host), _v4(manager), target.transport, target.port)
-
-
-def _v4(text: str) -> IPv4Address | None:
-    try:
-        return IPv4Address(text)
-    except AddressValueError:
-        return None

@@ -39,7 +39,7 @@ SHOWS: Mapping[str, Callable[[DeviceState], str]] = MappingProxyType(
 _USER = (
     "enable", "exit", "logout", "quit", "disable", "show version", "show clock", "show ip interface brief",
     "show inventory", "show privilege", "show hosts", "terminal length ...", "terminal width ...",
-    "terminal no monitor", "terminal monitor",
+    "terminal no monitor", "terminal monitor", "show ip route ...", "ping ...",
 )  # fmt: skip
 _PRIVILEGED = (
     *_USER, "show running-config ...", *(name for name in SHOWS if name not in (*_USER, "show running-config")),
@@ -139,12 +139,18 @@ class IosDialogue(FileCommands):
             "verify": lambda words: Reply(ios_files.verified(self._state, words[-1] if words else "")),
             "delete": self._delete,
             "reload": self._reload,
+            "show ip route": self._routes,
+            "ping": lambda words: Reply(ios_tables.pinged(self._state, words)),
             "show archive config differences": self._differences,
             "show archive config incremental-diffs": self._incremental,
         }
         if command in handlers:
             return handlers[command](rest)
         return self._plain(command, line)
+
+    def _routes(self, words: tuple[str, ...]) -> Reply:
+        asked = words[:1] == ("0.0.0.0",)
+        return Reply(ios_tables.default_route(self._state) if asked else "% Incomplete command.\n\n")
 
     def _plain(self, command: str, _line: str) -> Reply:
         """Commands that take no words."""

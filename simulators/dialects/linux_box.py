@@ -12,7 +12,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 
-from simulators.dialects import systemd
+from simulators.dialects import linux_uplink, systemd
 from simulators.dialects.nft import NftError, check
 from simulators.dialects.shell import TMP, Call, Tool
 from simulators.dialects.systemd import RELOAD
@@ -291,10 +291,18 @@ def _start_stop_daemon(state: DeviceState, call: Call) -> Reply:
     return tool(state, Call(call.shell, words[words.index("--") + 1 :] if "--" in words else [], ""))
 
 
+def _ip(state: DeviceState, call: Call) -> Reply:
+    return linux_uplink.ip(state, files_of(state), call)
+
+
+def _ping(state: DeviceState, call: Call) -> Reply:
+    return linux_uplink.pinged(state, files_of(state), call)
+
+
 _OWN: dict[str, Callable[[DeviceState, Call], Reply]] = {
     "vtysh": _vtysh, "uname": _uname, "hostname": _host, "id": _id, "nft": _nft, "dnsmasq": _dnsmasq,
     "service": _service, "pon": _pon, "poff": _poff, "ifup": _ifup, "ifdown": _ifdown,
-    "start-stop-daemon": _start_stop_daemon, **systemd.TOOLS,
+    "start-stop-daemon": _start_stop_daemon, "ip": _ip, "ping": _ping, **systemd.TOOLS,
 }  # fmt: skip
 
 

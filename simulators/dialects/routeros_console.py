@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from simulators.dialects import routeros_print as printing
+from simulators.dialects import routeros_uplink as uplink
 from simulators.dialects.routeros_box import Box
 from simulators.dialects.routeros_menus import MENUS, Menu, submenus
 from simulators.dialects.routeros_parse import Part, Statement, Word
@@ -208,8 +209,9 @@ class Console:
             found.append(item)
         return found
 
-    def _matching(self, run: Run, menu: Menu, words: Sequence[Word]) -> list[Item]:
-        """The items for which the conditions hold; words that stand beside each other are all meant."""
+    def _matching(self, run: Run, menu: Menu, words: Sequence[Word], *, live: bool = False) -> list[Item]:
+        """The items for which the conditions hold; words that stand beside each other are all meant. ``live``: those
+        that the box made by itself as well."""
         conditions: list[tuple[bool, _Condition]] = []
         either = False
         for word in words:
@@ -218,7 +220,8 @@ class Console:
             else:
                 conditions.append((either, self._condition(run, menu, word)))
                 either = False
-        return [item for item in self.box.tree.menus[menu.path] if self._holds(menu, item, conditions)]
+        made = uplink.dynamic(self.box, menu.path) if live else []
+        return [item for item in (*self.box.tree.menus[menu.path], *made) if self._holds(menu, item, conditions)]
 
     def _holds(self, menu: Menu, item: Item, conditions: Sequence[tuple[bool, _Condition]]) -> bool:
         result = True
@@ -226,13 +229,22 @@ class Console:
             if result == either:
                 continue
             has = item.id if condition.name == ".id" else self.box.tree.value(menu.path, item, condition.name)
+            if (menu.path, condition.name) == ("ip route", "active"):
+                has = "yes" if uplink.active(self.box, item) else "no"
             result = condition.holds(has)
         return result
 
     def _condition(self, run: Run, menu: Menu, word: Word) -> _Condition:
         name = word.name if word.sign else word.text
         negated, name = name.startswith("!"), name.lstrip("!")
-        known = (*menu.properties, menu.handle, "dynamic", "invalid", ".id")
+        known = (
+            *menu.properties,
+            menu.handle,
+            "dynamic",
+            "invalid",
+            ".id",
+            *(("active",) if menu.path == "ip route" else ()),
+        )
         if name not in known:
             raise ConsoleError(f"expected end of command (line 1 column {word.column})")
         wanted = shown(self.interpreter.value(run, word.parts)) if word.sign else ""
@@ -263,7 +275,7 @@ class Console:
                 return printing.as_value(tree, menu, tree.menus[menu.path])
             run.put(printing.single(tree, menu))
             return ""
-        items = self._matching(run, menu, words[at + 1 :])
+        items = self._matching(run, menu, words[at + 1 :], live=at < len(words))
         if (start := self.named(run, words, "from")) is not None:
             items = self._items(menu, start)
         if "count-only" in flags:

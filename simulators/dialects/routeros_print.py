@@ -28,8 +28,10 @@ def table(tree: Tree, menu: Menu, items: Sequence[Item]) -> str:
     """The usual form: flags, the menu's columns, comments on a line of their own."""
     columns = menu.columns or tuple(name for name in menu.properties if name not in _HIDDEN)[:4]
     numbers = {id(item): number for number, item in enumerate(tree.menus[menu.path])}
-    rows = [[str(numbers[id(item)]), _flags(item), *(tree.value(menu.path, item, name) for name in columns)]
-            for item in items]  # fmt: skip
+    rows = [
+        [str(numbers.get(id(item), len(numbers))), _flags(item), *(tree.value(menu.path, item, one) for one in columns)]
+        for item in items
+    ]
     heads = ["#", "", *(name.rpartition(".")[2].upper() for name in columns)]
     widths = [max([len(heads[at]), *(len(row[at]) for row in rows)]) for at in range(len(heads))]
     lines = ["Flags: X - DISABLED"] if any(_flags(item) for item in items) else []
@@ -56,7 +58,7 @@ def detail(tree: Tree, menu: Menu, items: Sequence[Item]) -> str:
     numbers = {id(item): number for number, item in enumerate(tree.menus[menu.path])}
     lines = ["Flags: X - disabled, I - invalid; D - dynamic"]
     for item in items:
-        head = f"{numbers[id(item)]:>2} {_flags(item):<2} "
+        head = f"{numbers.get(id(item), len(numbers)):>2} {_flags(item):<2} "
         if comment := item.values.get("comment"):
             lines.append(f"{head};;; {comment}")
             head = " " * len(head)
@@ -71,7 +73,7 @@ def terse(tree: Tree, menu: Menu, items: Sequence[Item]) -> str:
     for item in items:
         comment = item.values.get("comment")
         words = [*([f"comment={comment}"] if comment else []), *_values(tree, menu, item, quotes=False)]
-        lines.append(f"{numbers[id(item)]:>2} {_flags(item):<2} {' '.join(words)}")
+        lines.append(f"{numbers.get(id(item), len(numbers)):>2} {_flags(item):<2} {' '.join(words)}")
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from simulators.dialects import routeros_print as printing
+from simulators.dialects import routeros_uplink as uplink
 from simulators.dialects.routeros_box import Box
 from simulators.dialects.routeros_menus import MENUS, Menu
 from simulators.dialects.routeros_parse import Part, Word, program
@@ -213,6 +214,38 @@ def _log(_console: Host, _run: Run, _where: str, _words: Sequence[Word]) -> Valu
     return ""
 
 
+def _find_interface(console: Host, run: Run, _where: str, words: Sequence[Word]) -> Value:
+    name = console.named(run, words, "name")
+    return [str(name)] if name is not None and uplink.running(console.box, str(name)) is not None else []
+
+
+def _get_interface(console: Host, run: Run, _where: str, words: Sequence[Word]) -> Value:
+    """`get NAME running`; of an interface that is not there it says so."""
+    given = console.value(run, words[0].parts) if words else ""
+    name = shown(given)
+    runs = uplink.running(console.box, name)
+    if runs is None:
+        raise ConsoleError("no such item")
+    if [word.text for word in words[1:]] != ["running"]:
+        raise ConsoleError("missing value(s) of argument(s) value-name")
+    return runs
+
+
+def _ping(console: Host, run: Run, _where: str, words: Sequence[Word]) -> Value:
+    """`ping ADDRESS count=N`: a table, and the number of echoes as its value."""
+    target = shown(console.value(run, words[0].parts)) if words else ""
+    count = int(shown(console.named(run, words, "count") or 4))
+    try:
+        came = uplink.echoes(console.box, target, count)
+    except ValueError:
+        raise ConsoleError("invalid value for argument address") from None
+    run.put("  SEQ HOST                                     SIZE TTL TIME       STATUS\n")
+    for number in range(count):
+        run.put(f"  {number:>3} {target:<40} {'56  57 4ms' if came else '              timeout'}\n")
+    run.put(f"    sent={count} received={came} packet-loss={0 if came else 100}%\n")
+    return came
+
+
 _RESOURCE, _BOARD = _facts(_resource), _facts(_routerboard)
 OTHERS: Mapping[tuple[str, str], Other] = {
     ("", "export"): _export_all, ("", "import"): _import, ("", "quit"): _quit, ("", "execute"): _execute,
@@ -221,5 +254,6 @@ OTHERS: Mapping[tuple[str, str], Other] = {
     ("system package", "print"): _packages, ("file", "print"): _files, ("file", "get"): _get_file,
     ("file", "remove"): _remove_file, ("file", "find"): _find_file, ("system backup", "save"): _save_backup,
     ("system backup", "load"): _load_backup, ("system script", "run"): _run_script, ("system", "reboot"): _reboot,
+    ("interface", "find"): _find_interface, ("interface", "get"): _get_interface, ("", "ping"): _ping,
     ("system history", "print"): _history, ("log", "print"): _log,
 }  # fmt: skip

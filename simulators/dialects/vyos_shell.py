@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
-from simulators.dialects import vyos_box
+from simulators.dialects import vyos_box, vyos_uplink
 from simulators.dialects.commands import Verdict, match
 from simulators.dialects.shell import TMP, Call, Shell, Tool, common_tools
 from simulators.dialects.vyos_config import parse_boot, set_lines, shown_text, values
@@ -333,6 +333,8 @@ def unix_tools(state: DeviceState) -> dict[str, Tool]:
         OP_WRAPPER: functools.partial(_op_wrapper, state),
         CFG_WRAPPER: _CfgWrapper(state),
         "hostname": functools.partial(_host, state),
+        "ip": functools.partial(vyos_uplink.ip, state),
+        "ping": functools.partial(vyos_uplink.pinged, state),
         "uname": functools.partial(_uname, state),
         "date": functools.partial(_date, state),
         "reboot": functools.partial(_reboot, state),

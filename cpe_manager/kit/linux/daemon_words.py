@@ -7,7 +7,7 @@ files stays. Where a daemon has no file yet, a writer makes one.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
@@ -245,3 +245,9 @@ def write_snmp(files: Files, wanted: Snmp) -> None:
 
 def _starts(start: str) -> Callable[[str], bool]:
     return lambda line: line.lower().startswith(start)
+
+
+def usual_lan(interfaces: Collection[str]) -> str:
+    """The LAN's interface by its usual names, where no daemon names it."""
+    usual = ("br-lan", "br0", "lan", "lan0", "eth1")
+    return next((name for name in usual if name in interfaces), "br-lan")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from ipaddress import IPv4Interface
 from typing import Final, Literal
 
-from cpe_manager.domain.cpe_config import Mobile, Wifi, WifiSecurity
+from cpe_manager.domain.cpe_config import Mobile, Wan, Wifi, WifiSecurity
 from cpe_manager.domain.errors import InputError
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.linux.file_bundle import Files
@@ -278,3 +278,10 @@ def write_wifi(files: Files, wanted: tuple[Wifi, ...]) -> None:
 
 def _starts(start: str) -> Callable[[str], bool]:
     return lambda line: line.startswith(start)
+
+
+def dialled(side: Wan | Mobile | None) -> tuple[object, ...]:
+    """What pppd is given; a change of it means to dial again."""
+    if isinstance(side, Wan):
+        return (side.username, side.password, side.address) if side.mode == "pppoe" else ()
+    return (side.apn, side.username, side.password) if side else ()

@@ -151,6 +151,15 @@ def _port(box: Box) -> str:
     return next((name for name in (*clients, *members) if name and name not in others), "ether1")
 
 
+def outside_interface(text: str) -> str:
+    """The interface with the internet address: that of PPPoE where the line is dialled. Empty when there is none."""
+    parts = _wan_parts(Box(text))
+    if parts.client is not None and parts.mode == "pppoe":
+        return parts.client.text("name")
+    item = parts.client or parts.address
+    return item.text("interface") if item is not None else ""
+
+
 def add_outside(edit: Edit, interface: str) -> None:
     """The firewall knows the internet by the list WAN."""
     lists = [item.text("name") for item in edit.box.all("interface list")]
