@@ -12,9 +12,10 @@ from cpe_manager.domain.commit_path import Phase
 from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.cpe_config_data import changed, secrets_of, to_data, with_stand_ins
 from cpe_manager.domain.cpe_differences import differences
-from cpe_manager.domain.errors import Conflict
+from cpe_manager.domain.errors import Conflict, InputError
 from cpe_manager.domain.lockout import Hindrance, ManagementPath, predicted_lockouts
 from cpe_manager.domain.pushes import Order, PushKind, Waiting
+from cpe_manager.kit.pasted import foreign_to_devices, left_by_template
 from cpe_manager.kit.redaction import canonical, redact, strip_login
 from cpe_manager.kit.textdiff import unified
 from cpe_manager.ports.driver import Driver, FullDriver, Guarded, Modelled, Replacing, Script, Wired, Writing
@@ -85,6 +86,7 @@ def make_plan(driver: FullDriver, text: str, order: Order, stored: str | None, l
     Raises ``InputError`` for what the family cannot carry or the model refuses, ``Conflict`` when the family cannot do
     it at all.
     """
+    require_meant(order)
     before = driver.parse(text)
     if order.kind is PushKind.LINES:
         return Plan(order, text, before, None, Script(order.lines))
@@ -100,6 +102,17 @@ def make_plan(driver: FullDriver, text: str, order: Order, stored: str | None, l
     kept = strip_login(text, driver.spec.secrets, log_in)
     same = canonical(stored, driver.spec.volatile) == canonical(kept, driver.spec.volatile)
     return Plan(order, text, before, driver.parse(stored), whole=None if same else stored, kept=kept)
+
+
+def require_meant(order: Order) -> None:
+    """Raises ``InputError`` for lines that no device should be given: a template's left-overs, a device's own answers.
+
+    Lines may hold secrets: the message has their numbers, not their words."""
+    for number, line in enumerate(order.lines, 1):
+        if what := foreign_to_devices(line):
+            raise InputError(f"line {number} is {what}, and no command")
+    if left_by_template(order.patch):
+        raise InputError("the change holds what a template left")
 
 
 def show_plan(plan: Plan, device: str, driver: FullDriver, basis: str, lockouts: tuple[Hindrance, ...]) -> PlanShown:

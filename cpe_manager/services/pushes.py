@@ -28,7 +28,7 @@ from cpe_manager.services.attempt import Outside
 from cpe_manager.services.jobs import shard_ticket
 from cpe_manager.services.push_admission import again_at
 from cpe_manager.services.push_checks import acceptable
-from cpe_manager.services.push_plan import PlanShown, able, make_plan, show_plan
+from cpe_manager.services.push_plan import PlanShown, able, make_plan, require_meant, show_plan
 from cpe_manager.services.push_trip import Care
 from cpe_manager.services.targets import known, path_of, target_of
 
@@ -132,6 +132,7 @@ class Pushes:
         """
         view = await self._inventory.device(asked.device)
         order, summary = await self._order(view.device, asked)
+        require_meant(order)
         return await self._submit(view.device, asked, order, summary, by=by)
 
     async def again(self, push_id: str, asked: Again, *, by: str) -> Push:

@@ -16,7 +16,13 @@ pytestmark = pytest.mark.slow
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 # What a driver puts onto a box while a change waits, wherever it puts it.
 _TRACES = ("cpe-manager", "commit-confirm", "rollback", "reload")
-_MORE = {"hostname": "OTHER-9", "dns": ["9.9.9.9", "9.9.9.10"], "lan": {"address": "192.168.66.1/24"}, "dhcp": None}
+_MORE = {
+    "hostname": "OTHER-9",
+    "dns": ["9.9.9.9", "9.9.9.10"],
+    "lan": {"address": "192.168.66.1/24"},
+    "dhcp": None,
+    "port_mappings": [],
+}
 
 
 async def changed(b: Bench) -> None:
