@@ -148,7 +148,9 @@ def error_of(status: int, content: bytes) -> CpeManagerError:
         return HostKeyChanged(problem.detail, offered="")
     if problem.code in {"input", "too_large", "bad_request"}:
         return InputError(problem.detail)
-    return {kind.code: kind for kind in _kinds(CpeManagerError)}.get(problem.code, CpeManagerError)(problem.detail)
+    # A kind that shares its parent's code is of use only where it is raised.
+    own = {kind.code: kind for kind in _kinds(CpeManagerError) if "code" in vars(kind)}
+    return own.get(problem.code, CpeManagerError)(problem.detail)
 
 
 def _kinds(root: type[CpeManagerError]) -> Iterator[type[CpeManagerError]]:
