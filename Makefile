@@ -5,6 +5,9 @@ READY := .venv/.ready
 PYTEST := $(VENV)/python -m pytest -q -p tests.support.no_skips -p tests.support.tiers -p tests.support.no_hangs
 # Most of the rest waits for other processes, so it takes more workers than there are cores.
 REST_WORKERS = $(shell echo $$((2 * $$(nproc) + 1)))
+# Bytecode is kept even where the shell says otherwise (slim container images do): without it each worker, and each
+# program that a test starts, compiles everything again, and that takes as long as the tests.
+export PYTHONDONTWRITEBYTECODE :=
 UV_COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(VENV)/uv pip compile -q --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links
 

@@ -171,6 +171,10 @@ class UciDriver:
             error.device_state = "unknown"
             raise
 
+    async def factory_reset(self, shell: Shell) -> None:
+        """``firstboot``: the box starts with what its firmware brings, at the maker's address and with his log-in."""
+        await ask(shell, uci_session.RESET, "`firstboot`")
+
     async def line(self, shell: Shell, text: str) -> LineState:
         del text  # the model's WAN is the logical interface of that name
         return await netifd_line(shell, "wan")

@@ -57,7 +57,8 @@ _RULES: Final = PromptRules(
     errors=re.compile(
         r"^(?:% ?(?:Invalid|Incomplete|Ambiguous|Unknown|Unrecognized|Authorization|Error|Bad|Access denied|Permission"
         r"|No |Not |Cannot|Can't|Unable|Failed|Duplicate|Configuration mode|Port \d|[\d.:A-F]+ overlaps|similar static"
-        r"|A binding|There is )|Command (?:authorization failed|rejected)|Must delete secondary|ERROR: ).*",
+        r"|A binding|There is )|%?Rollback aborted|Configuration mode (?:is )?locked"
+        r"|Command (?:authorization failed|rejected)|Must delete secondary|ERROR: ).*",
         re.MULTILINE,
     ),
     questions=(
@@ -302,9 +303,17 @@ class CiscoIos:
         printed = await _privileged(terminal, shell, f"copy running-config flash:{_COPY}{guard.token}")
         if not _SAVED.search(printed):
             raise CommandRefused("the router keeps no copy of its configuration in flash")
+        try:
+            await self._promise(terminal, shell, guard)
+        except CommandRefused:
+            await _privileged(terminal, shell, f"delete /force flash:{_COPY}{guard.token}")
+            raise
+
+    async def _promise(self, terminal: Terminal, shell: Shell, guard: Guard) -> None:
         minutes = -(-guard.seconds // 60)
         printed = await _privileged(terminal, shell, f"configure terminal revert timer {minutes}")
-        await terminal.run("end")
+        with suppress(CommandRefused):  # without an archive this never was configuration mode
+            await terminal.run("end")
         if "Rollback Confirmed Change" not in printed:
             printed = await _privileged(terminal, shell, f"reload in {minutes}")
         if await self.armed(shell) != guard.token:
@@ -336,19 +345,9 @@ class CiscoIos:
         if await _timer_runs(terminal, shell):
             await _going(terminal, shell, "configure revert now")
             return
-        await _going(terminal, shell, f"configure replace flash:{_COPY}{guard.token} force")
-        await _going(terminal, shell, "reload cancel")
-
-    async def line(self, shell: Shell, text: str) -> LineState:
-        wan = Box(text).wan
-        if wan is None:
-            return LineState(up=None)
-        terminal = await _terminal(shell)
-        brief = await terminal.run("show ip interface brief")
-        return ios_line(brief, await _privileged(terminal, shell, "show ip route 0.0.0.0"), short(wan))
-
-    async def ping(self, shell: Shell, target: str) -> bool:
-        return ios_answered(await (await _terminal(shell)).run(ios_ping(target)))
+        # Raises where the router says that it gave up: then the restart stays scheduled, as the way back that is left.
+        if await _going(terminal, shell, f"configure replace flash:{_COPY}{guard.token} force"):
+            await _going(terminal, shell, "reload cancel")
 
     async def replace(self, shell: Shell, text: str, guard: Guard | None = None) -> None:
         """Type what differs, read, and type what still differs, until nothing does (§5.1.2.4).
@@ -375,6 +374,17 @@ class CiscoIos:
             raise
         if units and refused is not None:
             raise refused
+
+    async def line(self, shell: Shell, text: str) -> LineState:
+        wan = Box(text).wan
+        if wan is None:
+            return LineState(up=None)
+        terminal = await _terminal(shell)
+        brief = await terminal.run("show ip interface brief")
+        return ios_line(brief, await _privileged(terminal, shell, "show ip route 0.0.0.0"), short(wan))
+
+    async def ping(self, shell: Shell, target: str) -> bool:
+        return ios_answered(await (await _terminal(shell)).run(ios_ping(target)))
 
     async def save(self, shell: Shell) -> None:
         terminal = await _terminal(shell)
@@ -439,10 +449,12 @@ async def _copies(terminal: Terminal, shell: Shell) -> list[str]:
         return []
 
 
-async def _going(terminal: Terminal, shell: Shell, command: str) -> None:
-    """A command behind which the router may have another name, or the session may be gone."""
+async def _going(terminal: Terminal, shell: Shell, command: str) -> bool:
+    """A command behind which the router may have another name, or the session may be gone; whether it was answered."""
     with suppress(SessionDropped, PromptLost):
         await _privileged(terminal, shell, command)
+        return True
+    return False
 
 
 async def _terminal(shell: Shell) -> Terminal:

@@ -54,9 +54,8 @@ from drivers._line_probe import linux_line
 from drivers._linux_guard import FRR, LinuxGuard
 
 _ATTEMPTS: Final = 3
-_SHOW: Final = "show running-config"
+_SHOW, _VERSION = "show running-config", "show version"
 _VTYSH: Final = f"vtysh -c '{_SHOW}'"
-_VERSION: Final = "show version"
 _COMMAND: Final = f'{_VTYSH} && {_VTYSH} | sha256sum; echo "cpe-manager $?"'
 _STARTUP: Final = 'cat /etc/frr/frr.conf; echo "cpe-manager $?"'
 _DIGEST: Final = re.compile(r"([0-9a-f]{64}) +-")
@@ -86,15 +85,13 @@ _FACTS: Final = f"vtysh -c '{_VERSION}'; " + "; ".join(
     f"echo; echo '{file_bundle.FILE}{path}'; cat {path} 2>/dev/null" for path in _FACT_FILES
 )
 
-_NFT: Final = "/etc/nftables.d/cpe.nft"
+_NFT, _NFT_MAIN = "/etc/nftables.d/cpe.nft", "/etc/nftables.conf"
 _NO_TABLE: Final = nft_table.Table((), Firewall("accept"))
-_NFT_MAIN: Final = "/etc/nftables.conf"
 _NFT_INCLUDE: Final = 'include "/etc/nftables.d/*.nft"'
 # Debian's start script and unit both look for it.
 _NO_SSH: Final = "/etc/ssh/sshd_not_to_be_run"
-_FRR_CHANGES: Final = "/run/cpe-manager.frr"
 # What daemons have not been told yet of files that are in their places: it is left behind by a session that was cut.
-_TODO: Final = "/run/cpe-manager.todo"
+_FRR_CHANGES, _TODO = "/run/cpe-manager.frr", "/run/cpe-manager.todo"
 _NEW: Final = ".cpe-new."
 # What changes nothing that anybody reads: new files beside the old ones, and checkers.
 _HARMLESS: Final = re.compile(r"umask 0\d\d; |nft -c -f |dnsmasq --test |vtysh -C -f |rm -f \S*cpe-")
@@ -243,11 +240,6 @@ class FrrLinux(LinuxGuard):
             uptime=int(seconds[0]) if seconds else None,
         )
 
-    async def line(self, shell: Shell, text: str) -> LineState:
-        box = _Box.read(text)
-        dialled = link_words.peer_value(box.files, link_words.pppoe_peer(box.files), "user")
-        return await linux_line(shell, box.ppp if dialled else box.nic)
-
     async def startup(self, shell: Shell, running: str) -> str | None:
         """All files but FRR's are what the daemons start from; FRR's is compared line by line, without separators. None
         without root: then nobody lets us read that file."""
@@ -258,6 +250,11 @@ class FrrLinux(LinuxGuard):
         if not mark or status.strip() != "0":
             _refuse(result)
         return linux_startup.as_read(running, FRR, printed)
+
+    async def line(self, shell: Shell, text: str) -> LineState:
+        box = _Box.read(text)
+        dialled = link_words.peer_value(box.files, link_words.pppoe_peer(box.files), "user")
+        return await linux_line(shell, box.ppp if dialled else box.nic)
 
     def parse(self, text: str) -> CpeConfig:
         return _model(_Box.read(text))

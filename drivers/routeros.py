@@ -264,6 +264,12 @@ class RouterOs:
         require_features(wanted, SPEC.features, SPEC.family)
         return Script(routeros_model.commands(current, wanted))
 
+    def interfaces(self, text: str) -> Interfaces:
+        return ports.interfaces(text)
+
+    def adopted(self, text: str, present: str, names: Mapping[str, str]) -> str:
+        return ports.adopted(text, present, names)
+
     async def line(self, shell: Shell, text: str) -> LineState:
         name = outside_interface(text)
         if not name:
@@ -281,12 +287,6 @@ class RouterOs:
         if not last.isdecimal():
             raise FetchIncomplete("the box does not say how many echoes came")
         return int(last) > 0
-
-    def interfaces(self, text: str) -> Interfaces:
-        return ports.interfaces(text)
-
-    def adopted(self, text: str, present: str, names: Mapping[str, str]) -> str:
-        return ports.adopted(text, present, names)
 
     async def apply(self, shell: Shell, script: Script, guard: Guard | None = None) -> None:
         """Each command on a channel of its own, so that its answer is its own."""

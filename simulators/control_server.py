@@ -115,6 +115,15 @@ def _standing(fleet: Fleet, request: Request) -> dict[str, Any]:
     return fleet.device(request["name"]).standing()
 
 
+def _typing(fleet: Fleet, request: Request) -> dict[str, Any]:
+    typing = fleet.device(request["name"]).typing
+    return {"struck": list(typing.struck), "sessions": list(typing.sessions)}
+
+
+def _forget(fleet: Fleet, request: Request) -> None:
+    fleet.device(request["name"]).typing.struck.clear()
+
+
 def _cut(fleet: Fleet, request: Request) -> None:
     fleet.device(request["name"]).cut(float(request.get("seconds") or 0.0))
 
@@ -157,8 +166,6 @@ def _stats(fleet: Fleet, _request: Request) -> dict[str, Any]:
 def _counters(device: Device) -> dict[str, Any]:
     counters = asdict(device.stats)
     counters["commands"] = list(device.stats.commands)
-    counters["struck"] = list(device.typing.struck)
-    counters["log_ins"] = device.typing.log_ins
     return counters
 
 
@@ -171,6 +178,8 @@ _OPERATIONS: Mapping[str, Callable[[Fleet, Request], Any]] = MappingProxyType(
         "save": _save,
         "show": _show,
         "standing": _standing,
+        "typing": _typing,
+        "forget": _forget,
         "cut": _cut,
         "advance": _advance,
         "secrets": _secrets,

@@ -183,11 +183,12 @@ class Device:
 
     def standing(self) -> dict[str, Any]:
         """The ground truth about all that a push may leave behind: what runs, what would run after a restart at this
-        moment, and the names of what the box is going to do by itself."""
+        moment, and the names of what the box is going to do by itself, and of files that it keeps."""
         return {
             "running": self.running_text(),
             "after_restart": self.persona.running_text(self._restarted()),
             "alarms": sorted(self.state.alarms),
+            "files": sorted(self.state.flash),
         }
 
     def _restarted(self) -> DeviceState:
@@ -202,9 +203,9 @@ class Device:
             self.persona.booted(copy)
         return copy
 
-    def typed(self, key: object) -> Strike | None:
+    def typed(self, key: object, command: str) -> Strike | None:
         """A command has arrived on a connection; what strikes it."""
-        return self.typing.typed(key, self.faults)
+        return self.typing.typed(key, command, self.spec.family, self.faults)
 
     def cut(self, seconds: float = 0.0) -> None:
         """Cut the path to the box, which goes on: connections are lost, none is made for so many seconds; 0: until the

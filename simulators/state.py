@@ -60,9 +60,9 @@ class DeviceState:
     files: dict[str, str] = field(default_factory=dict)
     alarms: dict[str, Alarm] = field(default_factory=dict)
     alarm_changed: Callable[[], None] = _nobody
+    operator: str = ""
     line_up: bool = True
     """Whether the fixed line carries anything; the configuration may do away with it all the same."""
-    operator: str = ""
 
     def set_alarm(self, name: str, alarm: Alarm) -> None:
         """Set an alarm, in the place of one of that name."""

@@ -43,5 +43,7 @@ def _show(ctx: typer.Context, family: str, *, as_json: bool) -> None:
             ("carries", ", ".join(one.features)), ("cannot carry", ", ".join(one.lacks)),
             ("takes changes back by", one.rollback),
             ("keeps changes", "at once" if one.keeps_at_once else "when saved"),
+            ("tells its startup", "yes" if one.tells_startup else "no"),
+            ("tells who changed it", "yes" if one.tells_who else "no"),
         ]
     )  # fmt: skip

@@ -345,12 +345,12 @@ def _follow(client: Client, rollout_id: str, *, quiet: bool) -> RolloutDetailVie
     try:
         while True:
             seen = client.rollout(rollout_id)
+            if seen.state in OVER and not seen.counts[DeviceEnd.IN_FLIGHT]:
+                return seen
             line = f"{seen.name}: {seen.state}, {_how_far(seen)}"
             if line != told and not quiet:
                 err(line)
             told = line
-            if seen.state in OVER and not seen.counts[DeviceEnd.IN_FLIGHT]:
-                return seen
             time.sleep(_LOOK_AGAIN)  # noqa: TID251 - the command line waits; it has no event loop
     except KeyboardInterrupt:
         err(f"the roll-out goes on: cpe-manager rollout watch {rollout_id}")

@@ -93,7 +93,8 @@ def probes_of(texts: tuple[str, ...] | list[str]) -> tuple[Probe, ...]:
     """Raises ``InputError`` for one that is none, and for too many."""
     if len(texts) > MOST:
         raise InputError(f"{len(texts)} probes; a push takes at most {MOST}")
-    return tuple(dict.fromkeys(Probe.parse(text) for text in texts))
+    # By what they say: a value may be a list, which no set takes.
+    return tuple({str(probe): probe for probe in map(Probe.parse, texts)}.values())
 
 
 @dataclass(frozen=True, slots=True)

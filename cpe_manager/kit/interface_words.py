@@ -17,10 +17,10 @@ def interfaces(names: Iterable[str], roles: Mapping[Role, Iterable[str]]) -> Int
 
 
 def renamed(text: str, names: Mapping[str, str]) -> str:
-    """Every name that stands as a word, virtual ones of it (``eth0.10``) and compounds (``nic-eth0``) too. All at once:
-    two names may change places."""
+    """Every name that stands as a word, and compounds of it (``eth0.10``, ``nic-eth0``), all at once: two names may
+    change places. ``@wan`` is a section of UCI and no name."""
     if not names:
         return text
     longest = sorted(names, key=len, reverse=True)
-    word = re.compile(rf"(?<![\w/])(?:{'|'.join(map(re.escape, longest))})(?![\w/])")
+    word = re.compile(rf"(?<![\w/@])(?:{'|'.join(map(re.escape, longest))})(?![\w/])")
     return word.sub(lambda found: names[found.group()], text)

@@ -61,8 +61,8 @@ class PushStore(Protocol):
 
     async def withdrawn(self, push_id: str) -> bool: ...
 
-    async def record(self, push_id: str, entry: Entry, phase: Phase, lease: Lease) -> None:
-        """Append to the journal. Raises ``FenceLost``."""
+    async def record(self, push_id: str, entry: Entry, phase: Phase, lease: Lease) -> bool:
+        """Append to the journal; whether the push is withdrawn by now. Raises ``FenceLost``."""
         ...
 
     async def snapshot(self, push: Push, backup_id: str, draft: Draft | None, at: datetime, lease: Lease) -> None:

@@ -17,8 +17,6 @@ from cpe_manager.domain.events import Alarm, Event, NewEvent
 from cpe_manager.domain.inventory import Device, Group, LifeState, LineKind
 from cpe_manager.domain.jobs import DeviceWork, Job, JobKind, JobState, Outcome, Priority
 from cpe_manager.domain.paging import Page
-from cpe_manager.domain.schedules import Schedule
-from cpe_manager.domain.tokens import Token
 from cpe_manager.ports.facts import DeviceFacts
 
 
@@ -350,34 +348,6 @@ class BackupStore(Protocol):
     async def current(self, *, after: str | None = None, limit: int = 500) -> Page[tuple[Device, Backup, bytes]]:
         """Each non-decommissioned device's current version with its redacted bytes; for the git export."""
         ...
-
-
-class ScheduleStore(Protocol):
-    async def schedules(self) -> Sequence[Schedule]: ...
-
-    async def add(self, schedule: Schedule) -> None:
-        """Raises ``Conflict`` when the name exists."""
-        ...
-
-    async def remove(self, name: str) -> None:
-        """Raises ``NotFound``."""
-        ...
-
-    async def fired(self, schedule_id: str, at: datetime) -> None: ...
-
-
-class TokenStore(Protocol):
-    async def add(self, token: Token, digest: str) -> None: ...
-
-    async def by_digest(self, digest: str) -> Token | None: ...
-
-    async def tokens(self) -> Sequence[Token]: ...
-
-    async def revoke(self, name_or_id: str, *, at: datetime) -> Token:
-        """Raises ``NotFound``."""
-        ...
-
-    async def used(self, token_ids: Sequence[str], at: datetime) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

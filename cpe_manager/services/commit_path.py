@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from ipaddress import AddressValueError, IPv4Address
 from typing import Final, cast
 
 import structlog
@@ -24,8 +23,7 @@ from cpe_manager.domain.cpe_differences import differences
 from cpe_manager.domain.errors import Conflict, CpeManagerError, DeviceError, FetchIncomplete, StoreError
 from cpe_manager.domain.inventory import Group
 from cpe_manager.domain.jobs import Outcome
-from cpe_manager.domain.lockout import ManagementPath
-from cpe_manager.domain.pushes import NOTHING_TO_CHANGE, Offer, Order, Push
+from cpe_manager.domain.pushes import NOTHING_TO_CHANGE, Offer, Order, Push, PushKind
 from cpe_manager.domain.settings_inheritance import resolve
 from cpe_manager.ports.driver import Replacing
 from cpe_manager.ports.pushes import Ended, PushStore
@@ -37,8 +35,8 @@ from cpe_manager.services.push_admission import again_at
 from cpe_manager.services.push_checks import ok_of, refused
 from cpe_manager.services.push_plan import PushDriver, able, make_plan, show_plan
 from cpe_manager.services.push_probes import Prober, failed, line_notes
-from cpe_manager.services.push_trip import Care, Trip, cause_of
-from cpe_manager.services.targets import known, target_of
+from cpe_manager.services.push_trip import Care, Trip, cause_of, take_up
+from cpe_manager.services.targets import known, path_of, target_of
 
 log = structlog.get_logger()
 
@@ -85,6 +83,7 @@ class CommitPath:
                     return self._given_back(claimed, again_at(waiting, clock.now()))
                 order = Order.from_text(self._outside.vault.open_note(found.order))
                 trip = Trip(claimed, found.record.push, order, list(found.record.journal), groups, held)
+                trip.withdrawn = found.record.push.withdrawn_by is not None
                 return await self._walk(trip)
             except CpeManagerError as error:
                 write = log.error if isinstance(error, StoreError) else log.exception
@@ -99,8 +98,7 @@ class CommitPath:
     async def _walk(self, trip: Trip) -> Settled:
         resumed = True
         while True:
-            withdrawn = await self._pushes.withdrawn(trip.push.id)
-            verdict = decide(trip.journal, self._outside.clock.now(), withdrawn=withdrawn, resumed=resumed)
+            verdict = decide(trip.journal, self._outside.clock.now(), withdrawn=trip.withdrawn, resumed=resumed)
             resumed = False
             if verdict.end is not None:
                 return await self._end(trip, verdict.end, verdict.reason)
@@ -133,7 +131,9 @@ class CommitPath:
 
     async def _note(self, trip: Trip, entry: Entry) -> None:
         trip.journal.append(entry)
-        await self._pushes.record(trip.push.id, entry, phase_of(trip.journal), trip.claimed.lease)
+        # Whether somebody gave the push up is told with each write: asking for it took as long again.
+        given_up = await self._pushes.record(trip.push.id, entry, phase_of(trip.journal), trip.claimed.lease)
+        trip.withdrawn = trip.withdrawn or bool(given_up)
         if entry.result is not None:
             log.info(
                 "push.step", device=trip.claimed.device.name, push_id=trip.push.id, step=entry.step.value,
@@ -164,11 +164,11 @@ class CommitPath:
         await self._pushes.offer(trip.push.id, Offer(basis, shown.native, shown.neutral), trip.claimed.lease)
 
     async def _make_plan(self, trip: Trip, text: str) -> None:
-        _, driver, _ = self._way(trip)
+        _, driver, log_in = self._way(trip)
         stored = None
         if trip.order.version is not None:
             stored = self._outside.vault.open_original(await self._backups.sealed(trip.order.version))
-        trip.plan = make_plan(driver, text, trip.order, stored)
+        trip.plan = make_plan(driver, text, trip.order, stored, log_in)
 
     async def _check(self, trip: Trip) -> None:
         assert trip.plan is not None
@@ -277,6 +277,7 @@ class CommitPath:
             if await self._back(trip) != wanted:
                 raise Conflict("the device did not go back to what it was before")
         async with self._session(trip) as opened:
+            await take_up(driver, opened.shell, trip.guard)
             await driver.save(opened.shell)
         if await self._back(trip) != wanted:
             raise Conflict("the device has restarted with something else than it had gone back to")
@@ -304,8 +305,7 @@ class CommitPath:
                 await clock.sleep(2.0)
 
     async def _look_once_more(self, trip: Trip) -> None:
-        """After a crash between the last step and the end: what was confirmed is not known here, but the device has it.
-        Where it cannot be read the next backup stores it, as a change that nobody has confirmed."""
+        """After a crash before the end the device alone has what was confirmed. Unread, it shows as drift later on."""
         try:
             await self._read(trip, after=True)
         except CpeManagerError as error:
@@ -371,10 +371,11 @@ class CommitPath:
         write(
             "push.ended", device=claimed.device.name, push_id=trip.push.id, phase=phase.value, reason=reason, code=code
         )
-        if phase is Phase.CONFIRMED and trip.after is None:
+        # To save is not to want what runs: that is the version that it was before, confirmed or not.
+        made = phase is Phase.CONFIRMED and trip.order.kind is not PushKind.SAVE
+        if made and trip.after is None:
             await self._look_once_more(trip)
-        kept = phase is Phase.CONFIRMED and trip.after is not None
-        backup_id = self._outside.ids.new() if kept else None
+        backup_id = self._outside.ids.new() if made and trip.after is not None else None
         failed = phase is not Phase.CONFIRMED
         return Settled(
             job_id=claimed.job_id,
@@ -382,19 +383,7 @@ class CommitPath:
             at=clock.now(),
             outcome=_ENDS[phase],
             backup_id=backup_id,
-            draft=self._draft(trip, trip.after, backup_id) if kept and trip.after and backup_id else None,
+            draft=self._draft(trip, trip.after, backup_id) if trip.after and backup_id else None,
             error_code=code if failed else None,
             error=reason if failed else None,
         )
-
-
-def path_of(target: Target, manager: str) -> ManagementPath:
-    """How a device is managed, as far as it is known."""
-    return ManagementPath(_v4(target.host), _v4(manager), target.transport, target.port)
-
-
-def _v4(text: str) -> IPv4Address | None:
-    try:
-        return IPv4Address(text)
-    except AddressValueError:
-        return None

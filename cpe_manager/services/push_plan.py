@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, cast
 
@@ -12,10 +12,11 @@ from cpe_manager.domain.commit_path import Phase
 from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.cpe_config_data import changed, secrets_of, to_data, with_stand_ins
 from cpe_manager.domain.cpe_differences import differences
-from cpe_manager.domain.errors import Conflict
+from cpe_manager.domain.errors import Conflict, InputError
 from cpe_manager.domain.lockout import Hindrance, ManagementPath, predicted_lockouts
 from cpe_manager.domain.pushes import Order, PushKind, Waiting
-from cpe_manager.kit.redaction import canonical, redact
+from cpe_manager.kit.pasted import foreign_to_devices, left_by_template
+from cpe_manager.kit.redaction import canonical, redact, strip_login
 from cpe_manager.kit.textdiff import unified
 from cpe_manager.ports.driver import Driver, FullDriver, Guarded, Modelled, Replacing, Script, Wired, Writing
 
@@ -33,6 +34,8 @@ class Plan:
     after: CpeConfig | None
     script: Script = field(default_factory=Script)
     whole: str | None = field(default=None, repr=False)
+    kept: str = field(default="", repr=False)
+    """Of a restore: ``text`` as it would be stored, without the device's own log-in."""
 
     @property
     def empty(self) -> bool:
@@ -77,9 +80,13 @@ def able(driver: Driver) -> PushDriver:
     return cast("PushDriver", driver)
 
 
-def make_plan(driver: FullDriver, text: str, order: Order, stored: str | None) -> Plan:
-    """``stored`` is the text of the version of a restore. Raises ``InputError`` for what the family cannot carry or the
-    model refuses, ``Conflict`` when the family cannot do it at all."""
+def make_plan(driver: FullDriver, text: str, order: Order, stored: str | None, log_in: Sequence[str] = ()) -> Plan:
+    """``stored`` is the text of the version of a restore, ``log_in`` the secrets that no version holds.
+
+    Raises ``InputError`` for what the family cannot carry or the model refuses, ``Conflict`` when the family cannot do
+    it at all.
+    """
+    require_meant(order)
     before = driver.parse(text)
     if order.kind is PushKind.LINES:
         return Plan(order, text, before, None, Script(order.lines))
@@ -92,8 +99,20 @@ def make_plan(driver: FullDriver, text: str, order: Order, stored: str | None) -
         raise Conflict(f"a whole configuration cannot be brought back onto {driver.spec.family}")
     if order.names is not None and isinstance(driver, Wired):
         stored = driver.adopted(stored, text, order.names)
-    same = canonical(stored, driver.spec.volatile) == canonical(text, driver.spec.volatile)
-    return Plan(order, text, before, driver.parse(stored), whole=None if same else stored)
+    kept = strip_login(text, driver.spec.secrets, log_in)
+    same = canonical(stored, driver.spec.volatile) == canonical(kept, driver.spec.volatile)
+    return Plan(order, text, before, driver.parse(stored), whole=None if same else stored, kept=kept)
+
+
+def require_meant(order: Order) -> None:
+    """Raises ``InputError`` for lines that no device should be given: a template's left-overs, a device's own answers.
+
+    Lines may hold secrets: the message has their numbers, not their words."""
+    for number, line in enumerate(order.lines, 1):
+        if what := foreign_to_devices(line):
+            raise InputError(f"line {number} is {what}, and no command")
+    if left_by_template(order.patch):
+        raise InputError("the change holds what a template left")
 
 
 def show_plan(plan: Plan, device: str, driver: FullDriver, basis: str, lockouts: tuple[Hindrance, ...]) -> PlanShown:
@@ -131,7 +150,7 @@ def _native(plan: Plan, driver: FullDriver, device: str) -> str:
     if plan.whole is None:
         return "".join(f"{line}\n" for line in _masked_commands(plan, driver))
     spec = driver.spec
-    old, new = (redact(canonical(text, spec.volatile), spec.secrets) for text in (plan.text, plan.whole))
+    old, new = (redact(canonical(text, spec.volatile), spec.secrets) for text in (plan.kept, plan.whole))
     return unified(old, new, names=(f"{device} now", f"{device} after"), context=3).text
 
 

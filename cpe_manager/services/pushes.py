@@ -25,13 +25,12 @@ from cpe_manager.ports.engine import Engine
 from cpe_manager.ports.pushes import PushStore
 from cpe_manager.ports.stores import BackupStore, InventoryStore, NewWork
 from cpe_manager.services.attempt import Outside
-from cpe_manager.services.commit_path import path_of
 from cpe_manager.services.jobs import shard_ticket
 from cpe_manager.services.push_admission import again_at
 from cpe_manager.services.push_checks import acceptable
-from cpe_manager.services.push_plan import PlanShown, able, make_plan, show_plan
+from cpe_manager.services.push_plan import PlanShown, able, make_plan, require_meant, show_plan
 from cpe_manager.services.push_trip import Care
-from cpe_manager.services.targets import known, target_of
+from cpe_manager.services.targets import known, path_of, target_of
 
 GUARD_SECONDS: Final = 300
 """When a device takes back what nobody confirmed, unless something else is asked for."""
@@ -109,7 +108,7 @@ class Pushes:
         stored = None
         if order.version is not None:
             stored = self._outside.vault.open_original(await self._backups.sealed(order.version))
-        plan = make_plan(driver, text, order, stored)
+        plan = make_plan(driver, text, order, stored, log_in)
         basis = self._outside.vault.examine(text, driver.spec, log_in).fingerprint
         path = path_of(target, manager)
         shown = show_plan(plan, view.device.name, driver, basis, plan.lockouts(path))
@@ -133,6 +132,7 @@ class Pushes:
         """
         view = await self._inventory.device(asked.device)
         order, summary = await self._order(view.device, asked)
+        require_meant(order)
         return await self._submit(view.device, asked, order, summary, by=by)
 
     async def again(self, push_id: str, asked: Again, *, by: str) -> Push:

@@ -18,7 +18,8 @@ from cpe_manager.domain.schedules import Schedule
 from cpe_manager.domain.settings_inheritance import with_descendants
 from cpe_manager.domain.timing import fires_at_most_daily, occurrence_key, remaining_window
 from cpe_manager.ports.clock import Clock, Ids
-from cpe_manager.ports.stores import DeviceFilter, EventStore, InventoryStore, ScheduleStore
+from cpe_manager.ports.schedules import ScheduleStore
+from cpe_manager.ports.stores import DeviceFilter, EventStore, InventoryStore
 from cpe_manager.ports.timer import Timer
 from cpe_manager.services.jobs import Jobs, RunRequest
 

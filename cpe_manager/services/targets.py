@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import AddressValueError, IPv4Address
 
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.inventory import Device
+from cpe_manager.domain.lockout import ManagementPath
 from cpe_manager.domain.settings_inheritance import Resolved
 from cpe_manager.ports.shell import Target
 from cpe_manager.ports.snmp import SnmpAccess, SnmpTarget
@@ -43,3 +45,15 @@ def snmp_target_of(device: Device, resolved: Resolved, access: SnmpAccess) -> Sn
     """Where and how a device's SNMP agent is asked."""
     settings = resolved.settings
     return SnmpTarget(device.name, device.address, access, int(settings.snmp_port), settings.snmp_timeout)
+
+
+def path_of(target: Target, manager: str) -> ManagementPath:
+    """How a device is managed, as far as it is known."""
+    return ManagementPath(_v4(target.host), _v4(manager), target.transport, target.port)
+
+
+def _v4(text: str) -> IPv4Address | None:
+    try:
+        return IPv4Address(text)
+    except AddressValueError:
+        return None

@@ -14,7 +14,8 @@ from cpe_manager.domain.errors import InputError, StoreError, Unauthorised
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.tokens import Scope, Token
 from cpe_manager.ports.clock import Clock, Ids
-from cpe_manager.ports.stores import EventStore, TokenStore
+from cpe_manager.ports.stores import EventStore
+from cpe_manager.ports.tokens import TokenStore
 
 log = structlog.get_logger()
 

@@ -36,6 +36,11 @@ def removal(block: Node, text: str, hits: list[str]) -> str:
 
 def question(hits: list[str]) -> str:
     """What the box asks before it removes these lines."""
+    if any(line.startswith("username ") for line in hits):
+        return (
+            "This operation will remove all username related configurations with same name.Do you want to continue? "
+            "[confirm]"
+        )
     used = [found for line in hits if (found := _STATIC.match(line)) and found[5] in _BUSY]
     return "Static entry in use, do you want to delete child entries? [no]: " if used else ""
 

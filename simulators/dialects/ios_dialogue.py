@@ -14,6 +14,8 @@ from simulators.dialects.ios_syntax import full_interface
 from simulators.personas.base import Effect, Reply
 from simulators.state import Alarm, DeviceState
 
+LOCKED = "configuration lock"
+"""Below this name in the scratch space: who holds configuration mode for himself."""
 _ABORTED = "\n\n***\n*** --- SHUTDOWN ABORTED ---\n***\n\n"
 SHOWS: Mapping[str, Callable[[DeviceState], str]] = MappingProxyType(
     {
@@ -251,6 +253,11 @@ class IosDialogue(FileCommands):
 
     def _terminal(self, rest: tuple[str, ...]) -> Reply:
         said = ""
+        if self._state.scratch.get(LOCKED):
+            return Reply(
+                f"Configuration mode locked exclusively by user '{self._state.scratch[LOCKED]}' process '70' "
+                "from terminal '3'. Please try later.\n"
+            )
         if rest:
             if rest[:2] != ("revert", "timer") or len(rest) < 3 or not rest[2].isdecimal():
                 return Reply(caret(f"configure terminal {' '.join(rest)}", 2, len(self.prompt)), status=1)
@@ -287,6 +294,8 @@ class IosDialogue(FileCommands):
             if outcome.incomplete:
                 return Reply("% Incomplete command.\n\n")
             return Reply(outcome.text or caret(line, outcome.place, len(self.prompt)))
+        if outcome is not None and outcome.endswith("[confirm]"):
+            return self._confirm(outcome, lambda: self._enter(line, sure=True))
         if outcome is not None:
             return self._ask(outcome, lambda answer: self._sure(line, answer))
         self._written = self._editor.text()

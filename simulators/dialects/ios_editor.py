@@ -80,7 +80,9 @@ class IosEditor:
             block = found
 
     def leave(self) -> None:
-        """Go up one level; at the top level stay there."""
+        """Go up one level; at the top level stay there. A certificate is shown with the word that ended it."""
+        if self._path and self._path[-1].mode == "config-pubkey":
+            self._path[-1].node.children.append(Node("quit"))
         del self._path[-1:]
 
     def enter(self, line: str, *, sure: bool = False) -> Refusal | str | None:

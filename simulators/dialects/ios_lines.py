@@ -139,6 +139,7 @@ ip ftp <line>
 class-map <line> >config-cmap
 policy-map <line> >config-pmap
 crypto key <line>
+crypto pki certificate chain <word> >config-cert-chain
 crypto pki <line> >crypto
 crypto isakmp policy <word> >crypto
 crypto isakmp <line>
@@ -265,6 +266,14 @@ operating mode <line> =2
 description <line> =1
 shutdown =1
 """,
+    "config-cert-chain": """
+certificate <line> >config-pubkey
+""",
+    "config-pubkey": """
+quit
+<word> <line>
+<word>
+""",
     "config-archive": """
 log config >config-archive-log-cfg
 path <word> =1
@@ -348,7 +357,7 @@ def _free(words: str) -> str:
 
 
 MODES: Mapping[str, Mode] = MappingProxyType(
-    {name: _mode(text, ordered=name.endswith("nacl")) for name, text in _TEXTS.items()}
+    {name: _mode(text, ordered=name.endswith(("nacl", "pubkey"))) for name, text in _TEXTS.items()}
     | {name: _mode(_free(words), ordered=True) for name, words in _FREE.items()}
 )
 REMEMBERED = re.compile(

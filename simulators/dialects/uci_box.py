@@ -6,7 +6,6 @@ OpenWrt, and what ubus tells of the board.
 
 from __future__ import annotations
 
-import base64
 import functools
 import gzip
 import io
@@ -15,9 +14,8 @@ import re
 import tarfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 
-from simulators.dialects import uci_tool, uci_uplink
+from simulators.dialects import busybox, uci_tool, uci_uplink
 from simulators.dialects.shell import TMP, Call, Shell, Tool, as_bytes, common_tools
 from simulators.dialects.shell_words import split_words
 from simulators.dialects.uci import UciError
@@ -27,11 +25,12 @@ from simulators.personas.base import Effect, Reply, Traits
 from simulators.reach.others import uci
 from simulators.reach.view import Surroundings, View
 from simulators.spec import DeviceSpec
-from simulators.state import Alarm, DeviceState
+from simulators.state import DeviceState
 
 _CONFIG = "/etc/config/"
 _ETC = "/etc/"
 _DEFAULTS = "/etc/uci-defaults/"
+_GIVEN_UP = "/overlay/.given-up"
 BoardTool = Callable[[DeviceState, Call], Reply]
 
 
@@ -204,31 +203,12 @@ def _packed(files: dict[str, str], changed: int) -> str:
     return gzip.compress(packed.getvalue(), mtime=changed).decode("utf-8", "surrogateescape")
 
 
-def _content(call: Call) -> tuple[str | None, str, bool]:
-    """A tool's last argument as a file's content, its path, and whether it is configuration."""
-    paths = [word for word in call.words if word.startswith("/")]
-    if not paths:
-        return call.stdin, "-", False
-    return call.shell.files.read(paths[-1]), paths[-1], call.shell.files.is_config(paths[-1])
-
-
-def _base64(_state: DeviceState, call: Call) -> Reply:
-    text, path, config = _content(call)
-    if text is None:
-        return Reply(error=f"base64: can't open '{path}': No such file or directory\n", status=1)
-    return Reply(base64.encodebytes(as_bytes(text)).decode(), config=config)
-
-
-def _hexdump(_state: DeviceState, call: Call) -> Reply:
-    """`-v -e '1/1 "%02x"'`, the one format that is asked for, and `-C` without its columns of letters."""
-    text, path, config = _content(call)
-    if text is None:
-        return Reply(error=f"hexdump: {path}: No such file or directory\n", status=1)
-    data = as_bytes(text)
-    if '1/1 "%02x"' in call.words:
-        return Reply(data.hex(), config=config)
-    rows = (f"{at:08x}  {data[at : at + 16].hex(' ')}\n" for at in range(0, len(data), 16))
-    return Reply("".join(rows) + f"{len(data):08x}\n", config=config)
+def _firstboot(state: DeviceState, call: Call) -> Reply:
+    """Everything on flash goes with the next boot. Without `-y` it asks, and nobody answers on an exec channel."""
+    if "-y" not in call.words:
+        return Reply("This will erase all settings and remove any installed packages. Are you sure? [N/y]\n", status=1)
+    state.flash[_GIVEN_UP] = ""
+    return Reply("/dev/ubi0_1 is mounted as /overlay, only erasing files\n")
 
 
 def _ifup(state: DeviceState, call: Call) -> Reply:
@@ -241,56 +221,11 @@ def _ifup(state: DeviceState, call: Call) -> Reply:
     return Reply() if call.words else Reply(error="Usage: ifup [-a] [-w] [interface]\n", status=1)
 
 
-def _script(call: Call, words: list[str]) -> Reply:
-    """`sh FILE` and `sh -c LINE`."""
-    if words[:1] == ["-c"] and len(words) > 1:
-        return call.shell.run(words[1])
-    text = call.shell.files.read(words[0]) if words else ""
-    if text is None:
-        return Reply(error=f"sh: can't open '{words[0]}': No such file or directory\n", status=2)
-    return call.shell.run(text)
-
-
-def _sh(_state: DeviceState, call: Call) -> Reply:
-    return _script(call, call.words)
-
-
-def _start_stop_daemon(state: DeviceState, call: Call) -> Reply:
-    """`-S -b [-m -p PIDFILE] -x PROGRAM -- ARGUMENTS` starts something behind, `-K -p PIDFILE` ends it.
-
-    What is started may sleep first; it goes on without the session that started it.
-    """
-    own, _, arguments = (
-        (call.words[: call.words.index("--")], "--", call.words[call.words.index("--") + 1 :])
-        if ("--" in call.words)
-        else (call.words, "", [])
-    )
-    pid_file = own[own.index("-p") + 1] if "-p" in own else ""
-    name = f"daemon {pid_file or len(state.alarms)}"
-    if "-K" in own:
-        there = state.alarms.pop(name, None) is not None
-        call.shell.files.remove(pid_file)
-        return Reply(error="" if there else "no process killed\n", status=0 if there else 1)
-    if "-S" not in own or "-b" not in own or arguments[:1] != ["-c"]:
-        return Reply(error="Usage: start-stop-daemon [OPTIONS] [-S|-K] ... [-- ARGS...]\n", status=1)
-    waits = re.match(r"sleep (\d+); *", arguments[1])
-    line = arguments[1][waits.end() :] if waits else arguments[1]
-    if pid_file:
-        call.shell.files.write(pid_file, f"{2000 + len(state.alarms)}\n")
-
-    def act(_state: DeviceState) -> None:
-        call.shell.files.remove(pid_file)
-        call.shell.run(line)
-
-    due = state.clock() + timedelta(seconds=int(waits[1]) if waits else 0)
-    state.set_alarm(name, Alarm(due, act))
-    return Reply()
-
-
 _TOOLS: Mapping[str, BoardTool] = {
-    "sh": _sh, "ping": _ping, "start-stop-daemon": _start_stop_daemon,
-    "uci": _uci, "date": _date, "sysupgrade": _sysupgrade, "base64": _base64, "hexdump": _hexdump,
-    "ifup": _ifup, "ifdown": _ifup, "/sbin/ifup": _ifup,
+    "sh": busybox.sh, "ping": _ping, "start-stop-daemon": busybox.start_stop_daemon,
+    "uci": _uci, "date": _date, "sysupgrade": _sysupgrade,
+    "base64": busybox.base64_tool, "hexdump": busybox.hexdump_tool,
+    "firstboot": _firstboot, "ifup": _ifup, "ifdown": _ifup, "/sbin/ifup": _ifup,
     "reload_config": _done, "/sbin/reload_config": _done, "wifi": _done, "logger": _done,
     "/etc/init.d/network": _done, "/etc/init.d/firewall": _done, "/etc/init.d/dnsmasq": _done,
     "/etc/init.d/system": _done, "/etc/init.d/snmpd": _done, "/etc/init.d/dropbear": _done,
@@ -369,7 +304,11 @@ class UciPersona:
         return _shell(self.board, state, "ash").run(command, stdin)
 
     def booted(self, state: DeviceState, /) -> None:
-        """As /etc/init.d/boot: every script in /etc/uci-defaults runs, and is gone once it has ended well."""
+        """As /etc/init.d/boot: every script in /etc/uci-defaults runs, and is gone once it has ended well. What was
+        given up by `firstboot` is what the box came with again."""
+        if _GIVEN_UP in state.flash:
+            state.flash.clear()
+            state.running = state.startup = self.factory_config(state.spec)
         shell = _shell(self.board, state, "sh")
         for path in [path for path in shell.files.paths() if path.startswith(_DEFAULTS)]:
             if not shell.run(shell.files.read(path) or "").status:

@@ -311,6 +311,16 @@ class RejectCommand(AtCommand):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FlashFull(AtCommand):
+    """No room where the box keeps its files: commands that write there are refused, others are done as always."""
+
+    name: ClassVar[str] = "flash_full"
+    benign: ClassVar[bool] = True
+
+    commands: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StallAtCommand(AtCommand):
     """A command waits for `delay` seconds, or until the fault is cleared: before it is done, or (done) its answer."""
 

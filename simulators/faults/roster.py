@@ -59,6 +59,7 @@ def fault_roster() -> Iterator[FaultCase]:
     yield FaultCase("cut_at_command", kinds.CutAtCommand(down=0))
     yield FaultCase("restart_at_command", kinds.RestartAtCommand())
     yield FaultCase("reject_command", kinds.RejectCommand(commands=0))
+    yield FaultCase("flash_full", kinds.FlashFull())
     yield FaultCase("stall_at_command", kinds.StallAtCommand(delay=0.05))
     yield FaultCase("stall_at_command-done", kinds.StallAtCommand(delay=0.05, done=True))
     yield FaultCase("duplicate_prompt_in_config", kinds.PromptInConfig())

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 from simulators.faults.active import ActiveFaults
+from simulators.faults.full import refusal
 from simulators.faults.kinds import (
     AtCommand,
     CutAtCommand,
     DropAtCommand,
+    FlashFull,
     RejectCommand,
     RestartAtCommand,
     StallAtCommand,
@@ -21,7 +23,7 @@ from simulators.ssh.output import Ending, Output, plan_as_is
 
 # In the order in which they are asked for: what ends the session before what only spoils it.
 _KINDS: tuple[type[AtCommand], ...] = (
-    RestartAtCommand, CutAtCommand, DropAtCommand, RejectCommand, StallAtCommand,
+    RestartAtCommand, CutAtCommand, DropAtCommand, RejectCommand, FlashFull, StallAtCommand,
 )  # fmt: skip
 _ENDINGS = {RestartAtCommand: Ending.RESTART, CutAtCommand: Ending.CUT, DropAtCommand: Ending.DROP}
 
@@ -46,13 +48,16 @@ class Strike:
 
     def instead(self, command: str, persona: Persona) -> Output | None:
         """What comes in the place of a command that is not done; None when it is done."""
+        if isinstance(self.fault, FlashFull):
+            full = refusal(persona.family, command)
+            return None if full is None else plan_as_is(full)
         if isinstance(self.fault, RejectCommand):
             return plan_as_is(persona.refusal(command))
         return None if self.fault.done or self.stalls else self._ending("")
 
     def behind(self, output: Output) -> Output:
         """What becomes of the answer to a command that was done."""
-        if self.stalls or not self.fault.done:
+        if self.stalls or isinstance(self.fault, FlashFull) or not self.fault.done:
             return output
         return self._ending(output.text[: len(output.text) // 2])
 
@@ -76,7 +81,9 @@ class Counter:
     _since: dict[type[AtCommand], int] = field(default_factory=dict)
     _released: dict[type[AtCommand], asyncio.Event] = field(default_factory=dict)
     struck: list[str] = field(default_factory=list)
-    """Names of the faults that have struck, in order."""
+    """Names of the faults that have struck, in order, since it was last forgotten."""
+    sessions: list[int] = field(default_factory=list)
+    """How many commands each log-in has had."""
 
     def set(self, fault: AtCommand) -> None:
         """From now on its log-ins count; one that is open is none of them."""
@@ -89,15 +96,19 @@ class Counter:
             if name in (None, kind.name):
                 released.set()
 
-    def typed(self, key: object, faults: ActiveFaults) -> Strike | None:
+    def typed(self, key: object, command: str, family: str, faults: ActiveFaults) -> Strike | None:
         """A command has arrived; the fault that strikes it."""
         count = self._counts.get(key)
         if count is None:
             self.log_ins += 1
             count = self._counts[key] = _Count(self.log_ins)
+            self.sessions.append(0)
         count.commands += 1
+        self.sessions[count.log_in - 1] = count.commands
         for kind in _KINDS if faults else ():
             fault = faults.peek(kind)
+            if kind is FlashFull and refusal(family, command) is None:
+                continue
             if fault is not None and fault.strikes(count.log_in - self._since[kind], count.commands):
                 self.struck.append(kind.name)
                 return Strike(fault, self._released[kind])

@@ -46,16 +46,19 @@ class View:
         return self.carries(at) and self.listens and self.admits
 
     def _leads_back(self, at: Surroundings) -> bool:
-        """The longest prefix that holds the manager's address has to lead to the far end of the line."""
+        """The longest prefix that holds the manager's address has to lead to the far end of the line. A route whose
+        next hop is on no connected network is not in use."""
         ways = [(own.network, "") for _, own in self.addresses]
-        best = max((net for net, _ in (*ways, *self.routes) if at.manager in net), key=_length, default=None)
-        if best is None:
-            return False
-        hops = [hop for net, hop in (*ways, *self.routes) if net == best]
-        return any(hop == str(at.gateway) and self._beside(at.gateway) for hop in hops)
+        ways += [(net, hop) for net, hop in self.routes if self._in_use(hop)]
+        best = max((net for net, _ in ways if at.manager in net), key=_length, default=None)
+        return any(net == best and hop == str(at.gateway) for net, hop in ways)
 
-    def _beside(self, gateway: IPv4Address) -> bool:
-        return any(gateway in own.network and gateway != own.ip for _, own in self.addresses)
+    def _in_use(self, hop: str) -> bool:
+        try:
+            beside = IPv4Address(hop)
+        except ValueError:
+            return any(hop == name for name, _ in self.addresses)
+        return any(beside in own.network and beside != own.ip for _, own in self.addresses)
 
 
 def _length(network: IPv4Network) -> int:

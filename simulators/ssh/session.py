@@ -68,7 +68,7 @@ class CpeSession(asyncssh.SSHServerSession[bytes]):
             self._plan,
             self._finish,
             lambda: device.persona.hostname(device.state),
-            lambda: device.typed(self._connection),
+            lambda command: device.typed(self._connection, command),
             lambda command, strike: strike.instead(command, device.persona),
         )
         self._terminal = Terminal(device.persona.dialogue(device.state), habits, self._wire, hooks)
@@ -106,7 +106,7 @@ class CpeSession(asyncssh.SSHServerSession[bytes]):
         return plan(reply, self._device.faults, self._device.origin(command))
 
     def _execute(self, command: str) -> None:
-        strike = self._device.typed(self._connection)
+        strike = self._device.typed(self._connection, command)
         if strike is None:
             self._send(self._done(command))
         elif strike.stalls and not strike.fault.done:

@@ -51,7 +51,7 @@ class Hooks:
     plan: Callable[[str, Reply], Output]
     finish: Callable[[Output], None]
     hostname: Callable[[], str]
-    typed: Callable[[], Strike | None]
+    typed: Callable[[str], Strike | None]
     instead: Callable[[str, Strike], Output | None]
 
 
@@ -149,7 +149,7 @@ class Terminal:
         line = self._line.decode("utf-8", "replace")
         self._line.clear()
         self._say("\n", always=True)
-        strike = self._hooks.typed()
+        strike = self._hooks.typed(line)
         if strike is not None and strike.stalls and not strike.fault.done:
             self._wire.send([self._encode(self._take_echo()), strike.wait], lambda: self._do(line, None))
         else:

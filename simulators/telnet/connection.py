@@ -147,7 +147,7 @@ class TelnetConnection(asyncio.Protocol):
             self._plan,
             self._finish,
             lambda: device.persona.hostname(device.state),
-            lambda: device.typed(self),
+            lambda command: device.typed(self, command),
             lambda command, strike: strike.instead(command, device.persona),
         )
         self._terminal = Terminal(device.persona.dialogue(device.state), habits, self._wire, hooks)

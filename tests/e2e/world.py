@@ -45,10 +45,14 @@ class Process:
     name: str
     popen: subprocess.Popen[bytes]
     log: Path
+    writer: subprocess.Popen[bytes] | None = None
+    """Who writes the log, if not the process; ends with it."""
 
     def kill(self) -> None:
         self.popen.kill()
         self.popen.wait(timeout=30)
+        if self.writer is not None:
+            self.writer.wait(timeout=30)
 
     def stop(self, *, within: float = 40.0) -> int:
         if self.popen.poll() is None:
@@ -73,6 +77,16 @@ def spawn(name: str, argv: Sequence[str], log: Path, env: dict[str, str] | None 
     with log.open("ab") as out:
         popen = subprocess.Popen(argv, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=env)
     return Process(name, popen, log)
+
+
+def spawn_piped(name: str, argv: Sequence[str], log: Path, env: dict[str, str] | None = None) -> Process:
+    """As ``spawn``, with somebody else writing the log: the process itself may be kept from writing files."""
+    with log.open("ab") as out:
+        writer = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=out, env=env)
+    assert writer.stdin is not None
+    popen = subprocess.Popen(argv, stdout=writer.stdin, stderr=writer.stdin, stdin=subprocess.DEVNULL, env=env)
+    writer.stdin.close()
+    return Process(name, popen, log, writer)
 
 
 @dataclass
@@ -131,12 +145,13 @@ class World:
         assert done.returncode == 0, done.stderr
         self.token = json.loads(done.stdout)["token"]
 
-    def serve(self, *args: str) -> Process:
-        """Start the daemon on an ephemeral port and wait until it answers."""
+    def serve(self, *args: str, piped: bool = False) -> Process:
+        """Start the daemon on an ephemeral port and wait until it answers. ``piped``: see ``spawn_piped``."""
         self.starts += 1
         ready = self.home / f"daemon-{self.starts}.url"
         argv = [*self.within, str(BIN / "cpe-manager"), "serve", "--data-dir", str(self.data), "--port", "0"]
-        process = spawn(
+        start = spawn_piped if piped else spawn
+        process = start(
             "daemon", [*argv, "--ready-file", str(ready), *args], self.home / "daemon.log", self.environment()
         )
         self.processes.append(process)

@@ -30,7 +30,16 @@ class PostgresServer:
 
     folder: Path
     port: int
+    programs: Path
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def fall(self) -> None:
+        """Stop at once, as in a power cut."""
+        _run(self.folder, self.programs / "pg_ctl", "-D", self.folder / "data", "-m", "immediate", "-w", "stop")
+
+    def rise(self) -> None:
+        """Start again at the same port, and recover."""
+        _begin(self.folder, self.programs, self.folder / "data", self.port)
 
     def url(self, name: str) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
@@ -84,7 +93,7 @@ def running_server(programs: Path) -> Iterator[PostgresServer]:
              "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en")  # fmt: skip
         port = _start(folder, programs, data)
         try:
-            server = PostgresServer(folder, port)
+            server = PostgresServer(folder, port, programs)
             server.admin(f"CREATE DATABASE {_TEMPLATE} TEMPLATE template0")
             upgrade(target(server.url(_TEMPLATE)))
             yield server
@@ -97,16 +106,20 @@ def running_server(programs: Path) -> Iterator[PostgresServer]:
 def _start(folder: Path, programs: Path, data: Path) -> int:
     for attempt in range(1, 4):
         port = _free_port()
-        options = f"-h 127.0.0.1 -p {port} -k {folder} {_FAST}"
         log = folder / "log"
         try:
-            _run(folder, programs / "pg_ctl", "-D", data, "-l", log, "-o", options, "-w", "-t", "60", "start")
+            _begin(folder, programs, data, port)
         except RuntimeError as error:  # someone else may have taken the port meanwhile
             if attempt == 3:
                 raise RuntimeError(log.read_text() if log.exists() else "no log") from error
         else:
             return port
     raise AssertionError("unreachable")
+
+
+def _begin(folder: Path, programs: Path, data: Path, port: int) -> None:
+    options = f"-h 127.0.0.1 -p {port} -k {folder} {_FAST}"
+    _run(folder, programs / "pg_ctl", "-D", data, "-l", folder / "log", "-o", options, "-w", "-t", "60", "start")
 
 
 def _free_port() -> int:

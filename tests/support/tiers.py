@@ -38,6 +38,15 @@ def is_fast(path: Path, marks: frozenset[str]) -> bool:
     return path.parts[1:3] != ("contract", "drivers") or path.stem not in _OF_EVERY_FAMILY
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Importing what has no test of the fast tier would take a worker longer than many of that tier's tests."""
+    path = collection_path.relative_to(config.rootpath) if collection_path.is_relative_to(config.rootpath) else None
+    if config.getoption("tier") != "fast" or path is None or len(path.parts) < 2:
+        return None
+    # An answer of False would overrule the others who may want to leave something out.
+    return None if is_fast(path, frozenset()) else True
+
+
 def time_limit(item: pytest.Item) -> float:
     """The seconds that pytest-timeout gives a test, 0 for no end."""
     mark = item.get_closest_marker("timeout")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -50,23 +51,21 @@ def product_files() -> Iterator[Path]:
         yield from (ROOT / folder).rglob("*.py")
 
 
-def imported(tree: ast.Module) -> set[str]:
+@cache
+def imported(path: Path) -> frozenset[str]:
+    """The top-level names of what a file imports, wherever in it."""
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module.split(".")[0])
-    return names
+    return frozenset(names)
 
 
 @pytest.mark.parametrize("library", sorted(IMPORTERS))
 def test_each_library_is_imported_in_its_one_place_and_used_there(library: str) -> None:
-    users = [
-        path.relative_to(ROOT).as_posix()
-        for path in product_files()
-        if library in imported(ast.parse(path.read_text(encoding="utf-8")))
-    ]
+    users = [path.relative_to(ROOT).as_posix() for path in product_files() if library in imported(path)]
     strangers = [path for path in users if not path.startswith(IMPORTERS[library])]
     assert strangers == []
     # aiosqlite is named in database URLs only

@@ -28,7 +28,9 @@ from cpe_manager.ports.facts import FactsStore
 from cpe_manager.ports.pushes import PushStore
 from cpe_manager.ports.replacements import ReplacementStore
 from cpe_manager.ports.rollouts import RolloutStore
-from cpe_manager.ports.stores import BackupStore, EventStore, InventoryStore, JobStore, ScheduleStore, TokenStore
+from cpe_manager.ports.schedules import ScheduleStore
+from cpe_manager.ports.stores import BackupStore, EventStore, InventoryStore, JobStore
+from cpe_manager.ports.tokens import TokenStore
 
 
 class Database:

@@ -86,13 +86,14 @@ async def settle(tx: Transaction, results: Sequence[Settled], versions: Mapping[
     sights: dict[str, Sight] = {}
     for one in results:
         device_id, stored = one.lease.device_id, one.draft is not None and one.quarantine_reason is None
-        if one.outcome not in _TELLING or (not stored and one.saved is None):
+        wanted = one.outcome is Outcome.CONFIRMED
+        if one.outcome not in _TELLING or not (stored or wanted or one.saved is not None):
             continue
         sights[device_id] = Sight(
             one.at,
             versions.get(device_id) if stored else None,
             one.draft.fingerprint if stored and one.draft is not None else None,
-            wanted=one.outcome is Outcome.CONFIRMED,
+            wanted=wanted,
             saved=one.saved,
             change=one.change,
         )
@@ -137,14 +138,12 @@ async def note(tx: Transaction, sights: Mapping[str, Sight]) -> None:
 
 
 async def _standings(tx: Transaction, positions: Sequence[str]) -> dict[str, Standing]:
-    query = (
-        select(drift, backup.c.fingerprint)
-        .join(backup, backup.c.id == drift.c.confirmed_id)
-        .where(drift.c.position_id.in_(positions))
-        .order_by(drift.c.position_id)
-        .with_for_update(of=drift)
-    )
-    return {row.position_id: _to_standing(row, row.fingerprint) for row in await tx.rows(query)}
+    """Locked, then joined: PostgreSQL leaves a row out of a join that changed while its lock was waited for."""
+    query = select(drift).where(drift.c.position_id.in_(positions)).order_by(drift.c.position_id).with_for_update()
+    rows = await tx.rows(query)
+    confirmed = select(backup.c.id, backup.c.fingerprint).where(backup.c.id.in_([row.confirmed_id for row in rows]))
+    prints = {row.id: row.fingerprint for row in await tx.rows(confirmed)} if rows else {}
+    return {row.position_id: _to_standing(row, prints[row.confirmed_id]) for row in rows}
 
 
 async def _save(tx: Transaction, standings: Mapping[str, Standing]) -> None:

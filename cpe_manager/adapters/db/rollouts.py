@@ -10,13 +10,14 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, or_, select, update
 
-from cpe_manager.adapters.db import cursors
+from cpe_manager.adapters.db import cursors, push_holds
 from cpe_manager.adapters.db.pushes import create_pushes
 from cpe_manager.adapters.db.rollout_tables import rollout, rollout_device
 from cpe_manager.adapters.db.tables import device, push, sealed_object
 from cpe_manager.adapters.db.transactions import Connections, Transaction, Values
 from cpe_manager.adapters.db.types import AnyRow
 from cpe_manager.adapters.db.versions import sealed_values
+from cpe_manager.domain.checks import Check
 from cpe_manager.domain.commit_path import Phase
 from cpe_manager.domain.errors import Conflict, NotFound
 from cpe_manager.domain.events import NewEvent, Severity
@@ -24,7 +25,7 @@ from cpe_manager.domain.inventory import LifeState
 from cpe_manager.domain.jobs import Job
 from cpe_manager.domain.lockout import Lockout
 from cpe_manager.domain.paging import Page
-from cpe_manager.domain.pushes import NOTHING_TO_CHANGE, Push, PushKind
+from cpe_manager.domain.pushes import Push, PushKind
 from cpe_manager.domain.rollouts import (
     OVER,
     DeviceEnd,
@@ -54,6 +55,7 @@ _KINDS: Final[Mapping[RolloutState, tuple[str, Severity]]] = {
 }
 _D = rollout_device.c
 _TABLES = rollout_device.outerjoin(push, push.c.id == _D.push_id)
+_STUCK: Final = "an earlier push of it is stuck and not settled"
 _UNASKED = push.c.withdrawn_by.is_(None)
 _FLYING = and_(_D.push_id.is_not(None), push.c.ended_at.is_(None))
 _how_it_ended: Final[ColumnElement[str]] = case(
@@ -62,7 +64,7 @@ _how_it_ended: Final[ColumnElement[str]] = case(
     (push.c.ended_at.is_(None), DeviceEnd.IN_FLIGHT.value),
     (push.c.phase == Phase.CONFIRMED.value, DeviceEnd.CONFIRMED.value),
     (
-        and_(push.c.phase == Phase.WITHDRAWN.value, push.c.reason == NOTHING_TO_CHANGE),
+        and_(push.c.phase == Phase.WITHDRAWN.value, push.c.code == Check.NOTHING.value),
         DeviceEnd.UNCHANGED.value,
     ),
     else_=DeviceEnd.FAILED.value,
@@ -247,13 +249,18 @@ async def _start(
     query = select(_D.device_id, _D.order_id, device.c.state, device.c.name).join(device, device.c.id == _D.device_id)
     query = query.where(_D.rollout_id == of.id, _D.push_id.is_(None), _D.skipped.is_(None))
     rows = await tx.rows(query.where(_D.device_id.in_(list(pushes))).order_by(_D.position))
-    ours = [found for found in rows if found.state == LifeState.ACTIVE]
+    stuck = {one.device_id for one in await push_holds.stuck(tx, push_holds.unsettled())}
+    ours = [found for found in rows if found.state == LifeState.ACTIVE and found.device_id not in stuck]
     made = {found.device_id: replace(pushes[found.device_id], device=found.name) for found in ours}
     if made:
         work = [(made[d.device_id], d.order_id, NewWork(d.device_id, 0, job.created_at)) for d in ours]
         await create_pushes(tx, job, work)
-    noted = [(d.device_id, made[d.device_id].id if d.device_id in made else None, f"it is {d.state}") for d in rows]
-    values = [{"of": d, "push": push_id, "why": None if push_id else reason} for d, push_id, reason in noted]
+    values = [
+        {"of": d.device_id, "push": made[d.device_id].id, "why": None}
+        if d.device_id in made
+        else {"of": d.device_id, "push": None, "why": _STUCK if d.device_id in stuck else f"it is {d.state}"}
+        for d in rows
+    ]
     mine = and_(_D.rollout_id == of.id, _D.device_id == bindparam("of"))
     await tx.many(
         update(rollout_device).where(mine).values(push_id=bindparam("push"), skipped=bindparam("why")), values

@@ -7,7 +7,7 @@ from pydantic import Field
 from cpe_manager.api.schemas.common import View
 from cpe_manager.domain.cpe_features import Feature
 from cpe_manager.ports.driver import Driver as AnyDriver
-from cpe_manager.ports.driver import Modelled, Spec, Writing
+from cpe_manager.ports.driver import Modelled, Spec, Starting, Witnessing, Writing
 
 
 class FamilyView(View):
@@ -23,6 +23,8 @@ class FamilyView(View):
     writes: bool
     rollback: str = Field(description="How a device of the family takes back what nobody confirms")
     keeps_at_once: bool = Field(description="What takes effect survives a restart without being saved")
+    tells_startup: bool = Field(description="Its devices can tell what they would come up with after a restart")
+    tells_who: bool = Field(description="Its devices tell who changed them last")
     features: list[Feature]
     lacks: list[Feature]
 
@@ -40,6 +42,8 @@ class FamilyView(View):
             writes=isinstance(driver, Writing),
             rollback=spec.rollback,
             keeps_at_once=spec.keeps_at_once,
+            tells_startup=isinstance(driver, Starting),
+            tells_who=isinstance(driver, Witnessing),
             features=sorted(spec.features),
             lacks=sorted(frozenset(Feature) - spec.features) if modelled else [],
         )

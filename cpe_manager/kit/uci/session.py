@@ -73,6 +73,11 @@ GO_BACK: Final = (
     'start-stop-daemon -S -b -x /bin/sh -- -c "sleep 1; reload_config"; echo "cpe-manager $?"'
 )
 """The services are told behind us, for that may cut our own session."""
+RESET: Final = (
+    "firstboot -y >/dev/null && sync && "
+    'start-stop-daemon -S -b -x /bin/sh -- -c "sleep 1; reboot"; echo "cpe-manager $?"'
+)
+"""What is on flash is given up with the next boot, which is at once: the way back of a promise with it."""
 INCOMING: Final = "/var/run/cpe-manager.new"
 IMPORT: Final = (
     f'cat {INCOMING} | uci import && rm -f {INCOMING} && sync && reload_config; echo "cpe-manager $?"; rm -f {INCOMING}'

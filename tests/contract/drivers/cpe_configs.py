@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
 
 from hypothesis import strategies as st
@@ -43,10 +44,27 @@ public_networks = st.builds(
 macs = st.lists(st.integers(0, 255), min_size=5, max_size=5).map(lambda bs: ":".join(f"{b:02x}" for b in (2, *bs)))
 
 
+hosts_of_the_operator = st.builds(lambda n: IPv4Network((0x0A640000 + (n << 8), 24)), st.integers(0, 255))
+managers = st.builds(lambda n: IPv4Network((0x0A650000 + (n << 8), 24)), st.integers(0, 255))
+far_networks = st.builds(
+    lambda n, length: IPv4Network((0x0AC80000 + (n << 8), length), strict=False),
+    st.integers(0, 255),
+    st.integers(20, 32),
+)
+
+
+# Making a strategy takes longer than drawing from it.
+@cache
 def secrets(shortest: int, longest: int, *, blanks: bool, without: str = "") -> st.SearchStrategy[str]:
     """Printable secrets without blanks at their ends; ``without`` are characters that the family cannot write."""
     alphabet = "".join(c for c in _LETTERS + _MARKS + (" " if blanks else "") if c not in without)
     return st.text(alphabet, min_size=shortest, max_size=longest).filter(lambda text: text == text.strip())
+
+
+@cache
+def communities(without: str) -> st.SearchStrategy[str]:
+    word = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,15}", fullmatch=True)
+    return word.filter(lambda one: not set(one) & set(without))
 
 
 @st.composite
@@ -183,18 +201,15 @@ def firewalls(draw: st.DrawFn, features: frozenset[Feature]) -> Firewall:
 def snmps(draw: st.DrawFn, features: frozenset[Feature], without: str) -> Snmp:
     if Feature.SNMP not in features:
         return Snmp()
-    word = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,15}", fullmatch=True).filter(
-        lambda one: not set(one) & set(without)
-    )
-    names = draw(st.sets(word, max_size=2))
-    source = st.one_of(st.none(), st.builds(lambda n: IPv4Network((0x0A640000 + (n << 8), 24)), st.integers(0, 255)))
-    communities = tuple(SnmpCommunity(name, draw(st.booleans()), draw(source)) for name in names)
+    names = draw(st.sets(communities(without), max_size=2))
+    source = st.one_of(st.none(), hosts_of_the_operator)
+    found = tuple(SnmpCommunity(name, draw(st.booleans()), draw(source)) for name in names)
     text = st.one_of(st.just(""), st.lists(words, min_size=1, max_size=4).map(" ".join))
     traps: frozenset[int] = frozenset()
-    if Feature.SNMP_TRAPS in features and communities:
+    if Feature.SNMP_TRAPS in features and found:
         traps = draw(st.frozensets(st.integers(1, 254), max_size=2))
     hosts = tuple(IPv4Address(0x0A640000 + number) for number in traps)
-    return Snmp(communities, draw(text), draw(text), hosts)
+    return Snmp(found, draw(text), draw(text), hosts)
 
 
 @st.composite
@@ -206,17 +221,8 @@ def cpe_configs(draw: st.DrawFn, features: frozenset[Feature], without: str = ""
         login = draw(st.booleans())
         user, password = (draw(words), draw(secrets(1, 16, blanks=False, without=without))) if login else ("", "")
         mobile = Mobile(draw(domains), draw(st.booleans()), user, password)
-    far = st.builds(
-        lambda n, length: IPv4Network((0x0AC80000 + (n << 8), length), strict=False),
-        st.integers(0, 255),
-        st.integers(20, 32),
-    )
-    routes = draw(
-        st.lists(
-            st.builds(StaticRoute, far, inside(lan), st.integers(1, 250)), max_size=3, unique_by=lambda r: r.network
-        )
-    )
-    sources = st.builds(lambda n: IPv4Network((0x0A650000 + (n << 8), 24)), st.integers(0, 255))
+    routed = st.builds(StaticRoute, far_networks, inside(lan), st.integers(1, 250))
+    routes = draw(st.lists(routed, max_size=3, unique_by=lambda route: route.network))
     config = CpeConfig(
         hostname=draw(hostnames),
         wan=draw(wans(features, without)),
@@ -229,7 +235,7 @@ def cpe_configs(draw: st.DrawFn, features: frozenset[Feature], without: str = ""
         mobile=mobile,
         snmp=draw(snmps(features, without)),
         management=Management(
-            tuple(draw(st.lists(sources, max_size=2))), True, Feature.TELNET in features and draw(st.booleans())
+            tuple(draw(st.lists(managers, max_size=2))), True, Feature.TELNET in features and draw(st.booleans())
         ),
         dns=tuple(IPv4Address(0x09090900 + n) for n in draw(st.lists(st.integers(1, 254), max_size=3, unique=True))),
     )

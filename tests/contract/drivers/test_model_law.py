@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.cpe_differences import differences
-from cpe_manager.domain.cpe_features import Feature
+from cpe_manager.domain.cpe_features import Feature, missing
 from cpe_manager.domain.errors import InputError
 from cpe_manager.ports.driver import FullDriver
 from drivers.roster import DriverRoster
@@ -24,7 +24,9 @@ from tests.contract.drivers.roster import MODELLED, DriverCase
 
 every_case = pytest.mark.parametrize("case", MODELLED, ids=str)
 _CHECKS = (HealthCheck.too_slow, HealthCheck.data_too_large)
-a_few = settings(max_examples=20, deadline=None, suppress_health_check=_CHECKS)
+a_few = settings(max_examples=4, deadline=None, suppress_health_check=_CHECKS)
+"""So many in the fast tier, where every family is tried in a moment; at length it is in the other one."""
+some = settings(max_examples=60, deadline=None, suppress_health_check=_CHECKS)
 many = settings(max_examples=500, deadline=None, suppress_health_check=_CHECKS)
 
 
@@ -74,10 +76,7 @@ def test_so_it_does_in_hundreds_of_examples(case: DriverCase, data: st.DataObjec
     keeps_the_law(case, data)
 
 
-@every_case
-@a_few
-@given(data=st.data())
-def test_back_to_what_was_there_gives_what_was_there(case: DriverCase, data: st.DataObject) -> None:
+def comes_back(case: DriverCase, data: st.DataObject) -> None:
     """Lines that carry no model come through untouched; lines that do come back, if not in the same place."""
     device, driver = box_of(case), driver_of(case)
     text = shown(device)
@@ -87,6 +86,22 @@ def test_back_to_what_was_there_gives_what_was_there(case: DriverCase, data: st.
     kept = Counter(shown(device).splitlines())
     lost = [line for line in text.splitlines() if line not in kept and _lasting(driver, line)]
     assert not [line for line in lost if line.strip() in case.foreign], lost
+
+
+@every_case
+@a_few
+@given(data=st.data())
+def test_back_to_what_was_there_gives_what_was_there(case: DriverCase, data: st.DataObject) -> None:
+    comes_back(case, data)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@every_case
+@some
+@given(data=st.data())
+def test_so_it_does_in_dozens_of_examples(case: DriverCase, data: st.DataObject) -> None:
+    comes_back(case, data)
 
 
 def _lasting(driver: FullDriver, line: str) -> bool:
@@ -115,25 +130,34 @@ def test_lines_outside_the_model_are_never_touched(case: DriverCase) -> None:
     assert set(case.foreign) <= after
 
 
-@every_case
-def test_what_a_family_cannot_carry_is_refused_by_name(case: DriverCase) -> None:
+def refuses(case: DriverCase, examples: settings) -> None:
     device, driver = box_of(case), driver_of(case)
     lacking = frozenset(Feature) - driver.spec.features
     if not lacking:
         return
-    rich = cpe_configs(frozenset(Feature))
     seen: set[str] = set()
 
-    @settings(max_examples=60, deadline=None, database=None)
-    @given(wanted=rich)
-    def refuses(wanted: CpeConfig) -> None:
-        from cpe_manager.domain.cpe_features import missing
-
+    @examples
+    @given(wanted=cpe_configs(frozenset(Feature)))
+    def refused(wanted: CpeConfig) -> None:
         gone = missing(wanted, driver.spec.features)
         if gone:
             with pytest.raises(InputError, match=str(gone[0])):
                 driver.render(shown(device), wanted)
             seen.update(gone)
 
-    refuses()
+    refused()
     assert seen
+
+
+@every_case
+def test_what_a_family_cannot_carry_is_refused_by_name(case: DriverCase) -> None:
+    """Drawn the same way each time: by chance, so few examples might hold nothing that the family lacks."""
+    refuses(case, settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=_CHECKS))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@every_case
+def test_so_it_is_in_dozens_of_examples(case: DriverCase) -> None:
+    refuses(case, settings(max_examples=60, deadline=None, database=None, suppress_health_check=_CHECKS))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
+from cpe_manager.domain.errors import DeviceError
 from cpe_manager.kit.redaction import canonical, strip_login
 from cpe_manager.kit.textdiff import unified
 from cpe_manager.ports.driver import FullDriver, Guard, Guarded, Replacing
@@ -19,6 +21,8 @@ from tests.contract.drivers.roster import MODELLED, DriverCase
 
 WITHIN = 120.0
 GUARD = Guard("5f0c2a71", 120)
+# Their last command is the one that changes the box: its answer may be out before the line is cut.
+AT_ONCE = ("openwrt", "teltonika", "frr_linux")
 every_case = pytest.mark.parametrize("case", MODELLED, ids=str)
 
 
@@ -85,3 +89,49 @@ async def test_what_was_changed_in_every_part_is_gone_after_a_restore(case: Driv
                 await driver.apply(opened.shell, driver.render(current, wanted))
             await bring(fleet, device, case, text)
             assert_same(await stored(fleet, device, case), text, case)
+
+
+async def drops_once_changed(device: Device, before: str) -> None:
+    """Lose every connection as soon as something of the configuration is another."""
+    while device.state.running == before:
+        await asyncio.sleep(0)
+    device.hang_up()
+
+
+@every_case
+async def test_a_session_lost_in_the_middle_is_told_and_the_box_goes_back_by_itself(case: DriverCase) -> None:
+    async with Fleet(two(case)) as fleet, asyncio.timeout(WITHIN):
+        here, there = fleet.device("HERE"), fleet.device("THERE")
+        text, before = await stored(fleet, there, case), await stored(fleet, here, case)
+        async with sessions_for(fleet.devices).open(target_of(here, case)) as opened:
+            await driver_of(case).arm(opened.shell, GUARD)
+            # Here, since a family may arm by a change of its own.
+            dropping = asyncio.create_task(drops_once_changed(here, here.state.running))
+            told = ""
+            try:
+                await driver_of(case).replace(opened.shell, text, GUARD)
+            except DeviceError as error:
+                told = error.device_state
+        assert told in ("changed", "unknown") or (told == "" and case.family in AT_ONCE)
+        await dropping
+        ahead, clock = timedelta(seconds=GUARD.seconds + 70), here.state.clock
+        here.state.clock = lambda: clock() + ahead
+        here.tick()
+        async with asyncio.timeout(10):
+            await fleet.settled()
+        assert_same(await read_again(fleet, here, case), before, case)
+
+
+async def read_again(fleet: Fleet, device: Device, case: DriverCase) -> str:
+    """Once the box is back: a restart takes it away for a moment."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                return await stored(fleet, device, case)
+            except DeviceError:
+                await asyncio.sleep(0.1)
+
+
+def test_every_family_brings_whole_texts_back() -> None:
+    """Nothing here is passed over in silence."""
+    assert {case.family for case in MODELLED} == set(DriverRoster().families())

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib import import_module
 
 import pytest
 from sqlalchemy import text as sql
 
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.db.engine import migrator, target
-from cpe_manager.adapters.db.migrator import upgrade
 from cpe_manager.domain.commit_path import Phase
 from cpe_manager.domain.drift import Confirmation, LastChange, Verdict
 from cpe_manager.domain.errors import Conflict, NotFound
 from cpe_manager.domain.events import Event
 from cpe_manager.domain.inventory import Device, LifeState
 from cpe_manager.domain.jobs import JobKind, Outcome
+from cpe_manager.ports.pushes import Ended
 from cpe_manager.ports.stores import Claimed, InventoryChanges, NewWork
 from tests.contract.stores.making import (
     NOW,
@@ -36,6 +38,8 @@ from tests.contract.stores.making import (
     stored,
 )
 
+SEED: str = import_module("cpe_manager.adapters.db.migrations.versions.0005_drift").SEED
+
 
 async def drift_events(db: Database) -> list[Event]:
     return [event for event in await db.events.after(0, limit=10_000) if event.kind.startswith("drift.")]
@@ -52,7 +56,7 @@ async def taken_up(db: Database, device: Device) -> tuple[Claimed, str]:
 async def confirmed_push(db: Database, device: Device, text: str) -> str:
     row, push_id = await taken_up(db, device)
     push = (await db.pushes.push(push_id)).push
-    await db.pushes.end(push, Phase.CONFIRMED, "", after(30), row.lease)
+    await db.pushes.end(push, Ended(Phase.CONFIRMED, "", after(30)), row.lease)
     version = new_id()
     result = ended(row, Outcome.CONFIRMED, backup_id=version, draft=a_draft(text), at=after(31))
     assert await db.jobs.settle([result]) == []
@@ -206,6 +210,20 @@ async def test_the_hardware_that_takes_over_a_position_is_held_to_what_was_confi
     assert (row.standing.verdict, row.confirmed, row.running) == (Verdict.CHANGED, 1, 2)
 
 
+async def test_a_version_adopted_while_another_one_is_stored_is_not_lost(db: Database, other: Database) -> None:
+    for device in await fleet(db, 6):
+        await back_up(db, device, "hostname a")
+        await back_up(db, device, "hostname b")
+        (row,) = await claim(db, await run_for(db, [device]))
+        adopting = other.drift.adopt(device.id, a_draft("hostname b").fingerprint, at=after(50), by="op")
+        ends = await asyncio.gather(db.jobs.settle([stored(row, "hostname c")]), adopting, return_exceptions=True)
+        assert ends[0] == []
+        standing = (await db.drift.drift(device.id)).standing
+        assert standing.verdict is Verdict.CHANGED
+        taken = not isinstance(ends[1], Conflict)
+        assert standing.fingerprint == a_draft("hostname b" if taken else "hostname a").fingerprint
+
+
 async def test_retention_leaves_what_is_confirmed(db: Database) -> None:
     (device,) = await fleet(db, 1)
     first = await back_up(db, device, "hostname a")
@@ -236,10 +254,9 @@ async def test_an_installation_that_knew_no_drift_begins_with_what_runs(
             await back_up(db, other)
         engine = migrator(target(url))
         with engine.begin() as connection:
-            connection.execute(sql("DROP TABLE drift"))
-            connection.execute(sql("UPDATE alembic_version SET version_num = '0003'"))
+            connection.execute(sql("DELETE FROM drift"))
+            connection.execute(sql(SEED))
         engine.dispose()
-        upgrade(target(url))
         async with await Database.open(url) as db:
             row = await db.drift.drift(device.id)
             assert (row.standing.confirmed_id, row.standing.how) == (current, Confirmation.UPGRADE)

@@ -22,6 +22,17 @@ from tests.contract.stores.making import (
 )
 
 
+async def test_a_job_is_found_by_the_occurrence_that_it_took(db: Database) -> None:
+    job = a_job(kind=JobKind.DRILL, occurrence="drill:key:1", priority=Priority.BULK)
+    assert await db.jobs.create(job)
+    assert not await db.jobs.create(a_job(kind=JobKind.DRILL, occurrence="drill:key:1"))
+    found = await db.jobs.of_occurrence("drill:key:1")
+    assert (found.id, found.priority) == (job.id, Priority.BULK)
+    assert job.id in {one.id for one in await db.jobs.open_simple_jobs()}
+    with pytest.raises(NotFound):
+        await db.jobs.of_occurrence("drill:key:2")
+
+
 async def test_a_job_comes_back_as_it_was_created(db: Database) -> None:
     job = a_job(
         kind=JobKind.VERIFY,

@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 
 from cpe_manager.adapters.db.database import Database
+from cpe_manager.domain.checks import Check
 from cpe_manager.domain.commit_path import Phase
 from cpe_manager.domain.errors import Conflict, InputError, NotFound
 from cpe_manager.domain.inventory import Device, LifeState
 from cpe_manager.domain.jobs import Job, JobKind, Outcome
 from cpe_manager.domain.lockout import Lockout
-from cpe_manager.domain.pushes import NOTHING_TO_CHANGE
 from cpe_manager.domain.rollouts import DeviceEnd, Rollout, RolloutState, Strategy
+from cpe_manager.ports.pushes import Ended
 from cpe_manager.ports.rollouts import Turn
-from cpe_manager.ports.stores import InventoryChanges
+from cpe_manager.ports.stores import InventoryChanges, NewWork
 from tests.contract.stores.making import (
     NOW,
     a_device,
@@ -27,6 +28,7 @@ from tests.contract.stores.making import (
     a_rollout,
     add,
     after,
+    an_order,
     claim,
     ended,
     fleet,
@@ -50,7 +52,7 @@ async def start(db: Database, rollout: Rollout, devices: Sequence[Device], wave:
     return job, await db.rollouts.start(rollout, wave, job, pushes)
 
 
-async def end(db: Database, job: Job, phase: Phase, reason: str = "", **more: Any) -> None:
+async def end(db: Database, job: Job, phase: Phase, reason: str = "", code: str = "", **more: Any) -> None:
     """All pushes of a job come to this end."""
     outcomes = {
         Phase.CONFIRMED: Outcome.CONFIRMED,
@@ -59,7 +61,7 @@ async def end(db: Database, job: Job, phase: Phase, reason: str = "", **more: An
     }
     for row in await claim(db, job):
         push = (await db.pushes.of_row(job.id, row.device.id)).record.push
-        await db.pushes.end(push, phase, reason, more.get("at", after(9)), row.lease)
+        await db.pushes.end(push, Ended(phase, reason, more.get("at", after(9)), code), row.lease)
         await db.jobs.settle([ended(row, outcomes[phase])])
 
 
@@ -156,30 +158,44 @@ async def test_a_device_that_left_service_is_skipped(db: Database) -> None:
     assert (row.device, row.reason) == (devices[0].name, "it is suspended")
 
 
+async def test_a_device_that_is_stuck_is_skipped(db: Database) -> None:
+    devices = await fleet(db, 3)
+    job = a_job(kind=JobKind.PUSH)
+    push = await db.pushes.create(a_push(devices[0], job), an_order(), job, NewWork(devices[0].id, 0, NOW))
+    (row,) = await claim(db, job)
+    await db.pushes.end(push, Ended(Phase.STUCK, "no way back", after(3)), row.lease)
+    await db.jobs.settle([ended(row, Outcome.STUCK)])
+    rollout = await begun(db, devices)
+    _, made = await start(db, rollout, devices)
+    assert set(made) == {devices[1].id, devices[2].id}
+    (skipped,) = (await db.rollouts.devices(rollout.id, end=DeviceEnd.SKIPPED)).items
+    assert "stuck" in (skipped.reason or "")
+
+
 @pytest.mark.parametrize(
-    ("phase", "reason", "is_now"),
+    ("phase", "code", "is_now"),
     [
         (Phase.CONFIRMED, "", DeviceEnd.CONFIRMED),
-        (Phase.REVERTED, "no", DeviceEnd.FAILED),
-        (Phase.WITHDRAWN, "no host key is pinned", DeviceEnd.FAILED),
-        (Phase.WITHDRAWN, NOTHING_TO_CHANGE, DeviceEnd.UNCHANGED),
+        (Phase.REVERTED, "refused", DeviceEnd.FAILED),
+        (Phase.WITHDRAWN, Check.HOST_KEY, DeviceEnd.FAILED),
+        (Phase.WITHDRAWN, Check.NOTHING, DeviceEnd.UNCHANGED),
     ],
 )
 async def test_how_a_device_fares_is_what_its_push_says(
-    db: Database, phase: Phase, reason: str, is_now: DeviceEnd
+    db: Database, phase: Phase, code: str, is_now: DeviceEnd
 ) -> None:
     devices = await fleet(db, 3)
     rollout = await begun(db, devices)
     job, _ = await start(db, rollout, devices[:1])
     standing = await db.rollouts.standing(rollout)
     assert (standing.waves[0].in_flight, standing.waves[1].waiting, standing.candidates) == (1, 2, ())
-    await end(db, job, phase, reason)
+    await end(db, job, phase, "so", code)
     standing = await db.rollouts.standing(rollout)
     assert standing.waves[0].of(is_now) == 1
     assert standing.waves[0].last_end == after(9)
     assert [device_id for device_id, _ in standing.candidates] == [devices[1].id, devices[2].id]
     (row,) = (await db.rollouts.devices(rollout.id, end=is_now)).items
-    assert (row.device, row.phase, row.reason or "", row.ended_at) == (devices[0].name, phase, reason, after(9))
+    assert (row.device, row.phase, row.reason, row.ended_at) == (devices[0].name, phase, "so", after(9))
     assert (await db.rollouts.rollout(rollout.id)).counts[is_now] == 1
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -118,6 +119,28 @@ async def test_a_night_is_followed_up_though_many_jobs_were_made_while_it_ran(wo
         await world.jobs.start(JobKind.VERIFY, {}, by="test")
     await FollowUps(world.jobs, world.clock, export=False).look()
     assert await of_kind(world, JobKind.RETENTION) == 1
+
+
+async def test_the_first_scheduled_run_of_a_day_is_followed_by_one_drill_where_drills_are_on(world: World) -> None:
+    await world.add("a")
+    await scheduled_run(world)
+    await FollowUps(world.jobs, world.clock, export=False).look()
+    assert await of_kind(world, JobKind.DRILL) == 0
+    await world.node.engine.stop(0)  # who would do it is another matter
+    first, second = (FollowUps(world.jobs, world.clock, export=False, drills="Europe/Brussels") for _ in range(2))
+    for follow_ups in (first, first, second):
+        await follow_ups.look()
+    jobs = [job for job in (await world.database.jobs.jobs()).items if job.kind is JobKind.DRILL]
+    assert [(job.priority, job.requested_by) for job in jobs] == [(Priority.BULK, None)]
+    assert jobs[0].trigger.startswith("after:")
+    assert jobs[0].occurrence == f"drill:{world.clock.now().astimezone(ZoneInfo('Europe/Brussels')).date()}"
+
+
+async def test_a_manual_run_is_followed_by_no_drill(world: World) -> None:
+    await world.add("a")
+    await world.run()
+    await FollowUps(world.jobs, world.clock, export=False, drills="Europe/Brussels").look()
+    assert await of_kind(world, JobKind.DRILL) == 0
 
 
 async def test_an_open_run_is_not_followed_up(world: World) -> None:

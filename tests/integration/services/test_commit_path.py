@@ -17,6 +17,7 @@ from backups.vault import Vault
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.domain.commit_path import Phase, Result, Step
 from cpe_manager.domain.cpe_config import CpeConfig, Lan, Management, Wan
+from cpe_manager.domain.drift import Verdict
 from cpe_manager.domain.errors import CommandRefused, Conflict, DeviceTimeout, InputError, SessionDropped, StoreBusy
 from cpe_manager.domain.inventory import Device, LifeState
 from cpe_manager.domain.jobs import Outcome
@@ -162,6 +163,7 @@ async def test_a_lock_out_that_came_true_recovers_by_the_boxs_own_timer(bench: B
     settled = await bench.work(push)
     assert settled.outcome is Outcome.REVERTED
     assert (bench.box.running, bench.box.startup, bench.box.token) == (OLD, OLD, "")
+    assert not bench.box.litter
     assert [alarm.kind for alarm in await bench.database.events.alarms()] == []
 
 
@@ -211,6 +213,7 @@ async def test_whatever_fails_the_box_is_as_before_or_as_wanted(
     assert settled.outcome in ends
     assert (bench.box.running, bench.box.startup, bench.box.token) == (ends[settled.outcome],) * 2 + ("",)
     assert settled.outcome is Outcome.REVERTED
+    assert not bench.box.litter
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
@@ -357,3 +360,48 @@ async def test_what_cannot_be_done_is_refused_when_it_is_asked_for(bench: Bench)
     )
     with pytest.raises(Conflict, match="suspended"):
         await bench.ask()
+
+
+class EndRefused:
+    """A database that takes the journal and, the first time, not the end."""
+
+    def __init__(self, real: Any) -> None:
+        self._real = real
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    async def end(self, *_given: Any) -> None:
+        raise StoreBusy("locked")
+
+
+@pytest.mark.parametrize("reachable", [True, False])
+async def test_what_was_confirmed_is_stored_by_whoever_writes_the_end(bench: Bench, reachable: bool) -> None:
+    push = await bench.ask()
+    assert (await bench.work(push, store=EndRefused(bench.database.pushes))).outcome is None
+    await bench.clock.advance(10)
+    bench.box.reachable = reachable
+    assert (await bench.work(push, "w2")).outcome is Outcome.CONFIRMED
+    assert (bench.box.running, bench.box.startup) == (NEW, NEW)
+    row = await bench.database.drift.drift(bench.device.id)
+    assert (row.confirmed, row.running) == ((2, 2) if reachable else (1, 1))
+    assert row.standing.verdict is Verdict.IN_STEP
+
+
+async def test_what_runs_is_saved_on_the_same_way_and_nothing_else_is_done(bench: Bench) -> None:
+    bench.box.running = NEW
+    push = await bench.ask(change=None, save=True)
+    assert (await bench.work(push)).outcome is Outcome.CONFIRMED
+    assert await bench.steps(push) == ["plan", "check", "snapshot", "arm", "apply", "probe", "confirm"]
+    assert (bench.box.running, bench.box.startup, bench.box.token) == (NEW, NEW, "")
+    assert len((await bench.database.backups.versions(bench.device.position_id)).items) == 1
+    with pytest.raises(InputError, match="exactly one"):
+        await bench.ask(save=True)
+
+
+async def test_saving_is_not_wanting(bench: Bench) -> None:
+    await bench.work(await bench.ask())
+    bench.box.running = HALF
+    assert (await bench.work(await bench.ask(change=None, save=True))).outcome is Outcome.CONFIRMED
+    row = await bench.database.drift.drift(bench.device.id)
+    assert (row.standing.verdict, row.confirmed, row.running) == (Verdict.CHANGED, 2, 3)

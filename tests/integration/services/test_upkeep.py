@@ -180,6 +180,34 @@ async def test_a_defect_in_a_step_fails_its_job_instead_of_starting_it_for_ever(
     )  # fmt: skip
 
 
+async def test_one_process_does_one_drill_job_at_a_time_and_leaves_the_other_slots_of_its_class(world: World) -> None:
+    await world.node.engine.stop(0)
+    entered: list[str] = []
+    go_on = asyncio.Event()
+
+    async def holds(job: Job) -> dict[str, Any]:
+        entered.append(job.id)
+        await go_on.wait()
+        return {}
+
+    stores = UpkeepStores(world.database.jobs, world.database.backups, world.database.events)
+    upkeep = Upkeep(stores, {JobKind.DRILL: holds, JobKind.VERIFY: holds}, world.clock, owner="w1")
+    one, two, other = [
+        await world.jobs.start(kind, {}, by="t") for kind in (JobKind.DRILL, JobKind.DRILL, JobKind.VERIFY)
+    ]
+    assert one
+    assert two
+    assert other
+    tasks = [asyncio.create_task(upkeep.handle(_ticket(job))) for job in (one, two, other)]
+    await world.until("what may begin", lambda: len(entered) == 2 and tasks[1].done())
+    assert set(entered) == {one.id, other.id}
+    assert (await world.database.jobs.job(two.id)).state is JobState.OPEN
+    go_on.set()
+    await asyncio.gather(*tasks)
+    await upkeep.handle(_ticket(two))  # as the sweep asks for it again
+    assert (await world.database.jobs.job(two.id)).state is JobState.DONE
+
+
 async def test_a_simple_job_has_one_owner_at_a_time_and_a_dead_owners_job_is_taken_over(
     tmp_path: Path, sqlite_url: str
 ) -> None:

@@ -105,3 +105,16 @@ async def test_the_ground_truth_tells_what_a_restart_would_bring(start_box):
     assert "UNSAVED-1" in box.running_text()
     box.state.save()
     assert "UNSAVED-1" in box.standing()["after_restart"]
+
+
+async def test_where_there_is_no_room_nothing_is_written_and_all_else_is_done(start_box, login):
+    box = await start_box("openwrt")
+    box.set_fault(kinds.FlashFull())
+    before = box.running_text()
+    async with login(box) as connection:
+        assert (await connection.run("uci export")).exit_status == 0
+        refused = await connection.run("echo x > /etc/note")
+        assert (refused.exit_status, refused.stderr) == (1, "ash: write error: No space left on device\n")
+        assert (await connection.run("echo x > /tmp/note")).exit_status == 0
+    assert box.running_text() == before
+    assert box.typing.struck == ["flash_full"]

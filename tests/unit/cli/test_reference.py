@@ -6,6 +6,7 @@ import ast
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +69,17 @@ def written_commands() -> Iterator[tuple[Path, str]]:
                 yield path, f"cpe-manager {code}"
 
 
+@cache
+def command_tree() -> Any:
+    """Making it of all the functions takes as long as looking at a hundred commands."""
+    return typer.main.get_command(app)
+
+
+@cache
 def complaint(text: str) -> str:
     """What the command line has against a command; the arguments' values are not looked at."""
     words = shlex.split(text, comments=True)[1:]
-    command: Any = typer.main.get_command(app)
+    command = command_tree()
     while hasattr(command, "commands"):
         words = [word for word in words if word not in {"...", "COMMAND"}]
         if not words or words[0].startswith("-"):
@@ -109,7 +117,7 @@ def test_every_setting_is_explained_with_its_default() -> None:
             told[name] = values[min(index, len(values) - 1)].strip("`").strip('"')
     known = {name: field for name, field in Settings.model_fields.items() if name != "data_dir"}
     assert told.keys() == known.keys()
-    derived = {"database_url", "keyring_file", "credentials_file", "git_export_dir"}
+    derived = {"database_url", "drill_command", "keyring_file", "credentials_file", "git_export_dir"}
     assert {name: told[name] for name in known if name not in derived} == {
         name: str(field.default) for name, field in known.items() if name not in derived
     }

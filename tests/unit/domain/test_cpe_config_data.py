@@ -19,7 +19,7 @@ EVERYTHING = frozenset(Feature)
 RICH = rich(EVERYTHING, "")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(config=cpe_configs(EVERYTHING, ""))
 def test_what_goes_out_as_json_comes_back_equal(config: CpeConfig) -> None:
     assert from_data(json.loads(json.dumps(to_data(config)))) == config

@@ -62,5 +62,7 @@ def test_a_value_of_the_model_is_looked_up(text: str, reason: str) -> None:
 
 def test_there_are_only_so_many_and_each_once() -> None:
     assert len(probes_of(["ping:192.0.2.1", "ping:192.0.2.1"])) == 1
+    lists = ['config:dns=["9.9.9.9"]', 'config:dns=[ "9.9.9.9" ]', "config:dns=[]"]
+    assert [str(probe) for probe in probes_of(lists)] == [lists[0], lists[2]]
     with pytest.raises(InputError, match="at most"):
         probes_of([f"tcp:10.0.0.1:{port}" for port in range(1, MOST + 2)])

@@ -66,7 +66,11 @@ def test_the_same_content_gives_the_same_bytes_and_a_second_pass_changes_nothing
     assert once == without_login(packed(FILES), RULES, [LOGIN]) == without_login(once, RULES, [LOGIN])
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", packed(FILES)[:200], gzip.compress(b"x" * 700)])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no archive", packed(FILES)[:200], gzip.compress(b"x" * 700)],
+    ids=["empty", "text", "cut", "no tar"],
+)
 def test_what_is_no_such_file_is_refused(content: bytes) -> None:
     with pytest.raises(ValueError, match="no gzipped tar file"):
         without_login(content, RULES, [])

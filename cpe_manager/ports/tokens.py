@@ -1,0 +1,23 @@
+"""Where tokens are kept. Every method is one transaction; all raise ``StoreError``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from cpe_manager.domain.tokens import Token
+
+
+class TokenStore(Protocol):
+    async def add(self, token: Token, digest: str) -> None: ...
+
+    async def by_digest(self, digest: str) -> Token | None: ...
+
+    async def tokens(self) -> Sequence[Token]: ...
+
+    async def revoke(self, name_or_id: str, *, at: datetime) -> Token:
+        """Raises ``NotFound``."""
+        ...
+
+    async def used(self, token_ids: Sequence[str], at: datetime) -> None: ...
