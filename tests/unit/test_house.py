@@ -27,7 +27,7 @@ IMPORTERS = {
     "procrastinate": ("cpe_manager/adapters/engine/",),
     "prometheus_client": ("cpe_manager/runtime/metrics.py",),
     "psycopg": ("cpe_manager/adapters/db/", "cpe_manager/adapters/engine/"),
-    "pydantic": ("cpe_manager/api/", "cpe_manager/cli/", "cpe_manager/client.py", "cpe_manager/settings.py"),
+    "pydantic": ("cpe_manager/api/", "cpe_manager/cli/", "cpe_manager/client_http.py", "cpe_manager/settings.py"),
     "pydantic_settings": ("cpe_manager/settings.py",),
     "pyasn1": ("cpe_manager/adapters/snmp/",),
     "pysnmp": ("cpe_manager/adapters/snmp/",),
