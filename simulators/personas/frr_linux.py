@@ -110,7 +110,9 @@ class FrrLinux:
     def change(self, state: DeviceState, text: str) -> None:
         """Lines of FRR's configuration mode, or of root's shell when the first one is a command there."""
         shell = _shell(state, "bash")
-        if is_linux(state.spec) and text.split(maxsplit=1)[0] in shell.tools:
+        first = text.split(maxsplit=1)[0]
+        # `ip` begins lines of both; of root's, it only shows.
+        if is_linux(state.spec) and first in shell.tools and first != "ip":
             for line in text.splitlines():
                 if (reply := shell.run(line)).status:
                     raise ValueError(f"{line!r}: {reply.error or reply.text}")

@@ -47,6 +47,7 @@ async def test_a_file_for_a_version_that_is_gone_is_not_stored(db: Database) -> 
 
 async def test_a_version_takes_its_file_with_it_and_a_rotation_sees_both(db: Database) -> None:
     (device,) = await fleet(db, 1)
+    await back_up(db, device, "hostname first")  # is the confirmed one, and stays
     old = await back_up(db, device, "hostname a")
     (claimed,) = await claim(db, await run_for(db, [device]))
     await db.jobs.settle([ended(claimed, file=a_file(old))])
@@ -54,4 +55,4 @@ async def test_a_version_takes_its_file_with_it_and_a_rotation_sees_both(db: Dat
     await back_up(db, device, "hostname b")
     assert await db.backups.delete([old]) == 1
     assert await db.backups.file(old) is None
-    assert await db.backups.key_ids() == {"key1": 1}
+    assert await db.backups.key_ids() == {"key1": 2}
