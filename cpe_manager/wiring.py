@@ -55,7 +55,7 @@ from cpe_manager.services.push_checks import Checks
 from cpe_manager.services.push_trip import Care
 from cpe_manager.services.push_upkeep import Books, FleetAddresses, PushUpkeep
 from cpe_manager.services.pushes import Pushes, PushStores
-from cpe_manager.services.replacement_steps import SwapStores
+from cpe_manager.services.replacement_ways import SwapStores
 from cpe_manager.services.replacing import Swapping, swapping
 from cpe_manager.services.rollout_keeper import RolloutKeeper
 from cpe_manager.services.rollout_orders import RolloutOrders

@@ -40,9 +40,9 @@ from cpe_manager.kit.config_text import checked, last_lines, values
 from cpe_manager.kit.secret_rules import patterns
 from cpe_manager.kit.vyos import model as vyos_model
 from cpe_manager.kit.vyos import ports, roles
-from cpe_manager.kit.vyos.set_lines import SetLines
+from cpe_manager.kit.vyos.set_lines import SetLines, quoted
 from cpe_manager.ports.driver import Capture, Facts, Guard, Recognition, Script, SecretRule, SnmpFacts, Spec
-from cpe_manager.ports.shell import PromptRules, Shell, Terminal
+from cpe_manager.ports.shell import Credential, PromptRules, Shell, Terminal
 from drivers._line_probe import linux_line, linux_ping
 
 _OP: Final = "/opt/vyatta/bin/vyatta-op-cmd-wrapper"
@@ -235,6 +235,11 @@ class Vyos:
 
     def render(self, current: str, wanted: CpeConfig) -> Script:
         return Script(vyos_model.render(current, wanted))
+
+    def log_in(self, credential: Credential) -> Script:
+        """The system keeps a hash of it. Every account of VyOS may configure."""
+        user = f"set system login user {credential.username} authentication plaintext-password"
+        return Script((f"{user} {quoted(credential.password)}",))
 
     def interfaces(self, text: str) -> Interfaces:
         return ports.interfaces(text)

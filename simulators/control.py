@@ -8,7 +8,7 @@ The client sends one JSON object a line and gets one back for each, in order:
     {"op": "change", "name": N, "text": T, "by": WHO}    without "text": a harmless change; answers with the lines
     {"op": "save", "name": N}                            what runs survives a restart
     {"op": "show", "name": N}                            the true running configuration
-    {"op": "standing", "name": N}                        what runs, what a restart would bring, what alarms are set
+    {"op": "standing", "name": N}                        what runs, what a restart would bring, alarms and files
     {"op": "typing", "name": N}                          faults that struck a command; commands of each log-in so far
     {"op": "forget", "name": N}                          the strikes so far
     {"op": "cut", "name": N, "seconds": S}               cut the path to it; 0: until `clear`

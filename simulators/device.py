@@ -183,11 +183,12 @@ class Device:
 
     def standing(self) -> dict[str, Any]:
         """The ground truth about all that a push may leave behind: what runs, what would run after a restart at this
-        moment, and the names of what the box is going to do by itself."""
+        moment, and the names of what the box is going to do by itself, and of files that it keeps."""
         return {
             "running": self.running_text(),
             "after_restart": self.persona.running_text(self._restarted()),
             "alarms": sorted(self.state.alarms),
+            "files": sorted(self.state.flash),
         }
 
     def _restarted(self) -> DeviceState:

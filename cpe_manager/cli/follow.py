@@ -57,7 +57,7 @@ def _show(event: EventView, *, as_json: bool) -> None:
 
 
 def alarms(ctx: typer.Context, as_json: Json = False) -> None:
-    """Show the alarms that hold now: overdue backups."""
+    """Show the alarms that hold now: overdue backups, stuck pushes, backups that are not proven."""
     with state_of(ctx).client() as client:
         found = client.alarms()
     if as_json:

@@ -100,7 +100,7 @@ def serve(
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     ready_file: ReadyFile = None,
 ) -> None:
-    """Run the daemon: API, schedules and backups. Logs go to standard error as JSON; SIGTERM stops it gently."""
+    """Run the daemon: API, schedules, backups, pushes. Logs go to standard error as JSON; SIGTERM stops it gently."""
     settings = _settings(ctx, data_dir, host=host, port=port, log_level=log_level)
     from cpe_manager import daemon
 

@@ -105,7 +105,7 @@ def _line(text: str) -> None:
 app = typer.Typer(
     cls=Root,
     name=PROGRAM,
-    help="Back up a fleet of business CPEs every night: sealed, complete, with history.",
+    help="Back up, change and restore a fleet of business CPEs: nothing is lost, nobody is locked out.",
     epilog="A new installation: cpe-manager init; cpe-manager serve; then in another shell cpe-manager devices import "
     "FILE; cpe-manager devices list.",
     no_args_is_help=True,

@@ -2,7 +2,7 @@
 
 ::
 
-    key -> bootstrap -> reach -> plan -> swap -> restore -> test -> close = closed
+    key -> bootstrap -> reach -> plan -> swap -> restore -> test -> login -> close = closed
     '------ nothing has an effect yet -----'      |          |
                                                   '- again from plan, at most three times
     a question at any point: it waits for a person;  reset = support, only with the customer's consent (§5.1.2.4)
@@ -36,6 +36,8 @@ class Step(StrEnum):
     """A push on the commit path."""
     TEST = "test"
     """Function tests over a new session, before the intervention is closed."""
+    LOGIN = "login"
+    """The box is given the site's own log-in, where it came with another one and its family can be given it."""
     CLOSE = "close"
     """The unit is in service."""
     RESET = "reset"
@@ -113,14 +115,15 @@ class Verdict:
 
 END: Final = frozenset({Stage.CLOSED, Stage.SUPPORT, Stage.CANCELLED})
 _ORDER: Final = (
-    Step.KEY, Step.BOOTSTRAP, Step.REACH, Step.PLAN, Step.SWAP, Step.RESTORE, Step.TEST, Step.CLOSE,
+    Step.KEY, Step.BOOTSTRAP, Step.REACH, Step.PLAN, Step.SWAP, Step.RESTORE, Step.TEST, Step.LOGIN,
+    Step.CLOSE,
 )  # fmt: skip
 LOOKING: Final = frozenset({Step.KEY, Step.BOOTSTRAP, Step.REACH, Step.PLAN})
 """Steps without any effect: they are tried again for as long as it takes, since a box may come in days."""
 _ON_THE_BOX: Final = frozenset({Step.RESTORE, Step.TEST})
 _STAGES: Final = {
     Step.KEY: Stage.KEYED, Step.BOOTSTRAP: Stage.BOOTSTRAPPED, Step.REACH: Stage.REACHABLE, Step.PLAN: Stage.PLANNED,
-    Step.SWAP: Stage.SWAPPED, Step.RESTORE: Stage.RESTORED, Step.TEST: Stage.TESTED,
+    Step.SWAP: Stage.SWAPPED, Step.RESTORE: Stage.RESTORED, Step.TEST: Stage.TESTED, Step.LOGIN: Stage.TESTED,
 }  # fmt: skip
 MOST_TRIES: Final = 3
 """Restores that have to fail before a person is asked how it goes on."""
@@ -171,7 +174,7 @@ def stage_of(journal: Sequence[Entry]) -> Stage:
 
 def is_restored(journal: Sequence[Entry]) -> bool:
     """Whether the restore stands: from here on there is nothing to call off."""
-    return _next(journal) in (Step.TEST, Step.CLOSE)
+    return _next(journal) in (Step.TEST, Step.LOGIN, Step.CLOSE)
 
 
 def _waiting(journal: Sequence[Entry], last: Entry, told: Told) -> Verdict:

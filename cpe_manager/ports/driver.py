@@ -12,7 +12,7 @@ from cpe_manager.domain.cpe_features import Feature
 from cpe_manager.domain.drift import LastChange
 from cpe_manager.domain.interface_names import Interfaces
 from cpe_manager.domain.probes import LineState
-from cpe_manager.ports.shell import Shell
+from cpe_manager.ports.shell import Credential, Shell
 
 RollbackStyle = Literal["none", "confirm-timer", "replace-timer", "safe-mode", "scheduled-script", "reload"]
 """How a family takes back what nobody confirms: its own commit-confirm (``confirm-timer``), a replacing of the whole
@@ -249,6 +249,16 @@ class Wired(Protocol):
     def adopted(self, text: str, present: str, names: Mapping[str, str]) -> str:
         """``text`` of other hardware, for the box that runs ``present``: interfaces called as in ``names``, all at once
         (two may change places), and what belongs to the hardware itself, such as MAC addresses, as it has it."""
+        ...
+
+
+@runtime_checkable
+class LogInSetting(Protocol):
+    """A driver whose device can be given one more log-in by lines of its own language. Pure."""
+
+    def log_in(self, credential: Credential) -> Script:
+        """What lets the box be managed with a credential, beside what it answers to already. Raises ``InputError`` for
+        a name or a password that the family cannot write."""
         ...
 
 

@@ -98,6 +98,7 @@ class Metrics:
             "Share of the active devices with a backup that can be drilled whose current version is proven to restore",
             registry=self._registry,
         )
+        self._restorable.set(float("nan"))
         self._restorable_devices = Gauge(
             "cpe_backup_restorable_devices",
             "Active devices with a backup, by what drills of its current version gave",

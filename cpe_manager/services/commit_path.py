@@ -35,7 +35,7 @@ from cpe_manager.services.push_admission import again_at
 from cpe_manager.services.push_checks import ok_of, refused
 from cpe_manager.services.push_plan import PushDriver, able, make_plan, show_plan
 from cpe_manager.services.push_probes import Prober, failed, line_notes
-from cpe_manager.services.push_trip import Care, Trip, cause_of
+from cpe_manager.services.push_trip import Care, Trip, cause_of, take_up
 from cpe_manager.services.targets import known, path_of, target_of
 
 log = structlog.get_logger()
@@ -277,6 +277,7 @@ class CommitPath:
             if await self._back(trip) != wanted:
                 raise Conflict("the device did not go back to what it was before")
         async with self._session(trip) as opened:
+            await take_up(driver, opened.shell, trip.guard)
             await driver.save(opened.shell)
         if await self._back(trip) != wanted:
             raise Conflict("the device has restarted with something else than it had gone back to")

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from cpe_manager.domain.drills import GRACE, Candidate, DrillResult, Standing, Verdict, standing
+from cpe_manager.domain.drills import GRACE, DrillResult, Standing, Verdict, standing
 from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.inventory import LifeState
 from cpe_manager.domain.jobs import Job, JobKind, Priority
 from cpe_manager.domain.paging import Page
 from cpe_manager.ports.clock import Clock
@@ -72,9 +73,8 @@ class Drills:
         """A job. Raises ``NotFound`` for an unknown device, ``InputError`` for what can be no drill."""
         if asked.devices and (asked.family or asked.sample):
             raise InputError("name devices, or a family and a sample, not both")
-        candidates = await self._store.candidates()
-        ids = [await self._device(name, candidates) for name in dict.fromkeys(asked.devices)]
-        if asked.family and asked.family not in {one.family for one in candidates}:
+        ids = [await self._device(name) for name in dict.fromkeys(asked.devices)]
+        if asked.family and asked.family not in {one.family for one in await self._store.candidates()}:
             raise InputError(f"no active device has a backup of family {asked.family}")
         sample = asked.sample or self._goals.sample or len(self._drivers.families())
         params = {"devices": ids} if ids else {"family": asked.family, "sample": sample}
@@ -87,11 +87,11 @@ class Drills:
             return await self._jobs.of_occurrence(occurrence)
         return job
 
-    async def _device(self, name: str, candidates: Sequence[Candidate]) -> str:
-        device = (await self._inventory.device(name)).device
-        if device.id not in {one.device_id for one in candidates}:
-            raise InputError(f"{device.name} is not active, or has no backup yet")
-        return device.id
+    async def _device(self, name: str) -> str:
+        view = await self._inventory.device(name)
+        if view.device.state is not LifeState.ACTIVE or not view.status.current_backup_id:
+            raise InputError(f"{view.device.name} is not active, or has no backup yet")
+        return view.device.id
 
     async def results(
         self, *, device: str | None = None, verdict: Verdict | None = None, family: str | None = None,

@@ -174,6 +174,18 @@ class Inventory:
         await self.first_backup(written.first_backup if backup else ())
         return await self.store.device(written.changes.add[0].id)
 
+    async def give_credential(self, name: str, credential: str | None, *, by: str) -> DeviceView:
+        """The log-in that a device is managed with from now on; None: its group's."""
+        async with self.writing:
+            device = await self._in_state(name, LifeState.ACTIVE, LifeState.SUSPENDED)
+            writing = self._writing(by)
+            words = {"before": device.credential, "after": credential}
+            event = writing.event(
+                "device.changed", device, f"{device.name}: credential changed", changes={"credential": words}
+            )
+            await self._update(replace(device, credential=credential), writing, event)
+        return await self.store.device(device.id)
+
     async def accept_key(
         self, name: str, *, by: str, fingerprint: str | None = None, forget: bool = False
     ) -> DeviceView:

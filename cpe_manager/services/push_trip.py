@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 from backups.vault import Examined
 from cpe_manager.domain.checks import Check, Refused
 from cpe_manager.domain.commit_path import Entry, Note
-from cpe_manager.domain.errors import CpeManagerError, InputError
+from cpe_manager.domain.errors import CommandRefused, CpeManagerError, InputError
 from cpe_manager.domain.inventory import Group
 from cpe_manager.domain.pushes import Order, Push
 from cpe_manager.ports.driver import Guard
 from cpe_manager.ports.reach import Reach
-from cpe_manager.ports.shell import Target
+from cpe_manager.ports.shell import Shell, Target
 from cpe_manager.ports.stores import Claimed
 from cpe_manager.services.push_admission import Admission
 from cpe_manager.services.push_checks import Checks
@@ -62,3 +62,14 @@ def cause_of(error: CpeManagerError) -> str:
     if isinstance(error, Refused):
         return error.cause
     return Check.MODEL if isinstance(error, InputError) else error.code
+
+
+async def take_up(driver: PushDriver, shell: Shell, guard: Guard) -> None:
+    """Leave nothing of a promise on a device that has gone back: what is still open would strike later, what lies
+    about holds secrets."""
+    promise = await driver.armed(shell)
+    if promise == guard.token:
+        await driver.confirm(shell, guard)
+    elif promise is None:
+        with suppress(CommandRefused):  # there is nothing left to be confirmed, and some families say so
+            await driver.confirm(shell, guard)

@@ -23,9 +23,9 @@ from cpe_manager.ports.stores import BackupStore
 
 log = structlog.get_logger()
 
-AT_ONCE: Final = 100
+AT_ONCE: Final = 50
 """Versions looked at for addresses in one go: opening and reading one takes milliseconds, and sessions wait."""
-MOST_AT_A_LOOK: Final = 1000
+MOST_AT_A_LOOK: Final = 200
 BY: Final = "a backup"
 
 

@@ -3,77 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import suppress
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 from cpe_manager.domain import releases
+from cpe_manager.domain.checks import ACCEPTABLE, Check
 from cpe_manager.domain.commit_path import Phase
 from cpe_manager.domain.cpe_differences import differences
-from cpe_manager.domain.errors import Conflict, CpeManagerError, HostKeyChanged, InputError
+from cpe_manager.domain.errors import Conflict, DeviceError, HostKeyChanged, InputError
 from cpe_manager.domain.host_keys import fingerprint
 from cpe_manager.domain.inventory import Device, LifeState
 from cpe_manager.domain.pushes import Push
-from cpe_manager.domain.replacements import Entry, Progress, Replacement, Step, tries
-from cpe_manager.domain.settings_inheritance import Resolved, resolve
-from cpe_manager.ports.driver import Driver, Facts, Resettable
-from cpe_manager.ports.facts import DeviceFacts, FactsStore
-from cpe_manager.ports.replacements import PUSH_KEY, ReplacementStore
-from cpe_manager.ports.sessions import OpenedSession
-from cpe_manager.ports.shell import Target
-from cpe_manager.ports.stores import BackupStore
+from cpe_manager.domain.replacements import Replacement, Step, tries
+from cpe_manager.domain.settings_inheritance import resolve
+from cpe_manager.ports.driver import Driver, Facts, LogInSetting, Resettable
+from cpe_manager.ports.facts import DeviceFacts
+from cpe_manager.ports.replacements import PUSH_KEY
 from cpe_manager.services.attempt import Outside
 from cpe_manager.services.inventory import Hardware, Inventory
-from cpe_manager.services.push_plan import PushDriver, able
+from cpe_manager.services.push_plan import able
 from cpe_manager.services.pushes import PushAsked, Pushes
 from cpe_manager.services.replacement_plan import RestorePlan, Source, plan_restore
-from cpe_manager.services.targets import known, path_of, target_of
+from cpe_manager.services.replacement_ways import NO_KEY, Asks, Refused, SwapStores, Trip, Ways
+from cpe_manager.services.targets import path_of
 
-NO_KEY: Final = ("none",)
-"""Pinned, no box can show it: a session stops at the key, before anything secret is sent."""
 PUSH_POLL: Final = 1.0
 """Seconds between looks at the push that restores."""
 
 
-class Asks(CpeManagerError):
-    """A person has to look at something before this step can be done."""
-
-
-class Refused(CpeManagerError):
-    """Trying again will not help."""
-
-
-@dataclass(frozen=True, slots=True)
-class SwapStores:
-    replacements: ReplacementStore
-    backups: BackupStore
-    facts: FactsStore
-
-
-@dataclass(slots=True)
-class Trip:
-    """One process's way through a replacement, as the steps see it."""
-
-    replacement: Replacement
-    journal: list[Entry]
-    progress: Progress = field(init=False)
-    held: ExitStack = field(default_factory=ExitStack)
-    plan: RestorePlan | None = None
-    basis: str | None = None
-    manager: str = ""
-
-    def __post_init__(self) -> None:
-        self.progress = self.replacement.progress
-
-    def forget(self) -> None:
-        """What was planned is of a moment that is over."""
-        self.plan = self.basis = None
-
-
-class Steps:
+class Steps(Ways):
     def __init__(self, stores: SwapStores, inventory: Inventory, pushes: Pushes, outside: Outside) -> None:
-        self._stores, self._inventory, self._pushes, self._outside = stores, inventory, pushes, outside
+        super().__init__(inventory, outside)
+        self._stores, self._pushes = stores, pushes
         self._steps = {
             Step.KEY: self._key,
             Step.BOOTSTRAP: self._bootstrap,
@@ -82,6 +44,7 @@ class Steps:
             Step.SWAP: self._swap,
             Step.RESTORE: self._restore,
             Step.TEST: self._test,
+            Step.LOGIN: self._login,
             Step.CLOSE: self._close,
             Step.RESET: self._reset,
         }
@@ -268,6 +231,9 @@ class Steps:
             overrides=frozenset(one.kind for one in plan.lockouts),
             key=key,
             entering=True,
+            # What the site has been running all along is no news, and a customer without a line waits for no window.
+            accepted=ACCEPTABLE - {Check.FLEET},
+            any_time=True,
         )
 
     async def _known_push(self, trip: Trip, key: str) -> Push | None:
@@ -282,7 +248,8 @@ class Steps:
                 return seen
             fresh = (await self._stores.replacements.replacement(trip.replacement.id)).replacement
             if fresh.answers.cancelled_by and seen.withdrawn_by is None:
-                await self._pushes.withdraw(push.id, by=fresh.answers.cancelled_by)
+                with suppress(Conflict):  # it has ended in this moment: the next look tells how
+                    await self._pushes.withdraw(push.id, by=fresh.answers.cancelled_by)
             await self._outside.clock.sleep(PUSH_POLL)
 
     async def _test(self, trip: Trip) -> str:
@@ -308,6 +275,45 @@ class Steps:
             raise Conflict(f"the box does not run what was restored: {', '.join(sorted(wrong))}")
         return f"{len(tests)} tests passed"
 
+    async def _login(self, trip: Trip) -> str:
+        """The site's own log-in, where the box came with another one. Nothing depends on it: where it cannot be given,
+        the box keeps the one that it came with, and that is told."""
+        told = await self._given_log_in(trip)
+        trip.progress = replace(trip.progress, report={**trip.progress.report, "log_in": told})
+        return told
+
+    async def _given_log_in(self, trip: Trip) -> str:
+        one, outside = trip.replacement, self._outside
+        old = (await self._inventory.show(one.device_id)).device
+        site, came_with = (await self._inventory.in_force(old)).credential, one.unit.credential
+        present = (await self._inventory.show(trip.progress.new_device_id or one.device)).device
+        if came_with is None or site is None or site == came_with or present.credential != came_with:
+            return "it has the site's log-in"
+        kept = f"it keeps the log-in {came_with}"
+        driver, wanted = self.driver_of(one), outside.credentials.get(site)
+        if not isinstance(driver, LogInSetting):
+            return f"{kept}: a {driver.spec.family} device is not given another one from here"
+        if wanted.username == outside.credentials.get(came_with).username or not wanted.password:
+            return f"{kept}: {site} is of the same user, or has no password"
+        with outside.redactor.holding(*wanted.secrets()):
+            key = f"{PUSH_KEY}{one.id}:login"
+            push = await self._known_push(trip, key)
+            if push is None:
+                lines = driver.log_in(wanted).commands
+                asked = PushAsked(present.id, lines=lines, key=key, entering=True, any_time=True)
+                push = await self._pushes.submit(asked, by=one.requested_by)
+            ended = await self._ended(trip, push)
+            if ended.phase is not Phase.CONFIRMED:
+                return f"{kept}: {ended.reason}"
+            target, _ = await self._target(trip, (trip.progress.offered_key or "",))
+            try:
+                async with outside.sessions.open(replace(target, credential_ref=site)) as opened:
+                    await driver.facts(opened.shell)
+            except DeviceError as error:
+                return f"{kept}: it did not answer to {site}: {error}"
+        await self._inventory.give_credential(present.id, old.credential, by=one.requested_by)
+        return f"it was given the log-in {site}; {came_with} still works and is to be taken away by hand"
+
     async def _close(self, trip: Trip) -> str:
         assert trip.progress.new_device_id is not None
         device = (await self._inventory.show(trip.progress.new_device_id)).device
@@ -323,40 +329,6 @@ class Steps:
         async with self._session(trip) as opened:
             await driver.factory_reset(opened.shell)
         return f"back to factory settings, with consent: {trip.replacement.answers.consent}"
-
-    # What the steps are made of.
-
-    async def _target(self, trip: Trip, keys: tuple[str, ...]) -> tuple[Target, Resolved]:
-        """How the new box is reached. Until it is in the inventory it is the old device with what was ordered."""
-        one, unit = trip.replacement, trip.replacement.unit
-        device = (await self._inventory.show(trip.progress.new_device_id or one.device_id)).device
-        if trip.progress.new_device_id is None:
-            device = replace(
-                device,
-                address=unit.address,
-                port=unit.port or device.port,
-                family=unit.family or device.family,
-                credential=unit.credential or device.credential,
-            )
-        resolved = await self._inventory.in_force(device)
-        secrets = self._outside.credentials.get(known("credential", resolved.credential)).secrets()
-        trip.held.enter_context(self._outside.redactor.holding(*secrets))
-        return target_of(device, resolved, keys), resolved
-
-    @asynccontextmanager
-    async def _session(self, trip: Trip) -> AsyncIterator[OpenedSession]:
-        """With the key that was accepted, never another. Raises ``Refused`` when there is none."""
-        shown = trip.progress.offered_key
-        if shown is None or fingerprint(shown) != trip.replacement.answers.key:
-            raise Refused("no host key of the new box was accepted")
-        target, _ = await self._target(trip, (shown,))
-        async with self._outside.sessions.open(target) as opened:
-            trip.manager = opened.manager or trip.manager
-            yield opened
-
-    async def _read(self, trip: Trip, driver: PushDriver) -> str:
-        async with self._session(trip) as opened:
-            return (await driver.fetch(opened.shell)).text
 
 
 def _same(one: str, other: str) -> bool:

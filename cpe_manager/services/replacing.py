@@ -40,7 +40,8 @@ from cpe_manager.ports.replacements import TICKET, Hold, ReplacementStore
 from cpe_manager.services.attempt import LONGEST_ERROR, Outside
 from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.pushes import Pushes
-from cpe_manager.services.replacement_steps import Asks, Refused, Steps, SwapStores, Trip
+from cpe_manager.services.replacement_steps import Steps
+from cpe_manager.services.replacement_ways import Asks, Refused, SwapStores, Trip
 from cpe_manager.services.replacements import Replacements
 
 log = structlog.get_logger()

@@ -153,6 +153,15 @@ class Reached(Protocol):
         ...
 
 
+@runtime_checkable
+class Admitting(Protocol):
+    """A family whose boxes can be given accounts by their configuration."""
+
+    def admits(self, state: DeviceState, username: str, password: str, /) -> bool:
+        """Whether an account that somebody has configured has this name and password."""
+        ...
+
+
 class Persona(Protocol):
     """A device family. Stateless: what it changes is in the `DeviceState` that it is given."""
 

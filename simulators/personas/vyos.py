@@ -282,6 +282,10 @@ class Vyos:
     def running_text(self, state: DeviceState) -> str:
         return show(state, ["configuration", "commands"]).text
 
+    def admits(self, state: DeviceState, username: str, password: str, /) -> bool:
+        user = f"set system login user {username} authentication plaintext-password '{password}'"
+        return bool(password) and user in state.running.splitlines()
+
     def hostname(self, state: DeviceState) -> str:
         return vyos_box.hostname(state)
 

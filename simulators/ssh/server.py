@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 import asyncssh
 
 from simulators.faults.kinds import AuthFailure, BannerHang, HostKeyChanged, Refuse
+from simulators.personas.base import Admitting
 from simulators.ssh.hostkeys import impostor_key, same_public_key
 from simulators.ssh.session import CpeSession
 
@@ -47,7 +48,10 @@ class CpeServer(asyncssh.SSHServer):
 
     def validate_password(self, username: str, password: str) -> bool:
         spec = self._device.spec
-        accepted = not self._deny and self._name(username) == spec.username and password == spec.secrets.login
+        persona, name = self._device.persona, self._name(username)
+        own = name == spec.username and password == spec.secrets.login
+        given = isinstance(persona, Admitting) and persona.admits(self._device.state, name, password)
+        accepted = not self._deny and (own or given)
         self._device.stats.logged_in(accepted)
         return accepted
 

@@ -40,7 +40,7 @@ def fleet(home: Path, count: int) -> Iterator[World]:
         made.init()
         made.serve()
         made.ok("devices", "import", str(made.inventory))
-        eventually("the first backups", lambda: made.get("jobs")["items"][0]["state"] != "open", within=400)
+        eventually("the first backups", lambda: made.get("jobs")["items"][0]["state"] != "open", within=400, every=1.0)
         yield made
 
 
@@ -81,7 +81,7 @@ def test_a_change_that_breaks_some_stops_within_its_budget(tmp_path: Path) -> No
         broken = every[30::20]
         assert 45 <= len(broken) <= 50
         rollout = begin(w, broken, "--budget", "2%", "--wave", "2%", "--wave-size", "100%")
-        ended = eventually("the roll-out to stop", lambda: is_over(w, rollout["id"]), within=900)
+        ended = eventually("the roll-out to stop", lambda: is_over(w, rollout["id"]), within=900, every=2.0)
         assert ended["state"] == "stopped"
         assert f"{BUDGET} may" in ended["reason"]
         report = outcomes(w, rollout["id"])
@@ -107,7 +107,7 @@ def test_a_killed_daemon_takes_the_roll_out_up_again(tmp_path: Path) -> None:
         eventually("a part of the fleet to be changed", lambda: 5 <= confirmed() < 60)
         next(process for process in w.processes if process.name == "daemon").kill()
         w.serve()
-        ended = eventually("the roll-out to end", lambda: is_over(w, rollout["id"]), within=600)
+        ended = eventually("the roll-out to end", lambda: is_over(w, rollout["id"]), within=600, every=2.0)
         assert ended["state"] == "done"
         report = outcomes(w, rollout["id"])
         assert {row["outcome"] for row in report.values()} <= {"confirmed", "failed"}

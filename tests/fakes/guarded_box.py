@@ -43,6 +43,8 @@ class GuardedBox:
     fires_at: datetime | None = None
     token: str = ""
     kept: str = ""
+    litter: bool = False
+    """What arming has laid down beside the timer, and going back by itself leaves."""
     verbs: list[str] = field(default_factory=list)
     before: dict[str, BaseException] = field(default_factory=dict)
     """Raised instead of what the verb would do."""
@@ -98,7 +100,7 @@ class GuardedBox:
         token, seconds = argument.split()
         if self.token:
             raise CommandRefused("armed already")
-        self.token, self.kept = token, self.running
+        self.token, self.kept, self.litter = token, self.running, True
         self.fires_at = self.clock.now() + timedelta(seconds=int(seconds))
 
     def _apply(self, argument: str) -> None:
@@ -113,7 +115,7 @@ class GuardedBox:
     def _confirm(self, argument: str) -> None:
         if self.token not in ("", argument):
             raise CommandRefused("another's")
-        self.token, self.fires_at = "", None
+        self.token, self.fires_at, self.litter = "", None, False
 
     def _save(self, _: str) -> None:
         self.startup = self.running

@@ -31,7 +31,7 @@ runs out. `unwritten`: the database is gone when the step has ended; `not begun`
 MISHAPS: Final[tuple[Mishap, ...]] = (
     "none", "slow", "refused", "lost", "killed", "restart", "restart, lost", "cut", "fires", "unwritten", "not begun",
 )  # fmt: skip
-MOST_PARTS: Final = 7
+MOST_PARTS: Final = 8
 
 
 class Lost(Exception):
@@ -177,7 +177,15 @@ class Manager:
         if step is Step.CONFIRM:
             seen = () if self.probed else (self._probe,)
             return (*seen, self._disarm, self._save, self._probe)
-        return (self._go_back, self._put_back_half, self._put_back, self._is_back, self._save, self._is_back)
+        return (
+            self._go_back,
+            self._put_back_half,
+            self._put_back,
+            self._is_back,
+            self._disarm,
+            self._save,
+            self._is_back,
+        )
 
     def _reach(self) -> None:
         cut_off = not self.good and self.device.running in (AFTER, HALF)

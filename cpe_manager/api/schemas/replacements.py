@@ -25,7 +25,7 @@ class ReplacementBody(Body):
     family: str | None = Field(default=None, max_length=64)
     model: str | None = Field(default=None, min_length=1, max_length=200)
     bootstrap_credential: str | None = Field(
-        default=None, max_length=200, description="Name of the log-in that the new box answers to; it stays its log-in"
+        default=None, max_length=200, description="Name of the log-in that the new box answers to"
     )
     version: int | None = Field(default=None, ge=1, description="What is restored; null: the latest good version")
     host_key: str | None = Field(

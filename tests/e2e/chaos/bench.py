@@ -45,6 +45,7 @@ TRIES: Final = 5
 LATER: Final = 7200
 """Seconds by which a device's clock is put forward once a push has ended: nothing may be left that happens then."""
 _DRIVERS = DriverRoster()
+_OURS: Final = "cpe-manager"
 _ENDS: Final = {"confirmed", "reverted", "withdrawn", "stuck"}
 
 
@@ -122,7 +123,8 @@ class Bench:
         self.ask(lane)
 
     def ask(self, lane: Lane) -> None:
-        body = {"device": lane.name, "change": wanted(lane.target, lane.number), "guard_seconds": 120}
+        change = {"hostname": lane.name} if lane.target == "-" else wanted(lane.target, lane.number)
+        body = {"device": lane.name, "change": change, "guard_seconds": 120}
         with self.world.api() as api:
             answer = api.post("/api/v1/pushes", json=body)
         assert answer.status_code == 202, answer.text
@@ -159,30 +161,42 @@ class Bench:
         elif run.trouble is Trouble.REFUSES:
             problems.append("not stuck, though the device refused to go back")
         side = target if phase == "confirmed" else lane.side
+        if phase == "confirmed":
+            problems += self._is_wanted(lane, side)
         problems += self._is(lane, side, "at the end")
         self.sim.advance(lane.name, LATER)
         problems += self._is(lane, side, "two hours later")
-        left = [alarm for alarm in self.sim.standing(lane.name)["alarms"] if alarm not in lane.alarms]
-        if left:
-            problems.append(f"it is still going to do something by itself: {left}")
+        standing = self.sim.standing(lane.name)
+        left = [alarm for alarm in standing["alarms"] if alarm not in lane.alarms]
+        left += [name for name in standing["files"] if _OURS in name]
+        left += [line[:120] for line in standing["running"].splitlines() if _OURS in line]
+        if left and phase != "stuck":
+            problems.append(f"something is left of it: {left}")
         lane.side = side
         return problems
+
+    def _is_wanted(self, lane: Lane, side: str) -> list[str]:
+        """Whether what was confirmed is what was wanted; it is the side's text from then on. On the way to and fro a
+        device may put lines into another order, but no others."""
+        text = self.sim.standing(lane.name)["running"]
+        driver: Any = _DRIVERS.get(lane.family)
+        found = driver.parse(text)
+        seen = {
+            "hostname": found.hostname,
+            "dns": [str(server) for server in found.dns],
+            "snmp": {"location": found.snmp.location, "contact": found.snmp.contact},
+        }
+        if seen != wanted(side, lane.number):
+            return [f"it is {seen}, and not what was wanted"]
+        before, running = lane.known.get(side), self._standing(lane)[0]
+        lane.known[side] = running
+        if before is not None and sorted(before.split()) != sorted(running.split()):
+            return [f"it is {side}, and more or less than that:\n{_difference(before, running)}"]
+        return []
 
     def _is(self, lane: Lane, side: str, when: str) -> list[str]:
         """Whether what runs, and what a restart would bring, is a device's side, and nothing else."""
         running, after_restart = self._standing(lane)
-        if side not in lane.known:
-            driver: Any = _DRIVERS.get(lane.family)
-            found = driver.parse(self.sim.standing(lane.name)["running"])
-            made = wanted(side, lane.number)
-            seen = {
-                "hostname": found.hostname,
-                "dns": [str(server) for server in found.dns],
-                "snmp": {"location": found.snmp.location, "contact": found.snmp.contact},
-            }
-            if seen != made:
-                return [f"{when} it is {seen}, which is neither before nor after"]
-            lane.known[side] = running
         problems = []
         for what, text in (("what runs", running), ("what a restart would bring", after_restart)):
             if text != lane.known[side]:
@@ -197,7 +211,7 @@ class Bench:
         texts = []
         for text in (found["running"], found["after_restart"]):
             for pattern in patterns:
-                text = re.sub(pattern.pattern, "", text, flags=pattern.flags)  # noqa: PLW2901
+                text = re.sub(rf"(?:{pattern.pattern})\n?", "", text, flags=pattern.flags)  # noqa: PLW2901
             texts.append(text)
         return texts[0], texts[1]
 

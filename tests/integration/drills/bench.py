@@ -22,7 +22,7 @@ from cpe_manager.domain.drills import DrillResult
 from cpe_manager.domain.inventory import Device
 from cpe_manager.domain.jobs import Job, JobKind, Outcome
 from cpe_manager.kit.log_redaction import Redactor
-from cpe_manager.ports.driver import Replacing
+from cpe_manager.ports.driver import Drivers, Replacing
 from cpe_manager.ports.engine import Ticket
 from cpe_manager.ports.shell import Credential
 from cpe_manager.runtime.metrics import Metrics
@@ -108,7 +108,14 @@ LOGIN = Credential("backup", "login-secret-1", "enable-secret-2")
 
 @asynccontextmanager
 async def bench(
-    home: Path, url: str, *, command: str = SIM, sample: int = 20, target: float = 0.9, boxes: int = 2
+    home: Path,
+    url: str,
+    *,
+    command: str = SIM,
+    sample: int = 20,
+    target: float = 0.9,
+    boxes: int = 2,
+    drivers: Drivers = DRIVERS,
 ) -> AsyncIterator[Bench]:
     clock = SystemClock()
     ids = SystemIds(clock)
@@ -121,7 +128,7 @@ async def bench(
         credentials = FixedCredentials({"lab": LOGIN})
         room = DrillRoom(
             DrillStores(database.drills, database.backups, database.inventory),
-            DrillParts(stand, DRIVERS, credentials, vault, clock, metrics, Redactor()),
+            DrillParts(stand, drivers, credentials, vault, clock, metrics, Redactor()),
             jobs,
             metrics,
             DrillGoals(sample, target),

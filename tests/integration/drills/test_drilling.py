@@ -8,11 +8,14 @@ import pytest
 
 from cpe_manager.domain.drills import DrillResult, Verdict
 from cpe_manager.domain.jobs import JobKind, JobState
+from cpe_manager.ports.shell import Shell
 from cpe_manager.services.drilling import NO_STAND
 from cpe_manager.services.drills import BELOW_TARGET, DrillAsked
+from drivers.cisco_ios import CiscoIos
 from simulators.device import Device as Box
 from simulators.spec import DeviceSpec
 from tests.contract.drivers.harness import shown as fetched
+from tests.fakes.drivers import FixedDrivers
 from tests.integration.drills.bench import DRIVERS, FAMILIES, SIM, bench, shown
 
 SECRETS = ("login-secret-1", "enable-secret-2")
@@ -82,12 +85,34 @@ async def test_what_differs_is_told_without_secrets(tmp_path: Path, sqlite_url: 
 
 
 async def test_a_box_that_reads_back_something_else_is_found_out(tmp_path: Path, sqlite_url: str) -> None:
-    """A damaged reading is refused by the driver; one that looks whole is compared."""
+    """A text that looks whole, with its end mark, is not believed: the box has a checksum of what it really runs."""
     async with bench(tmp_path, sqlite_url, command=f"{SIM} box --fault shrunk") as b:
         device = await b.device("cpe-0001", "openwrt")
         version = await b.backup(device, shown("openwrt", "cpe-0001", seed=11))
         await b.drill()
-        assert (await b.result(version)).verdict in (Verdict.DIFFERS, Verdict.FAILED)
+        result = await b.result(version)
+        assert (result.verdict, result.reason) == (
+            Verdict.FAILED,
+            "bringing the text back: the checksum is not the one that the device computed",
+        )
+
+
+class NeverSaves(CiscoIos):
+    """A driver with the defect that a restore is gone after the next power cut."""
+
+    async def save(self, shell: Shell) -> None:
+        del shell
+
+
+async def test_what_was_brought_back_and_not_kept_is_found_out(tmp_path: Path, sqlite_url: str) -> None:
+    drivers = FixedDrivers(NeverSaves())
+    async with bench(tmp_path, sqlite_url, drivers=drivers) as b:
+        device = await b.device("cpe-0001", "cisco_ios")
+        version = await b.backup(device, shown("cisco_ios", "cpe-0001", seed=11))
+        await b.drill()
+        result = await b.result(version)
+        assert result.verdict is Verdict.DIFFERS
+        assert "hostname" in result.reason or result.lines > 10, "the box came up as it was delivered"
 
 
 async def test_a_seal_that_does_not_open_and_a_box_that_refuses_are_failures_with_their_reason(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,10 +105,11 @@ def serial_of(device: Device) -> str:
 
 
 @asynccontextmanager
-async def bench(home: Path, old: str, new: str, *, name: str = "SITE-1") -> AsyncIterator[Bench]:
+async def bench(home: Path, old: str, new: str, *, user: str = "backup") -> AsyncIterator[Bench]:
+    """``user``: whose log-in the old box has."""
     settings = Settings(data_dir=home / "data", sweep_seconds=0.3)
     await bootstrap.init(settings)
-    specs = [spec_of(name, old, 3), spec_of("NEW-1", new, 11)]
+    specs = [replace(spec_of("SITE-1", old, 3), username=user), spec_of("NEW-1", new, 11)]
     async with Fleet(specs) as fleet:
         boxes = fleet.devices
         settings.credentials.write_text(_log_in("old", boxes[0]) + _log_in("new", boxes[1]))

@@ -163,6 +163,7 @@ async def test_a_lock_out_that_came_true_recovers_by_the_boxs_own_timer(bench: B
     settled = await bench.work(push)
     assert settled.outcome is Outcome.REVERTED
     assert (bench.box.running, bench.box.startup, bench.box.token) == (OLD, OLD, "")
+    assert not bench.box.litter
     assert [alarm.kind for alarm in await bench.database.events.alarms()] == []
 
 
@@ -212,6 +213,7 @@ async def test_whatever_fails_the_box_is_as_before_or_as_wanted(
     assert settled.outcome in ends
     assert (bench.box.running, bench.box.startup, bench.box.token) == (ends[settled.outcome],) * 2 + ("",)
     assert settled.outcome is Outcome.REVERTED
+    assert not bench.box.litter
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])

@@ -31,7 +31,8 @@ from cpe_manager.services.attempt import Outside
 from cpe_manager.services.commit_path import CommitPath
 from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.pushes import Pushes, PushStores
-from cpe_manager.services.replacement_steps import Steps, SwapStores
+from cpe_manager.services.replacement_steps import Steps
+from cpe_manager.services.replacement_ways import SwapStores
 from cpe_manager.services.replacements import ReplacementAsked, Replacements, Said
 from cpe_manager.services.replacing import ReplacementWork
 from tests.fakes.clock import CountingIds, SimulatedClock

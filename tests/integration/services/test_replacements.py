@@ -12,6 +12,7 @@ from cpe_manager.domain.carrying import carried
 from cpe_manager.domain.errors import Conflict
 from cpe_manager.domain.inventory import LifeState
 from cpe_manager.domain.replacements import Stage
+from cpe_manager.kit.uci import ports
 from cpe_manager.ports.driver import Replacing
 from cpe_manager.services.replacements import Said
 from tests.contract.drivers.harness import significant
@@ -131,3 +132,45 @@ async def test_a_box_that_comes_late_is_waited_for_and_the_journal_stays_short(t
         assert record.replacement.progress.not_before is not None
         await b.services.replacements.cancel(made, by="test")
         assert (await b.until(made)).replacement.progress.stage is Stage.CANCELLED
+
+
+async def test_a_box_that_came_with_another_log_in_is_given_the_sites(tmp_path: Path) -> None:
+    async with bench(tmp_path, "vyos", "vyos", user="site") as b:
+        await b.in_service()
+        record = await b.through(await b.order())
+        assert record.replacement.progress.stage is Stage.CLOSED, record
+        assert "was given the log-in old" in record.replacement.progress.report["log_in"]
+        assert (await b.services.inventory.show("SITE-1")).device.credential == "old"
+        assert (await b.services.facts.refresh("SITE-1", "session")).facts.os_release
+        assert b.old.spec.secrets.login not in repr(record)
+
+
+async def test_a_family_that_is_not_given_a_log_in_keeps_the_one_that_it_came_with(tmp_path: Path) -> None:
+    async with bench(tmp_path, "openwrt", "openwrt", user="site") as b:
+        await b.in_service()
+        record = await b.through(await b.order())
+        assert record.replacement.progress.stage is Stage.CLOSED, record
+        assert "keeps the log-in new" in record.replacement.progress.report["log_in"]
+        assert (await b.services.inventory.show("SITE-1")).device.credential == "new"
+
+
+async def test_a_model_with_other_ports_gets_the_text_with_its_own_names(tmp_path: Path) -> None:
+    async with bench(tmp_path, "openwrt", "openwrt") as b:
+        names = {"wan": "eth0", "lan1": "lan5", "lan2": "lan1"}
+        state = b.new.state
+        lines = ports.renamed(state.running, names).splitlines(keepends=True)
+        state.running = state.startup = "".join(line for line in lines if "'lan4'" not in line)
+        await b.in_service()
+        made = await b.order(host_key=b.key)
+        plan = (await b.until(made, "plan")).replacement.progress.plan
+        assert plan["renamed"] == {"wan": "eth0", "lan2": "lan5"}
+        assert plan["unmapped"] == ["lan4"]
+        await b.services.replacements.accept(made, Said(names={"lan2": "lan3", "lan3": "lan5"}), by="test")
+        plan = (await b.until(made, "plan")).replacement.progress.plan
+        assert plan["renamed"] == {"wan": "eth0", "lan2": "lan3", "lan3": "lan5"}
+        record = await b.through(made)
+        assert record.replacement.progress.stage is Stage.CLOSED, record
+        wanted = ports.renamed(b.running(b.old), plan["renamed"])
+        assert _HARDWARE.sub("-", significant(b.running(b.new), b.new)) == _HARDWARE.sub(
+            "-", significant(wanted, b.old)
+        )

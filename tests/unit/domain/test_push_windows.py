@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cpe_manager.domain.push_windows import HORIZON, calendar_of, freezes_of, windows_of
@@ -60,6 +60,7 @@ def test_a_freeze_without_end_is_looked_at_again() -> None:
     assert calendar_of(OFFICE, "2026-01-01..2029-01-01").opens(now) == now + HORIZON
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31)), st.integers(0, 1439), st.integers(1, 1439))  # noqa: DTZ001
 def test_it_opens_no_earlier_than_asked_and_stays_open_where_it_opened(when: datetime, first: int, length: int) -> None:
     last = (first + length) % 1440

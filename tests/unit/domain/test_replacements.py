@@ -24,7 +24,7 @@ from cpe_manager.domain.replacements import (
 )
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-DONE = [Step.KEY, Step.BOOTSTRAP, Step.REACH, Step.PLAN, Step.SWAP, Step.RESTORE, Step.TEST, Step.CLOSE]
+DONE = [Step.KEY, Step.BOOTSTRAP, Step.REACH, Step.PLAN, Step.SWAP, Step.RESTORE, Step.TEST, Step.LOGIN, Step.CLOSE]
 
 
 def entry(step: Step, result: Result | None = Result.DONE, reason: str = "") -> Entry:
