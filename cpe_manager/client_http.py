@@ -148,9 +148,9 @@ def error_of(status: int, content: bytes) -> CpeManagerError:
         return HostKeyChanged(problem.detail, offered="")
     if problem.code in {"input", "too_large", "bad_request"}:
         return InputError(problem.detail)
-    # A kind that shares its parent's code is of use only where it is raised.
-    own = {kind.code: kind for kind in _kinds(CpeManagerError) if "code" in vars(kind)}
-    return own.get(problem.code, CpeManagerError)(problem.detail)
+    # Those of the tree alone: services have kinds of their own that say more with the same code.
+    tree = (kind for kind in _kinds(CpeManagerError) if kind.__module__ == CpeManagerError.__module__)
+    return {kind.code: kind for kind in tree}.get(problem.code, CpeManagerError)(problem.detail)
 
 
 def _kinds(root: type[CpeManagerError]) -> Iterator[type[CpeManagerError]]:

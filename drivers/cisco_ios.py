@@ -86,6 +86,7 @@ _STAMP: Final = re.compile(
 
 # As often as the router's own `configure replace` tries.
 _PASSES: Final = 5
+_WIDEST: Final = 511
 _COPY: Final = "cpe-manager-"
 _SAVED: Final = re.compile(r"^(?:\[OK\]|\d+ bytes copied)", re.MULTILINE)
 # Keeps these out of the text of an error: they may quote what was typed.
@@ -278,7 +279,7 @@ class CiscoIos:
         if not script:
             return
         terminal = await _terminal(shell)
-        await _privileged(terminal, shell, "configure terminal")
+        await _configuring(terminal, shell)
         for number, command in enumerate(script.commands):
             try:
                 await terminal.run(command)
@@ -397,7 +398,7 @@ async def _typed(terminal: Terminal, shell: Shell, units: tuple[Unit, ...]) -> C
     """Type units in configuration mode, whatever is refused of them; the first refusal. Nothing of a block is typed
     where the block was refused: it would be taken for lines of the mode that it was typed in."""
     first: CommandRefused | None = None
-    await _privileged(terminal, shell, "configure terminal")
+    await _configuring(terminal, shell)
     for unit in units:
         depth = 0
         try:
@@ -461,6 +462,13 @@ async def _terminal(shell: Shell) -> Terminal:
     terminal = await shell.terminal(_RULES)
     await terminal.run("terminal length 0")
     return terminal
+
+
+async def _configuring(terminal: Terminal, shell: Shell) -> None:
+    """Into configuration mode, with room for long lines: beyond the margin the router scrolls what is typed."""
+    with suppress(CommandRefused):
+        await terminal.run(f"terminal width {_WIDEST}")
+    await _privileged(terminal, shell, "configure terminal")
 
 
 async def _privileged(terminal: Terminal, shell: Shell, command: str, evidence: re.Pattern[str] | None = None) -> str:

@@ -56,7 +56,7 @@ class DrillView:
 
 
 class DrillStore(Protocol):
-    """Every method is one transaction; all raise ``StoreError``."""
+    """Every method is one transaction unless it says otherwise; all raise ``StoreError``."""
 
     async def record(self, result: DrillResult) -> bool:
         """The latest result of a version takes the place of the one before; a failing one leaves ``drill.failed``.
@@ -64,7 +64,7 @@ class DrillStore(Protocol):
         ...
 
     async def candidates(self) -> Sequence[Candidate]:
-        """Every active device with a current version."""
+        """Every active device with a current version, ordered by device id; read in pages, not in one transaction."""
         ...
 
     async def drilled_in(self, job_id: str) -> frozenset[str]:

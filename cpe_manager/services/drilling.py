@@ -309,16 +309,16 @@ class Drilling:
     async def _summary(self, job: Job) -> dict[str, Any]:
         """Of all that this job drilled, by whatever process."""
         found = await self._stores.drills.of(sorted(await self._stores.drills.drilled_in(job.id)))
-        names = {one.backup_id: one.device for one in await self._stores.drills.candidates()}
         counts = {verdict.value: 0 for verdict in Verdict}
-        broken: list[str] = []
         for result in found.values():
             counts[result.verdict.value] += 1
-            if result.verdict in NOT_PROVEN:
-                broken.append(f"{names.get(result.backup_id, 'an older version')}: {result.reason}")
+        broken = [result for result in found.values() if result.verdict in NOT_PROVEN]
         answer: dict[str, Any] = {"drilled": len(found), **counts}
         if broken:
-            which = sorted(broken)[:MOST_NAMED]
+            which = sorted([await self._told(result) for result in broken[:MOST_NAMED]])
             error = f"{len(broken)} of {len(found)} backups were not brought back, first: {which[0]}"
             answer |= {"which": which, "error": error}
         return answer
+
+    async def _told(self, result: DrillResult) -> str:
+        return f"{(await self._stores.inventory.device(result.device_id)).device.name}: {result.reason}"

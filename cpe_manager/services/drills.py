@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 
 from cpe_manager.domain.drills import GRACE, DrillResult, Standing, Verdict, standing
@@ -22,6 +22,7 @@ BELOW_TARGET = "drill.below_target"
 LOOK_SECONDS = 120.0
 """Between looks at the whole fleet's standing, which a large fleet's database counts for a good part of a second."""
 SHOWN_FAILURES = 50
+EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Drills:
         if asked.devices and (asked.family or asked.sample):
             raise InputError("name devices, or a family and a sample, not both")
         ids = [await self._device(name) for name in dict.fromkeys(asked.devices)]
-        if asked.family and asked.family not in {one.family for one in await self._store.candidates()}:
+        if asked.family and asked.family not in {one.family for one in await self._store.counts(EPOCH)}:
             raise InputError(f"no active device has a backup of family {asked.family}")
         sample = asked.sample or self._goals.sample or len(self._drivers.families())
         params = {"devices": ids} if ids else {"family": asked.family, "sample": sample}

@@ -31,6 +31,7 @@ from cpe_manager.domain.replacements import (
     Told,
     Verdict,
     decide,
+    is_restored,
     questions,
     stage_of,
 )
@@ -103,11 +104,16 @@ class ReplacementWork:
                 if verdict.step is None:
                     if await self._is_asking(work, verdict):
                         return
-                elif not await self._take(work, verdict.step) and not work.replacement.answers.cancelled_by:
+                elif not await self._take(work, verdict.step) and not self._is_called_off(work):
                     return
                 # What people say meanwhile counts from the next step on.
                 fresh = (await self._store.replacement(hold.replacement_id)).replacement
                 work.replacement = work.trip.replacement = fresh
+
+    @staticmethod
+    def _is_called_off(work: _Work) -> bool:
+        """Whether there is no point in waiting for the box: what is restored is closed all the same."""
+        return work.replacement.answers.cancelled_by is not None and not is_restored(work.journal)
 
     async def _read(self, hold: Hold) -> _Work:
         record = await self._store.replacement(hold.replacement_id)

@@ -66,6 +66,10 @@ class RolloutKeeper:
                 await self._step(rollout)
             except Conflict as error:  # somebody was faster; the next look sees what came of it
                 log.debug("rollout.overtaken", rollout_id=rollout.id, reason=str(error))
+            except StoreError:
+                raise
+            except Exception:
+                log.exception("rollout.defect", rollout_id=rollout.id)
         return bool(found)
 
     async def figures(self) -> None:

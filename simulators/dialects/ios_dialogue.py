@@ -65,6 +65,8 @@ class IosDialogue(FileCommands):
         self._editor: IosEditor | None = None
         self._written = ""
         self._length = 24
+        self.width = 0 if state.spec.options.get("width", "wide") == "wide" else 80
+        """Columns of the terminal; 0: as many as are needed."""
 
     @property
     def prompt(self) -> str:
@@ -132,6 +134,7 @@ class IosDialogue(FileCommands):
         handlers: dict[str, Callable[[tuple[str, ...]], Reply]] = {
             "enable": self._enable,
             "terminal length": self._set_length,
+            "terminal width": self._set_width,
             "configure terminal": self._terminal,
             "configure replace": self._replace,
             "configure revert timer": self._postpone,
@@ -191,6 +194,12 @@ class IosDialogue(FileCommands):
         if not rest[0].isdecimal():
             return Reply("% Invalid input detected.\n")
         self._length = int(rest[0])
+        return Reply()
+
+    def _set_width(self, rest: tuple[str, ...]) -> Reply:
+        if not rest or not rest[0].isdecimal() or self._state.spec.options.get("width") == "stuck":
+            return Reply("% Invalid input detected.\n")
+        self.width = int(rest[0])
         return Reply()
 
     def _enable(self, _rest: tuple[str, ...], tries: int = 0) -> Reply:

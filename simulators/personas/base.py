@@ -102,6 +102,14 @@ class Dialogue(Protocol):
 
 
 @runtime_checkable
+class Narrow(Protocol):
+    """A dialogue on a terminal whose line editor scrolls long lines sideways."""
+
+    width: int
+    """Columns; 0: a line is never scrolled."""
+
+
+@runtime_checkable
 class Attached(Protocol):
     """A dialogue that has to know when its session is gone."""
 

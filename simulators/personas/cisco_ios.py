@@ -30,6 +30,7 @@ class CiscoIos:
             "software": "ios|iosxe: a router with wifi, or a later one without",
             "login": "user|privileged: the mode after login",
             "password_encryption": "no|yes: readable secrets are kept as type 7",
+            "width": "wide|narrow|stuck: a terminal of 80 columns that scrolls, and whether it can be told to be wider",
             "banner": "tricky|plain: whether the banner has a line like a prompt",
         }
     )

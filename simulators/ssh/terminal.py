@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from simulators.faults.active import ActiveFaults
 from simulators.faults.kinds import Ansi, CursorQuery, LostEcho, NoPagerOff, WrongPrompt
 from simulators.faults.struck import Strike
-from simulators.personas.base import Attached, Dialogue, Reply, Traits
+from simulators.personas.base import Attached, Dialogue, Narrow, Reply, Traits
 from simulators.ssh.output import Ending, Output
 from simulators.ssh.wire import Wire
 
 _ESCAPE = re.compile(rb"\x1b(?:\[[0-9;?]*[@-~]|O.|[^\[O])", re.DOTALL)
+_SHIFT = 10
 _CONTROL = {0x03: "C", 0x18: "X", 0x1A: "Z"}
 
 
@@ -143,7 +144,16 @@ class Terminal:
             self._answer(f"^{_CONTROL[key]}", self._dialogue.control(_CONTROL[key]))
         elif key >= 0x20:
             self._line += bytes((key,))
-            self._say(chr(key) if key < 0x80 else "")
+            self._say((chr(key) if key < 0x80 else "") + self._scrolled())
+
+    def _scrolled(self) -> str:
+        """At the right margin the line moves to the left: what was typed is drawn anew, its beginning gone."""
+        dialogue = self._dialogue
+        room = dialogue.width - len(dialogue.prompt) if isinstance(dialogue, Narrow) and dialogue.width else 0
+        if room < _SHIFT * 2 or len(self._line) < room or (len(self._line) - room) % _SHIFT:
+            return ""
+        kept = self._line[-(room - _SHIFT) :].decode("utf-8", "replace")
+        return f"\r{dialogue.prompt}${kept}{' ' * (_SHIFT - 1)}" + "\b" * (_SHIFT - 1)
 
     def _submit(self) -> None:
         line = self._line.decode("utf-8", "replace")

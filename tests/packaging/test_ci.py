@@ -138,3 +138,7 @@ def test_a_test_that_needs_more_than_python_is_not_in_the_fast_tier() -> None:
     assert is_fast(Path("tests/unit/test_x.py"), frozenset({"parametrize"}))
     assert not is_fast(Path("tests/contract/test_x.py"), frozenset({"postgres"}))
     assert not is_fast(Path("tests/e2e/test_x.py"), frozenset())
+    # Folders that are not are not even looked into.
+    assert is_fast(Path("tests/unit/cli"), frozenset())
+    assert is_fast(Path("tests/contract/drivers"), frozenset())
+    assert not is_fast(Path("tests/integration"), frozenset())

@@ -18,6 +18,7 @@ _OF_EVERY_FAMILY = frozenset(
         "test_arming",
         "test_detection",
         "test_faults",
+        "test_replacing",
         "test_stability",
         "test_uci_archive",
         "test_vyos_guard",

@@ -87,5 +87,5 @@ def _banner(mark: str, first: str, rest: Iterator[str]) -> tuple[str, ...]:
 
 
 def _certificate(line: Line) -> tuple[str, ...]:
-    """The lines below a certificate; they end with ``quit``."""
-    return tuple(below.text for below in line.children)
+    """The lines below a certificate, however deep each stands; they end with ``quit``."""
+    return tuple(text for below in line.children for text in (below.text, *_certificate(below)))

@@ -135,3 +135,25 @@ async def read_again(fleet: Fleet, device: Device, case: DriverCase) -> str:
 def test_every_family_brings_whole_texts_back() -> None:
     """Nothing here is passed over in silence."""
     assert {case.family for case in MODELLED} == set(DriverRoster().families())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 4))
+@pytest.mark.parametrize("case", [case for case in MODELLED if case.family in ("cisco_ios", "routeros")], ids=str)
+async def test_boxes_that_lived_different_lives_become_the_same(case: DriverCase, seed: int) -> None:
+    """Where a text is brought back step by step, the order of the steps matters: other boxes, other changes."""
+    specs = [DeviceSpec(name, case.box_family, seed=seed + more, options=case.box) for name, more in
+             (("HERE", 0), ("THERE", 50))]  # fmt: skip
+    driver = driver_of(case)
+    async with Fleet(specs) as fleet, asyncio.timeout(WITHIN):
+        here, there = fleet.device("HERE"), fleet.device("THERE")
+        for device, maker in ((here, other), (there, rich if seed % 2 else other)):
+            async with sessions_for(fleet.devices).open(target_of(device, case)) as opened:
+                current = (await driver.fetch(opened.shell)).text
+                wanted = maker(driver.spec.features, case.unspeakable)
+                await driver.apply(opened.shell, driver.render(current, wanted))
+        for _ in range(seed):
+            there.change()
+        text = await stored(fleet, there, case)
+        await bring(fleet, here, case, text)
+        assert_same(await stored(fleet, here, case), text, case)

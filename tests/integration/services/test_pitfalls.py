@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,3 +109,36 @@ async def test_what_the_router_asks_before_it_takes_an_account_away_is_answered(
         b.box.change("username intruder privilege 15 secret 0 guess-me")
         assert (await pushed(b, version=1)).outcome is Outcome.CONFIRMED
         assert b.now() == before
+
+
+@pytest.mark.parametrize("width", ["narrow", "stuck"])
+async def test_long_lines_on_a_terminal_that_scrolls_are_understood(
+    width: str, tmp_path: Path, sqlite_url: str
+) -> None:
+    async with bench(replace(IOS, box={"width": width}), tmp_path, sqlite_url, managed=False) as b:
+        before = b.now()
+        words = " ".join(f"word-{number}" for number in range(8))
+        settled = await pushed(b, change={"snmp": {"location": words, "contact": words[::-1]}})
+        assert settled.outcome is Outcome.CONFIRMED, settled.error
+        assert f"snmp-server location {words}\n" in b.box.running_text()
+        long = f"description {words} {words} {words}"
+        lines = ("interface GigabitEthernet0/0", long, "exit")
+        assert (await pushed(b, lines=lines)).outcome is Outcome.CONFIRMED
+        assert f" {long}\n" in b.box.running_text()
+        assert (await pushed(b, version=1)).outcome is Outcome.CONFIRMED
+        assert b.now() == before
+
+
+async def test_a_router_without_an_archive_goes_back_by_a_restart(tmp_path: Path, sqlite_url: str) -> None:
+    async with bench(IOS, tmp_path, sqlite_url) as b:
+        b.box.change("no archive")
+        assert (await pushed(b, change={"dns": ["9.9.9.9"]})).outcome is Outcome.CONFIRMED
+        assert not b.box.state.alarms
+        before, boots = b.now(), b.box.state.boots
+        patch = {"wan": {"address": "198.18.7.3/24"}}
+        kinds = frozenset(one.kind for one in (await b.pushes.plan(b.asked(change=patch))).lockouts)
+        settled = await pushed(b, change=patch, overrides=kinds)
+        assert (b.cut_off, settled.outcome) == (True, Outcome.REVERTED), settled.error
+        assert b.box.state.boots == boots + 1
+        assert b.now() == before
+        assert not b.box.state.alarms

@@ -129,11 +129,16 @@ class Bench:
         work = ReplacementWork(store, steps, self.outside, owner=owner)
         task = asyncio.create_task(work.handle(Ticket(TICKET, made)))
         while not task.done():
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
             await self.push()
-            await self.clock.advance(1.0)
+            await self.passes(sleeping=1)
         task.result()
         return await db.replacements.replacement(made)
+
+    async def passes(self, sleeping: int) -> None:
+        """Time passes when so many wait for it, and never while a database is waited for."""
+        if self.clock.sleepers >= sleeping:
+            await self.clock.advance(1.0)
 
     async def push(self) -> None:
         db = self.database
@@ -144,8 +149,8 @@ class Bench:
                 path = CommitPath(self.outside, db.pushes, db.backups)
                 task = asyncio.create_task(path.run(row, {}))
                 while not task.done():
-                    await asyncio.sleep(0)
-                    await self.clock.advance(1.0)
+                    await asyncio.sleep(0.001)
+                    await self.passes(sleeping=2)  # the one that waits for the push, and the push itself
                 assert await db.jobs.settle([replace(task.result(), lease=row.lease)]) == []
 
     async def through(self, made: str, owner: str = "w1") -> ReplacementRecord:

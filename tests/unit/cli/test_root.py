@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -22,21 +23,25 @@ from tests.unit.cli.runner import Cli, one_line
 PROGRAM = "from cpe_manager.cli.main import main; main()"
 
 
+TREE: Any = typer.main.get_command(app)
+"""Made once: it takes as long as running a command."""
+
+
 def commands() -> list[tuple[str, ...]]:
     def walk(command: object, path: tuple[str, ...]) -> list[tuple[str, ...]]:
         below = getattr(command, "commands", {})
         return [path, *(found for name, child in below.items() for found in walk(child, (*path, name)))]
 
-    return walk(typer.main.get_command(app), ())
+    return walk(TREE, ())
 
 
 @pytest.mark.parametrize("path", commands(), ids=" ".join)
 def test_every_command_explains_itself_and_each_of_its_options(bare: Cli, path: tuple[str, ...]) -> None:
     result = bare(*path, "--help")
     assert result.exit_code == 0
-    command = typer.main.get_command(app)
+    command = TREE
     for name in path:
-        command = command.commands[name]  # type: ignore[attr-defined]
+        command = command.commands[name]
     assert command.help
     for param in command.params:
         if param.param_type_name == "option" and not param.name.endswith("completion"):
