@@ -8,11 +8,16 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.db.engine import target
 from cpe_manager.adapters.db.migrator import upgrade
 from tests.support.postgres import PostgresServer, binaries, running_server
+
+# Timing never fails a test: a busy machine takes any example past any deadline.
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")
