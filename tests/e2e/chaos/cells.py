@@ -135,7 +135,9 @@ def arming(run: Run, trace: Trace) -> Arming:
         return Arming((("flash_full", {"session": SESSION[run.phase][0], "commands": 99}),), "flash_full")
     counts = trace.back if run.phase == "revert" else trace.well
     session = rng.choice([number for number in SESSION[run.phase] if number <= len(counts)])
-    most = counts[session - 1]
+    # A session is not as long each time: what is beyond the shorter one may never be typed.
+    shared = session <= SESSION["arm"][0]
+    most = min(trace.well[session - 1], trace.back[session - 1]) if shared else counts[session - 1]
     place = {"session": session, "command": rng.randint(min(2, most) if run.phase == "apply" else 1, most)}
     name, more = _fault(run)
     faults = [(name, {**place, **more})]
