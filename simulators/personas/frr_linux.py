@@ -108,11 +108,12 @@ class FrrLinux:
         return bool(re.search(r"\bcat( -)? *>|\bvtysh *($|[;&|])", command))
 
     def change(self, state: DeviceState, text: str) -> None:
-        """Lines of FRR's configuration mode, or of root's shell when the first one is a command there."""
+        """Lines of FRR's configuration mode, or of root's shell when the first one is a command there and FRR does not
+        know it: `ip route` is a line of both."""
         shell = _shell(state, "bash")
-        first = text.split(maxsplit=1)[0]
-        # `ip` begins lines of both; of root's, it only shows.
-        if is_linux(state.spec) and first in shell.tools and first != "ip":
+        first = text.strip().partition("\n")[0]
+        foreign = Editor(state.running, GRAMMAR).enter(first) in (Outcome.UNKNOWN, Outcome.INCOMPLETE)
+        if is_linux(state.spec) and foreign and first.split(maxsplit=1)[0] in shell.tools:
             for line in text.splitlines():
                 if (reply := shell.run(line)).status:
                     raise ValueError(f"{line!r}: {reply.error or reply.text}")
