@@ -37,6 +37,6 @@ _WRITES: Final[Mapping[str, tuple[re.Pattern[str], Reply]]] = MappingProxyType(
 
 
 def refusal(family: str, command: str) -> Reply | None:
-    """The answer to a command that would write; None to one that does not."""
-    pattern, reply = _WRITES[family]
-    return reply if pattern.search(command) else None
+    """The answer to a command that would write; None to one that does not, and for a family that is not known here."""
+    known = _WRITES.get(family)
+    return known[1] if known is not None and known[0].search(command) else None

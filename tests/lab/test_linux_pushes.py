@@ -84,7 +84,7 @@ def test_a_change_that_cuts_the_line_is_warned_of_and_taken_back_by_the_router(
     eventually("the cut", lambda: not reached(cpe), every=1.0)
     assert _ended(w, started["id"]) is None, "the push ended before the line was cut"
     ended = eventually("the end of the push", lambda: _ended(w, started["id"]), within=300, every=10.0)
-    assert ended["phase"] == "reverted", ended
+    assert ended["phase"] == "reverted", [step["reason"] for step in ended["journal"] if step["reason"]]
     assert state_of(cpe) == before
     w.ok("backup", "run", cpe.name)
 

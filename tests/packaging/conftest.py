@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def command(*argv: str | Path, timeout: float = 300, cwd: Path | None = None) -> str:
+def command(*argv: str | Path, timeout: float = 900, cwd: Path | None = None) -> str:
     """Run a program to a good end and return what it printed; otherwise the test fails with all of it."""
     done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout, cwd=cwd, check=False)
     if done.returncode != 0:

@@ -11,7 +11,8 @@ from simulators.device import Device
 from tests.contract.drivers.harness import DRIVERS, shown, specs_of
 from tests.contract.drivers.roster import MODELLED, DriverCase
 
-every_case = pytest.mark.parametrize("case", MODELLED, ids=str)
+WIRED = tuple(case for case in MODELLED if isinstance(DRIVERS.get(case.family), Wired))
+every_case = pytest.mark.parametrize("case", WIRED, ids=str)
 OTHER = {
     "cisco_ios": {"GigabitEthernet0/0": "GigabitEthernet0/0/0", "GigabitEthernet0/1": "GigabitEthernet0/0/1"},
     "openwrt": {"wan": "eth0", "lan1": "eth1"},

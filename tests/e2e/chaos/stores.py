@@ -114,6 +114,7 @@ class PostgresStore:
         then()
         time.sleep(_GONE_SECONDS)  # noqa: TID251  the daemon is to run into it
         self._start()
+        self.lift()  # once more: what was written last may have gone with the server
 
 
 def _by_push(rows: Sequence[tuple[str, str, str | None]]) -> dict[str, list[Line]]:

@@ -13,7 +13,7 @@ from tests.e2e.chaos.stores import PostgresStore
 from tests.e2e.world import world
 from tests.support.postgres import PostgresServer, binaries, running_server
 
-pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture
