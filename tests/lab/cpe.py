@@ -41,6 +41,15 @@ class RealCpe(RealBox):
         """Run a command in the internet."""
         return self.run("ip", "netns", "exec", "inet", *command)
 
+    def watch_frr(self) -> None:
+        """From now on FRR runs as on a box that its service started: under watchfrr, which a restart of it needs."""
+        self.run(
+            "sh",
+            "-c",
+            "printf 'bgpd=yes\\nvtysh_enable=yes\\n' >/etc/frr/daemons; "
+            "for name in bgpd staticd zebra; do kill $(cat /run/frr/$name.pid); done; sleep 1; service frr start",
+        )
+
     def restart(self) -> None:
         """What a power cycle does to the router: nothing is left but what is in its files. SSH stays."""
         self.run("bash", str(Path(__file__).with_name("cpe-boot.sh")), "again")

@@ -124,11 +124,7 @@ async def test_a_stored_text_is_brought_back_whole(cpe: RealCpe) -> None:
 
 async def test_frr_runs_again_what_it_ran_and_its_file_is_what_it_was(cpe: RealCpe) -> None:
     """Under watchfrr, as on a box that nobody watches; what ran was not all in the file."""
-    script = (
-        "printf 'bgpd=yes\\nvtysh_enable=yes\\n' >/etc/frr/daemons; "
-        "for name in bgpd staticd zebra; do kill $(cat /run/frr/$name.pid); done; sleep 1; service frr start"
-    )
-    cpe.run("sh", "-c", script)
+    cpe.watch_frr()
     cpe.run("vtysh", "-c", "configure terminal", "-c", "ip route 10.77.0.0/16 blackhole")
     before, file = await fetched(cpe), cpe.read("/etc/frr/frr.conf")
     assert "10.77.0.0/16" not in file

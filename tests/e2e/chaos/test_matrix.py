@@ -24,7 +24,7 @@ ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "1"))
 SPARE = 2
 """Devices of each family that are apart: they are about to refuse, or to cut themselves off, and take their time."""
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400 * ROUNDS)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600 * ROUNDS)]
 
 
 def test_every_push_ends_before_or_after_whatever_goes_wrong(
