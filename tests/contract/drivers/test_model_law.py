@@ -23,6 +23,8 @@ from tests.contract.drivers.harness import shown, specs_of
 from tests.contract.drivers.roster import MODELLED, DriverCase
 
 every_case = pytest.mark.parametrize("case", MODELLED, ids=str)
+# One case of each: hundreds of examples say what there is to say of a language, and take minutes.
+every_family = pytest.mark.parametrize("case", {case.family: case for case in reversed(MODELLED)}.values(), ids=str)
 _CHECKS = (HealthCheck.too_slow, HealthCheck.data_too_large)
 a_few = settings(max_examples=4, deadline=None, suppress_health_check=_CHECKS)
 """So many in the fast tier, where every family is tried in a moment; at length it is in the other one."""
@@ -69,7 +71,7 @@ def test_a_box_that_took_what_was_rendered_reads_as_what_was_wanted(case: Driver
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-@every_case
+@every_family
 @many
 @given(data=st.data())
 def test_so_it_does_in_hundreds_of_examples(case: DriverCase, data: st.DataObject) -> None:
