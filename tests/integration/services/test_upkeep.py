@@ -108,7 +108,9 @@ async def test_a_key_is_retired_only_when_nothing_needs_it(world: World) -> None
         await keys.retire(old, by="alice")
 
 
-async def test_retention_deletes_by_policy_and_never_the_last_good_version(tmp_path: Path, sqlite_url: str) -> None:
+async def test_retention_deletes_by_policy_and_never_the_last_good_or_the_confirmed_version(
+    tmp_path: Path, sqlite_url: str
+) -> None:
     policy = Policy(keep_last=2, daily=0, weekly=0, monthly=0)
     async with working(tmp_path, sqlite_url, policy=policy) as world:
         await world.add("a", "b")
@@ -116,10 +118,10 @@ async def test_retention_deletes_by_policy_and_never_the_last_good_version(tmp_p
         await versions_of(world, 1, "b")
         world.clock.step(timedelta(days=900))
         job = await world.do(JobKind.RETENTION)
-        assert (job.state, job.result) == (JobState.DONE, {"deleted": 3})
-        assert await world.versions("a") == [(5, "good"), (4, "good")]
+        assert (job.state, job.result) == (JobState.DONE, {"deleted": 2})
+        assert await world.versions("a") == [(5, "good"), (4, "good"), (1, "good")], "the first one is confirmed"
         assert await world.versions("b") == [(1, "good")]
-        assert sum((await world.database.backups.key_ids()).values()) == 3, "their sealed originals are gone too"
+        assert sum((await world.database.backups.key_ids()).values()) == 4, "their sealed originals are gone too"
         assert (await world.do(JobKind.RETENTION)).result == {"deleted": 0}
 
 
