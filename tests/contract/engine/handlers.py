@@ -7,7 +7,7 @@ from collections import Counter
 
 from cpe_manager.ports.engine import Ticket
 
-DEADLINE = 20.0
+DEADLINE = 90.0
 
 
 class Held:
