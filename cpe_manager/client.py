@@ -50,8 +50,7 @@ class Client(Http):
         return self.post("/push-plans", PlanView, body, timeout=ASKING_TIMEOUT)
 
     def push(self, body: Mapping[str, Any], *, key: str | None = None) -> PushView:
-        headers = {"Idempotency-Key": key} if key else None
-        return self._read(self._send("POST", "/pushes", body=body, headers=headers), PushView)
+        return self.post("/pushes", PushView, body, key=key)
 
     def push_status(self, push_id: str) -> PushDetailView:
         return self.get(f"/pushes/{part(push_id)}", PushDetailView)
@@ -74,9 +73,7 @@ class Client(Http):
         return self.post("/rollout-plans", RolloutPlanView, body, timeout=ASKING_TIMEOUT)
 
     def start_rollout(self, body: Mapping[str, Any], *, key: str | None = None) -> RolloutView:
-        headers = {"Idempotency-Key": key} if key else None
-        made = self._send("POST", "/rollouts", body=body, headers=headers, timeout=ASKING_TIMEOUT)
-        return self._read(made, RolloutView)
+        return self.post("/rollouts", RolloutView, body, timeout=ASKING_TIMEOUT, key=key)
 
     def rollouts(self, *, limit: int | None = None, **where: Any) -> Iterator[RolloutView]:
         return self.pages("/rollouts", RolloutView, limit=limit, **where)
@@ -113,14 +110,12 @@ class Client(Http):
         return self.post(f"/drift/{part(name)}/adopt", DriftView, {"basis": basis})
 
     def remediate_drift(self, name: str, body: Mapping[str, Any], *, key: str | None = None) -> PushView:
-        headers = {"Idempotency-Key": key} if key else None
-        return self._read(self._send("POST", f"/drift/{part(name)}/remediate", body=body, headers=headers), PushView)
+        return self.post(f"/drift/{part(name)}/remediate", PushView, body, key=key)
 
     # Replacements
 
     def order_replacement(self, body: Mapping[str, Any], *, key: str | None = None) -> ReplacementView:
-        headers = {"Idempotency-Key": key} if key else None
-        return self._read(self._send("POST", "/replacements", body=body, headers=headers), ReplacementView)
+        return self.post("/replacements", ReplacementView, body, key=key)
 
     def replacement(self, replacement_id: str) -> ReplacementDetailView:
         return self.get(f"/replacements/{part(replacement_id)}", ReplacementDetailView)
@@ -218,8 +213,7 @@ class Client(Http):
     # Restore drills
 
     def run_drill(self, body: Mapping[str, Any], *, key: str | None = None) -> JobView:
-        headers = {"Idempotency-Key": key} if key else None
-        return self._read(self._send("POST", "/drills", body=body, headers=headers), JobView)
+        return self.post("/drills", JobView, body, key=key)
 
     def drills(self, *, limit: int | None = None, **where: Any) -> Iterator[DrillView]:
         return self.pages("/drills", DrillView, limit=limit, **where)

@@ -56,8 +56,12 @@ class Http:
     def get(self, path: str, view: type[V], **query: Any) -> V:
         return self._read(self._send("GET", path, params=query), view)
 
-    def post(self, path: str, view: type[V], body: Any = None, *, timeout: httpx.Timeout = TIMEOUT) -> V:
-        return self._read(self._send("POST", path, body=body, timeout=timeout), view)
+    def post(
+        self, path: str, view: type[V], body: Any = None, *, timeout: httpx.Timeout = TIMEOUT, key: str | None = None
+    ) -> V:
+        """``key``: of idempotency; the same again gives what was made the first time."""
+        headers = {"Idempotency-Key": key} if key else None
+        return self._read(self._send("POST", path, body=body, timeout=timeout, headers=headers), view)
 
     def put(self, path: str, view: type[V], body: Any) -> V:
         return self._read(self._send("PUT", path, body=body), view)
