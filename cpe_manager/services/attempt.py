@@ -25,7 +25,7 @@ from cpe_manager.ports.clock import Clock, Ids
 from cpe_manager.ports.driver import Archiving, Capture, Driver, Drivers
 from cpe_manager.ports.facts import DeviceFacts
 from cpe_manager.ports.sessions import Credentials, Sessions
-from cpe_manager.ports.shell import Shell
+from cpe_manager.ports.shell import Shell, Target
 from cpe_manager.ports.stores import Claimed, Settled
 from cpe_manager.services.facts import facts_due, facts_event
 from cpe_manager.services.targets import known, target_of
@@ -112,20 +112,20 @@ class Attempt:
                 )
         settled = self._judge(claimed, driver, examined, contact)
         if isinstance(driver, Archiving) and (version := _without_file(claimed, settled)):
-            return replace(settled, file=await self._file(claimed, resolved, cast("_Filing", driver), version))
+            target = target_of(claimed.device, resolved, claimed.pinned_keys)
+            return replace(settled, file=await self._file(target, cast("_Filing", driver), version, secrets))
         return settled
 
-    async def _file(self, claimed: Claimed, resolved: Resolved, driver: _Filing, version: str) -> FileDraft | None:
+    async def _file(self, target: Target, driver: _Filing, version: str, secrets: tuple[str, ...]) -> FileDraft | None:
         """The box's own backup file, for beside a version. No backup fails for it; the next night tries again."""
         outside = self._outside
-        secrets = outside.credentials.get(known("credential", resolved.credential)).secrets()
         try:
-            async with outside.sessions.open(target_of(claimed.device, resolved, claimed.pinned_keys)) as opened:
+            async with outside.sessions.open(target) as opened:
                 made = await driver.archive(opened.shell)
             return outside.vault.draft_file(made, driver.spec, secrets, backup_id=version, object_id=outside.ids.new())
         except (DeviceError, ValueError) as error:
             said = outside.redactor.text(" ".join(str(error).split()))[:LONGEST_ERROR]
-            log.warning("backup.no_file", device=claimed.device.name, error=said)
+            log.warning("backup.no_file", device=target.name, error=said)
             return None
 
     async def _fetch(
