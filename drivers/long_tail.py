@@ -20,7 +20,7 @@ from cpe_manager.kit.redaction import redact
 from cpe_manager.kit.secret_rules import patterns
 from cpe_manager.kit.terminal_text import foreign_character
 from cpe_manager.ports.driver import Capture, Facts, Script, SecretKind, SecretRule, Spec
-from cpe_manager.ports.platform import PlatformShell
+from cpe_manager.ports.long_tail import PlatformShell
 from cpe_manager.ports.shell import Shell
 
 _State = Literal["untouched", "changed", "unknown"]

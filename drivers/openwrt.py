@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from cpe_manager.domain.cpe_config import Mobile
+from cpe_manager.domain.cpe_mobile import Mobile
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.uci import firewall as uci_firewall
 from cpe_manager.kit.uci.language import Edit, Section, Uci

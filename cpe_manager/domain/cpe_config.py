@@ -18,12 +18,12 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Final, Literal
 
+from cpe_manager.domain.cpe_mobile import Mobile, Ports, Protocol
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.requirements import host_on, is_domain, is_label, require, text, unique, word
 
 _MAC: Final = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 
-Protocol = Literal["tcp", "udp"]
 Action = Literal["accept", "drop", "reject"]
 
 
@@ -40,28 +40,6 @@ class WifiSecurity(StrEnum):
     WPA2 = "wpa2"
     WPA2_WPA3 = "wpa2-wpa3"
     WPA3 = "wpa3"
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """One port or a range of them, both ends included."""
-
-    first: int
-    last: int
-
-    def __post_init__(self) -> None:
-        require(1 <= self.first <= self.last <= 65535, f"ports {self.first}-{self.last} are no range within 1-65535")
-
-    @classmethod
-    def one(cls, port: int) -> Ports:
-        return cls(port, port)
-
-    @property
-    def count(self) -> int:
-        return self.last - self.first + 1
-
-    def __str__(self) -> str:
-        return str(self.first) if self.count == 1 else f"{self.first}-{self.last}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,23 +254,6 @@ class StaticRoute:
     def __post_init__(self) -> None:
         require(1 <= self.distance <= 250, f"distance {self.distance} is not 1 to 250")
         require(self.network.prefixlen > 0, "a default route belongs to the WAN or the mobile interface")
-
-
-@dataclass(frozen=True, slots=True)
-class Mobile:
-    """The mobile-backup interface (§3.8). ``active``: its default route stands by (floating); off: no route at all."""
-
-    apn: str
-    active: bool = True
-    username: str = ""
-    password: str = field(default="", repr=False)
-
-    def __post_init__(self) -> None:
-        require(is_domain(self.apn), f"{self.apn!r} is no APN")
-        require(bool(self.username) == bool(self.password), "an APN log-in has a name and a password")
-        if self.username:
-            word("APN user name", self.username)
-            word("APN password", self.password)
 
 
 @dataclass(frozen=True, slots=True)

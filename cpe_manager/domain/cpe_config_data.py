@@ -16,7 +16,8 @@ from functools import cache
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
-from cpe_manager.domain.cpe_config import CpeConfig, Ports
+from cpe_manager.domain.cpe_config import CpeConfig
+from cpe_manager.domain.cpe_mobile import Ports
 from cpe_manager.domain.errors import InputError
 
 Data = Any

@@ -29,6 +29,8 @@ class Feature(StrEnum):
     TIMER_PROTOCOL = "firewall.timer.protocol"
     TIMER_PORT = "firewall.timer.port"
     MOBILE = "mobile"
+    MOBILE_PREFERRED = "mobile.preferred"
+    MOBILE_BARRED = "mobile.barred"
     SNMP = "snmp"
     SNMP_TRAPS = "snmp.traps"
     TELNET = "management.telnet"
@@ -71,6 +73,10 @@ def _inside(config: CpeConfig) -> Iterator[Feature]:
         yield Feature.WIFI_WPA3
     if config.mobile is not None:
         yield Feature.MOBILE
+        if config.mobile.preferred:
+            yield Feature.MOBILE_PREFERRED
+        if config.mobile.barred:
+            yield Feature.MOBILE_BARRED
 
 
 def _firewall(config: CpeConfig) -> Iterator[Feature]:

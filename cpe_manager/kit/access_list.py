@@ -15,7 +15,8 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from types import MappingProxyType
 from typing import Final
 
-from cpe_manager.domain.cpe_config import AccessRule, Action, Ports, Protocol
+from cpe_manager.domain.cpe_config import AccessRule, Action
+from cpe_manager.domain.cpe_mobile import Ports, Protocol
 from cpe_manager.domain.errors import InputError
 
 _BOTH: Final = {

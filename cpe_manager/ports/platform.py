@@ -1,63 +1,65 @@
-"""A session of the long tail: a library has logged in, switched the pager off and knows the platform's modes."""
+"""The operator's side of fail-over: the edge that routes a customer's fixed addresses (§1 platform, §3.8)."""
 
 from __future__ import annotations
 
-import re
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from typing import Protocol
 
-from cpe_manager.ports.shell import Shell
+from cpe_manager.domain.lines import Carrier
 
 
-@runtime_checkable
-class PlatformShell(Shell, Protocol):
-    """What a driver of the long tail is given. Every verb has the device's ``command_timeout`` as its deadline.
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """What a platform has to know to move a line's addresses. ``line_id`` names it in logs and hooks."""
 
-    All verbs raise ``DeviceError``s only; ``NotImplemented`` things are ``CommandRefused``.
-    """
+    line_id: str
+    site: str
+    ipv4: IPv4Network | None
+    ipv6: IPv6Network | None
+    fixed_gateway: str
+    mobile_gateway: str
 
-    @property
-    def hostname(self) -> str:
-        """The name in the prompt; empty when it has none."""
+
+@dataclass(frozen=True, slots=True)
+class EdgeSession:
+    """The edge's sessions with one neighbour (by address). None: there is none of that kind."""
+
+    bfd: bool | None = None
+    bgp: bool | None = None
+
+
+class Platform(Protocol):
+    """One edge, or whatever an operator puts in its place. All verbs are right to do twice. They raise ``DeviceError``
+    (``device_state`` ``unknown`` when nobody knows whether the addresses have moved) and have the deadline of 10 s."""
+
+    async def carry(self, routed: Routed, over: Carrier) -> None:
+        """Have the fixed addresses reached over ``over`` from now on. Checked by reading back before it returns."""
         ...
 
-    @property
-    def unix(self) -> bool:
-        """Whether this is a POSIX shell and no vendor's command line."""
+    async def carried(self, routed: Routed) -> Carrier | None:
+        """Over what the fixed addresses are reached now; None: over neither, or not told."""
         ...
 
-    @property
-    def commits(self) -> bool:
-        """Whether configuration lines are staged, and come into effect with ``commit``."""
+    async def reachable(self, routed: Routed) -> bool | None:
+        """Whether the fixed address answers from outside; None: this platform cannot tell."""
         ...
 
-    @property
-    def saves(self) -> bool:
-        """Whether the platform has a command that keeps the configuration over a restart."""
+    async def sessions(self) -> Mapping[str, EdgeSession] | None:
+        """The edge's BFD and BGP sessions by neighbour address; None: this platform has none to tell of."""
         ...
 
-    async def show(self, command: str, *, evidence: re.Pattern[str] | None, errors: re.Pattern[str]) -> str:
-        """What a command prints, up to the prompt that was known before it: no echo, no prompt, ``\\n`` line ends.
-
-        Raises ``CommandRefused`` when ``errors`` matches, ``FetchIncomplete`` when the prompt came back without
-        ``evidence``, ``DeviceTimeout``, ``SessionDropped``. Without ``evidence`` the prompt counts when nothing follows
-        it for a while: a line of the configuration may look like it.
-        """
+    async def warm(self) -> None:
+        """Get ready so that ``carry`` need not connect first; called now and then."""
         ...
 
-    async def begin(self) -> str:
-        """Enter the configuration mode; what the device said."""
+    async def close(self) -> None: ...
+
+
+class Platforms(Protocol):
+    def get(self, name: str) -> Platform:
+        """Raises ``InputError`` for a name that the platform file does not have."""
         ...
 
-    async def enter(self, line: str) -> str:
-        """Type one line, wait for the prompt of whatever mode it leads to; what the device answered."""
-        ...
-
-    async def commit(self) -> str: ...
-
-    async def end(self) -> str:
-        """Leave the configuration mode."""
-        ...
-
-    async def save(self) -> str:
-        """Keep the running configuration over a restart."""
-        ...
+    def names(self) -> tuple[str, ...]: ...

@@ -23,7 +23,6 @@ from cpe_manager.domain.cpe_config import (
     Lan,
     Management,
     PortMapping,
-    Ports,
     Reservation,
     Snmp,
     SnmpCommunity,
@@ -32,6 +31,7 @@ from cpe_manager.domain.cpe_config import (
 )
 from cpe_manager.domain.cpe_differences import differences
 from cpe_manager.domain.cpe_features import Feature
+from cpe_manager.domain.cpe_mobile import Ports
 from cpe_manager.domain.errors import CommandRefused
 from cpe_manager.kit.linux import file_bundle
 from cpe_manager.ports.driver import Capture, Script

@@ -86,7 +86,7 @@ async def _within(worker: Worker, link: Link, call: Callable[[], T], timeout: fl
 
 
 class NetmikoShell:
-    """Implements ``ports.platform.PlatformShell``: each verb is one call in the session's thread, with a deadline."""
+    """Implements ``ports.long_tail.PlatformShell``: each verb is one call in the session's thread, with a deadline."""
 
     def __init__(self, link: Link, worker: Worker, target: Target, credential: Credential) -> None:
         self._link, self._worker, self._target, self._credential = link, worker, target, credential

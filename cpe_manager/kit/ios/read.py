@@ -15,9 +15,7 @@ from cpe_manager.domain.cpe_config import (
     Firewall,
     Lan,
     Management,
-    Mobile,
     PortMapping,
-    Ports,
     Reservation,
     Snmp,
     SnmpCommunity,
@@ -27,6 +25,7 @@ from cpe_manager.domain.cpe_config import (
     Wifi,
     WifiSecurity,
 )
+from cpe_manager.domain.cpe_mobile import Mobile, Ports
 from cpe_manager.domain.requirements import is_domain, is_label
 from cpe_manager.kit.access_list import Filter, sources
 from cpe_manager.kit.access_list import read as read_filter

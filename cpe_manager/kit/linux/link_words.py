@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from ipaddress import IPv4Interface
 from typing import Final, Literal
 
-from cpe_manager.domain.cpe_config import Mobile, Wan, Wifi, WifiSecurity
+from cpe_manager.domain.cpe_config import Wan, Wifi, WifiSecurity
+from cpe_manager.domain.cpe_mobile import Mobile
 from cpe_manager.domain.errors import InputError
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.linux.file_bundle import Files

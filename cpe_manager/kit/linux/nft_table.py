@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final, cast
 
-from cpe_manager.domain.cpe_config import AccessRule, Action, Firewall, PortMapping, Ports, Protocol, Timer
+from cpe_manager.domain.cpe_config import AccessRule, Action, Firewall, PortMapping, Timer
+from cpe_manager.domain.cpe_mobile import Ports, Protocol
 from cpe_manager.kit.attempts import attempt
 
 TABLE: Final = "inet cpe"

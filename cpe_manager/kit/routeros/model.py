@@ -12,7 +12,8 @@ import re
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
-from cpe_manager.domain.cpe_config import CpeConfig, Mobile, StaticRoute
+from cpe_manager.domain.cpe_config import CpeConfig, StaticRoute
+from cpe_manager.domain.cpe_mobile import Mobile
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.requirements import is_label
 from cpe_manager.kit.attempts import attempt

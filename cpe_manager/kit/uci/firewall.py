@@ -18,9 +18,8 @@ from cpe_manager.domain.cpe_config import (
     Firewall,
     Management,
     PortMapping,
-    Ports,
-    Protocol,
 )
+from cpe_manager.domain.cpe_mobile import Ports, Protocol
 from cpe_manager.domain.errors import InputError
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.uci import snmp as uci_snmp

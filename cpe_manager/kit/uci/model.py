@@ -14,13 +14,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Final
 
-from cpe_manager.domain.cpe_config import (
-    CpeConfig,
-    Lan,
-    Mobile,
-    StaticRoute,
-    Wan,
-)
+from cpe_manager.domain.cpe_config import CpeConfig, Lan, StaticRoute, Wan
+from cpe_manager.domain.cpe_mobile import Mobile
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.requirements import is_label
 from cpe_manager.kit.attempts import attempt

@@ -8,7 +8,6 @@ from typing import Final, Literal
 
 from cpe_manager.domain.cpe_config import (
     CpeConfig,
-    Mobile,
     Snmp,
     SnmpCommunity,
     StaticRoute,
@@ -16,6 +15,7 @@ from cpe_manager.domain.cpe_config import (
     WifiSecurity,
 )
 from cpe_manager.domain.cpe_features import Feature, require_features
+from cpe_manager.domain.cpe_mobile import Mobile
 from cpe_manager.domain.errors import InputError
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.redaction import REMOVED

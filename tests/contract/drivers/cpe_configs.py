@@ -14,9 +14,7 @@ from cpe_manager.domain.cpe_config import (
     Firewall,
     Lan,
     Management,
-    Mobile,
     PortMapping,
-    Ports,
     Reservation,
     Snmp,
     SnmpCommunity,
@@ -27,6 +25,7 @@ from cpe_manager.domain.cpe_config import (
     WifiSecurity,
 )
 from cpe_manager.domain.cpe_features import Feature, missing
+from cpe_manager.domain.cpe_mobile import Mobile, Ports
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _MARKS = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"

@@ -11,9 +11,7 @@ from cpe_manager.domain.cpe_config import (
     Firewall,
     Lan,
     Management,
-    Mobile,
     PortMapping,
-    Ports,
     Reservation,
     Snmp,
     SnmpCommunity,
@@ -24,6 +22,7 @@ from cpe_manager.domain.cpe_config import (
     WifiSecurity,
 )
 from cpe_manager.domain.cpe_features import Feature, missing
+from cpe_manager.domain.cpe_mobile import Mobile, Ports
 
 _OFFICE = Lan(IPv4Interface("192.168.77.1/24"))
 _SHOP = Lan(IPv4Interface("172.20.5.14/28"))

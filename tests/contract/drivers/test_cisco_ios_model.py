@@ -15,9 +15,7 @@ from cpe_manager.domain.cpe_config import (
     Firewall,
     Lan,
     Management,
-    Mobile,
     PortMapping,
-    Ports,
     Reservation,
     Snmp,
     SnmpCommunity,
@@ -27,6 +25,7 @@ from cpe_manager.domain.cpe_config import (
     Wifi,
     WifiSecurity,
 )
+from cpe_manager.domain.cpe_mobile import Mobile, Ports
 from cpe_manager.domain.errors import CommandRefused, FetchIncomplete, InputError
 from cpe_manager.kit.ios.box import type7_plain
 from cpe_manager.ports.driver import Script

@@ -17,9 +17,7 @@ from cpe_manager.domain.cpe_config import (
     Firewall,
     Lan,
     Management,
-    Mobile,
     PortMapping,
-    Ports,
     Reservation,
     Snmp,
     SnmpCommunity,
@@ -29,6 +27,7 @@ from cpe_manager.domain.cpe_config import (
     WifiSecurity,
 )
 from cpe_manager.domain.cpe_features import Feature
+from cpe_manager.domain.cpe_mobile import Mobile, Ports
 from cpe_manager.domain.errors import InputError
 from cpe_manager.ports.driver import Script
 from drivers.frr_linux import DRIVER, SPEC

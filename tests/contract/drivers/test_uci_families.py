@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from cpe_manager.domain.cpe_config import CpeConfig, Mobile, SnmpCommunity
+from cpe_manager.domain.cpe_config import CpeConfig, SnmpCommunity
+from cpe_manager.domain.cpe_mobile import Mobile
 from cpe_manager.domain.errors import CommandRefused
 from cpe_manager.kit.uci import session as uci_session
 from cpe_manager.ports.driver import FullDriver, Script

@@ -14,9 +14,7 @@ from cpe_manager.domain.cpe_config import (
     Firewall,
     Lan,
     Management,
-    Mobile,
     PortMapping,
-    Ports,
     Reservation,
     Snmp,
     SnmpCommunity,
@@ -27,6 +25,7 @@ from cpe_manager.domain.cpe_config import (
     WifiSecurity,
 )
 from cpe_manager.domain.cpe_differences import differences
+from cpe_manager.domain.cpe_mobile import Mobile, Ports
 from cpe_manager.domain.errors import CommandRefused, FetchIncomplete, ForeignText, InputError
 from cpe_manager.ports.driver import Script
 from cpe_manager.ports.shell import ExecResult

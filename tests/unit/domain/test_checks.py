@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 
 from cpe_manager.domain.checks import ACCEPTABLE, Check, Held, findings, held_by, newly_held
-from cpe_manager.domain.cpe_config import CpeConfig, DhcpServer, Lan, PortMapping, Ports, Reservation, StaticRoute, Wan
+from cpe_manager.domain.cpe_config import (
+    CpeConfig,
+    DhcpServer,
+    Lan,
+    PortMapping,
+    Reservation,
+    StaticRoute,
+    Wan,
+)
+from cpe_manager.domain.cpe_mobile import Ports
 from cpe_manager.domain.entitlement import Component, newly_used
 
 A = IPv4Address

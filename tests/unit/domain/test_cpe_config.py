@@ -11,9 +11,7 @@ from cpe_manager.domain.cpe_config import (
     DhcpServer,
     Firewall,
     Lan,
-    Mobile,
     PortMapping,
-    Ports,
     Reservation,
     Snmp,
     SnmpCommunity,
@@ -25,6 +23,7 @@ from cpe_manager.domain.cpe_config import (
 )
 from cpe_manager.domain.cpe_differences import differences
 from cpe_manager.domain.cpe_features import Feature, missing, needed, require_features
+from cpe_manager.domain.cpe_mobile import Mobile, Ports
 from cpe_manager.domain.errors import InputError
 
 LAN = Lan(IPv4Interface("192.168.1.1/24"))

@@ -14,10 +14,10 @@ from cpe_manager.domain.cpe_config import (
     Lan,
     Management,
     PortMapping,
-    Ports,
     StaticRoute,
     Wan,
 )
+from cpe_manager.domain.cpe_mobile import Ports
 from cpe_manager.domain.lockout import Lockout, ManagementPath, predicted_lockouts
 
 NOC = IPv4Network("10.100.7.0/24")

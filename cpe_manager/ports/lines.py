@@ -1,0 +1,91 @@
+"""What fail-over needs from the database. Every method is one transaction; all raise ``StoreError``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from cpe_manager.domain.events import NewEvent
+from cpe_manager.domain.lines import FailoverState, Incident, LineRecord, LineSetup, Transition
+from cpe_manager.domain.paging import Page
+
+Wanted = Literal["switch", "return", "hold", "release", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentChange:
+    """How a line's incident of a subject is from now on: open with ``priority``, or closed (None)."""
+
+    subject: Literal["line", "backup"]
+    priority: int | None
+    reason: str
+    parent_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One step of a line, written whole or not at all: the record as it is to be (``revision`` as it was read), the
+    line of history (None: the state stays), what becomes of its incidents, and its events."""
+
+    record: LineRecord
+    transition: Transition | None
+    incidents: tuple[IncidentChange, ...] = ()
+    events: tuple[NewEvent, ...] = ()
+
+
+class LineStore(Protocol):
+    async def watched(self) -> Sequence[LineRecord]:
+        """Every watched line with an active device."""
+        ...
+
+    async def lines(
+        self, *, state: FailoverState | None = None, node: str | None = None, after: str | None = None, limit: int = 50
+    ) -> Page[LineRecord]: ...
+
+    async def line(self, name: str) -> LineRecord:
+        """By id, by the name of its device, or by ``ref`` where that is one line's alone. Raises ``NotFound``."""
+        ...
+
+    async def set_up(self, device: str, setup: LineSetup, at: datetime, by: str) -> LineRecord:
+        """Make or change what is known of the line of a device (``setup.line_id`` is ignored); a device without a line
+        gets one with its own name. Emits ``line.changed``. Raises ``NotFound``."""
+        ...
+
+    async def move(self, moves: Sequence[Move]) -> Sequence[str]:
+        """Write many. The line ids of those that were refused, since their revision is no longer the one that was
+        read; the others are written. Opens, re-prioritises and closes incidents, at most one open of a line and
+        subject, with events ``incident.opened|changed|closed``."""
+        ...
+
+    async def want(self, line_id: str, what: Wanted, *, by: str, at: datetime) -> LineRecord:
+        """Note what an operator asks for; the last word counts. Emits ``line.asked``. Raises ``NotFound``."""
+        ...
+
+    async def asked(self) -> Sequence[LineRecord]:
+        """Lines with something wanted."""
+        ...
+
+    async def history(self, line_id: str | None, *, after: str | None = None, limit: int = 50) -> Page[Transition]:
+        """Newest first."""
+        ...
+
+    async def incidents(
+        self, *, line_id: str | None = None, open_only: bool = False, after: str | None = None, limit: int = 50
+    ) -> Page[Incident]:
+        """Newest first."""
+        ...
+
+    async def node_incident(self, node: str, lines: Sequence[str], reason: str | None, at: datetime) -> str | None:
+        """Open the parent incident of an access node (P1) or return the open one's id; ``reason`` None closes it.
+        Open line incidents of ``lines`` get it as their parent."""
+        ...
+
+    async def last_change(self, device_id: str) -> str:
+        """The last confirmed push of a device in words: when, what, by whom; empty when there is none."""
+        ...
+
+    async def lead(self, owner: str, until: datetime, now: datetime) -> bool:
+        """Be the one process that watches, up to ``until``; False while another one is."""
+        ...
