@@ -99,7 +99,7 @@ _WRITTEN: Final = re.compile(r" >(\S+)$")
 _DEFAULT: Final = re.compile(r"ip route 0\.0\.0\.0/0 (\S+)(?: ([0-9]+))?")
 _ROUTE: Final = re.compile(r"ip route ([0-9./]+) ([0-9.]+)(?: ([0-9]+))?")
 _STANDBY_DISTANCE: Final = 200
-_FEATURES: Final = frozenset(Feature) - {Feature.TELNET}
+_FEATURES: Final = frozenset(Feature) - {Feature.TELNET, Feature.MOBILE_PREFERRED, Feature.MOBILE_BARRED}
 """In Linux mode. A Telnet server is not part of such a box."""
 
 
