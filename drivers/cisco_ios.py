@@ -39,6 +39,7 @@ from cpe_manager.kit.ios.startup import as_shown
 from cpe_manager.kit.redaction import canonical, redact, strip_login
 from cpe_manager.kit.secret_rules import REST, WORD, patterns
 from cpe_manager.ports.driver import Capture, Facts, Guard, Recognition, Script, SecretRule, SnmpFacts, Spec
+from cpe_manager.ports.line_oids import CISCO
 from cpe_manager.ports.shell import PromptRules, Shell, Terminal
 from drivers._line_probe import ios_answered, ios_line, ios_ping
 
@@ -202,7 +203,7 @@ SPEC: Final = Spec(
         ssh_version=(re.compile(r"^SSH-(?:2\.0|1\.99)-Cisco-"),),
         prompt=(re.compile(r"^[A-Za-z0-9][\w.-]{0,62}[>#]$"),),
     ),
-    snmp=SnmpFacts(descr=re.compile(r"\bVersion (?P<release>[^,\s]+)")),
+    snmp=SnmpFacts(descr=re.compile(r"\bVersion (?P<release>[^,\s]+)"), line=CISCO),
     dialect="indented",
     evidence="The header counts the bytes, the last line is `end`, and the name in the text is the prompt's.",
     features=_FEATURES,
