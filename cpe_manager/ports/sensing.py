@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from cpe_manager.domain.lines import Way
 
+Answered = Callable[[float | None], None]
+"""Called once with the seconds until the answer, or with None when none came in time. Must not wait, nor raise."""
+
 
 class Echoes(Protocol):
     """ICMP and ICMPv6 echo over one socket for all."""
 
-    async def ping(self, host: str, seconds: float) -> float | None:
+    async def ping(self, host: str, seconds: float, *, source: str = "") -> float | None:
         """Seconds until the answer; None when none came within ``seconds``. Raises ``ConnectFailed`` when this machine
-        cannot send it at all (no permission, no route from here)."""
+        cannot send it at all (no permission, no route from here).
+
+        ``source``: the address to send from, or the name of the interface to send over; empty: as the machine's routes
+        have it."""
+        ...
+
+    def send(self, host: str, seconds: float, answered: Answered, *, source: str = "") -> None:
+        """The same without a task for each echo: ``answered`` is called from the event loop, never before this
+        returns. ``host`` is an address, not a name. Raises ``ConnectFailed``; ``answered`` is not called then."""
         ...
 
 
@@ -41,7 +52,13 @@ class LineReading:
 
 class LinePoller(Protocol):
     async def poll(self, line_id: str) -> LineReading:
-        """Raises ``DeviceTimeout`` and the other errors of ``ports.snmp.SnmpReader``."""
+        """Raises ``DeviceTimeout`` and the other errors of ``ports.snmp.SnmpReader``; ``CredentialMissing`` for a line
+        whose box cannot be asked by SNMP."""
+        ...
+
+    def way_of(self, line_id: str, index: int, name: str) -> Way | None:
+        """Which way an interface of the line's box belongs to, by ifIndex or, where that is 0, by ifName or ifDescr;
+        None: to none of both, or it is not known yet. What was learned is asked; no device is."""
         ...
 
 
