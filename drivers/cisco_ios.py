@@ -99,8 +99,6 @@ _FEATURES: Final = frozenset(Feature) - {
     Feature.PORT_RANGE,
     # Whether a refusal is told (`ip unreachables`) is the interface's to say, and not an entry's.
     Feature.FIREWALL_REJECT,
-    Feature.MOBILE_PREFERRED,
-    Feature.MOBILE_BARRED,
 }
 
 
