@@ -27,7 +27,9 @@ def inventory(plan: LabPlan) -> str:
     )
     for cpe in plan.all_cpes():
         site = f"lab-{cpe.number}"
-        rows.writerow((cpe.name, cpe.management, 22, "frr_linux", "lab", site, f"line-{cpe.number}", "fibre", NODE, "linux", 161))
+        rows.writerow(
+            (cpe.name, cpe.management, 22, "frr_linux", "lab", site, f"line-{cpe.number}", "fibre", NODE, "linux", 161)
+        )
     return text.getvalue()
 
 
