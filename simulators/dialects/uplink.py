@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from simulators.dialects.shell import Call
 from simulators.personas.base import Reply
+from simulators.spec import DeviceSpec
 
 _NOBODY = ipaddress.IPv4Network("192.0.2.0/24")
 """Addresses at which no host of the simulated internet answers."""
@@ -30,6 +31,11 @@ class Default:
 
     interface: str
     gateway: str = ""
+
+
+def mobile_address(spec: DeviceSpec) -> str:
+    """What the mobile network gives a box."""
+    return f"100.72.{spec.seed // 250 % 250}.{spec.seed % 250 + 2}"
 
 
 def answers(target: str, links: Iterable[Link], *, online: bool) -> bool:
