@@ -21,8 +21,9 @@ def ios(state: DeviceState, at: Surroundings) -> View:
     for node in root.children:
         if found := re.match(r"ip route (\S+ \S+) (\S+)(?: \d+\.\S+)?(?: (\d+))?", node.text):
             net = network(found[1])
-            view.routes += [(net, found[2])] if net else []
-            view.distances[found[2]] = int(found[3] or 1)
+            if net is not None:
+                view.routes.append((net, found[2]))
+                view.distances[net, found[2]] = int(found[3] or 1)
         elif node.text.startswith("interface ") and not _has(node, "shutdown"):
             name = node.text.split()[1]
             view.mobile |= {name} if name.startswith("Cellular") and state.mobile_up else set()

@@ -27,8 +27,8 @@ class Surroundings:
 class View:
     """addresses: of interfaces that are up, by interface. routes: destination, and next hop or interface; connected
     ones need not be among them. listens: SSH answers at the port. admits: a new connection of the manager's comes
-    through the filters. stateless: the filters stop connections that stand as well. distances: of routes, by next hop
-    or interface, where that is another than 1. mobile: the interfaces of mobile connections that are up. line_up: the
+    through the filters. stateless: the filters stop connections that stand as well. distances: of routes, where
+    that is another than 1. mobile: the interfaces of mobile connections that are up. line_up: the
     fixed line's link; line_carries: whether anything comes through it."""
 
     addresses: list[tuple[str, IPv4Interface]] = field(default_factory=list)
@@ -36,7 +36,7 @@ class View:
     listens: bool = True
     admits: bool = True
     stateless: bool = False
-    distances: dict[str, int] = field(default_factory=dict)
+    distances: dict[tuple[IPv4Network, str], int] = field(default_factory=dict)
     mobile: set[str] = field(default_factory=set)
     line_up: bool = True
     line_carries: bool = True
@@ -58,7 +58,7 @@ class View:
         end of the line, or into a mobile network that leads to him as well. A route whose next hop is on no connected
         network is not in use."""
         ways = [(own.network, "", 0) for _, own in self.addresses]
-        ways += [(net, hop, self.distances.get(hop, 1)) for net, hop in self.routes if self._in_use(hop, at)]
+        ways += [(net, hop, self.distances.get((net, hop), 1)) for net, hop in self.routes if self._in_use(hop, at)]
         fitting = [way for way in ways if at.manager in way[0]]
         best = min(fitting, key=_rank, default=None)
         leading = {hop for net, hop, far in fitting if best is not None and _rank((net, hop, far)) == _rank(best)}
