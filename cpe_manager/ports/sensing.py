@@ -23,16 +23,18 @@ class Echoes(Protocol):
         have it."""
         ...
 
-    def send(self, host: str, seconds: float, answered: Answered, *, source: str = "") -> None:
+    def send(self, host: str, seconds: float, answered: Answered, *, source: str = "") -> bool:
         """The same without a task for each echo: ``answered`` is called from the event loop, never before this
-        returns. ``host`` is an address, not a name. Raises ``ConnectFailed``; ``answered`` is not called then."""
+        returns. ``host`` is an address, not a name. False when this machine has no room to send it at this moment,
+        ``ConnectFailed`` as above; ``answered`` is not called then."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class PortReading:
     """What an agent says of one way. ``up``: operational, and synchronised or registered where the box tells that;
-    None: not told. ``signal`` dBm."""
+    None: not told. ``signal`` dBm. Counters since the agent started: ``errors`` and ``frames`` that came in (32 bits,
+    they wrap), ``octets`` in and out (64 bits)."""
 
     way: Way
     up: bool | None
@@ -40,6 +42,7 @@ class PortReading:
     octets: int | None = None
     signal: float | None = None
     what: str = ""
+    frames: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
