@@ -25,13 +25,17 @@ from cpe_manager.kit.uci import model as uci_model
 from cpe_manager.kit.uci import ports as uci_ports
 from cpe_manager.kit.uci import session as uci_session
 from cpe_manager.kit.uci.language import Uci, exported, secret_patterns
-from cpe_manager.ports.driver import Artefact, Capture, Guard, Recognition, Script, SecretRule, SnmpFacts, Spec
+from cpe_manager.ports.driver import Capture, Guard, Recognition, Script, SecretRule, SnmpFacts, Spec
+from cpe_manager.ports.driver_reading import Artefact
 from cpe_manager.ports.shell import Shell
 from drivers._line_probe import linux_ping, netifd_line
 
 # Somebody may change the configuration between the two exports, or the kernel write into the output.
 _ATTEMPTS: Final = 3
-_FEATURES: Final = frozenset(Feature) - {Feature.TELNET, Feature.TIMER_PROTOCOL, Feature.TIMER_PORT}
+_FEATURES: Final = frozenset(Feature) - {
+    *(Feature.TELNET, Feature.TIMER_PROTOCOL, Feature.TIMER_PORT),
+    *(Feature.MOBILE_PREFERRED, Feature.MOBILE_BARRED),
+}
 """No Telnet server is built in, and the timers of connection tracking are no part of UCI."""
 
 

@@ -264,6 +264,9 @@ class LineRecord:
     wanted: str = ""
     """What an operator asked for and is not done yet: switch, return, hold, release, test."""
     wanted_by: str = ""
+    wanted_reason: str = ""
+    """Why, in the operator's words; may be empty."""
+    wanted_at: float | None = None
     tested_at: float | None = None
     test_ok: bool | None = None
     mobile_bytes: int = 0
@@ -305,3 +308,4 @@ class Incident:
     parent_id: str | None = None
     device: str = ""
     site: str = ""
+    closed_reason: str = ""

@@ -6,7 +6,9 @@ up (``systemd-run``; without systemd a detached shell that sleeps), and the next
 daemon has started, without it as cron's ``@reboot``. The last thing that it does is to take itself away, so that a
 power cut on the way leads to another try.
 
-FRR goes back by ``frr-reload.py`` where the box has that, else by a restart with the kept text as its file.
+FRR goes back by ``frr-reload.py`` where the box has that, else by a restart with the kept text as its file. FRR that
+ends leaves its addresses in the kernel, and who starts takes what it finds there for somebody else's: those that it ran
+and is to run no longer are taken away before.
 """
 
 from __future__ import annotations
@@ -50,6 +52,8 @@ _PID: Final = "/run/cpe-manager.pid"
 _RELOAD: Final = "/usr/lib/frr/frr-reload.py"
 _SHOW: Final = "vtysh -c 'show running-config no-header'"
 _FRR_CONF: Final = "/etc/frr/frr.conf"
+_ADDRESSES: Final = """awk '$1 == "interface" { on = $2 } /^ ip(v6)? address / { print on, $3 }'"""
+"""Interface and address of each that FRR's text has, a line for each."""
 _TABLE: Final = "/etc/nftables.d/cpe.nft"
 _NO_SSH: Final = "/etc/ssh/sshd_not_to_be_run"
 # Whose files they are: who has to be told when one of them is another.
@@ -262,15 +266,22 @@ def _telling(folder: str, links: Links) -> Iterator[str]:
     def when(owner: str) -> str:
         return f"[ -e {folder}/tell.{owner} ] &&"
 
+    # Now, for a restart of FRR may come before its turn.
+    yield f"{_SHOW} | {_ADDRESSES} >{folder}/addresses.now; {_ADDRESSES} {folder}/frr >{folder}/addresses"
     yield f"printf 'flush ruleset\\n' >{folder}/rules; cat /etc/nftables.conf 2>/dev/null >>{folder}/rules"
     yield f"{when('rules')} nft -f {folder}/rules"
     yield f"{when('table')} [ -e {_TABLE} ] && nft -f {_TABLE}"
     yield f"{when('table')} [ ! -e {_TABLE} ] && nft delete table inet cpe 2>/dev/null"
     yield f"{when('sysctl')} sysctl --quiet --system"
+    # All of them before a restart: with the first address of a network the kernel drops the others of it.
+    gone = f"grep -vxFf {folder}/addresses {folder}/addresses.now"
+    taken = f"{gone} | while read -r on address; do ip address del $address dev $on 2>/dev/null; done"
+    yield f"{when('daemons')} {taken}"
     yield f"{when('daemons')} service frr restart"
     # What a daemon refuses shows when the box is read again; the rest has to be done in any case.
     yield f"{_SHOW} | cmp -s - {folder}/frr || : >{folder}/tell.frr"
     yield f"{when('frr')} [ -x {_RELOAD} ] && {_RELOAD} --reload --stdout {folder}/frr && rm -f {folder}/tell.frr"
+    yield f"{when('frr')} {taken}"
     yield f"{when('frr')} cp {folder}/frr {_FRR_CONF} && service frr restart && sleep 5"
     for daemon in ("dnsmasq", "hostapd", "snmpd"):
         yield f"{when(daemon)} service {daemon} restart"

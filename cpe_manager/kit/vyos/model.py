@@ -34,7 +34,10 @@ from cpe_manager.kit.vyos.roles import (
 )
 from cpe_manager.kit.vyos.set_lines import Path, SetLines, commands, copied
 
-FEATURES: Final = frozenset(Feature) - {Feature.TELNET, Feature.WIFI_WPA3}
+FEATURES: Final = frozenset(Feature) - {
+    *(Feature.TELNET, Feature.WIFI_WPA3),
+    *(Feature.MOBILE_PREFERRED, Feature.MOBILE_BARRED),
+}
 """VyOS has no Telnet server. Its radios know WPA2 or WPA3, never both at once; a WPA3 that is there may stay."""
 _ROUTES: Final = "protocols static route"
 _SNMP: Final = "service snmp"
