@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -69,3 +70,19 @@ class Watchable(Protocol):
     """Who takes evidence in. Never waits, never raises."""
 
     def counts(self) -> Mapping[str, int]: ...
+
+
+@dataclass(slots=True)
+class SensingFigures:
+    """Since the last report. ``echoes`` by way and outcome (``answered``, ``silent``, ``unsent``), ``polls`` and
+    ``connections`` by outcome (``answered``, ``silent``, ``failed``, ``postponed``). ``lag``: seconds by which the
+    latest entry was late. ``stretch``: by how much polls are rarer than they should be. ``blind``: nothing answers any
+    more, and silence is not believed."""
+
+    lines: int
+    echoes: Counter[tuple[str, str]]
+    polls: Counter[str]
+    connections: Counter[str]
+    lag: float = 0.0
+    stretch: float = 1.0
+    blind: bool = False

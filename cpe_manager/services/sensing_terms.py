@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from cpe_manager.domain.lines import Evidence
+from cpe_manager.ports.sensing import SensingFigures
 
 Sink = Callable[[Evidence], None]
 """Who takes evidence in. Never waits, never raises."""
@@ -49,22 +49,6 @@ class Rhythm:
     fixed_source: str = ""
     mobile_source: str = ""
     """Where echoes go out: an address or an interface of this machine; empty: as its routes have it."""
-
-
-@dataclass(slots=True)
-class SensingFigures:
-    """Since the last report. ``echoes`` by way and outcome (``answered``, ``silent``, ``unsent``), ``polls`` and
-    ``connections`` by outcome (``answered``, ``silent``, ``failed``, ``postponed``). ``lag``: seconds by which the
-    latest entry was late. ``stretch``: by how much polls are rarer than they should be. ``blind``: nothing answers any
-    more, and silence is not believed."""
-
-    lines: int
-    echoes: Counter[tuple[str, str]]
-    polls: Counter[str]
-    connections: Counter[str]
-    lag: float = 0.0
-    stretch: float = 1.0
-    blind: bool = False
 
 
 class SensingObserver(Protocol):
