@@ -56,5 +56,7 @@ class RealEdge(RealBox):
 
     def kernel_route(self, address: str) -> str:
         """The interface that the edge's kernel sends packets for an address out of; empty when it has no route."""
-        found: list[dict[str, Any]] = json.loads(self.run("sh", "-c", f"ip -j route get {address} 2>/dev/null || echo []"))
+        found: list[dict[str, Any]] = json.loads(
+            self.run("sh", "-c", f"ip -j route get {address} 2>/dev/null || echo []")
+        )
         return str(found[0].get("dev", "")) if found else ""

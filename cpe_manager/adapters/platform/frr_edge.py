@@ -1,13 +1,13 @@
 """An FRR edge router, over a warm SSH session and vtysh.
 
 A line's addresses have a route of the operator's own over the fixed line: static with a distance above ours, or BGP.
-``carry(MOBILE)`` puts a static route over the mobile next hop before it; ``carry(FIXED)`` takes that one away again, and
-only when the other one is there: zebra then replaces one route by the other in the kernel. Many lines that are moved at
-once go in few calls. Nothing is believed before the RIB says that the kernel has it.
+``carry(MOBILE)`` puts a static route over the mobile next hop before it; ``carry(FIXED)`` takes that one away again,
+and only when the other one is there: zebra then replaces one route by the other in the kernel. Many lines that are
+moved at once go in few calls. Nothing is believed before the RIB says that the kernel has it.
 
-``save`` is off by default: a route over mobile is a matter of minutes and hours, and the manager's database knows of it.
-An edge that restarts with one in its startup configuration could have traffic over a mobile connection that nobody pays
-attention to any more; one that restarts without gets it again from the manager, which looks at what is carried.
+``save`` is off by default: a route over mobile is a matter of minutes and hours, and the manager's database knows of
+it. An edge that restarts with one in its startup configuration could have traffic over a mobile connection that nobody
+pays attention to any more; one that restarts without gets it again from the manager, which looks at what is carried.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Final, Literal
 
 from cpe_manager.adapters.platform import vtysh
 from cpe_manager.adapters.platform.batches import Batches
-from cpe_manager.adapters.platform.sessions_view import SessionsView
+from cpe_manager.adapters.platform.terminal import OpenTerminal
 from cpe_manager.adapters.platform.vtysh import Prefix, Route, Static
 from cpe_manager.adapters.platform.warm import Pace, WarmSession
 from cpe_manager.domain.errors import (
@@ -31,6 +31,7 @@ from cpe_manager.domain.errors import (
     CpeManagerError,
     DeviceError,
     DeviceTimeout,
+    FetchIncomplete,
     InputError,
     SessionDropped,
 )
@@ -48,9 +49,12 @@ _TRIED: Final[tuple[tuple[Vtysh, str], ...]] = (
     ("sudo", "sudo -n vtysh -c 'show version'"),
 )
 _DEADLINE: Final = 10.0
-_SETTLING: Final = 3.0
+_SETTLING: Final = 2.0
 """Seconds in which a route that was accepted has to be in the kernel."""
-_MOST: Final = 200
+_MOST: Final = 500
+_FEW: Final = 24
+"""Commands from which on a vtysh of their own is quicker than one after the other."""
+_DAEMONS_KNOWN: Final = 60.0
 _ALONE: Final = 20
 """Lines that are tried one by one after a call that had a bad line in it."""
 _log = logging.getLogger(__name__)
@@ -95,7 +99,8 @@ class FrrEdge:
             self._look, most=_MOST, name=f"platform {target.name}: carried"
         )
         self._echoes: Batches[str, bool] = Batches(self._echo, most=_MOST, name=f"platform {target.name}: echo")
-        self._view = SessionsView(self._say)
+        self._terminal = OpenTerminal()
+        self._daemons: tuple[float, frozenset[str]] | None = None
         self._views: Batches[str, Mapping[str, EdgeSession] | None] = Batches(
             self._sessions, name=f"platform {target.name}: sessions"
         )
@@ -126,8 +131,7 @@ class FrrEdge:
     async def warm(self) -> None:
         """Have the session open and see that it answers."""
         async with self._deadline("getting ready"):
-            await self._found_way()
-            await self._say(("show version",), urgent=False)
+            await self._say("show version", urgent=False)
 
     async def close(self) -> None:
         for batches in (self._carries, self._looks, self._echoes, self._views):
@@ -165,11 +169,15 @@ class FrrEdge:
         late = await self._settled([order for order in orders if order not in trouble])
         said = dict.fromkeys(late, sent)
         if late:
-            # A bad line may have kept those behind it from being read: each alone shows whose it was.
+            # A bad line may have kept those behind it from being read: each alone shows whose it was. Where nothing was
+            # bad and nothing else is to be said, saying it again changes nothing.
             found = await self._routes([routed for routed, _ in late])
-            for order in list(late)[:_ALONE]:
-                said[order] = await self._enter(self._commands(*order, found))
-            late = await self._settled(list(late))
+            again = {order: self._commands(*order, found) for order in list(late)[:_ALONE]}
+            again = {order: lines for order, lines in again.items() if sent or lines != commands[order]}
+            for order, lines in again.items():
+                said[order] = await self._enter(lines)
+            late = {**late, **await self._settled(list(again))} if again else late
+            late = {order: state for order, state in late.items() if state}
         for order, state in late.items():
             trouble[order] = await self._given_up(order, state, said[order])
         if todo and self._options.save:
@@ -177,8 +185,8 @@ class FrrEdge:
         return {order: trouble.get(order) for order in orders}
 
     def _commands(self, routed: Routed, over: Carrier, found: Mapping[Prefix, Sequence[Route]]) -> list[str]:
-        """Those over mobile need not be looked at first. Raises ``CommandRefused`` when taking our route away would leave
-        the addresses without any."""
+        """Those over mobile need not be looked at first. Raises ``CommandRefused`` when taking our route away would
+        leave the addresses without any."""
         static, lines = self._options.static, list[str]()
         for prefix in _prefixes(routed):
             mine = vtysh.ours(found.get(prefix, ()), static)
@@ -199,7 +207,7 @@ class FrrEdge:
         if not lines:
             return ()
         try:
-            answer = await self._say((vtysh.change(lines, bulk=self._bulk),), urgent=True)
+            answer = await self._say(vtysh.change(lines, bulk=self._bulk), urgent=True)
         except DeviceError as error:
             error.device_state = "unknown"
             raise
@@ -251,7 +259,7 @@ class FrrEdge:
 
     async def _save(self) -> None:
         try:
-            answer = await self._say(("write memory",), urgent=True)
+            answer = await self._say("write memory", urgent=True)
         except DeviceError as error:
             _log.warning("platform %s: the change is not in its startup configuration: %s", self._name, error)
             return
@@ -270,7 +278,7 @@ class FrrEdge:
 
     async def _routes(self, lines: Sequence[Routed]) -> dict[Prefix, Sequence[Route]]:
         asked = [prefix for routed in lines for prefix in _prefixes(routed)]
-        answer = await self._say(("\n".join(prefix.show for prefix in asked),), urgent=True)
+        answer = await self._say("\n".join(prefix.show for prefix in asked), urgent=True)
         documents = vtysh.documents(answer)
         if len(documents) != len(asked):
             raise CommandRefused(f"{self._name}: {len(asked)} routes asked for, {len(documents)} answers")
@@ -287,10 +295,23 @@ class FrrEdge:
         return {host: host in answered for host in hosts}
 
     async def _sessions(self, asked: Sequence[str]) -> Mapping[str, Mapping[str, EdgeSession] | CpeManagerError | None]:
-        way = await self._found_way()
-        async with self._warm.borrow() as held:
-            told = await self._view.look(held.shell, held.kept, _COMMANDS.get(way))
-        return dict.fromkeys(asked, told)
+        """One answer for all who ask at once. Which daemons run is asked again from time to time."""
+        now = self._clock.monotonic()
+        if self._daemons is None or now - self._daemons[0] > _DAEMONS_KNOWN:
+            self._daemons = now, frozenset((await self._say("show daemons", urgent=False)).split())
+        bfd, bgp = "bfdd" in self._daemons[1], "bgpd" in self._daemons[1]
+        if not bfd and not bgp:
+            return dict.fromkeys(asked)
+        questions = [question for runs, question in ((bfd, vtysh.BFD), (bgp, vtysh.BGP)) if runs]
+        try:
+            answers = vtysh.documents(await self._say("\n".join(questions), urgent=False))
+            if len(answers) != len(questions):
+                raise FetchIncomplete(f"{self._name}: {len(questions)} questions, {len(answers)} answers")
+        except DeviceError:
+            self._daemons = None  # one of them may have been stopped
+            raise
+        states = vtysh.bfd_sessions(answers[0]) if bfd else {}
+        return dict.fromkeys(asked, vtysh.edge_sessions(states, vtysh.bgp_sessions(answers[-1]) if bgp else {}))
 
     # Saying
 
@@ -310,14 +331,20 @@ class FrrEdge:
                 raise CommandRefused(f"{self._name}: vtysh cannot be used by this account (group frrvty, or sudo)")
         return self._way
 
-    async def _say(self, texts: Sequence[str], *, urgent: bool = True) -> str:
-        """What vtysh prints to it. Each text is the argument of one ``-c``: several lines of it are several commands."""
+    async def _say(self, text: str, *, urgent: bool) -> str:
+        """What vtysh prints to the commands of the text, a line each. Few are typed into the open terminal; many at
+        once, and where there is no terminal, are the argument of a vtysh of their own."""
         way = await self._found_way()
-        if way == "login":
-            command = "\n".join(texts)
-        else:
-            command = " ".join((_COMMANDS[way], *(f"-c {quote(text)}" for text in texts)))
-        result = await self._execute(command, urgent=urgent)
+        lines = text.split("\n")
+        if len(lines) <= _FEW and self._terminal.usable:
+            try:
+                async with self._warm.borrow(urgent=urgent) as held:
+                    said = await self._terminal.run(held, _COMMANDS.get(way), lines)
+                if said is not None:
+                    return said
+            except (SessionDropped, DeviceTimeout):
+                pass  # the next session is a new one, and the other way needs no terminal
+        result = await self._execute(text if way == "login" else f"{_COMMANDS[way]} -c {quote(text)}", urgent=urgent)
         if result.stderr.strip() and not result.stdout.strip():
             raise CommandRefused(f"{self._name}: {result.stderr.strip().splitlines()[-1][:300]}")
         return result.stdout

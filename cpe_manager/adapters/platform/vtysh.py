@@ -1,7 +1,7 @@
 """What is said to FRR, and what its answers mean. Text alone: no session, no clock.
 
-FRR 8 commits every static route by itself, at a cost that grows with all the routes that ``staticd`` has: 500 lines took
-minutes in the lab. Between ``XFRR_start_configuration`` and ``XFRR_end_configuration``, which vtysh itself puts around
+FRR 8 commits every static route by itself, at a cost that grows with all the routes that ``staticd`` has: 500 lines
+took minutes in the lab. Between ``XFRR_start_configuration`` and ``XFRR_end_configuration``, which vtysh itself puts around
 a configuration file, they are one commit.
 """
 
@@ -21,7 +21,6 @@ from cpe_manager.ports.platform import EdgeSession, Routed
 BULK_BEGIN: Final = "XFRR_start_configuration"
 BULK_END: Final = "XFRR_end_configuration"
 _ABSENT: Final = "% Refusing to remove a non-existent route"
-_UNKNOWN: Final = "% Unknown command: "
 BFD: Final = "show bfd peers brief json"
 BGP: Final = "show bgp summary json"
 
@@ -100,12 +99,13 @@ def complaints(answer: str) -> tuple[str, ...]:
 
 
 def knows_no_bulk(complaint: str) -> bool:
-    return complaint.startswith(_UNKNOWN) and "XFRR_" in complaint
+    return "XFRR_" in complaint and "Unknown command" in complaint
 
 
 def documents(text: str) -> list[Any]:
     """The JSON documents in what several ``show ... json`` printed one after the other. Raises ``FetchIncomplete``."""
-    decoder, found, at = json.JSONDecoder(), [], 0
+    decoder, at = json.JSONDecoder(), 0
+    found: list[Any] = []
     while True:
         while at < len(text) and text[at].isspace():
             at += 1
