@@ -39,6 +39,7 @@ from cpe_manager.kit.ios.startup import as_shown
 from cpe_manager.kit.redaction import canonical, redact, strip_login
 from cpe_manager.kit.secret_rules import REST, WORD, patterns
 from cpe_manager.ports.driver import Capture, Facts, Guard, Recognition, Script, SecretRule, SnmpFacts, Spec
+from cpe_manager.ports.line_oids import CISCO
 from cpe_manager.ports.shell import PromptRules, Shell, Terminal
 from drivers._line_probe import ios_answered, ios_line, ios_ping
 
@@ -98,8 +99,6 @@ _FEATURES: Final = frozenset(Feature) - {
     Feature.PORT_RANGE,
     # Whether a refusal is told (`ip unreachables`) is the interface's to say, and not an entry's.
     Feature.FIREWALL_REJECT,
-    Feature.MOBILE_PREFERRED,
-    Feature.MOBILE_BARRED,
 }
 
 
@@ -202,7 +201,7 @@ SPEC: Final = Spec(
         ssh_version=(re.compile(r"^SSH-(?:2\.0|1\.99)-Cisco-"),),
         prompt=(re.compile(r"^[A-Za-z0-9][\w.-]{0,62}[>#]$"),),
     ),
-    snmp=SnmpFacts(descr=re.compile(r"\bVersion (?P<release>[^,\s]+)")),
+    snmp=SnmpFacts(descr=re.compile(r"\bVersion (?P<release>[^,\s]+)"), line=CISCO),
     dialect="indented",
     evidence="The header counts the bytes, the last line is `end`, and the name in the text is the prompt's.",
     features=_FEATURES,

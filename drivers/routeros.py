@@ -55,6 +55,7 @@ from cpe_manager.kit.routeros.replacing import replacing, with_own_secret
 from cpe_manager.kit.routeros.wan import outside_interface
 from cpe_manager.kit.secret_rules import patterns
 from cpe_manager.ports.driver import Capture, Facts, Guard, Recognition, Script, SecretKind, SecretRule, SnmpFacts, Spec
+from cpe_manager.ports.line_oids import ROUTEROS
 from cpe_manager.ports.shell import ExecResult, Shell
 
 # How often a whole text is compared with what came of the commands for it.
@@ -191,6 +192,7 @@ SPEC: Final = Spec(
         model=("1.3.6.1.4.1.14988.1.1.7.8.0",),
         serial=("1.3.6.1.4.1.14988.1.1.7.3.0",),
         os_release=("1.3.6.1.4.1.14988.1.1.4.4.0",),
+        line=ROUTEROS,
     ),
     dialect="path",
     evidence="The box counts an export of its own, and that count, its end and its name are the text's.",
