@@ -264,6 +264,11 @@ class LineSetup:
 
 
 ENTITLED: Final = frozenset({"pro-plus", "pro-plus-fullfiber"})
+FORMULAS: Final = (
+    "office-go-comfort", "office-go-comfort-ftth", "maxi", "maxi-fiber", "pro", "pro-fullfiber", "pro-plus",
+    "pro-plus-fullfiber", "pro-plus-essential", "pro-plus-essential-fullfiber",
+)  # fmt: skip
+"""The formulas of §2, copper before fibre, as orders name them here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +309,11 @@ class LineRecord:
     wanted_reason: str = ""
     """Why, in the operator's words; may be empty."""
     wanted_at: float | None = None
+    due: str = ""
+    """What happens next by itself unless something else is seen, in words, as the watcher last reckoned; may be empty.
+    """
+    due_at: float | None = None
+    """When."""
     tested_at: float | None = None
     test_ok: bool | None = None
     mobile_bytes: int = 0
