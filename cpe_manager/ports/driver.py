@@ -336,32 +336,6 @@ class Swift(Protocol):
         ...
 
 
-@runtime_checkable
-class Carrying(Protocol):
-    """A driver that can tell over what its box's own default route goes at this moment."""
-
-    async def carrying(self, shell: Shell, text: str) -> Carrier | None:
-        """As the kernel or the RIB has it, not the configuration. ``text``: what the box runs. None: it does not tell.
-        Raises a ``DeviceError``."""
-        ...
-
-
-@runtime_checkable
-class Swift(Protocol):
-    """A driver whose box takes a change that was laid down beforehand in one round trip. The commit path is the only
-    caller."""
-
-    async def prepare(self, shell: Shell, script: Script, guard: Guard) -> str:
-        """Lay down on the box all that arming and applying take; a token for ``strike``. Changes nothing that runs,
-        survives no restart. Raises a ``DeviceError``."""
-        ...
-
-    async def strike(self, shell: Shell, prepared: str, guard: Guard) -> None:
-        """One round trip: refuses (``CommandRefused``, ``untouched``) when the box no longer runs what it was prepared
-        for; arms, then applies. Raises as ``Writing.apply`` does."""
-        ...
-
-
 class FullDriver(Driver, Modelled, Writing, Protocol):
     """What each of the native families is."""
 
