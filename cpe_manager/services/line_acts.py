@@ -29,7 +29,7 @@ class Conducting(Protocol):
 
 
 class ActObserver(Protocol):
-    def acted(self, act: str, ok: bool, seconds: float) -> None: ...  # noqa: FBT001
+    def acted(self, act: str, ok: bool, seconds: float) -> None: ...
 
 
 class Acts:

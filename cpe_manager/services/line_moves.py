@@ -10,6 +10,7 @@ from typing import Any, Final
 from cpe_manager.domain.events import NewEvent, Severity
 from cpe_manager.domain.lines import Act, Decision, FailoverState, LineRecord, Transition
 from cpe_manager.ports.lines import IncidentChange, Move
+from cpe_manager.services.failover import Done
 
 _SEVERITY: Final[Mapping[FailoverState, Severity]] = {
     FailoverState.FAILED: "error",
@@ -63,13 +64,15 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A step that waits to be written. ``act``: what follows once it is. ``wants_change``: the last change of the device
-    before it is still to be looked up."""
+    """A step that waits to be written. ``act``: what follows once it is. ``wants_change``: the device's last change is
+    still to be looked up."""
 
     move: Move
     act: Act
     left: Incidents
     wants_change: bool = False
+    done: Done | None = None
+    """The outcome that it was decided upon; heard once it is written."""
 
     @property
     def line_id(self) -> str:
