@@ -55,6 +55,7 @@ from cpe_manager.kit.routeros.replacing import replacing, with_own_secret
 from cpe_manager.kit.routeros.wan import outside_interface
 from cpe_manager.kit.secret_rules import patterns
 from cpe_manager.ports.driver import Capture, Facts, Guard, Recognition, Script, SecretKind, SecretRule, SnmpFacts, Spec
+from cpe_manager.ports.line_oids import ROUTEROS
 from cpe_manager.ports.shell import ExecResult, Shell
 
 # How often a whole text is compared with what came of the commands for it.
@@ -82,7 +83,7 @@ _FAILED_MENU: Final = re.compile(r'^#error exporting "?(?P<menu>[^"\n]*)"?(?P<la
 _NO_BUTTON: Final = re.compile(r"/system/routerboard/[a-z-]+-button")
 _IDENTITY: Final = re.compile(r"^/system[ /]identity[ /\n]set name=(\"(?:[^\"\\\n]|\\.)*\"|\S+)", re.MULTILINE)
 _UNNAMED: Final = "MikroTik"
-_FEATURES: Final = frozenset(Feature) - {Feature.TIMER_PORT}
+_FEATURES: Final = frozenset(Feature) - {Feature.TIMER_PORT, Feature.MOBILE_PREFERRED, Feature.MOBILE_BARRED}
 """Connection tracking has its timers by protocol and state, not by port."""
 
 _OURS: Final = "cpe-manager-"
@@ -191,6 +192,7 @@ SPEC: Final = Spec(
         model=("1.3.6.1.4.1.14988.1.1.7.8.0",),
         serial=("1.3.6.1.4.1.14988.1.1.7.3.0",),
         os_release=("1.3.6.1.4.1.14988.1.1.4.4.0",),
+        line=ROUTEROS,
     ),
     dialect="path",
     evidence="The box counts an export of its own, and that count, its end and its name are the text's.",

@@ -12,6 +12,7 @@ from cpe_manager.domain.cpe_features import Feature
 from cpe_manager.domain.interface_names import Interfaces
 from cpe_manager.domain.lines import Carrier
 from cpe_manager.domain.probes import LineState
+from cpe_manager.ports.line_oids import NET_SNMP, LineOids
 from cpe_manager.ports.shell import Credential, Shell
 
 RollbackStyle = Literal["none", "confirm-timer", "replace-timer", "safe-mode", "scheduled-script", "reload"]
@@ -65,6 +66,8 @@ class SnmpFacts:
     serial: tuple[str, ...] = ()
     os_release: tuple[str, ...] = ()
     descr: re.Pattern[str] | None = None
+    line: LineOids = NET_SNMP
+    """Where it tells how the box's two ways are."""
 
 
 @dataclass(frozen=True, slots=True)
