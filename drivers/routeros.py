@@ -83,7 +83,7 @@ _FAILED_MENU: Final = re.compile(r'^#error exporting "?(?P<menu>[^"\n]*)"?(?P<la
 _NO_BUTTON: Final = re.compile(r"/system/routerboard/[a-z-]+-button")
 _IDENTITY: Final = re.compile(r"^/system[ /]identity[ /\n]set name=(\"(?:[^\"\\\n]|\\.)*\"|\S+)", re.MULTILINE)
 _UNNAMED: Final = "MikroTik"
-_FEATURES: Final = frozenset(Feature) - {Feature.TIMER_PORT, Feature.MOBILE_PREFERRED, Feature.MOBILE_BARRED}
+_FEATURES: Final = frozenset(Feature) - {Feature.TIMER_PORT}
 """Connection tracking has its timers by protocol and state, not by port."""
 
 _OURS: Final = "cpe-manager-"
