@@ -112,6 +112,18 @@ class Settings(BaseSettings):
     drill_command: str = ""
     """Command line that makes a box; empty: ``cpe-sim`` beside this Python or on the path."""
 
+    coverage_download_url: str = Field(default="", pattern="^(https?://.+)?$")
+    """What a coverage check has the box fetch over its mobile interface, 25 MB as a rule; empty: not measured."""
+    coverage_upload_url: str = Field(default="", pattern="^(https?://.+)?$")
+    """Where it sends to (PUT)."""
+    coverage_seconds: float = Field(default=10.0, ge=1, le=60)
+    """For each direction; what has passed by then counts."""
+    coverage_signal_dbm: float = Field(default=-100.0, le=0)
+    """A signal (RSRP) of this or less is refused: makers of 4G routers end their scales here."""
+    coverage_down_mbps: float = Field(default=4.0, ge=0)
+    """Less is refused (§3.8); 0: not asked for."""
+    coverage_up_mbps: float = Field(default=1.0, ge=0)
+
     git_export_dir: Path | None = None
     """Bare git repository of redacted views, updated after each run; None switches the automatic export off."""
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")

@@ -27,6 +27,7 @@ from cpe_manager.adapters.ssh.sessions import SshSessions
 from cpe_manager.adapters.telnet.sessions import TelnetSessions
 from cpe_manager.adapters.templates.renderer import JinjaTemplates
 from cpe_manager.adapters.transports import Transports
+from cpe_manager.domain.coverage import CoverageGoals
 from cpe_manager.domain.errors import SettingsError
 from cpe_manager.domain.jobs import JobKind
 from cpe_manager.domain.pushes import Limits
@@ -40,6 +41,7 @@ from cpe_manager.services.attempt import Attempt, Outside, RetryPolicy
 from cpe_manager.services.bundle import Services
 from cpe_manager.services.chores import Alarms, Figures, FigureStores, FollowUps
 from cpe_manager.services.commit_path import CommitPath
+from cpe_manager.services.coverage import BoxCoverage, TransferTest
 from cpe_manager.services.detection import Detector
 from cpe_manager.services.drift import DriftBook, DriftStores
 from cpe_manager.services.drilling import DrillParts, DrillStores
@@ -50,6 +52,7 @@ from cpe_manager.services.importing import Importer
 from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.jobs import SHARD_TICKET, SIMPLE_TICKET, Jobs
 from cpe_manager.services.keys import Keys
+from cpe_manager.services.lines import LineHouse, Lines, LineStores
 from cpe_manager.services.push_admission import Admission, Rules
 from cpe_manager.services.push_checks import Checks
 from cpe_manager.services.push_trip import Care
@@ -170,6 +173,7 @@ async def build(
         rollouts=changing.rollouts,
         drift=changing.drift,
         replacements=changing.swaps.service,
+        lines=_lines(settings, database, outside),
         scheduling=scheduling,
         tokens=Tokens(database.tokens, database.events, clock, ids),
         keys=Keys(keys, database.backups, jobs, database.events, clock),
@@ -252,6 +256,14 @@ def _changing(settings: Settings, database: Database, inventory: Inventory, engi
             ("roll-outs", keeper.figures),
         ],
     )
+
+
+def _lines(settings: Settings, database: Database, outside: Outside) -> Lines:
+    test = TransferTest(settings.coverage_download_url, settings.coverage_upload_url, settings.coverage_seconds)
+    goals = CoverageGoals(settings.coverage_signal_dbm, settings.coverage_down_mbps, settings.coverage_up_mbps)
+    meter = BoxCoverage(database.inventory, outside, test)
+    house = LineHouse(meter=meter, goals=goals, freezes=settings.push_freezes)
+    return Lines(LineStores(database.lines, database.inventory, database.events), outside.clock, house)
 
 
 def _care(settings: Settings, database: Database) -> Care:
