@@ -154,6 +154,8 @@ class IcmpEchoes:
                 future.set_result(took)
 
         number = self._send(await self._resolved(host), seconds, answered, source)
+        if number is None:
+            raise ConnectFailed(f"{host}: echo not sent: this machine has no room for it at this moment")
         try:
             return await future
         finally:
@@ -162,8 +164,8 @@ class IcmpEchoes:
             if waits is not None and waits[3] is answered:
                 del self._waiting[number]
 
-    def send(self, host: str, seconds: float, answered: Answered, *, source: str = "") -> None:
-        self._send(self._hosts.get(host) or self._known(host), seconds, answered, source)
+    def send(self, host: str, seconds: float, answered: Answered, *, source: str = "") -> bool:
+        return self._send(self._hosts.get(host) or self._known(host), seconds, answered, source) is not None
 
     def close(self) -> None:
         for wire in self._wires.values():
@@ -176,12 +178,13 @@ class IcmpEchoes:
             self._timer.cancel()
             self._timer = None
 
-    def _send(self, host: _Host, seconds: float, answered: Answered, source: str) -> int:
+    def _send(self, host: _Host, seconds: float, answered: Answered, source: str) -> int | None:
+        """The sequence number; None when there is no room."""
         wire = self._wires.get(host.family)
         if wire is None:
             wire = self._wires[host.family] = self._opened(host.family)
         if len(self._waiting) >= MOST_WAITING:
-            raise ConnectFailed(f"{host.name}: {MOST_WAITING} echoes are under way already")
+            return None
         number = self._number
         while number in self._waiting:
             number = number + 1 & 0xFFFF
@@ -192,9 +195,9 @@ class IcmpEchoes:
         try:
             wire.send(host, number, token, self._from(source, host.family) if source else ())
         except OSError as error:
-            said = os.strerror(error.errno).lower() if error.errno else str(error)
             if error.errno in _OURS_TO_WAIT:
-                said = "this machine has no room to send it"
+                return None
+            said = os.strerror(error.errno).lower() if error.errno else str(error)
             raise ConnectFailed(f"{host.name}: echo not sent: {said}") from error
         waits = (token, host.name, now, answered)
         self._waiting[number] = waits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -23,16 +24,18 @@ class Echoes(Protocol):
         have it."""
         ...
 
-    def send(self, host: str, seconds: float, answered: Answered, *, source: str = "") -> None:
+    def send(self, host: str, seconds: float, answered: Answered, *, source: str = "") -> bool:
         """The same without a task for each echo: ``answered`` is called from the event loop, never before this
-        returns. ``host`` is an address, not a name. Raises ``ConnectFailed``; ``answered`` is not called then."""
+        returns. ``host`` is an address, not a name. False when this machine has no room to send it at this moment,
+        ``ConnectFailed`` as above; ``answered`` is not called then."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class PortReading:
     """What an agent says of one way. ``up``: operational, and synchronised or registered where the box tells that;
-    None: not told. ``signal`` dBm."""
+    None: not told. ``signal`` dBm. Counters since the agent started: ``errors`` and ``frames`` that came in (32 bits,
+    they wrap), ``octets`` in and out (64 bits)."""
 
     way: Way
     up: bool | None
@@ -40,6 +43,7 @@ class PortReading:
     octets: int | None = None
     signal: float | None = None
     what: str = ""
+    frames: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +70,19 @@ class Watchable(Protocol):
     """Who takes evidence in. Never waits, never raises."""
 
     def counts(self) -> Mapping[str, int]: ...
+
+
+@dataclass(slots=True)
+class SensingFigures:
+    """Since the last report. ``echoes`` by way and outcome (``answered``, ``silent``, ``unsent``), ``polls`` and
+    ``connections`` by outcome (``answered``, ``silent``, ``failed``, ``postponed``). ``lag``: seconds by which the
+    latest entry was late. ``stretch``: by how much polls are rarer than they should be. ``blind``: nothing answers any
+    more, and silence is not believed."""
+
+    lines: int
+    echoes: Counter[tuple[str, str]]
+    polls: Counter[str]
+    connections: Counter[str]
+    lag: float = 0.0
+    stretch: float = 1.0
+    blind: bool = False

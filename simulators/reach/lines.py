@@ -19,11 +19,14 @@ def ios(state: DeviceState, at: Surroundings) -> View:
     root, view = parse(state.running), View(stateless=True)
     lists = {node.words[-1]: node for node in root.children if node.text.startswith("ip access-list ")}
     for node in root.children:
-        if found := re.match(r"ip route (\S+ \S+) (\S+)", node.text):
+        if found := re.match(r"ip route (\S+ \S+) (\S+)(?: \d+\.\S+)?(?: (\d+))?", node.text):
             net = network(found[1])
-            view.routes += [(net, found[2])] if net else []
+            if net is not None:
+                view.routes.append((net, found[2]))
+                view.distances[net, found[2]] = int(found[3] or 1)
         elif node.text.startswith("interface ") and not _has(node, "shutdown"):
             name = node.text.split()[1]
+            view.mobile |= {name} if name.startswith("Cellular") and state.mobile_up else set()
             for line in node.children:
                 own = re.fullmatch(r"ip address (\d\S+ \S+)(?: secondary)?", line.text)
                 address = interface(own[1]) if own else None

@@ -156,8 +156,18 @@ def vyos(text: str, at: Surroundings) -> View:
                 address = interface(word)
                 view.addresses += [(name, address)] if address and kind != "loopback" else []
     for target, inside in tree.get("protocols", {}).get("static", {}).get("route", {}).items():
-        net = network(target)
-        view.routes += [(net, hop) for hop, more in inside.get("next-hop", {}).items() if net and "disable" not in more]
+        if (net := network(target)) is not None:
+            for hop, more in (*inside.get("next-hop", {}).items(), *inside.get("interface", {}).items()):
+                if "disable" not in more:
+                    view.routes.append((net, hop))
+                    view.distances[net, hop] = int(_one(more, "distance") or 1)
+    for name, inside in tree.get("interfaces", {}).get("wwan", {}).items():
+        options = inside.get("dhcp-options", {})
+        view.mobile |= {name} if "disable" not in inside else set()
+        if "dhcp" in inside.get("address", {}) and "no-default-route" not in options:
+            far = min(int(_one(options, "default-route-distance") or 210), view.distances.get((_ANY, name), 255))
+            view.routes.append((_ANY, name))
+            view.distances[_ANY, name] = far
     server = tree.get("service", {}).get("ssh")
     view.listens = server is not None and str(at.port) in (server.get("port") or {"22": {}})
     firewall = tree.get("firewall", {})

@@ -24,7 +24,7 @@ LEARNED_FOR: Final = 3600.0
 LEARNED_IN_PART_FOR: Final = 300.0
 """Seconds that what was learned is believed: whole, and when an interface was not found."""
 _UPTIME: Final = "1.3.6.1.2.1.1.3.0"
-_IF_DESCR, _IF_TYPE, _IF_OPER, _IF_ERRORS = (f"1.3.6.1.2.1.2.2.1.{column}" for column in (2, 3, 8, 14))
+_IF_DESCR, _IF_TYPE, _IF_OPER, _IF_FRAMES, _IF_ERRORS = (f"1.3.6.1.2.1.2.2.1.{column}" for column in (2, 3, 8, 11, 14))
 _IF_NAME, _IF_IN, _IF_OUT = (f"1.3.6.1.2.1.31.1.1.1.{column}" for column in (1, 6, 10))
 _DSL_TYPES: Final = frozenset({94, 97, 230, 238, 250, 251})
 """IANAifType: adsl, vdsl, adsl2, adsl2plus, gpon, vdsl2."""
@@ -48,6 +48,7 @@ class _Port:
     signal: str = ""
     oper: str = ""
     errors: str = ""
+    frames: str = ""
     octets: tuple[str, str] = ("", "")
 
 
@@ -187,7 +188,7 @@ def _port(way: Way, index: int, signs: tuple[tuple[str, Sign], ...], signal: str
         return _Port(way, 0, signs, signal)
     return _Port(
         way, index, signs, signal, f"{_IF_OPER}.{index}", f"{_IF_ERRORS}.{index}",
-        (f"{_IF_IN}.{index}", f"{_IF_OUT}.{index}"),
+        f"{_IF_FRAMES}.{index}", (f"{_IF_IN}.{index}", f"{_IF_OUT}.{index}"),
     )  # fmt: skip
 
 
@@ -195,7 +196,7 @@ def _names(ports: Iterable[_Port]) -> list[str]:
     """Everything that one question asks for."""
     names = [_UPTIME]
     for port in ports:
-        names += [name for name in (port.oper, port.errors, *port.octets, port.signal) if name]
+        names += [name for name in (port.oper, port.errors, port.frames, *port.octets, port.signal) if name]
         names += [name for name, _ in port.signs]
     return names
 
@@ -212,11 +213,11 @@ def _reading(port: _Port, got: Mapping[str, Value]) -> PortReading:
             up, what = False, f"{what}, {sign.what}" if what else sign.what
         elif said and up is None:
             up = True
-    errors, octets = got.get(port.errors), [got.get(name) for name in port.octets]
+    errors, frames, octets = got.get(port.errors), got.get(port.frames), [got.get(name) for name in port.octets]
     both = [each for each in octets if isinstance(each, int)]
     return PortReading(
         port.way, up, errors if isinstance(errors, int) else None, sum(both) if both else None,
-        _figure(got.get(port.signal)), what,
+        _figure(got.get(port.signal)), what, frames if isinstance(frames, int) else None,
     )  # fmt: skip
 
 
