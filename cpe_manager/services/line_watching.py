@@ -222,6 +222,7 @@ class Watcher:
         watched.writing = True
         looked_for = change.after.state in {FailoverState.SUSPECT, FailoverState.FAILED} and not watched.last_change
         act = change.decision.act
+        watched.switching = act is Act.SWITCH
         pending = Pending(move_of(change, self._parts.ids.new()), act, change.left, looked_for, watched.done)
         self._writer.put(pending, at_once=act is not Act.NOTHING)
 
@@ -251,7 +252,7 @@ class Watcher:
         if watched is None:
             return
         before = watched.record
-        watched.writing = False
+        watched.writing = watched.switching = False
         watched.record = replace(pending.move.record, revision=pending.move.record.revision + 1)
         watched.incidents = pending.left
         if watched.done is pending.done:
