@@ -20,7 +20,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from simulators.lab.places import NODES, PROBES, LabError, attempt, run
 from simulators.lab.plan import LabPlan, environment, links
