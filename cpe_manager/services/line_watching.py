@@ -60,6 +60,8 @@ class Watcher:
         self.leading = False
         self.changed: Callable[[], None] = lambda: None
         """Called when lines were added, changed or taken away; whoever looks at lines sets it."""
+        self.suspected: Callable[[str], None] = lambda _line_id: None
+        """Called when something speaks against a line, so that it is looked at more closely."""
 
     # What others call.
 
@@ -263,8 +265,8 @@ class Watcher:
                 watched.last_change = ""
         if pending.act is not Act.NOTHING and not self._stopping:
             self._acts.begin(watched.record, watched.policy, pending.act)
-        if watched.record.state is not before.state:
-            self.changed()
+        if watched.record.state is FailoverState.SUSPECT and before.state is not FailoverState.SUSPECT:
+            self.suspected(pending.line_id)
         self._fleet.mark(pending.line_id)
 
     async def _refused(self, pending: Pending) -> None:
