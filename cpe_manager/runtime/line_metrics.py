@@ -54,6 +54,6 @@ class LineMetrics:
     def decided(self, seconds: float) -> None:
         self._decisions.observe(seconds)
 
-    def acted(self, act: str, ok: bool, seconds: float) -> None:  # noqa: FBT001
+    def acted(self, act: str, ok: bool, seconds: float) -> None:
         self._acts.labels(act, "done" if ok else "failed").inc()
         self._seconds.labels(act).observe(seconds)

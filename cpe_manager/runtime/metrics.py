@@ -229,7 +229,12 @@ class Metrics:
         for family in self._registry.collect():
             if not family.name.startswith("process_"):
                 suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
-                yield family.name + suffix, family.type, ", ".join({**_LABELS, **LINE_LABELS}.get(family.name, ())), family.documentation
+                yield (
+                    family.name + suffix,
+                    family.type,
+                    ", ".join({**_LABELS, **LINE_LABELS}.get(family.name, ())),
+                    family.documentation,
+                )
         for name, (labels, text) in FLEET.items():
             yield name, "gauge", labels, text
 
