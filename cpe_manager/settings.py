@@ -45,6 +45,25 @@ FIRST_CREDENTIALS = """\
 # snmp_community = "..."       # SNMP v2c; for v3: snmp_user, snmp_auth_password, snmp_priv_password
 """
 
+FIRST_PLATFORMS = """\
+# What routes the customers' fixed addresses, by name; lines refer to the name. docs/how-to/platform.md explains it.
+# [platforms.edge-1]
+# kind = "frr"                 # a router with FRR, over SSH
+# address = "10.255.0.1"
+# credential = "edge"          # a name in credentials.toml
+# host_key = "SHA256:..."      # or the public key: ssh-ed25519 AAAA...
+# source = "198.51.100.1"      # where echoes to fixed addresses go out from: an address or an interface of the edge
+#
+# [platforms.bras]
+# kind = "command"             # gets JSON, gives JSON: docs/reference/platform-hook.md
+# command = ["/usr/local/lib/bras-hook"]
+#
+# [platforms.orchestrator]
+# kind = "http"
+# url = "https://orchestrator.example/cpe-manager"
+# token_file = "orchestrator.token"
+"""
+
 
 class Settings(BaseSettings):
     """All settings of one daemon or worker. Times in seconds unless the name says otherwise."""
@@ -60,6 +79,9 @@ class Settings(BaseSettings):
     """Sealing keys; default ``<data_dir>/keys/keyring.json``. Keep it, and a copy of it, outside the database."""
     credentials_file: Path | None = None
     """Device credentials; default ``<data_dir>/credentials.toml``."""
+
+    platforms_file: Path | None = None
+    """What routes fixed addresses; default ``<data_dir>/platforms.toml``."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8640, ge=0, le=65535)
@@ -178,6 +200,10 @@ class Settings(BaseSettings):
     @property
     def credentials(self) -> Path:
         return self.credentials_file or self.data_dir / "credentials.toml"
+
+    @property
+    def platforms(self) -> Path:
+        return self.platforms_file or self.data_dir / "platforms.toml"
 
     @classmethod
     def settings_customise_sources(

@@ -20,7 +20,8 @@ IMPORTERS = {
     "dulwich": ("cpe_manager/adapters/git_export.py",),
     "fastapi": ("cpe_manager/api/",),
     "gufo": ("cpe_manager/adapters/snmp/",),
-    "httpx": ("cpe_manager/client_http.py",),
+    # The client speaks to the daemon, and the daemon to hooks and webhooks.
+    "httpx": ("cpe_manager/client_http.py", "cpe_manager/adapters/http_posts.py"),
     "jinja2": ("cpe_manager/adapters/templates/child.py",),
     "netmiko": ("cpe_manager/adapters/netmiko/",),
     "paramiko": ("cpe_manager/adapters/netmiko/",),
