@@ -232,7 +232,7 @@ class Metrics:
                 yield (
                     family.name + suffix,
                     family.type,
-                    ", ".join({**_LABELS, **LINE_LABELS}.get(family.name, ())),
+                    ", ".join(_ALL_LABELS.get(family.name, ())),
                     family.documentation,
                 )
         for name, (labels, text) in FLEET.items():
@@ -258,6 +258,8 @@ _LABELS: Mapping[str, tuple[str, ...]] = {
     "cpe_snmp_traps_dropped": ("reason",),
     "cpe_manager": ("version", "engine"),
 }
+
+_ALL_LABELS: Mapping[str, tuple[str, ...]] = {**_LABELS, **LINE_LABELS}
 
 
 def _fleet(statuses: Iterable[Status]) -> Iterator[str]:
