@@ -68,6 +68,7 @@ from cpe_manager.services.traps import Traps
 from cpe_manager.services.upkeep import Export, Retention, Rewrap, Step, Upkeep, UpkeepStores, Verify
 from cpe_manager.services.worker import ShardWorker, Visit, WorkerLimits
 from cpe_manager.settings import Settings
+from cpe_manager.wiring_failover import Failover, Hands, failover, line_service
 from drivers.roster import DriverRoster
 
 
@@ -88,6 +89,8 @@ class Parts:
     """For the process that serves; None when no trap port is set."""
     take_over: Callable[[], Awaitable[None]]
     """To be called by the one process that works on a SQLite database: whoever held leases before it is gone."""
+    failover: Failover
+    """For the process that serves."""
 
 
 async def _engine(settings: Settings, clock: Clock) -> Engine:
@@ -151,6 +154,8 @@ async def build(
     scheduling = Scheduling(schedule_stores, jobs, timer, clock, ids)
     inventory = Inventory(database.inventory, clock, ids, drivers, credentials, jobs.first_backup)
     changing = _changing(settings, database, inventory, engine, Acting(outside, care, metrics, owner))
+    hands = Hands(pushing, changing.pushes, worker, outside, ssh, poller, metrics)
+    moving = failover(settings, database, hands)
     services = Services(
         inventory=inventory,
         detector=Detector(
@@ -171,6 +176,7 @@ async def build(
         rollouts=changing.rollouts,
         drift=changing.drift,
         replacements=changing.swaps.service,
+        lines=line_service(settings, database, outside, moving),
         scheduling=scheduling,
         tokens=Tokens(database.tokens, database.events, clock, ids),
         keys=Keys(keys, database.backups, jobs, database.events, clock),
@@ -199,6 +205,7 @@ async def build(
         if not settings.scaled:
             await database.jobs.release_all(clock.now())
             await database.replacements.release_all()
+            await moving.watcher.take_over()
 
     tasks = {
         "writer": worker.settler.run,
@@ -206,7 +213,7 @@ async def build(
         "sweep": sweep.run,
         "rollouts": changing.keeper.run,
     }
-    return Parts(services, worker, engine, timer, metrics, clock, ids, owner, tasks, traps, take_over)
+    return Parts(services, worker, engine, timer, metrics, clock, ids, owner, tasks, traps, take_over, moving)
 
 
 @dataclass(frozen=True, slots=True)

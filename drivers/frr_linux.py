@@ -37,6 +37,7 @@ from cpe_manager.domain.errors import (
     SessionDropped,
 )
 from cpe_manager.domain.interface_names import Interfaces
+from cpe_manager.domain.lines import Carrier
 from cpe_manager.domain.probes import LineState
 from cpe_manager.kit import interface_words
 from cpe_manager.kit.config_text import after_header, checked, last_lines, values
@@ -49,7 +50,7 @@ from cpe_manager.kit.linux.guard import LIST, Links
 from cpe_manager.kit.secret_rules import REST, WORD, patterns
 from cpe_manager.ports.driver import Capture, Facts, Guard, Recognition, Script, SecretRule, Spec
 from cpe_manager.ports.shell import ExecResult, PromptRules, Shell
-from drivers._line_probe import linux_line
+from drivers._line_probe import linux_line, linux_way
 from drivers._linux_guard import LinuxGuard
 
 _ATTEMPTS: Final = 3
@@ -159,6 +160,7 @@ SPEC: Final = Spec(
                 rf"^[^\s\"'#!]\S*[ \t]+\*[ \t]+{_QUOTABLE}",
                 rf"^[^\s\"'#!]\S*[ \t]+\S+[ \t]+{_QUOTABLE}[ \t]+\*[ \t]*$",
                 r"^password +\"(?P<secret>(?:[^\"\\\n]|\\.)+)\"",
+                r"^APN_PASS=(?P<secret>\S.*)$",
             )
         ),
         *(
@@ -244,6 +246,11 @@ class FrrLinux(LinuxGuard):
         dialled = link_words.peer_value(box.files, link_words.pppoe_peer(box.files), "user")
         return await linux_line(shell, box.ppp if dialled else box.nic)
 
+    async def carrying(self, shell: Shell, text: str) -> Carrier | None:
+        box = Box.read(text)
+        ways = {box.mobile: Carrier.MOBILE, box.nic: Carrier.FIXED, box.ppp: Carrier.FIXED}
+        return ways.get(await linux_way(shell))
+
     def parse(self, text: str) -> CpeConfig:
         return model_of(Box.read(text))
 
@@ -257,8 +264,11 @@ class FrrLinux(LinuxGuard):
     def links(self, text: str) -> Links:
         box = Box.read(text)
         found = model_of(box)
-        sides = (link_words.pppoe_peer(box.files), found.wan), (link_words.mobile_peer(box.files), found.mobile)
-        return Links(box.nic, tuple(p.rpartition("/")[2] for p, side in sides if p and link_words.dialled(side)))
+        files = box.files
+        sides = (link_words.pppoe_peer(files), found.wan), (link_words.dialled_mobile(files), found.mobile)
+        dialled = tuple(p.rpartition("/")[2] for p, side in sides if p and link_words.dialled(side))
+        own = link_words.QMI in files and link_words.brought_up(files, box.mobile)
+        return Links(box.nic, dialled, box.mobile if own else "")
 
     def interfaces(self, text: str) -> Interfaces:
         box = Box.read(text)

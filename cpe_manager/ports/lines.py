@@ -100,6 +100,18 @@ class LineStore(Protocol):
         """The last confirmed push of a device in words: when, what, by whom; empty when there is none."""
         ...
 
+    async def counts(self) -> Mapping[FailoverState, int]:
+        """Watched lines with an active device by state, all states named."""
+        ...
+
+    async def open_incidents(self) -> Mapping[int, int]:
+        """Open incidents by priority, 1 to 3."""
+        ...
+
+    async def leader(self, now: datetime) -> tuple[str, datetime] | None:
+        """Who watches and until when it has said so; None: nobody does."""
+        ...
+
     async def lead(self, owner: str, until: datetime, now: datetime) -> bool:
         """Be the one process that watches, up to ``until``; False while another one is."""
         ...

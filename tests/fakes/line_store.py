@@ -177,6 +177,17 @@ class MemoryLineStore:
     async def last_change(self, device_id: str) -> str:
         return self.changes.get(device_id, "")
 
+    async def counts(self) -> Mapping[FailoverState, int]:
+        states = [one.state for one in await self.watched()]
+        return {state: states.count(state) for state in FailoverState}
+
+    async def open_incidents(self) -> Mapping[int, int]:
+        still = [one.priority for one in self.all_incidents.values() if one.closed_at is None]
+        return {priority: still.count(priority) for priority in (1, 2, 3)}
+
+    async def leader(self, now: datetime) -> tuple[str, datetime] | None:
+        return self._lead if self._lead is not None and self._lead[1] > now else None
+
     async def lead(self, owner: str, until: datetime, now: datetime) -> bool:
         if self._lead is None or self._lead[0] == owner or self._lead[1] <= now:
             self._lead = (owner, until)

@@ -56,6 +56,8 @@ line_state: Final = Table(
     Column("wanted_by", FreeText, nullable=False),
     Column("wanted_reason", FreeText, nullable=False),
     Column("wanted_at", Float),
+    Column("due", FreeText, nullable=False),
+    Column("due_at", Float),
     Column("tested_at", Float),
     Column("test_ok", Boolean),
     Column("mobile_bytes", BigInteger, nullable=False),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, or_, select, tuple_, update
+from sqlalchemy import Select, and_, func, or_, select, tuple_, update
 
 from cpe_manager.adapters.db import cursors, line_moves
 from cpe_manager.adapters.db.line_rows import (
@@ -131,6 +131,24 @@ class SqlLines:
         query = query.order_by(push.c.ended_at.desc(), push.c.id.desc()).limit(1)
         rows = await self._db.read(lambda tx: tx.rows(query))
         return f"{rows[0].ended_at:%Y-%m-%d %H:%M:%S} UTC: {rows[0].summary}, by {rows[0].requested_by}" if rows else ""
+
+    async def counts(self) -> Mapping[FailoverState, int]:
+        columns = (line_state.c.state, func.count().label("lines"))
+        query = select_lines().with_only_columns(*columns).where(line_setup.c.watched, _ACTIVE)
+        rows = await self._db.read(lambda tx: tx.rows(query.group_by(line_state.c.state)))
+        found = {row.state: row.lines for row in rows}
+        return {state: found.get(state.value, 0) for state in FailoverState}
+
+    async def open_incidents(self) -> Mapping[int, int]:
+        query = select(incident.c.priority, func.count().label("number")).where(incident.c.closed_at.is_(None))
+        rows = await self._db.read(lambda tx: tx.rows(query.group_by(incident.c.priority)))
+        found = {row.priority: row.number for row in rows}
+        return {priority: found.get(priority, 0) for priority in (1, 2, 3)}
+
+    async def leader(self, now: datetime) -> tuple[str, datetime] | None:
+        query = select(line_lead).where(line_lead.c.name == _LEAD, line_lead.c.until > now)
+        rows = await self._db.read(lambda tx: tx.rows(query))
+        return (rows[0].owner, rows[0].until) if rows else None
 
     async def lead(self, owner: str, until: datetime, now: datetime) -> bool:
         async def work(tx: Transaction) -> bool:

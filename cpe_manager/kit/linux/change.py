@@ -3,34 +3,45 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from ipaddress import IPv4Interface
 from shlex import quote
 from typing import Final
 
 from cpe_manager.domain.cpe_config import CpeConfig, Wan
+from cpe_manager.domain.cpe_mobile import Mobile
 from cpe_manager.domain.errors import InputError
 from cpe_manager.kit.linux import daemon_words, file_bundle, link_words, nft_table
 from cpe_manager.kit.linux.box import NFT, NFT_MAIN, NO_SSH, NO_TABLE, Box, model
+from cpe_manager.kit.linux.default_routes import (
+    BGP,
+    CLIENT_METRIC,
+    IPV4,
+    IPV6,
+    PREFERRED,
+    Default,
+    Ways,
+    changes,
+)
 from cpe_manager.kit.linux.guard import PRIVATE
 
 _NFT_INCLUDE: Final = 'include "/etc/nftables.d/*.nft"'
 # What daemons have not been told yet of files that are in their places: it is left behind by a session that was cut.
 FRR_CHANGES, TODO = "/run/cpe-manager.frr", "/run/cpe-manager.todo"
 NEW: Final = ".cpe-new."
-_STANDBY_DISTANCE: Final = 200
 
 
 def commands(box: Box, wanted: CpeConfig) -> Iterator[str]:
     """What is typed, in three parts: new files and their checks, files in their places, daemons told."""
     found, files = model(box), box.files
+    ways = {start: box.ways(start) for start in (IPV4, IPV6)}
     left = files.lines(TODO)
     if found == wanted and not left:
         return
     _refuse_what_cannot_be(wanted)
     _write_files(box, found, wanted)
-    frr = list(_frr_lines(box, found, wanted))
+    frr = list(_frr_lines(box, ways, found, wanted))
     changed = files.changed()
     for path in changed:
         mask = "077" if path.startswith(PRIVATE) else "022"
@@ -84,15 +95,22 @@ def _write_files(box: Box, found: CpeConfig, wanted: CpeConfig) -> None:
     files = box.files
     if found.hostname != wanted.hostname:
         daemon_words.write_name(files, wanted.hostname)
-    users = [side.username for side in (found.wan, found.mobile) if side]
+
+    def dialled(config: CpeConfig) -> tuple[Mobile | None]:
+        """A modem with an interface of its own has its log-in beside it."""
+        return (config.mobile if link_words.dialled_mobile(files) or link_words.QMI not in files else None,)
+
+    users = [side.username for side in (found.wan, *dialled(found)) if side]
     if (found.wan, found.mobile) != (wanted.wan, wanted.mobile):
         wan = wanted.wan
         link_words.write_pppoe(files, box.nic, wan.username if wan else "", _insisted(wan))
         if _asks(found) != _asks(wanted):
             link_words.write_dhcp_client(files, box.nic, _asks(wanted))
         link_words.write_mobile(files, wanted.mobile)
-        logins = {side.username: side.password for side in (wanted.wan, wanted.mobile) if side and side.username}
+        logins = {side.username: side.password for side in (wanted.wan, *dialled(wanted)) if side and side.username}
         link_words.write_passwords(files, users, logins)
+        if wanted.mobile and wanted.mobile.active:
+            _leave_room(box, _asks(wanted))
     if wanted.lan is not None:
         daemon_words.write_dhcp(files, (found.lan, found.dhcp), (wanted.lan, wanted.dhcp))
     elif found.lan is not None:
@@ -108,6 +126,16 @@ def _write_files(box: Box, found: CpeConfig, wanted: CpeConfig) -> None:
             files.remove(NO_SSH)
         else:
             files.write(NO_SSH, "")
+
+
+def _leave_room(box: Box, asks: bool) -> None:
+    """Before a default route that a client or pppd writes into the kernel, FRR's has to be able to go."""
+    files, peer = box.files, link_words.pppoe_peer(box.files)
+    if asks and link_words.client_metric(files, box.nic) >> 24 <= PREFERRED:
+        link_words.write_client_metric(files, box.nic, CLIENT_METRIC)
+    metric = link_words.dialled_metric(files, peer)
+    if peer and metric is not None and metric >> 24 <= PREFERRED:
+        link_words.write_dialled_metric(files, peer, CLIENT_METRIC)
 
 
 def _asks(config: CpeConfig) -> bool:
@@ -129,11 +157,16 @@ def _write_table(box: Box, wanted: CpeConfig) -> None:
         pack=wanted.wan.ip_pack if wanted.wan else None,
         door=box.ssh_port,
         snmp=bool(wanted.snmp.communities),
+        barred=wanted.mobile.barred if wanted.mobile else (),
+        mobile=box.mobile if wanted.mobile and wanted.mobile.barred else "",
     )
-    # A box without our table has other people's rules: it gets ours only when there is something to say.
-    before = nft_table.read(files.text(NFT)) or replace(
-        NO_TABLE, outside=table.outside, door=table.door, snmp=table.snmp
-    )
+    # A box without our table has other people's rules: it gets ours only when there is something to say, and of it what
+    # is said.
+    nothing = replace(NO_TABLE, outside=table.outside, door=table.door, snmp=table.snmp, bare=True)
+    before = nft_table.read(files.text(NFT)) or nothing
+    if before.bare:
+        before = replace(nothing, barred=before.barred, mobile=before.mobile)
+        table = replace(table, bare=replace(table, barred=(), mobile="", bare=True) == nothing)
     if replace(before, outside=tuple(sorted(before.outside))) == table:
         return
     files.write(NFT, nft_table.write(table))
@@ -142,10 +175,11 @@ def _write_table(box: Box, wanted: CpeConfig) -> None:
         files.write(NFT_MAIN, f"{rules}{_NFT_INCLUDE}\n")
 
 
-def _frr_lines(box: Box, found: CpeConfig, wanted: CpeConfig) -> Iterator[str]:
+def _frr_lines(box: Box, ways: Mapping[str, Ways], found: CpeConfig, wanted: CpeConfig) -> Iterator[str]:
     """FRR's part, as its configuration mode takes it: what goes first, then what comes."""
-    old, new = set(_top_lines(box, found)), list(_top_lines(box, wanted))
-    yield from (f"no {line}" for line in box.top if line in old and line not in new)
+    old = [line for line in _top_lines(box, ways, found, found) if line in box.top]
+    leaving, coming = changes(old, _top_lines(box, ways, found, wanted))
+    yield from (f"no {line}" for line in leaving)
     for name in dict.fromkeys((box.nic, box.lan)):
         present = box.interfaces.get(name, [])
         before, after = list(_interface_lines(box, name, found)), list(_interface_lines(box, name, wanted))
@@ -160,30 +194,73 @@ def _frr_lines(box: Box, found: CpeConfig, wanted: CpeConfig) -> Iterator[str]:
             yield "exit"
     if wanted.wan and wanted.wan.ipv6_prefix and "no ipv6 forwarding" in box.top:
         yield "ipv6 forwarding"
-    yield from (line for line in new if line not in box.top)
+    yield from (line for line in coming if line not in box.top)
 
 
-def _top_lines(box: Box, config: CpeConfig) -> Iterator[str]:
+def _top_lines(box: Box, ways: Mapping[str, Ways], found: CpeConfig, config: CpeConfig) -> Iterator[str]:
     """The routes of a configuration; default routes as they stand there, when they lead to the same place."""
-    standing = {target: line for line, target in box.defaults()}
-
-    def default(target: str, distance: str) -> str:
-        return standing.get(target, f"ip route 0.0.0.0/0 {target}{distance}")
-
     wan = config.wan
-    if wan and wan.mode == "static":
-        yield default(str(wan.gateway), "")
-    elif wan and wan.mode == "pppoe":
-        # Over DHCP the route comes with the address, into the kernel's table.
-        yield default(box.ppp, "")
-        if wan.ipv6_prefix:
-            yield f"ipv6 route ::/0 {box.ppp}"
     if wan and wan.ipv6_router:
         yield f"ipv6 route {wan.routed_ipv6} {wan.ipv6_router}"
-    if config.mobile and config.mobile.active:
-        yield default(box.mobile, f" {_STANDBY_DISTANCE}")
+    for start, way in ways.items():
+        via = _via(box, start, found), _via(box, start, config)
+        # The files are those of the wanted configuration by now.
+        learned = way.learned if config is found else _learned(box, start, config)
+        yield from _defaults(way, start, via, config.mobile, learned, _over_mobile(box))
     for route in config.routes:
         yield f"ip route {route.network} {route.gateway}" + (f" {route.distance}" if route.distance > 1 else "")
+
+
+def _via(box: Box, start: str, config: CpeConfig) -> str:
+    """What the fixed line's static default route leads over: over DHCP the route comes with the address, into the
+    kernel's table."""
+    wan = config.wan
+    if wan and wan.mode == "pppoe":
+        return box.ppp if start == IPV4 or wan.ipv6_prefix else ""
+    return str(wan.gateway) if wan and wan.mode == "static" and start == IPV4 else ""
+
+
+def _defaults(
+    ways: Ways, start: str, via: tuple[str, str], mobile: Mobile | None, learned: int | None, over: str
+) -> Iterator[str]:
+    """Default routes of one protocol. ``via``: where the model's own one of the fixed line led, and where it is to
+    lead; others of the fixed line stay, and keep their order with it. ``over``: where a new mobile one leads."""
+
+    def leads(one: Default, where: str) -> bool:
+        return where != "" and where in (one.via, str(one.gateway))
+
+    before, after = via
+    others = [one for one in ways.fixed if not leads(one, before)]
+    mobile = mobile if start == IPV4 or ways.mobile else None
+    fixed, own = ways.distances(mobile, static=bool(after or others), learned=learned)
+    if after and not any(leads(one, after) for one in others):
+        there = next((one for one in ways.fixed if leads(one, after)), None)
+        yield ways.moved(there, fixed) if there else f"{start}{after}{f' {fixed}' if fixed > 1 else ''}"
+    yield from (ways.moved(one, fixed) for one in others)
+    if mobile and mobile.active:
+        standing = [one.at(own + one.distance - ways.standing) for one in ways.mobile]
+        yield from standing or [f"{start}{over} {own}"]
+
+
+def _learned(box: Box, start: str, config: CpeConfig) -> int | None:
+    """As ``Box.learned``, once a configuration's files are written."""
+    wan, files = config.wan, box.files
+    told = [BGP] if any(line.startswith("router bgp ") for line in box.top) else []
+    if start == IPV4 and wan and wan.mode == "dhcp":
+        told.append(link_words.client_metric(files, box.nic) >> 24)
+    metric = link_words.dialled_metric(files, link_words.pppoe_peer(files))
+    if start == IPV4 and wan and wan.mode == "pppoe" and metric is not None:
+        told.append(metric >> 24)
+    return min(told, default=None)
+
+
+def _over_mobile(box: Box) -> str:
+    """The next hop on the modem's interface: nobody answers for the whole internet on an Ethernet, and of a network of
+    two the other one is the gateway."""
+    for own in box.addresses(box.mobile):
+        if own.network.prefixlen in (30, 31):
+            return f"{next(host for host in own.network.hosts() if host != own.ip)} {box.mobile}"
+    return box.mobile
 
 
 def _interface_lines(box: Box, name: str, config: CpeConfig) -> Iterator[str]:
@@ -210,7 +287,7 @@ def _told(box: Box, found: CpeConfig, wanted: CpeConfig) -> Iterator[str]:
         yield f"nft -f {NFT}"
     if _asks(found) and not _asks(wanted):
         yield f"ifup {box.nic}"
-    if _asks(wanted) and not _asks(found):
+    if _asks(wanted) and any(re.fullmatch(link_words.INTERFACES, path) for path in changed):
         # In the background: whether and when there is an answer is the line's matter.
         yield f"ifdown --force {box.nic} >/dev/null 2>&1 || true"
         yield f"start-stop-daemon --start --oknodo --background --exec /sbin/ifup -- {box.nic}"
@@ -221,11 +298,14 @@ def _told(box: Box, found: CpeConfig, wanted: CpeConfig) -> Iterator[str]:
     ):
         if any(re.fullmatch(pattern, path) for path in changed):
             yield f"service {service} restart"
+    if link_words.QMI in changed and link_words.brought_up(files, box.mobile):
+        yield f"ifdown --force {box.mobile} >/dev/null 2>&1 || true"
+        yield f"start-stop-daemon --start --oknodo --background --exec /sbin/ifup -- {box.mobile}"
     for peer, before, after in (
         (link_words.pppoe_peer(files), link_words.dialled(found.wan), link_words.dialled(wanted.wan)),
-        (link_words.mobile_peer(files), link_words.dialled(found.mobile), link_words.dialled(wanted.mobile)),
+        (link_words.dialled_mobile(files), link_words.dialled(found.mobile), link_words.dialled(wanted.mobile)),
     ):
-        if peer and before != after:
+        if peer and (before != after or (after and peer in changed)):
             provider = quote(peer.rpartition("/")[2])
             # Nothing to hang up is no failure.
             yield f"poff {provider} >/dev/null 2>&1; pon {provider}" if after else f"poff {provider} || true"

@@ -30,12 +30,13 @@ PLACES: Final = (
     *("/etc/ppp/pap-secrets", "/etc/snmp/snmpd.conf", "/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/*.conf"),
     *("/etc/ssh/sshd_not_to_be_run", "/etc/network/interfaces", "/etc/network/interfaces.d/*"),
     *("/etc/sysctl.conf", "/etc/sysctl.d/*.conf", "/etc/wireguard/*.conf", "/etc/frr/daemons"),
+    "/etc/qmi-network.conf",
     "/run/cpe-manager.todo",
 )
 """What a CPE made of Debian keeps its configuration in; what is not there is not asked for."""
 LIST: Final = f'id -u; ls -dp {" ".join(PLACES)} 2>/dev/null; echo "cpe-manager 0"'
-PRIVATE: Final = ("/etc/ppp/", "/etc/hostapd/", "/etc/snmp/", "/etc/wireguard/")
-"""Folders whose files hold secrets."""
+PRIVATE: Final = ("/etc/ppp/", "/etc/hostapd/", "/etc/snmp/", "/etc/wireguard/", "/etc/qmi-network.conf")
+"""Files that hold secrets, and folders whose files do."""
 
 KEPT: Final = "/var/lib/cpe-manager"
 """The way back. On flash, so that it is there after a restart."""
@@ -65,6 +66,7 @@ _OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "snmpd": ("/etc/snmp/snmpd.conf",),
     "ppp": ("/etc/ppp/peers/*", "/etc/ppp/chap-secrets", "/etc/ppp/pap-secrets"),
     "link": ("/etc/network/interfaces", "/etc/network/interfaces.d/*"),
+    "modem": ("/etc/qmi-network.conf",),
     "ssh": ("/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/*.conf", _NO_SSH),
     "sysctl": ("/etc/sysctl.conf", "/etc/sysctl.d/*.conf"),
     "wireguard": ("/etc/wireguard/*.conf",),
@@ -107,11 +109,12 @@ WantedBy=sysinit.target
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """What is to be up once a configuration is in its place: the interface towards the provider, and the providers
-    that are dialled (names below /etc/ppp/peers)."""
+    """What is to be up once a configuration is in its place: the interface towards the provider, the providers that
+    are dialled (names below /etc/ppp/peers), and a modem's own interface where ifupdown starts that."""
 
     nic: str
     dialled: tuple[str, ...] = ()
+    modem: str = ""
 
 
 def answer(stdout: str, stderr: str, what: str) -> str:
@@ -289,6 +292,9 @@ def _telling(folder: str, links: Links) -> Iterator[str]:
     for provider in links.dialled:
         yield f"{when('ppp')} pon {quote(provider)}"
     yield (f"{when('link')} start-stop-daemon --start --oknodo --background --exec /sbin/ifup -- {links.nic}")
+    if links.modem:
+        yield f"{when('modem')} ifdown --force {links.modem} >/dev/null 2>&1"
+        yield f"{when('modem')} start-stop-daemon --start --oknodo --background --exec /sbin/ifup -- {links.modem}"
     yield f"{when('ssh')} [ -e {_NO_SSH} ] && service ssh stop"
     yield f"{when('ssh')} [ ! -e {_NO_SSH} ] && service ssh restart"
     yield f"{when('wireguard')} systemctl restart 'wg-quick@*'"

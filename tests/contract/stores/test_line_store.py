@@ -244,6 +244,8 @@ async def test_a_move_is_written_whole_with_history_and_events(bench: Bench) -> 
         "wanted_by": "op",
         "wanted_reason": "because",
         "wanted_at": 1772332200.5,
+        "due": "return",
+        "due_at": 1772332500.75,
         "tested_at": 1772332200.25,
         "test_ok": False,
         "mobile_bytes": 2**40,
@@ -403,6 +405,17 @@ async def test_one_watches_at_a_time_and_another_one_when_its_time_has_passed(be
     assert not await store.lead("b", after(25), after(19))
     assert await store.lead("b", after(30), after(20))
     assert not await store.lead("a", after(40), after(21))
+    assert await store.leader(after(21)) == ("b", after(30))
+    assert await store.leader(after(30)) is None
+
+
+async def test_lines_and_open_incidents_are_counted(bench: Bench) -> None:
+    one, two, _ = await bench.lines(3)
+    await bench.store.move([a_move(one, FailoverState.MOBILE, opened(2)), a_move(two, FailoverState.FAILED, opened(1))])
+    counts = await bench.store.counts()
+    assert {state.value: number for state, number in counts.items() if number} == {"mobile": 1, "failed": 1, "fixed": 1}
+    assert set(counts) == set(FailoverState)
+    assert await bench.store.open_incidents() == {1: 1, 2: 1, 3: 0}
 
 
 @pytest.mark.parametrize("bench", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True)

@@ -92,6 +92,8 @@ def _setup_and_state() -> None:
         sa.Column("wanted_by", FreeText(), nullable=False),
         sa.Column("wanted_reason", FreeText(), nullable=False),
         sa.Column("wanted_at", sa.Float()),
+        sa.Column("due", FreeText(), nullable=False),
+        sa.Column("due_at", sa.Float()),
         sa.Column("tested_at", sa.Float()),
         sa.Column("test_ok", sa.Boolean()),
         sa.Column("mobile_bytes", sa.BigInteger(), nullable=False),
