@@ -16,6 +16,7 @@ from cpe_manager.kit.uci import firewall as uci_firewall
 from cpe_manager.kit.uci.language import Edit, Section, Uci
 from cpe_manager.kit.uci.model import MobileWay
 from cpe_manager.ports.driver import Facts, Recognition, SnmpFacts
+from cpe_manager.ports.line_oids import TELTONIKA
 from cpe_manager.ports.shell import Shell
 from drivers import _uci_shell
 
@@ -120,6 +121,7 @@ SPEC: Final = _uci_shell.uci_spec(
         serial=("1.3.6.1.4.1.48690.1.1.0",),
         os_release=("1.3.6.1.4.1.48690.1.6.0",),
         descr=re.compile(r"\b(?P<release>[A-Z0-9]+_R_\d[\w.]*)"),
+        line=TELTONIKA,
     ),
 )
 

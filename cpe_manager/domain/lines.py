@@ -62,6 +62,8 @@ class Evidence:
     signal: float | None = None
     restarted: bool = False
     """The box said that it has just started (coldStart, or an uptime that began anew)."""
+    carries: Carrier | None = None
+    """Over what the box says that its own traffic goes at this moment (``Source.CPE``)."""
 
 
 class Condition(StrEnum):
@@ -93,6 +95,13 @@ class Verdict:
     """Whether the mobile way answers; None: nobody has asked."""
     look_again: float | None = None
     """When it may be another without new evidence."""
+    mobile_since: float | None = None
+    """Since when the mobile way answers, or does not."""
+    carries: Carrier | None = None
+    """Over what the box says that its traffic goes, and when it said so last; None: not told, or too long ago."""
+    carries_at: float | None = None
+    wait_until: float | None = None
+    """Nothing is moved before: the box has just started, and its line gets time to train."""
 
 
 class FailoverState(StrEnum):
@@ -127,9 +136,20 @@ class Decision:
     act: Act = Act.NOTHING
     reasons: tuple[str, ...] = ()
     priority: Literal[1, 2, 3] | None = None
-    backup_defective: bool = False
-    """Beside it, or alone: the mobile backup itself is not well (P3, §5.1.1)."""
+    backup_defective: bool | None = False
+    """Beside it, or alone: the mobile backup itself is not well (P3, §5.1.1). None: not known at the moment, an open
+    incident of the backup stays open and none is opened."""
     look_again: float | None = None
+    condition: Condition = Condition.UNKNOWN
+    """What the line is in from now on: the verdict's, or ``node-down``; the last known one while nothing is known."""
+    by: str = ""
+    """Who moves or has moved it, where that changes; empty: as the record has it."""
+    answered: bool = False
+    """The operator's order is done, or refused for one of the reasons: it is no longer wanted."""
+    settled: bool = False
+    """No switch is under way or in force any more: the fixed line carries, ``switch_id`` and ``push_id`` are over."""
+    proved: bool | None = None
+    """The backup has just been proved to work (True) or not to (False), by a test or in earnest."""
 
 
 Who = Literal["manager", "cpe"]
@@ -149,6 +169,16 @@ class FailoverPolicy:
     """Probes in a row that fail before the line is down."""
     trap_confirm: float = 2.0
     """How long a linkDown alone waits for a second witness before it is believed."""
+    recover: int = 3
+    """Probes in a row that are answered before a line that was down is up; ten times as many after a brown-out."""
+    bfd_detect: float = 0.3
+    """What BFD at the edge takes to see a loss: its interval times its multiplier."""
+    witness_within: float = 5.0
+    """How long a loss waits for word from the mobile way (or from BFD, which said up) before it is believed without."""
+    stale_after: float = 30.0
+    """What was seen longer ago says nothing any more; at least three times the slower of probes and polls."""
+    restart_grace: float = 120.0
+    """What a line gets to train after its box has started, before it counts as one to be moved."""
     up_for: float = 300.0
     """How long a line has to be up without a break before traffic returns (§3.8: "and is stable")."""
     flap_factor: float = 2.0
@@ -156,11 +186,18 @@ class FailoverPolicy:
     up_for_most: float = 14_400.0
     flap_memory: float = 3600.0
     degraded_loss: float = 0.1
-    """Share of probes lost, over a minute, from which a line is degraded."""
+    """Share of probes lost, or of frames with errors, over a minute, from which a line is degraded (until it is less
+    than half of that)."""
+    down_loss: float = 0.5
+    """Share of probes lost, over a minute, from which a line is as good as down (brown-out)."""
+    mobile_silent_for: float = 300.0
+    """How long the mobile way has to be silent, while the box lives, before the backup is called defective."""
     node_share: float = 0.5
     node_least: int = 4
     """So many lines, and such a share, behind one access node within ``node_within``: the node is down."""
     node_within: float = 3.0
+    node_switches_at_once: int = 20
+    """So many lines of one access node are being switched at a time, no more."""
     self_switch_grace: float = 10.0
     """What a box that moves by itself gets before we step in."""
     switch_within: float = 60.0
@@ -227,6 +264,11 @@ class LineSetup:
 
 
 ENTITLED: Final = frozenset({"pro-plus", "pro-plus-fullfiber"})
+FORMULAS: Final = (
+    "office-go-comfort", "office-go-comfort-ftth", "maxi", "maxi-fiber", "pro", "pro-fullfiber", "pro-plus",
+    "pro-plus-fullfiber", "pro-plus-essential", "pro-plus-essential-fullfiber",
+)  # fmt: skip
+"""The formulas of §2, copper before fibre, as orders name them here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +306,14 @@ class LineRecord:
     wanted: str = ""
     """What an operator asked for and is not done yet: switch, return, hold, release, test."""
     wanted_by: str = ""
+    wanted_reason: str = ""
+    """Why, in the operator's words; may be empty."""
+    wanted_at: float | None = None
+    due: str = ""
+    """What happens next by itself unless something else is seen, in words, as the watcher last reckoned; may be empty.
+    """
+    due_at: float | None = None
+    """When."""
     tested_at: float | None = None
     test_ok: bool | None = None
     mobile_bytes: int = 0
@@ -305,3 +355,4 @@ class Incident:
     parent_id: str | None = None
     device: str = ""
     site: str = ""
+    closed_reason: str = ""

@@ -334,7 +334,10 @@ class Vyos:
         return set_lines(parse_set_lines(body + banner))
 
     def view(self, state: DeviceState, at: Surroundings) -> View:
-        return vyos(self.running_text(state), at)
+        view = vyos(self.running_text(state), at)
+        if not state.mobile_up:
+            view.mobile.clear()
+        return view
 
     def login_forms(self, spec: DeviceSpec) -> tuple[str, ...]:
         return (generate.login_hash(spec),)

@@ -26,7 +26,7 @@ IMPORTERS = {
     "netmiko": ("cpe_manager/adapters/netmiko/",),
     "paramiko": ("cpe_manager/adapters/netmiko/",),
     "procrastinate": ("cpe_manager/adapters/engine/",),
-    "prometheus_client": ("cpe_manager/runtime/metrics.py",),
+    "prometheus_client": ("cpe_manager/runtime/metrics.py", "cpe_manager/runtime/line_metrics.py"),
     "psycopg": ("cpe_manager/adapters/db/", "cpe_manager/adapters/engine/"),
     "pydantic": ("cpe_manager/api/", "cpe_manager/cli/", "cpe_manager/client_http.py", "cpe_manager/settings.py"),
     "pydantic_settings": ("cpe_manager/settings.py",),

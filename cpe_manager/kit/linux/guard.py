@@ -6,7 +6,9 @@ up (``systemd-run``; without systemd a detached shell that sleeps), and the next
 daemon has started, without it as cron's ``@reboot``. The last thing that it does is to take itself away, so that a
 power cut on the way leads to another try.
 
-FRR goes back by ``frr-reload.py`` where the box has that, else by a restart with the kept text as its file.
+FRR goes back by ``frr-reload.py`` where the box has that, else by a restart with the kept text as its file. FRR that
+ends leaves its addresses in the kernel, and who starts takes what it finds there for somebody else's: those that it ran
+and is to run no longer are taken away before.
 """
 
 from __future__ import annotations
@@ -28,12 +30,13 @@ PLACES: Final = (
     *("/etc/ppp/pap-secrets", "/etc/snmp/snmpd.conf", "/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/*.conf"),
     *("/etc/ssh/sshd_not_to_be_run", "/etc/network/interfaces", "/etc/network/interfaces.d/*"),
     *("/etc/sysctl.conf", "/etc/sysctl.d/*.conf", "/etc/wireguard/*.conf", "/etc/frr/daemons"),
+    "/etc/qmi-network.conf",
     "/run/cpe-manager.todo",
 )
 """What a CPE made of Debian keeps its configuration in; what is not there is not asked for."""
 LIST: Final = f'id -u; ls -dp {" ".join(PLACES)} 2>/dev/null; echo "cpe-manager 0"'
-PRIVATE: Final = ("/etc/ppp/", "/etc/hostapd/", "/etc/snmp/", "/etc/wireguard/")
-"""Folders whose files hold secrets."""
+PRIVATE: Final = ("/etc/ppp/", "/etc/hostapd/", "/etc/snmp/", "/etc/wireguard/", "/etc/qmi-network.conf")
+"""Files that hold secrets, and folders whose files do."""
 
 KEPT: Final = "/var/lib/cpe-manager"
 """The way back. On flash, so that it is there after a restart."""
@@ -50,6 +53,8 @@ _PID: Final = "/run/cpe-manager.pid"
 _RELOAD: Final = "/usr/lib/frr/frr-reload.py"
 _SHOW: Final = "vtysh -c 'show running-config no-header'"
 _FRR_CONF: Final = "/etc/frr/frr.conf"
+_ADDRESSES: Final = """awk '$1 == "interface" { on = $2 } /^ ip(v6)? address / { print on, $3 }'"""
+"""Interface and address of each that FRR's text has, a line for each."""
 _TABLE: Final = "/etc/nftables.d/cpe.nft"
 _NO_SSH: Final = "/etc/ssh/sshd_not_to_be_run"
 # Whose files they are: who has to be told when one of them is another.
@@ -61,6 +66,7 @@ _OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "snmpd": ("/etc/snmp/snmpd.conf",),
     "ppp": ("/etc/ppp/peers/*", "/etc/ppp/chap-secrets", "/etc/ppp/pap-secrets"),
     "link": ("/etc/network/interfaces", "/etc/network/interfaces.d/*"),
+    "modem": ("/etc/qmi-network.conf",),
     "ssh": ("/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/*.conf", _NO_SSH),
     "sysctl": ("/etc/sysctl.conf", "/etc/sysctl.d/*.conf"),
     "wireguard": ("/etc/wireguard/*.conf",),
@@ -103,11 +109,12 @@ WantedBy=sysinit.target
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """What is to be up once a configuration is in its place: the interface towards the provider, and the providers
-    that are dialled (names below /etc/ppp/peers)."""
+    """What is to be up once a configuration is in its place: the interface towards the provider, the providers that
+    are dialled (names below /etc/ppp/peers), and a modem's own interface where ifupdown starts that."""
 
     nic: str
     dialled: tuple[str, ...] = ()
+    modem: str = ""
 
 
 def answer(stdout: str, stderr: str, what: str) -> str:
@@ -262,15 +269,22 @@ def _telling(folder: str, links: Links) -> Iterator[str]:
     def when(owner: str) -> str:
         return f"[ -e {folder}/tell.{owner} ] &&"
 
+    # Now, for a restart of FRR may come before its turn.
+    yield f"{_SHOW} | {_ADDRESSES} >{folder}/addresses.now; {_ADDRESSES} {folder}/frr >{folder}/addresses"
     yield f"printf 'flush ruleset\\n' >{folder}/rules; cat /etc/nftables.conf 2>/dev/null >>{folder}/rules"
     yield f"{when('rules')} nft -f {folder}/rules"
     yield f"{when('table')} [ -e {_TABLE} ] && nft -f {_TABLE}"
     yield f"{when('table')} [ ! -e {_TABLE} ] && nft delete table inet cpe 2>/dev/null"
     yield f"{when('sysctl')} sysctl --quiet --system"
+    # All of them before a restart: with the first address of a network the kernel drops the others of it.
+    gone = f"grep -vxFf {folder}/addresses {folder}/addresses.now"
+    taken = f"{gone} | while read -r on address; do ip address del $address dev $on 2>/dev/null; done"
+    yield f"{when('daemons')} {taken}"
     yield f"{when('daemons')} service frr restart"
     # What a daemon refuses shows when the box is read again; the rest has to be done in any case.
     yield f"{_SHOW} | cmp -s - {folder}/frr || : >{folder}/tell.frr"
     yield f"{when('frr')} [ -x {_RELOAD} ] && {_RELOAD} --reload --stdout {folder}/frr && rm -f {folder}/tell.frr"
+    yield f"{when('frr')} {taken}"
     yield f"{when('frr')} cp {folder}/frr {_FRR_CONF} && service frr restart && sleep 5"
     for daemon in ("dnsmasq", "hostapd", "snmpd"):
         yield f"{when(daemon)} service {daemon} restart"
@@ -278,6 +292,9 @@ def _telling(folder: str, links: Links) -> Iterator[str]:
     for provider in links.dialled:
         yield f"{when('ppp')} pon {quote(provider)}"
     yield (f"{when('link')} start-stop-daemon --start --oknodo --background --exec /sbin/ifup -- {links.nic}")
+    if links.modem:
+        yield f"{when('modem')} ifdown --force {links.modem} >/dev/null 2>&1"
+        yield f"{when('modem')} start-stop-daemon --start --oknodo --background --exec /sbin/ifup -- {links.modem}"
     yield f"{when('ssh')} [ -e {_NO_SSH} ] && service ssh stop"
     yield f"{when('ssh')} [ ! -e {_NO_SSH} ] && service ssh restart"
     yield f"{when('wireguard')} systemctl restart 'wg-quick@*'"
