@@ -265,7 +265,10 @@ def _training(memory: Memory, guess: Condition, now: float, policy: FailoverPoli
 
 
 def _shades(memory: Memory, case: _Case, now: float, policy: FailoverPolicy) -> Condition:
-    """A line that is not down: degraded, out of our reach only, or up."""
+    """A line that is not down: degraded, out of our reach only, or up; unknown while nothing has spoken for it yet."""
+    words = (memory.bfd.ok, memory.port.ok, memory.bgp.ok)
+    if memory.fixed.last_ok == -inf and True not in words:
+        return Condition.UNKNOWN
     if memory.up_since is None:
         memory.up_since = memory.fixed.first_good if memory.fixed.good else now
     share = 0.0 if sum(memory.lost) < _LEAST_LOST else _share(memory, _LEAST_SENT)

@@ -60,6 +60,8 @@ class Watcher:
         self.leading = False
         self.changed: Callable[[], None] = lambda: None
         """Called when lines were added, changed or taken away; whoever looks at lines sets it."""
+        self.suspected: Callable[[str], None] = lambda _line_id: None
+        """Called when something speaks against a line, so that it is looked at more closely."""
 
     # What others call.
 
@@ -222,6 +224,7 @@ class Watcher:
         watched.writing = True
         looked_for = change.after.state in {FailoverState.SUSPECT, FailoverState.FAILED} and not watched.last_change
         act = change.decision.act
+        watched.switching = act is Act.SWITCH
         pending = Pending(move_of(change, self._parts.ids.new()), act, change.left, looked_for, watched.done)
         self._writer.put(pending, at_once=act is not Act.NOTHING)
 
@@ -251,7 +254,7 @@ class Watcher:
         if watched is None:
             return
         before = watched.record
-        watched.writing = False
+        watched.writing = watched.switching = False
         watched.record = replace(pending.move.record, revision=pending.move.record.revision + 1)
         watched.incidents = pending.left
         if watched.done is pending.done:
@@ -262,8 +265,8 @@ class Watcher:
                 watched.last_change = ""
         if pending.act is not Act.NOTHING and not self._stopping:
             self._acts.begin(watched.record, watched.policy, pending.act)
-        if watched.record.state is not before.state:
-            self.changed()
+        if watched.record.state is FailoverState.SUSPECT and before.state is not FailoverState.SUSPECT:
+            self.suspected(pending.line_id)
         self._fleet.mark(pending.line_id)
 
     async def _refused(self, pending: Pending) -> None:

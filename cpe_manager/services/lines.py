@@ -5,7 +5,7 @@ Nothing is moved here: what is asked for is written down, and whoever watches th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -58,6 +58,8 @@ class LineHouse:
     policy: FailoverPolicy = field(default_factory=FailoverPolicy)
     goals: CoverageGoals = field(default_factory=CoverageGoals)
     freezes: str = ""
+    news: Callable[[], None] = lambda: None
+    """Called when something was asked for or set up, so that whoever watches in this process looks at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +205,7 @@ class Lines:
         if before is not None and not setup.watched and before.line.setup.watched:
             _refuse_to_leave(before)
         name = device if before is None else before.line.device_id
-        return await self._lines.set_up(name, setup, self._clock.now(), by, revision=revision)
+        return self._told(await self._lines.set_up(name, setup, self._clock.now(), by, revision=revision))
 
     async def import_rows(self, rows: Sequence[SetupRow], *, by: str, dry_run: bool = False) -> Sequence[RowResult]:
         """Set up many; what is wrong with one row stops no other. What a row does not say stays as it was."""
@@ -271,9 +273,14 @@ class Lines:
         if not record.wanted and _is_so(record, order.what):
             return record
         key = None if order.key is None else f"{by}:{order.key}"
-        return await self._lines.want(
-            record.line.id, order.what, by=by, at=self._clock.now(), reason=order.reason, key=key
+        now = self._clock.now()
+        return self._told(
+            await self._lines.want(record.line.id, order.what, by=by, at=now, reason=order.reason, key=key)
         )
+
+    def _told(self, record: LineRecord) -> LineRecord:
+        self._house.news()
+        return record
 
     # Coverage (§3.8)
 
@@ -321,7 +328,7 @@ class Lines:
             setup = replace(record.line.setup, coverage=verdict, coverage_reason=reason)
             with suppress(Conflict):
                 device, now = record.line.device_id, self._clock.now()
-                return await self._lines.set_up(device, setup, now, by, revision=record.revision)
+                return self._told(await self._lines.set_up(device, setup, now, by, revision=record.revision))
         raise Conflict(f"line {line_id} changes all the time; the verdict was {verdict}: {reason}")
 
 
