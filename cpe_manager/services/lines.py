@@ -209,7 +209,10 @@ class Lines:
 
     async def import_rows(self, rows: Sequence[SetupRow], *, by: str, dry_run: bool = False) -> Sequence[RowResult]:
         """Set up many; what is wrong with one row stops no other. What a row does not say stays as it was."""
-        return [await self._row(row, by=by, dry_run=dry_run) for row in rows]
+        results = [await self._row(row, by=by, dry_run=dry_run) for row in rows]
+        if not dry_run:
+            self._house.news()
+        return results
 
     async def _row(self, row: SetupRow, *, by: str, dry_run: bool) -> RowResult:
         try:
@@ -232,7 +235,8 @@ class Lines:
         if before is not None and not setup.watched and before.line.setup.watched:
             _refuse_to_leave(before)
         name = row.device if before is None else before.line.device_id
-        return (await self._lines.set_up(name, setup, self._clock.now(), by)).line.setup
+        made = await self._lines.set_up(name, setup, self._clock.now(), by)
+        return made.line.setup
 
     async def _tried(self, row: SetupRow, before: LineRecord | None) -> LineSetup:
         if before is None and (await self._inventory.device(row.device)).device.state is LifeState.DECOMMISSIONED:
