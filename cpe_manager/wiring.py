@@ -63,7 +63,8 @@ from cpe_manager.services.rollouts import Rollouts
 from cpe_manager.services.scheduling import ScheduleStores, Scheduling
 from cpe_manager.services.sweep import Rhythm, Sweep
 from cpe_manager.services.tokens import Tokens
-from cpe_manager.services.traps import Traps, TrapStores
+from cpe_manager.services.trap_senders import TrapStores
+from cpe_manager.services.traps import Traps
 from cpe_manager.services.upkeep import Export, Retention, Rewrap, Step, Upkeep, UpkeepStores, Verify
 from cpe_manager.services.worker import ShardWorker, Visit, WorkerLimits
 from cpe_manager.settings import Settings
@@ -286,7 +287,9 @@ async def _traps(settings: Settings, database: Database, snmp: Snmp) -> Traps | 
     local = await _local_engine(database)
     intake = TrapPort(settings.snmp_trap_host, settings.snmp_trap_port, local, snmp.clock)
     stores = TrapStores(database.inventory, database.events, snmp.credentials)
-    return Traps(intake, stores, snmp.poller, snmp.clock, snmp.metrics, snmp.redactor)
+    traps = Traps(intake, stores, snmp.poller, snmp.clock, snmp.metrics, snmp.redactor)
+    traps.senders.engine_place = snmp.poller.engine_host
+    return traps
 
 
 async def _local_engine(database: Database) -> LocalEngine:

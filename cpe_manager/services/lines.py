@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
 from cpe_manager.domain.coverage import CoverageGoals, CoverageReading, judged
 from cpe_manager.domain.errors import Conflict, CpeManagerError, InputError, NotFound
 from cpe_manager.domain.events import NewEvent
+from cpe_manager.domain.failover_policy import policy_of
 from cpe_manager.domain.inventory import LifeState
 from cpe_manager.domain.line_outlook import outlook
 from cpe_manager.domain.line_setup import gaps, setup_of
@@ -28,7 +29,6 @@ from cpe_manager.domain.lines import (
     Transition,
 )
 from cpe_manager.domain.paging import Page
-from cpe_manager.domain.push_windows import windows_of
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.coverage import CoverageMeter
 from cpe_manager.ports.lines import LineStore, Wanted
@@ -168,7 +168,7 @@ class Lines:
     def policy_of(self, record: LineRecord) -> FailoverPolicy:
         """What is in force for a line; the installation's where its own does not hold any more."""
         try:
-            return _policy(record.line.setup.policy, self._house.policy)
+            return policy_of(record.line.setup.policy, self._house.policy)
         except InputError:
             return self._house.policy
 
@@ -245,7 +245,7 @@ class Lines:
         if setup.platform and setup.platform not in names:
             known = f"it has {', '.join(names)}" if names else "there is none in it, or no such file"
             raise InputError(f"the platform file has no {setup.platform!r}; {known}")
-        _policy(setup.policy, self._house.policy)
+        policy_of(setup.policy, self._house.policy)
 
     # Asking
 
@@ -323,25 +323,6 @@ class Lines:
                 device, now = record.line.device_id, self._clock.now()
                 return self._told(await self._lines.set_up(device, setup, now, by, revision=record.revision))
         raise Conflict(f"line {line_id} changes all the time; the verdict was {verdict}: {reason}")
-
-
-def _policy(values: Mapping[str, object], base: FailoverPolicy) -> FailoverPolicy:
-    known = {one.name: getattr(base, one.name) for one in fields(FailoverPolicy)}
-    changed: dict[str, Any] = {}
-    for name, value in values.items():
-        if name not in known:
-            raise InputError(f"fail-over policy has no {name!r}; it has {', '.join(known)}")
-        number = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
-        if not (isinstance(value, str) if isinstance(known[name], str) else number):
-            raise InputError(f"fail-over policy: {name} is like {known[name]!r}, not {value!r}")
-        changed[name] = value
-    policy = replace(base, **changed)
-    try:
-        for text in (policy.quiet_hours, policy.test_window):
-            windows_of(text)
-    except ValueError as error:
-        raise InputError(f"fail-over policy: {error}") from None
-    return policy
 
 
 def _refuse_to_leave(record: LineRecord) -> None:
