@@ -97,8 +97,21 @@ def routeros(state: DeviceState, at: Surroundings) -> View:
         own = interface(item.values["address"])
         view.addresses += [(item.values["interface"], own)] if own and item.values["interface"] not in off else []
     for item in items("ip route"):
-        net = network(tree.value("ip route", item, "dst-address"))
-        view.routes += [(net, item.values.get("gateway", "").partition("%")[0])] if net else []
+        net, hop = (
+            network(tree.value("ip route", item, "dst-address")),
+            item.values.get("gateway", "").partition("%")[0],
+        )
+        if net is not None:
+            view.routes.append((net, hop))
+            view.distances[net, hop] = int(tree.value("ip route", item, "distance"))
+    for item in items("interface lte"):
+        name, profile = item.values["name"], tree.value("interface lte", item, "apn-profiles").partition(",")[0]
+        view.mobile |= {name} if state.mobile_up else set()
+        for apn in items("interface lte apn"):
+            if apn.values["name"] == profile and tree.value("interface lte apn", apn, "add-default-route") != "no":
+                far = int(tree.value("interface lte apn", apn, "default-route-distance"))
+                view.routes.append((_ANY, name))
+                view.distances[_ANY, name] = min(far, view.distances.get((_ANY, name), 255))
     server = next(item for item in tree.menus["ip service"] if item.values["name"] == "ssh")
     allowed = tree.value("ip service", server, "address")
     view.listens = (

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Final
 
-from cpe_manager.domain.cpe_mobile import Barred, Mobile
+from cpe_manager.domain.cpe_mobile import Barred, Mobile, Protocol
 from cpe_manager.domain.errors import InputError
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.barring import PROTOCOLS, apart, listed, words_of
@@ -30,14 +30,9 @@ _FIRST: Final = 1
 _LONGEST: Final = 254
 _DEFAULT: Final[Path] = tuple(DEFAULT_ROUTE.split())
 _FAR: Final = "default-route-distance"
-_BAR: Final = frozenset(
-    (
-        *("action", "protocol", "destination port", "description", "log"),
-        *("outbound-interface name", "outbound-interface group"),
-    )
-)
+_BAR: Final = frozenset((*("action", "protocol", "destination port", "description", "log", "outbound-interface name"),))
 _PASSING: Final = frozenset({"action", "description", "log", "state"})
-_SPOKEN: Final = {"tcp": ("tcp",), "udp": ("udp",), "tcp_udp": PROTOCOLS}
+_SPOKEN: Final[dict[str, tuple[Protocol, ...]]] = {"tcp": ("tcp",), "udp": ("udp",), "tcp_udp": PROTOCOLS}
 _ABOUT: Final = "stays off the mobile connection"
 
 
@@ -229,10 +224,12 @@ def _bars(box: SetLines, name: str) -> list[tuple[int, tuple[Barred, ...]]]:
         action = box.value((*rule, "action"))
         if action in ("accept", "offload") and not set(leaves) - _PASSING:
             break
-        out = (*rule, "outbound-interface")
-        members = box.values(("firewall", "group", "interface-group", box.value((*out, "group")), "interface"))
         protocols = _SPOKEN.get(box.value((*rule, "protocol")), ())
-        if action in ("drop", "reject") and not set(leaves) - _BAR and name in (box.value((*out, "name")), *members):
+        if (
+            action in ("drop", "reject")
+            and not set(leaves) - _BAR
+            and box.value((*rule, "outbound-interface", "name")) == name
+        ):
             several = listed(protocols, box.value((*rule, "destination", "port")))
             found += [(number, several)] if several else []
     return found
