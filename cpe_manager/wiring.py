@@ -27,7 +27,6 @@ from cpe_manager.adapters.ssh.sessions import SshSessions
 from cpe_manager.adapters.telnet.sessions import TelnetSessions
 from cpe_manager.adapters.templates.renderer import JinjaTemplates
 from cpe_manager.adapters.transports import Transports
-from cpe_manager.domain.coverage import CoverageGoals
 from cpe_manager.domain.errors import SettingsError
 from cpe_manager.domain.jobs import JobKind
 from cpe_manager.domain.pushes import Limits
@@ -41,7 +40,6 @@ from cpe_manager.services.attempt import Attempt, Outside, RetryPolicy
 from cpe_manager.services.bundle import Services
 from cpe_manager.services.chores import Alarms, Figures, FigureStores, FollowUps
 from cpe_manager.services.commit_path import CommitPath
-from cpe_manager.services.coverage import BoxCoverage, TransferTest
 from cpe_manager.services.detection import Detector
 from cpe_manager.services.drift import DriftBook, DriftStores
 from cpe_manager.services.drilling import DrillParts, DrillStores
@@ -52,7 +50,6 @@ from cpe_manager.services.importing import Importer
 from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.jobs import SHARD_TICKET, SIMPLE_TICKET, Jobs
 from cpe_manager.services.keys import Keys
-from cpe_manager.services.lines import LineHouse, Lines, LineStores
 from cpe_manager.services.push_admission import Admission, Rules
 from cpe_manager.services.push_checks import Checks
 from cpe_manager.services.push_trip import Care
@@ -66,10 +63,12 @@ from cpe_manager.services.rollouts import Rollouts
 from cpe_manager.services.scheduling import ScheduleStores, Scheduling
 from cpe_manager.services.sweep import Rhythm, Sweep
 from cpe_manager.services.tokens import Tokens
-from cpe_manager.services.traps import Traps, TrapStores
+from cpe_manager.services.trap_senders import TrapStores
+from cpe_manager.services.traps import Traps
 from cpe_manager.services.upkeep import Export, Retention, Rewrap, Step, Upkeep, UpkeepStores, Verify
 from cpe_manager.services.worker import ShardWorker, Visit, WorkerLimits
 from cpe_manager.settings import Settings
+from cpe_manager.wiring_failover import Failover, Hands, failover, line_service
 from drivers.roster import DriverRoster
 
 
@@ -90,6 +89,8 @@ class Parts:
     """For the process that serves; None when no trap port is set."""
     take_over: Callable[[], Awaitable[None]]
     """To be called by the one process that works on a SQLite database: whoever held leases before it is gone."""
+    failover: Failover
+    """For the process that serves."""
 
 
 async def _engine(settings: Settings, clock: Clock) -> Engine:
@@ -153,6 +154,8 @@ async def build(
     scheduling = Scheduling(schedule_stores, jobs, timer, clock, ids)
     inventory = Inventory(database.inventory, clock, ids, drivers, credentials, jobs.first_backup)
     changing = _changing(settings, database, inventory, engine, Acting(outside, care, metrics, owner))
+    hands = Hands(pushing, changing.pushes, worker, outside, ssh, poller, metrics)
+    moving = failover(settings, database, hands)
     services = Services(
         inventory=inventory,
         detector=Detector(
@@ -173,7 +176,7 @@ async def build(
         rollouts=changing.rollouts,
         drift=changing.drift,
         replacements=changing.swaps.service,
-        lines=_lines(settings, database, outside),
+        lines=line_service(settings, database, outside, moving),
         scheduling=scheduling,
         tokens=Tokens(database.tokens, database.events, clock, ids),
         keys=Keys(keys, database.backups, jobs, database.events, clock),
@@ -202,6 +205,7 @@ async def build(
         if not settings.scaled:
             await database.jobs.release_all(clock.now())
             await database.replacements.release_all()
+            await moving.watcher.take_over()
 
     tasks = {
         "writer": worker.settler.run,
@@ -209,7 +213,7 @@ async def build(
         "sweep": sweep.run,
         "rollouts": changing.keeper.run,
     }
-    return Parts(services, worker, engine, timer, metrics, clock, ids, owner, tasks, traps, take_over)
+    return Parts(services, worker, engine, timer, metrics, clock, ids, owner, tasks, traps, take_over, moving)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,14 +262,6 @@ def _changing(settings: Settings, database: Database, inventory: Inventory, engi
     )
 
 
-def _lines(settings: Settings, database: Database, outside: Outside) -> Lines:
-    test = TransferTest(settings.coverage_download_url, settings.coverage_upload_url, settings.coverage_seconds)
-    goals = CoverageGoals(settings.coverage_signal_dbm, settings.coverage_down_mbps, settings.coverage_up_mbps)
-    meter = BoxCoverage(database.inventory, outside, test)
-    house = LineHouse(meter=meter, goals=goals, freezes=settings.push_freezes)
-    return Lines(LineStores(database.lines, database.inventory, database.events), outside.clock, house)
-
-
 def _care(settings: Settings, database: Database) -> Care:
     failures = settings.push_failures_per_hour
     limits = Limits(settings.push_limit_in_flight, settings.push_limit_per_access_node, failures)
@@ -291,7 +287,9 @@ async def _traps(settings: Settings, database: Database, snmp: Snmp) -> Traps | 
     local = await _local_engine(database)
     intake = TrapPort(settings.snmp_trap_host, settings.snmp_trap_port, local, snmp.clock)
     stores = TrapStores(database.inventory, database.events, snmp.credentials)
-    return Traps(intake, stores, snmp.poller, snmp.clock, snmp.metrics, snmp.redactor)
+    traps = Traps(intake, stores, snmp.poller, snmp.clock, snmp.metrics, snmp.redactor)
+    traps.senders.engine_place = snmp.poller.engine_host
+    return traps
 
 
 async def _local_engine(database: Database) -> LocalEngine:

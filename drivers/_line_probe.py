@@ -44,16 +44,6 @@ async def linux_line(shell: Shell, name: str) -> LineState:
     return LineState({"UP", "LOWER_UP"} <= set(link.get("flags", ())), own, default)
 
 
-async def linux_way_out(shell: Shell) -> str:
-    """The interface that the kernel's best IPv4 default route leads over; empty when it has none."""
-    routes = await shell.execute("ip -j -4 route show default")
-    if routes.exit_status != 0:
-        raise CommandRefused(f"`ip route` ended with status {routes.exit_status}")
-    live = [route for route in _items(routes.stdout) if not _DEAD & set(route.get("flags", ()))]
-    best = min(live, key=lambda route: int(route.get("metric", 0)), default={})
-    return str(best.get("dev", ""))
-
-
 async def linux_ping(shell: Shell, target: str) -> bool:
     """``ping`` of iputils or BusyBox: its status says whether any echo came."""
     result = await shell.execute(f"ping -c {_ECHOES} -W 3 {ip_address(target)}")

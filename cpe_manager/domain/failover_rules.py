@@ -84,6 +84,9 @@ def by_itself(question: Question) -> Decision:
     if _moved_itself(question) and not question.entitled:
         return switch(question, "the box has moved its traffic to mobile by itself: the edge follows", "cpe")
     if question.verdict.suspicion:
+        if question.record.state is State.FAILED:
+            # After a restart little is known at first: that it is well again has to be seen.
+            return stay(question, "the line has failed, and something still speaks against it")
         return Decision(State.SUSPECT, reasons=("something speaks against the fixed line, not enough yet",))
     words = {State.SUSPECT: "the suspicion has passed", State.FAILED: "the line is up again"}
     reason = words.get(question.record.state, "the fixed line carries")
@@ -113,7 +116,7 @@ def _lost(question: Question) -> Decision:
     elif not seen_up(record):
         refusal = "it was never seen up since it is watched: is its line_address right? An operator may switch it"
     elif verdict.wait_until is not None and now < verdict.wait_until:
-        refusal, again = "the box has just started: its line gets time to train", verdict.wait_until
+        refusal, again = "the box or its line is coming back, and gets time for it", verdict.wait_until
     elif verdict.mobile_ok is False:
         refusal = "the mobile way does not answer either"
     elif question.may_switch:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from cpe_manager.domain.lines import Carrier, Condition, FailoverPolicy, FailoverState, LineRecord
+from cpe_manager.domain.failover import act_under_way
+from cpe_manager.domain.failover_policy import hold_down, retry_wait, return_wait
+from cpe_manager.domain.failover_rules import TEST
+from cpe_manager.domain.lines import Act, Carrier, Condition, FailoverPolicy, FailoverState, LineRecord, Verdict
 from cpe_manager.domain.push_windows import freezes_of, windows_of
 
 _WANTED = {
@@ -34,26 +38,34 @@ def outlook(record: LineRecord, policy: FailoverPolicy, now: float, freezes: str
     return tuple(lines)
 
 
+def with_due(record: LineRecord, verdict: Verdict, now: float, policy: FailoverPolicy) -> LineRecord:
+    """The record with what happens next by itself, and when, as far as that is known. The same for the same verdict,
+    so that nothing is written anew because time has passed."""
+    due, at = "", None
+    by_itself = record.by in {"manager", "cpe", ""}
+    if record.state is FailoverState.MOBILE and verdict.condition is Condition.UP and by_itself:
+        due, at = "returns, if the line stays up,", verdict.since + return_wait(record, now, policy)
+    elif record.state is FailoverState.FAILED and record.attempts and verdict.condition is not Condition.CPE_DEAD:
+        due, at = "the switch is tried again", record.since + retry_wait(record.attempts, policy)
+    return replace(record, due=due, due_at=at)
+
+
 def _by_state(record: LineRecord, policy: FailoverPolicy, now: float) -> list[str]:
     setup = record.line.setup
     if record.state is FailoverState.HELD:
         return [f"held by {record.by or 'an operator'}: nothing is moved until it is released"]
-    if record.state in {FailoverState.SWITCHING, FailoverState.RETURNING}:
+    if (act := act_under_way(record)) is not Act.NOTHING:
         left = _in(record.since + policy.switch_within - now)
-        ends = "rolled back" if record.state is FailoverState.SWITCHING else "given up"
-        return [f"is being verified end to end; {ends} {left} unless it holds"]
+        if act is Act.SWITCH:
+            return [f"the switch is being made and verified end to end; rolled back {left} unless it holds"]
+        what = "the return" if act is Act.RETURN else "what the switch did is being undone, which"
+        return [f"{what} is being made and verified; given up {left} unless it holds"]
     if record.state is FailoverState.MOBILE:
-        if record.due:
-            return []
-        if record.condition is Condition.UP:
-            return [
-                f"returns once the line has been up for {duration(policy.up_for)} without a break, longer after flaps"
-            ]
-        return [f"returns {duration(policy.up_for)} after the line is up again and stays up"]
+        return [] if record.due else _return(record, policy, now)
     if setup.entitled:
         return [f"is not moved when the line is lost: {setup.entitled}"]
     if record.state is FailoverState.FAILED:
-        return [] if record.due else ["is tried again by itself, later after each failure; ask for a switch to try now"]
+        return [] if record.due else _retry(record, policy, now)
     mover = f"the box moves by itself, the manager steps in after {duration(policy.self_switch_grace)}"
     lines = [f"when the line is lost: {mover if setup.moves == 'cpe' else 'the manager moves it to mobile'}"]
     if record.state is FailoverState.FIXED and policy.test_every_days:
@@ -63,6 +75,27 @@ def _by_state(record: LineRecord, policy: FailoverPolicy, now: float) -> list[st
             after = f"from {at:%Y-%m-%d} on, in"
         lines.append(f"the backup is tested {after} {policy.test_window}")
     return lines
+
+
+def _return(record: LineRecord, policy: FailoverPolicy, now: float) -> list[str]:
+    if record.by == TEST:
+        return ["a test of the backup: returns by itself"]
+    if record.by not in {"manager", "cpe", ""}:
+        return [f"{record.by} moved it: returns when somebody asks for it, or when mobile no longer answers"]
+    wait, losses = return_wait(record, now, policy), hold_down(record, policy)[1]
+    flaps = f" ({losses} losses in a row made it longer)" if wait > policy.up_for else ""
+    if record.condition is Condition.UP:
+        return [f"returns once the line has been up for {duration(wait)} without a break{flaps}"]
+    return [f"returns {duration(wait)} after the line is up again, if it stays up{flaps}"]
+
+
+def _retry(record: LineRecord, policy: FailoverPolicy, now: float) -> list[str]:
+    if record.condition is Condition.CPE_DEAD:
+        return ["the box answers over neither way: there is nothing to be switched until it does"]
+    if not record.attempts:
+        return ["is moved as soon as nothing speaks against it any more"]
+    again = record.since + retry_wait(record.attempts, policy)
+    return [f"the switch failed {record.attempts} times, tried again {_in(again - now)}; ask for one to try now"]
 
 
 def _what_holds_a_return(policy: FailoverPolicy, now: float, freezes: str) -> list[str]:

@@ -11,6 +11,8 @@ from cpe_manager.domain.drills import Standing
 from cpe_manager.domain.rollouts import DeviceEnd, RolloutState
 from cpe_manager.ports.sensing import SensingFigures
 from cpe_manager.ports.stores import DeviceStatus
+from cpe_manager.runtime.line_metrics import LABELS as LINE_LABELS
+from cpe_manager.runtime.line_metrics import LineMetrics
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300)
@@ -134,6 +136,7 @@ class Metrics:
             ("family", "verdict"),
             registry=self._registry,
         )
+        self.lines = LineMetrics(self._registry)
         self._info = Info("cpe_manager", "Version and engine of this process", registry=self._registry)
         self._fleet = b""
 
@@ -226,7 +229,12 @@ class Metrics:
         for family in self._registry.collect():
             if not family.name.startswith("process_"):
                 suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
-                yield family.name + suffix, family.type, ", ".join(_LABELS.get(family.name, ())), family.documentation
+                yield (
+                    family.name + suffix,
+                    family.type,
+                    ", ".join(_ALL_LABELS.get(family.name, ())),
+                    family.documentation,
+                )
         for name, (labels, text) in FLEET.items():
             yield name, "gauge", labels, text
 
@@ -250,6 +258,8 @@ _LABELS: Mapping[str, tuple[str, ...]] = {
     "cpe_snmp_traps_dropped": ("reason",),
     "cpe_manager": ("version", "engine"),
 }
+
+_ALL_LABELS: Mapping[str, tuple[str, ...]] = {**_LABELS, **LINE_LABELS}
 
 
 def _fleet(statuses: Iterable[Status]) -> Iterator[str]:

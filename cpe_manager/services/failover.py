@@ -65,7 +65,7 @@ class Conductor:
     async def switch(self, record: LineRecord, policy: FailoverPolicy) -> Done:
         """Traffic over mobile. What came of it when it did not succeed is for ``roll_back`` to take back."""
         box_moved, edge_moved = await self._by_itself(record, Carrier.MOBILE, policy)
-        by = "cpe" if box_moved else "manager"
+        by = "cpe" if box_moved else ""
         moving, fault = await self._both(record, box_moved=box_moved, edge_moved=edge_moved)
         if fault is None:
             fault = await self._verified(record, Carrier.MOBILE)
@@ -99,7 +99,7 @@ class Conductor:
             record,
             [
                 ("platform", lambda: self._edge_over(record, Carrier.MOBILE)),
-                ("box", lambda: self._box_back(record, Carrier.MOBILE, key, f"{key}:back", by_box=box_moved)),
+                ("box", lambda: self._box_back(record, Carrier.MOBILE, key, f"{key}:back")),
             ],
         )
         return Done(Outcome(False, _joined(fault.reason, undone)), moving.push_id)
@@ -107,11 +107,12 @@ class Conductor:
     async def roll_back(self, record: LineRecord, policy: FailoverPolicy) -> Done:
         """Everything as before the switch, whatever of it was done."""
         del policy
+        key = f"{record.switch_id}:back:{int(record.since)}"
         undone = await self._undone(
             record,
             [
                 ("platform", lambda: self._edge_over(record, Carrier.FIXED)),
-                ("box", lambda: self._box_home(record)),
+                ("box", lambda: self._box_back(record, Carrier.FIXED, record.switch_id, key)),
             ],
         )
         return Done(Outcome(not undone, undone or "the switch was taken back"), record.push_id)
@@ -244,22 +245,15 @@ class Conductor:
 
     # The way back.
 
-    async def _box_home(self, record: LineRecord) -> _Fault | None:
-        """A box that moves by itself goes home by itself, unless it was we who moved it."""
-        by_box = record.line.setup.moves == "cpe" and not record.push_id
-        key = record.switch_id
-        return await self._box_back(record, Carrier.FIXED, key, f"{key}:back:{int(record.since)}", by_box=by_box)
-
-    async def _box_back(
-        self, record: LineRecord, over: Carrier, given_up: str, key: str, *, by_box: bool
-    ) -> _Fault | None:
-        """A push that has not ended is given up, and the device takes it back; one that has needs another one."""
+    async def _box_back(self, record: LineRecord, over: Carrier, given_up: str, key: str) -> _Fault | None:
+        """A push that has not ended is given up, and the device takes it back; one that is in force needs another one.
+        A box that was never moved by us is left alone: it goes back by itself, if it has moved by itself."""
         try:
-            given = await self._box.give_up(record, given_up)
-            if by_box and not given:
-                return None  # it goes back by itself, as it came
+            in_force = await self._box.give_up(record, given_up)
         except CpeManagerError as error:
             return _Fault(f"the push could not be given up: {error}")
+        if not in_force:
+            return None
         moving, fault = await self._box_over(record, over, key)
         if fault is None and (failed := await self._box.end(moving)):
             fault = _Fault(failed)

@@ -29,6 +29,8 @@ BY: Final = "failover"
 GUARD_SECONDS: Final = 120
 FIRST_LOOK, LAST_LOOK = 0.2, 2.0
 """Seconds between looks at a push that somebody else works on, growing from one to the other."""
+RECENT: Final = 100
+"""Pushes of a device among which one of a switch under way is looked for."""
 _APPLIED: Final = frozenset({Phase.APPLIED, Phase.PROBED}) | END
 _INTERRUPTED: Final = "interrupted"
 
@@ -55,7 +57,8 @@ class Box(Protocol):
         ...
 
     async def give_up(self, record: LineRecord, key: str) -> bool:
-        """Have an unfinished move of that key taken back, and wait for it. False when there is none under way."""
+        """Have a move of that key taken back that has not ended, and wait for it. True when one is in force (or may be,
+        stuck) all the same: it has to be followed by a move back."""
         ...
 
     async def carrying(self, record: LineRecord) -> Carrier | None:
@@ -128,16 +131,16 @@ class PushedBox:
         return _failure(await self._when(moving.push_id, END.__contains__))
 
     async def give_up(self, record: LineRecord, key: str) -> bool:
-        found = [one for one in await self._open(record) if one.key in {f"{BY}:{key}", f"{BY}:{key}:again"}]
-        for push in found:
-            with suppress(Conflict):  # it has ended meanwhile
-                await self._parts.pushes.withdraw(push.id, by=BY)
-            await self._when(push.id, END.__contains__)
-        return bool(found)
-
-    async def _open(self, record: LineRecord) -> tuple[Push, ...]:
-        page = await self._parts.pushes.list(device=record.line.device_id, open_only=True, limit=50)
-        return tuple(page.items)
+        names = {f"{BY}:{key}", f"{BY}:{key}:again"}
+        page = await self._parts.pushes.list(device=record.line.device_id, limit=RECENT)
+        in_force = False
+        for push in (one for one in page.items if one.key in names):
+            if push.ended_at is None:
+                with suppress(Conflict):  # it has ended meanwhile
+                    await self._parts.pushes.withdraw(push.id, by=BY)
+            ended = await self._when(push.id, END.__contains__)
+            in_force = in_force or ended.phase in {Phase.CONFIRMED, Phase.STUCK}
+        return in_force
 
     async def _when(self, push_id: str, there: Callable[[Phase], bool]) -> Push:
         """The push, once it is where it is waited for."""

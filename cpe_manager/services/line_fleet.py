@@ -35,6 +35,8 @@ class Watched:
     incidents: Incidents = field(default_factory=Incidents)
     done: Done | None = None
     writing: bool = False
+    switching: bool = False
+    """A switch is being written."""
     due: float = float("inf")
     condition: Condition = Condition.UNKNOWN
     """Of the last verdict."""
@@ -163,8 +165,8 @@ class Fleet:
 
     def switching(self, record: LineRecord) -> int:
         """Other lines of its node that are being switched."""
-        others = (one.record for one in self.of_node(record.line.node))
-        return sum(one.state is FailoverState.SWITCHING and one.line.id != record.line.id for one in others)
+        others = (one for one in self.of_node(record.line.node) if one.record.line.id != record.line.id)
+        return sum(one.switching or one.record.state is FailoverState.SWITCHING for one in others)
 
 
 async def woken(event: asyncio.Event, clock: Clock, seconds: float) -> None:

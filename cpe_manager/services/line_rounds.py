@@ -108,7 +108,8 @@ class Rounds:
             self._fleet.forget(line_id)
             return
         self._fleet.add(record)
-        self._fleet.lines[line_id].writing = False
+        watched = self._fleet.lines[line_id]
+        watched.writing = watched.switching = False
         self._fleet.mark(line_id)
 
     async def looking(self) -> None:

@@ -19,6 +19,7 @@ import structlog
 from cpe_manager.domain.errors import StoreError
 from cpe_manager.domain.failover import act_under_way, decide, record_after
 from cpe_manager.domain.failover_policy import may_return, may_switch
+from cpe_manager.domain.line_outlook import with_due
 from cpe_manager.domain.line_watch import observe, verdict
 from cpe_manager.domain.lines import Act, Evidence, FailoverPolicy, FailoverState, LineRecord, Verdict
 from cpe_manager.services.failover import Done
@@ -60,6 +61,8 @@ class Watcher:
         self.leading = False
         self.changed: Callable[[], None] = lambda: None
         """Called when lines were added, changed or taken away; whoever looks at lines sets it."""
+        self.suspected: Callable[[str], None] = lambda _line_id: None
+        """Called when something speaks against a line, so that it is looked at more closely."""
 
     # What others call.
 
@@ -210,6 +213,7 @@ class Watcher:
             self._parts.observer.decided(max(0.0, now - said.since))
         elif done is not None and done.push_id and not decision.settled:
             after = replace(after, push_id=done.push_id)
+        after = with_due(after, said, now, policy)
         parent = self._fleet.parents.get(record.line.node) if node_down else None
         at = datetime.fromtimestamp(now, UTC)
         change = Change(record, after, decision, at, watched.incidents, parent, watched.last_change)
@@ -222,6 +226,7 @@ class Watcher:
         watched.writing = True
         looked_for = change.after.state in {FailoverState.SUSPECT, FailoverState.FAILED} and not watched.last_change
         act = change.decision.act
+        watched.switching = act is Act.SWITCH
         pending = Pending(move_of(change, self._parts.ids.new()), act, change.left, looked_for, watched.done)
         self._writer.put(pending, at_once=act is not Act.NOTHING)
 
@@ -251,7 +256,7 @@ class Watcher:
         if watched is None:
             return
         before = watched.record
-        watched.writing = False
+        watched.writing = watched.switching = False
         watched.record = replace(pending.move.record, revision=pending.move.record.revision + 1)
         watched.incidents = pending.left
         if watched.done is pending.done:
@@ -262,8 +267,8 @@ class Watcher:
                 watched.last_change = ""
         if pending.act is not Act.NOTHING and not self._stopping:
             self._acts.begin(watched.record, watched.policy, pending.act)
-        if watched.record.state is not before.state:
-            self.changed()
+        if watched.record.state is FailoverState.SUSPECT and before.state is not FailoverState.SUSPECT:
+            self.suspected(pending.line_id)
         self._fleet.mark(pending.line_id)
 
     async def _refused(self, pending: Pending) -> None:

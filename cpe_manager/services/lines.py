@@ -5,18 +5,19 @@ Nothing is moved here: what is asked for is written down, and whoever watches th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
 from cpe_manager.domain.coverage import CoverageGoals, CoverageReading, judged
 from cpe_manager.domain.errors import Conflict, CpeManagerError, InputError, NotFound
 from cpe_manager.domain.events import NewEvent
+from cpe_manager.domain.failover_policy import policy_of
 from cpe_manager.domain.inventory import LifeState
 from cpe_manager.domain.line_outlook import outlook
-from cpe_manager.domain.line_setup import gaps, setup_of
+from cpe_manager.domain.line_setup import gaps, setup_of, with_coverage
 from cpe_manager.domain.lines import (
     Carrier,
     Coverage,
@@ -28,7 +29,6 @@ from cpe_manager.domain.lines import (
     Transition,
 )
 from cpe_manager.domain.paging import Page
-from cpe_manager.domain.push_windows import windows_of
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.coverage import CoverageMeter
 from cpe_manager.ports.lines import LineStore, Wanted
@@ -58,6 +58,8 @@ class LineHouse:
     policy: FailoverPolicy = field(default_factory=FailoverPolicy)
     goals: CoverageGoals = field(default_factory=CoverageGoals)
     freezes: str = ""
+    news: Callable[[], None] = lambda: None
+    """Called when something was asked for or set up, so that whoever watches in this process looks at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,7 @@ class Lines:
     def policy_of(self, record: LineRecord) -> FailoverPolicy:
         """What is in force for a line; the installation's where its own does not hold any more."""
         try:
-            return _policy(record.line.setup.policy, self._house.policy)
+            return policy_of(record.line.setup.policy, self._house.policy)
         except InputError:
             return self._house.policy
 
@@ -203,11 +205,14 @@ class Lines:
         if before is not None and not setup.watched and before.line.setup.watched:
             _refuse_to_leave(before)
         name = device if before is None else before.line.device_id
-        return await self._lines.set_up(name, setup, self._clock.now(), by, revision=revision)
+        return self._told(await self._lines.set_up(name, setup, self._clock.now(), by, revision=revision))
 
     async def import_rows(self, rows: Sequence[SetupRow], *, by: str, dry_run: bool = False) -> Sequence[RowResult]:
         """Set up many; what is wrong with one row stops no other. What a row does not say stays as it was."""
-        return [await self._row(row, by=by, dry_run=dry_run) for row in rows]
+        results = [await self._row(row, by=by, dry_run=dry_run) for row in rows]
+        if not dry_run:
+            self._house.news()
+        return results
 
     async def _row(self, row: SetupRow, *, by: str, dry_run: bool) -> RowResult:
         try:
@@ -215,7 +220,7 @@ class Lines:
             if dry_run:
                 after = await self._tried(row, before)
             else:
-                after = (await self.set_up(row.device, row.values, by=by)).line.setup
+                after = await self._written_row(row, before, by)
         except CpeManagerError as error:
             if error.retryable:  # the database: nothing that is wrong with this row
                 raise
@@ -225,10 +230,18 @@ class Lines:
         same = replace(after, line_id=before.line.id) == before.line.setup
         return RowResult(row.number, row.device, "unchanged" if same else "changed")
 
+    async def _written_row(self, row: SetupRow, before: LineRecord | None, by: str) -> LineSetup:
+        setup = await self._tried(row, before)
+        if before is not None and not setup.watched and before.line.setup.watched:
+            _refuse_to_leave(before)
+        name = row.device if before is None else before.line.device_id
+        made = await self._lines.set_up(name, setup, self._clock.now(), by)
+        return made.line.setup
+
     async def _tried(self, row: SetupRow, before: LineRecord | None) -> LineSetup:
         if before is None and (await self._inventory.device(row.device)).device.state is LifeState.DECOMMISSIONED:
             raise NotFound(f"no such device in service: {row.device}")
-        setup = setup_of(row.values, LineSetup("") if before is None else before.line.setup)
+        setup = with_coverage(row.values, LineSetup("") if before is None else before.line.setup)
         self._check(setup)
         return setup
 
@@ -243,7 +256,7 @@ class Lines:
         if setup.platform and setup.platform not in names:
             known = f"it has {', '.join(names)}" if names else "there is none in it, or no such file"
             raise InputError(f"the platform file has no {setup.platform!r}; {known}")
-        _policy(setup.policy, self._house.policy)
+        policy_of(setup.policy, self._house.policy)
 
     # Asking
 
@@ -264,9 +277,14 @@ class Lines:
         if not record.wanted and _is_so(record, order.what):
             return record
         key = None if order.key is None else f"{by}:{order.key}"
-        return await self._lines.want(
-            record.line.id, order.what, by=by, at=self._clock.now(), reason=order.reason, key=key
+        now = self._clock.now()
+        return self._told(
+            await self._lines.want(record.line.id, order.what, by=by, at=now, reason=order.reason, key=key)
         )
+
+    def _told(self, record: LineRecord) -> LineRecord:
+        self._house.news()
+        return record
 
     # Coverage (§3.8)
 
@@ -314,27 +332,8 @@ class Lines:
             setup = replace(record.line.setup, coverage=verdict, coverage_reason=reason)
             with suppress(Conflict):
                 device, now = record.line.device_id, self._clock.now()
-                return await self._lines.set_up(device, setup, now, by, revision=record.revision)
+                return self._told(await self._lines.set_up(device, setup, now, by, revision=record.revision))
         raise Conflict(f"line {line_id} changes all the time; the verdict was {verdict}: {reason}")
-
-
-def _policy(values: Mapping[str, object], base: FailoverPolicy) -> FailoverPolicy:
-    known = {one.name: getattr(base, one.name) for one in fields(FailoverPolicy)}
-    changed: dict[str, Any] = {}
-    for name, value in values.items():
-        if name not in known:
-            raise InputError(f"fail-over policy has no {name!r}; it has {', '.join(known)}")
-        number = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
-        if not (isinstance(value, str) if isinstance(known[name], str) else number):
-            raise InputError(f"fail-over policy: {name} is like {known[name]!r}, not {value!r}")
-        changed[name] = value
-    policy = replace(base, **changed)
-    try:
-        for text in (policy.quiet_hours, policy.test_window):
-            windows_of(text)
-    except ValueError as error:
-        raise InputError(f"fail-over policy: {error}") from None
-    return policy
 
 
 def _refuse_to_leave(record: LineRecord) -> None:

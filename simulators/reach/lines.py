@@ -7,7 +7,9 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 
 from simulators.dialects.linux_box import files_of, loaded
+from simulators.dialects.linux_uplink import mobile_links
 from simulators.dialects.tree import Node, parse
+from simulators.generate.frr_linux import is_linux
 from simulators.reach.view import Surroundings, View, holds, interface, network, spans
 from simulators.state import DeviceState
 
@@ -97,10 +99,14 @@ def _port(words: list[str], port: int) -> tuple[bool, list[str]]:
 def frr(state: DeviceState, at: Surroundings) -> View:
     """FRR has addresses and routes; the kernel's filter is what nftables was last told."""
     view = View()
+    if is_linux(state.spec) and state.mobile_up:
+        view.mobile |= mobile_links(files_of(state))
     for node in parse(state.running).children:
-        if found := re.match(r"ip route (\S+/\d+) (\S+)", node.text):
-            net = network(found[1])
-            view.routes += [(net, found[2])] if net else []
+        if found := re.match(r"ip route (\S+/\d+) (\S+)(?: ([a-z]\S*))?(?: (\d+))?$", node.text):
+            net, hop = network(found[1]), found[3] if found[3] in view.mobile else found[2]
+            if net is not None:
+                view.routes.append((net, hop))
+                view.distances[net, hop] = int(found[4] or 1)
         elif node.text.startswith("interface ") and not _has(node, "shutdown"):
             for line in node.children:
                 address = interface(line.words[2]) if line.text.startswith("ip address ") else None

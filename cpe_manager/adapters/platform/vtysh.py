@@ -1,8 +1,8 @@
 """What is said to FRR, and what its answers mean. Text alone: no session, no clock.
 
 FRR 8 commits every static route by itself, at a cost that grows with all the routes that ``staticd`` has: 500 lines
-took minutes in the lab. Between ``XFRR_start_configuration`` and ``XFRR_end_configuration``, which vtysh itself puts around
-a configuration file, they are one commit.
+took minutes in the lab. Between ``XFRR_start_configuration`` and ``XFRR_end_configuration``, which vtysh itself puts
+around a configuration file, they are one commit.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network, ip_interface
 from typing import Final
 
 from cpe_manager.domain.cpe_config import CpeConfig, Firewall, Lan, Management, PortMapping, StaticRoute, Wan
@@ -64,7 +64,10 @@ class Box:
 
     def ways(self, start: str = IPV4) -> Ways:
         """The default routes as they stand."""
-        return Ways.read(self.top, self.mobile, self.learned(start), start)
+        words = (line.split() for line in self.interfaces.get(self.mobile, ()))
+        made = (attempt(ip_interface, each[2]) for each in words if each[1:2] == ["address"] and len(each) == 3)
+        networks = [own.network for own in made if own]
+        return Ways.read(defaults(self.top, start), self.mobile, networks, self.learned(start))
 
     def learned(self, start: str = IPV4) -> int | None:
         """The distance of the fixed line's default route that no static one is, as far as the files tell of it."""
@@ -83,12 +86,17 @@ class Box:
 
 
 def _mobile(files: Files, interfaces: Iterable[str], top: Iterable[str]) -> str:
-    """The modem's interface: what pppd makes of it, or the one that it has itself."""
+    """The modem's interface: what pppd makes of it, or the one that it has itself, also where pppd's file only says
+    which access point it is."""
     peer = link_words.dialled_mobile(files)
-    if peer is not None or link_words.QMI not in files:
-        return link_words.ppp_unit(files, peer, 1)
-    named = (*interfaces, *(one.interface for one in defaults(top)))
-    return next((name for name in named if re.fullmatch(r"wwan\d+", name)), "wwan0")
+    dialled = link_words.ppp_unit(files, peer, 1)
+    routed = [one.interface for one in defaults(top)]
+    if dialled in routed or (peer is None and link_words.QMI not in files):
+        return dialled
+    named = [name for name in (*routed, *interfaces) if re.fullmatch(r"wwan\d+", name)]
+    return next(
+        iter(named if peer is None else [name for name in named if name in routed]), dialled if peer else "wwan0"
+    )
 
 
 def _addresses(lines: Iterable[str]) -> list[IPv4Interface]:

@@ -203,7 +203,10 @@ def _top_lines(box: Box, ways: Mapping[str, Ways], found: CpeConfig, config: Cpe
     if wan and wan.ipv6_router:
         yield f"ipv6 route {wan.routed_ipv6} {wan.ipv6_router}"
     for start, way in ways.items():
-        yield from _defaults(box, way, start, (_via(box, start, found), _via(box, start, config)), config)
+        via = _via(box, start, found), _via(box, start, config)
+        # The files are those of the wanted configuration by now.
+        learned = way.learned if config is found else _learned(box, start, config)
+        yield from _defaults(way, start, via, config.mobile, learned, _over_mobile(box))
     for route in config.routes:
         yield f"ip route {route.network} {route.gateway}" + (f" {route.distance}" if route.distance > 1 else "")
 
@@ -217,24 +220,26 @@ def _via(box: Box, start: str, config: CpeConfig) -> str:
     return str(wan.gateway) if wan and wan.mode == "static" and start == IPV4 else ""
 
 
-def _defaults(box: Box, ways: Ways, start: str, via: tuple[str, str], config: CpeConfig) -> Iterator[str]:
+def _defaults(
+    ways: Ways, start: str, via: tuple[str, str], mobile: Mobile | None, learned: int | None, over: str
+) -> Iterator[str]:
     """Default routes of one protocol. ``via``: where the model's own one of the fixed line led, and where it is to
-    lead; others of the fixed line stay, and keep their order with it."""
+    lead; others of the fixed line stay, and keep their order with it. ``over``: where a new mobile one leads."""
 
     def leads(one: Default, where: str) -> bool:
         return where != "" and where in (one.via, str(one.gateway))
 
     before, after = via
     others = [one for one in ways.fixed if not leads(one, before)]
-    mobile = config.mobile if start == IPV4 or ways.mobile else None
-    fixed, own = ways.distances(mobile, static=bool(after or others), learned=_learned(box, start, config))
+    mobile = mobile if start == IPV4 or ways.mobile else None
+    fixed, own = ways.distances(mobile, static=bool(after or others), learned=learned)
     if after and not any(leads(one, after) for one in others):
         there = next((one for one in ways.fixed if leads(one, after)), None)
         yield ways.moved(there, fixed) if there else f"{start}{after}{f' {fixed}' if fixed > 1 else ''}"
     yield from (ways.moved(one, fixed) for one in others)
     if mobile and mobile.active:
         standing = [one.at(own + one.distance - ways.standing) for one in ways.mobile]
-        yield from standing or [f"{start}{_over_mobile(box)} {own}"]
+        yield from standing or [f"{start}{over} {own}"]
 
 
 def _learned(box: Box, start: str, config: CpeConfig) -> int | None:

@@ -11,15 +11,16 @@ One next hop has one distance: written again with another one, a static route is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final
 
 from cpe_manager.domain.cpe_mobile import Mobile
 from cpe_manager.domain.errors import InputError
 from cpe_manager.kit.attempts import attempt
 
+Network = IPv4Network | IPv6Network
 IPV4, IPV6 = "ip route 0.0.0.0/0 ", "ipv6 route ::/0 "
 CLIENT_METRIC: Final = 100 << 24
 """What a DHCP client and pppd write their default route with: distance 100 for FRR, and behind FRR's in the kernel."""
@@ -89,10 +90,16 @@ class Ways:
     learned: int | None = None
 
     @classmethod
-    def read(cls, top: Iterable[str], mobile: str, learned: int | None, start: str = IPV4) -> Ways:
-        found = defaults(top, start)
-        over = tuple(one for one in found if one.interface == mobile)
-        return cls(tuple(one for one in found if one not in over), over, learned)
+    def read(cls, found: Iterable[Default], mobile: str, networks: Collection[Network], learned: int | None) -> Ways:
+        """``mobile``: the modem's interface; ``networks``: those that are on it."""
+
+        def leads(one: Default) -> bool:
+            if one.interface:
+                return one.interface == mobile
+            return any(one.gateway in network for network in networks)
+
+        ways = [(one, leads(one)) for one in found]
+        return cls(tuple(one for one, over in ways if not over), tuple(one for one, over in ways if over), learned)
 
     @property
     def lowest(self) -> int:
