@@ -25,7 +25,8 @@ from cpe_manager.domain.backups import Backup, Draft, FileDraft, FileInfo, Seale
 from cpe_manager.domain.errors import SealBroken
 from cpe_manager.kit.box_files import without_login
 from cpe_manager.kit.redaction import canonical, redact, strip_login
-from cpe_manager.ports.driver import Artefact, SecretRule, Spec
+from cpe_manager.ports.driver import SecretRule, Spec
+from cpe_manager.ports.driver_reading import Artefact
 
 NOTE: Final = "redacted view: secrets are masked, lines that change by themselves are left out; not for restoring"
 _PAYLOAD_VERSION: Final = 1

@@ -21,7 +21,7 @@ from cpe_manager.services.archive import read as read_archive
 from cpe_manager.services.archive import write as write_archive
 from cpe_manager.services.scheduling import NewSchedule
 from cpe_manager.services.tokens import Tokens
-from cpe_manager.settings import FIRST_CREDENTIALS, FIRST_SETTINGS, Settings
+from cpe_manager.settings import FIRST_CREDENTIALS, FIRST_PLATFORMS, FIRST_SETTINGS, Settings
 from cpe_manager.wiring import Parts, build
 
 RING_ID = "ring_id"
@@ -50,6 +50,7 @@ async def init(settings: Settings) -> InitResult:
     for path, text in (
         (settings.data_dir / "cpe-manager.toml", FIRST_SETTINGS),
         (settings.credentials, FIRST_CREDENTIALS),
+        (settings.platforms, FIRST_PLATFORMS),
     ):
         if _write_private(path, text):
             created.append(path)
@@ -183,6 +184,7 @@ async def unarchive(settings: Settings, path: Path, passphrase: str, *, keys_onl
         _make_private_dir(settings.data_dir)
         _write_private(settings.data_dir / "cpe-manager.toml", FIRST_SETTINGS)
         _write_private(settings.credentials, FIRST_CREDENTIALS)
+        _write_private(settings.platforms, FIRST_PLATFORMS)
         keys = KeyFile(settings.keyring, SystemIds(clock))
         async with _database(settings) as database:
             return await read_archive(path, passphrase, database.maintenance, keys, keys_only=keys_only)

@@ -15,6 +15,15 @@ from cpe_manager.api.schemas.drills import DrillReportView, DrillView
 from cpe_manager.api.schemas.facts import FactsView
 from cpe_manager.api.schemas.families import FamiliesView, FamilyView
 from cpe_manager.api.schemas.jobs import JobView, WorkView
+from cpe_manager.api.schemas.lines import (
+    CoverageView,
+    IncidentView,
+    LineDetailView,
+    LineImportView,
+    LineSummaryView,
+    LineView,
+    TransitionView,
+)
 from cpe_manager.api.schemas.pushes import PlanView, PushDetailView, PushView
 from cpe_manager.api.schemas.replacements import ReplacementDetailView, ReplacementView
 from cpe_manager.api.schemas.rollouts import (
@@ -128,6 +137,38 @@ class Client(Http):
 
     def cancel_replacement(self, replacement_id: str) -> ReplacementView:
         return self.post(f"/replacements/{part(replacement_id)}/cancel", ReplacementView)
+
+    # Lines and fail-over
+
+    def lines(self, *, limit: int | None = None, **where: Any) -> Iterator[LineView]:
+        return self.pages("/lines", LineView, limit=limit, **where)
+
+    def line(self, name: str) -> LineDetailView:
+        return self.get(f"/lines/{part(name)}", LineDetailView)
+
+    def line_summary(self) -> LineSummaryView:
+        return self.get("/line-summary", LineSummaryView)
+
+    def set_up_line(self, name: str, body: Mapping[str, Any], *, match: int | None = None) -> LineView:
+        """``match``: the revision that was read; 0: not set up yet."""
+        return self.put(f"/lines/{part(name)}", LineView, body, match=match)
+
+    def import_lines(self, body: Mapping[str, Any]) -> LineImportView:
+        return self.post("/line-imports", LineImportView, body, timeout=IMPORT_TIMEOUT)
+
+    def order_line(self, name: str, body: Mapping[str, Any], *, key: str | None = None) -> LineView:
+        return self.post(f"/lines/{part(name)}/orders", LineView, body, key=key)
+
+    def line_history(self, name: str | None, *, limit: int | None = None) -> Iterator[TransitionView]:
+        path = "/line-history" if name is None else f"/lines/{part(name)}/history"
+        return self.pages(path, TransitionView, limit=limit)
+
+    def coverage(self, name: str, body: Mapping[str, Any] | None = None) -> CoverageView:
+        """Without a verdict in ``body`` the box measures; takes up to a minute."""
+        return self.post(f"/lines/{part(name)}/coverage", CoverageView, body, timeout=ASKING_TIMEOUT)
+
+    def incidents(self, *, limit: int | None = None, **where: Any) -> Iterator[IncidentView]:
+        return self.pages("/incidents", IncidentView, limit=limit, **where)
 
     # Families
 
@@ -289,15 +330,17 @@ class Client(Http):
     def alarms(self) -> Sequence[AlarmView]:
         return self.get("/alarms", PageOf[AlarmView]).items
 
-    def events(self, after: int, *, limit: int) -> Sequence[EventView]:
-        return self.get("/events", PageOf[EventView], after=after, limit=limit).items
+    def events(self, after: int, *, limit: int, **where: Any) -> Sequence[EventView]:
+        """``where``: ``kind`` (a list, ``line.*`` for all that begin so), ``device``, ``line``."""
+        return self.get("/events", PageOf[EventView], after=after, limit=limit, **where).items
 
-    def follow_events(self, after: int) -> Iterator[EventView]:
-        """Events after the given id, for ever; a connection that breaks is taken up again where it broke."""
+    def follow_events(self, after: int, **where: Any) -> Iterator[EventView]:
+        """Events after the given id, for ever; a connection that breaks is taken up again where it broke. ``where`` as
+        for ``events``."""
         pause, failures = threading.Event(), 0
         while True:
             try:
-                for event in self.stream(after):
+                for event in self.stream(after, **where):
                     after, failures = event.id, 0
                     yield event
             except DaemonUnreachable:

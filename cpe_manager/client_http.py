@@ -63,8 +63,10 @@ class Http:
         headers = {"Idempotency-Key": key} if key else None
         return self._read(self._send("POST", path, body=body, timeout=timeout, headers=headers), view)
 
-    def put(self, path: str, view: type[V], body: Any) -> V:
-        return self._read(self._send("PUT", path, body=body), view)
+    def put(self, path: str, view: type[V], body: Any, *, match: int | None = None) -> V:
+        """``match``: the revision that was read; it is written over that one alone."""
+        headers = None if match is None else {"If-Match": f'"{match}"'}
+        return self._read(self._send("PUT", path, body=body, headers=headers), view)
 
     def delete(self, path: str) -> None:
         self._send("DELETE", path)
@@ -92,10 +94,9 @@ class Http:
         timeout: httpx.Timeout = TIMEOUT,
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        given = {name: value for name, value in (params or {}).items() if value is not None}
         try:
             response = self._http.request(
-                method, f"/api/v1{path}", params=given, json=body, timeout=timeout, headers=headers
+                method, f"/api/v1{path}", params=_given(params or {}), json=body, timeout=timeout, headers=headers
             )
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise self._unreachable(error) from error
@@ -118,11 +119,14 @@ class Http:
         except ValidationError as error:
             raise DaemonUnreachable(f"{self.url} answers, but not as a cpe-manager does") from error
 
-    def stream(self, after: int) -> Iterator[EventView]:
-        """Events after the given id until the connection breaks, which raises ``DaemonUnreachable``."""
+    def stream(self, after: int, **where: Any) -> Iterator[EventView]:
+        """Events after the given id until the connection breaks, which raises ``DaemonUnreachable``. ``where``:
+        ``kind``, ``device``, ``line``."""
         headers = {"Last-Event-ID": str(after), "Accept": "text/event-stream"}
         try:
-            with self._http.stream("GET", "/api/v1/events/stream", headers=headers, timeout=STREAM_TIMEOUT) as response:
+            with self._http.stream(
+                "GET", "/api/v1/events/stream", headers=headers, params=_given(where), timeout=STREAM_TIMEOUT
+            ) as response:
                 if response.is_error:
                     raise error_of(response.status_code, response.read())
                 for line in response.iter_lines():
@@ -130,6 +134,10 @@ class Http:
                         yield EventView.model_validate_json(line.removeprefix("data:"))
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
+
+
+def _given(query: Query) -> dict[str, Any]:
+    return {name: value for name, value in query.items() if value is not None}
 
 
 def part(text: str) -> str:

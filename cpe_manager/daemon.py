@@ -70,6 +70,7 @@ async def serve(settings: Settings, ready: Callable[[str], None] | None = None) 
                 ready(url)
             await _first(task, asyncio.create_task(stop.wait(), name="stop"))
             log.info("daemon.stopping")
+            parts.failover.watcher.stop()
             parts.worker.stop()
             app.state.feed.close()  # open event streams would hold the server up
             server.should_exit = True
@@ -106,6 +107,8 @@ async def _working(parts: Parts, settings: Settings, *, timer: bool = True) -> A
         await traps.intake.start()
         supervisor.add("traps", traps.run)
         supervisor.add("trap-port-names", traps.names.run)
+    for name, run in parts.failover.tasks.items() if timer else ():
+        supervisor.add(name, run)
     await parts.engine.start()
     try:
         supervisor.start()
@@ -115,12 +118,14 @@ async def _working(parts: Parts, settings: Settings, *, timer: bool = True) -> A
     finally:
         if timer:
             await parts.timer.stop(settings.stop_grace_seconds)
+        parts.failover.watcher.stop()
         parts.worker.stop()
         grace = settings.stop_grace_seconds
         await asyncio.gather(parts.engine.stop(grace), parts.worker.close(grace))
         await parts.worker.close(0)  # what a claim under way began meanwhile
         await parts.worker.settler.drain()
         await supervisor.stop(0)
+        await parts.failover.close()
         if traps is not None:
             await traps.intake.stop()
 

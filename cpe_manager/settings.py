@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from cpe_manager.domain.errors import SettingsError
+from cpe_manager.domain.errors import InputError, SettingsError
+from cpe_manager.domain.failover_policy import policy_of
 from cpe_manager.domain.push_windows import freezes_of, windows_of
 
 FILE_NAME = "cpe-manager.toml"
@@ -44,6 +45,25 @@ FIRST_CREDENTIALS = """\
 # snmp_community = "..."       # SNMP v2c; for v3: snmp_user, snmp_auth_password, snmp_priv_password
 """
 
+FIRST_PLATFORMS = """\
+# What routes the customers' fixed addresses, by name; lines refer to the name. docs/how-to/platform.md explains it.
+# [platforms.edge-1]
+# kind = "frr"                 # a router with FRR, over SSH
+# address = "10.255.0.1"
+# credential = "edge"          # a name in credentials.toml
+# host_key = "SHA256:..."      # or the public key: ssh-ed25519 AAAA...
+# source = "198.51.100.1"      # where echoes to fixed addresses go out from: an address or an interface of the edge
+#
+# [platforms.bras]
+# kind = "command"             # gets JSON, gives JSON: docs/reference/platform-hook.md
+# command = ["/usr/local/lib/bras-hook"]
+#
+# [platforms.orchestrator]
+# kind = "http"
+# url = "https://orchestrator.example/cpe-manager"
+# token_file = "orchestrator.token"
+"""
+
 
 class Settings(BaseSettings):
     """All settings of one daemon or worker. Times in seconds unless the name says otherwise."""
@@ -59,6 +79,9 @@ class Settings(BaseSettings):
     """Sealing keys; default ``<data_dir>/keys/keyring.json``. Keep it, and a copy of it, outside the database."""
     credentials_file: Path | None = None
     """Device credentials; default ``<data_dir>/credentials.toml``."""
+
+    platforms_file: Path | None = None
+    """What routes fixed addresses; default ``<data_dir>/platforms.toml``."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8640, ge=0, le=65535)
@@ -112,6 +135,30 @@ class Settings(BaseSettings):
     drill_command: str = ""
     """Command line that makes a box; empty: ``cpe-sim`` beside this Python or on the path."""
 
+    coverage_download_url: str = Field(default="", pattern="^(https?://.+)?$")
+    """What a coverage check has the box fetch over its mobile interface, 25 MB as a rule; empty: not measured."""
+    coverage_upload_url: str = Field(default="", pattern="^(https?://.+)?$")
+    """Where it sends to (PUT)."""
+    coverage_seconds: float = Field(default=10.0, ge=1, le=60)
+    """For each direction; what has passed by then counts."""
+    coverage_signal_dbm: float = Field(default=-100.0, le=0)
+    """A signal (RSRP) of this or less is refused: makers of 4G routers end their scales here."""
+    coverage_down_mbps: float = Field(default=4.0, ge=0)
+    """Less is refused (§3.8); 0: not asked for."""
+    coverage_up_mbps: float = Field(default=1.0, ge=0)
+
+    failover_enabled: bool = True
+    """Lines that were set up are watched and moved; off: another installation does."""
+    failover_policy: dict[str, Any] = {}
+    """What differs from the built-in policy for all lines: a TOML table ``[failover_policy]`` with its names."""
+    failover_warm_sessions: int = Field(default=64, ge=0)
+    """Sessions to boxes kept open, so that their switch takes one round trip; 0: each switch is an ordinary push."""
+    failover_renew_seconds: float = Field(default=600.0, ge=30)
+    """After so long what was prepared for a switch is prepared anew."""
+    failover_fixed_source: str = ""
+    """Where echoes over fixed lines go out: an address or an interface of this machine; empty: as its routes say."""
+    failover_mobile_source: str = ""
+
     git_export_dir: Path | None = None
     """Bare git repository of redacted views, updated after each run; None switches the automatic export off."""
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
@@ -127,6 +174,15 @@ class Settings(BaseSettings):
     def _freezes(cls, text: str) -> str:
         freezes_of(text)
         return text
+
+    @field_validator("failover_policy")
+    @classmethod
+    def _policy(cls, values: dict[str, Any]) -> dict[str, Any]:
+        try:
+            policy_of(values)
+        except InputError as error:
+            raise ValueError(str(error)) from None
+        return values
 
     @property
     def url(self) -> str:
@@ -144,6 +200,10 @@ class Settings(BaseSettings):
     @property
     def credentials(self) -> Path:
         return self.credentials_file or self.data_dir / "credentials.toml"
+
+    @property
+    def platforms(self) -> Path:
+        return self.platforms_file or self.data_dir / "platforms.toml"
 
     @classmethod
     def settings_customise_sources(

@@ -63,10 +63,12 @@ from cpe_manager.services.rollouts import Rollouts
 from cpe_manager.services.scheduling import ScheduleStores, Scheduling
 from cpe_manager.services.sweep import Rhythm, Sweep
 from cpe_manager.services.tokens import Tokens
-from cpe_manager.services.traps import Traps, TrapStores
+from cpe_manager.services.trap_senders import TrapStores
+from cpe_manager.services.traps import Traps
 from cpe_manager.services.upkeep import Export, Retention, Rewrap, Step, Upkeep, UpkeepStores, Verify
 from cpe_manager.services.worker import ShardWorker, Visit, WorkerLimits
 from cpe_manager.settings import Settings
+from cpe_manager.wiring_failover import Failover, Hands, failover, line_service
 from drivers.roster import DriverRoster
 
 
@@ -87,6 +89,8 @@ class Parts:
     """For the process that serves; None when no trap port is set."""
     take_over: Callable[[], Awaitable[None]]
     """To be called by the one process that works on a SQLite database: whoever held leases before it is gone."""
+    failover: Failover
+    """For the process that serves."""
 
 
 async def _engine(settings: Settings, clock: Clock) -> Engine:
@@ -150,6 +154,8 @@ async def build(
     scheduling = Scheduling(schedule_stores, jobs, timer, clock, ids)
     inventory = Inventory(database.inventory, clock, ids, drivers, credentials, jobs.first_backup)
     changing = _changing(settings, database, inventory, engine, Acting(outside, care, metrics, owner))
+    hands = Hands(pushing, changing.pushes, worker, outside, ssh, poller, metrics)
+    moving = failover(settings, database, hands)
     services = Services(
         inventory=inventory,
         detector=Detector(
@@ -170,6 +176,7 @@ async def build(
         rollouts=changing.rollouts,
         drift=changing.drift,
         replacements=changing.swaps.service,
+        lines=line_service(settings, database, outside, moving),
         scheduling=scheduling,
         tokens=Tokens(database.tokens, database.events, clock, ids),
         keys=Keys(keys, database.backups, jobs, database.events, clock),
@@ -198,6 +205,7 @@ async def build(
         if not settings.scaled:
             await database.jobs.release_all(clock.now())
             await database.replacements.release_all()
+            await moving.watcher.take_over()
 
     tasks = {
         "writer": worker.settler.run,
@@ -205,7 +213,7 @@ async def build(
         "sweep": sweep.run,
         "rollouts": changing.keeper.run,
     }
-    return Parts(services, worker, engine, timer, metrics, clock, ids, owner, tasks, traps, take_over)
+    return Parts(services, worker, engine, timer, metrics, clock, ids, owner, tasks, traps, take_over, moving)
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +287,9 @@ async def _traps(settings: Settings, database: Database, snmp: Snmp) -> Traps | 
     local = await _local_engine(database)
     intake = TrapPort(settings.snmp_trap_host, settings.snmp_trap_port, local, snmp.clock)
     stores = TrapStores(database.inventory, database.events, snmp.credentials)
-    return Traps(intake, stores, snmp.poller, snmp.clock, snmp.metrics, snmp.redactor)
+    traps = Traps(intake, stores, snmp.poller, snmp.clock, snmp.metrics, snmp.redactor)
+    traps.senders.engine_place = snmp.poller.engine_host
+    return traps
 
 
 async def _local_engine(database: Database) -> LocalEngine:

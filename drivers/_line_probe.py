@@ -20,6 +20,11 @@ from cpe_manager.ports.shell import Shell
 _ECHOES: Final = 2
 _DEAD: Final = frozenset({"dead", "linkdown"})
 _BRIEF: Final = r"^{}\s+(\S+)\s+(?:YES|NO)\s+\S+\s+(administratively down|\S+)\s+(\S+)\s*$"
+# A default route, or the first half of one that goes before every other (`128.0.0.0` is the second).
+_DEFAULT: Final = re.compile(r"^Routing entry for 0\.0\.0\.0/[01]\b", re.MULTILINE)
+_OVER: Final = re.compile(
+    r"^ +\* (?:(?P<hop>\d[\d.]+)|directly connected)(?:, from [\d.]+,.*?)?(?:, via (?P<name>[^\s,]+))?", re.MULTILINE
+)
 _SUCCESS: Final = re.compile(r"Success rate is (\d+) percent")
 
 
@@ -72,10 +77,30 @@ def _leads_out(interface: dict[str, Any]) -> bool:
 def ios_line(brief: str, route: str, name: str) -> LineState:
     """``brief``: what `show ip interface brief` prints; ``route``: `show ip route 0.0.0.0`."""
     found = re.search(_BRIEF.format(re.escape(name)), brief, re.MULTILINE)
-    default = "Routing entry for 0.0.0.0/0" in route
+    default = _DEFAULT.search(route) is not None
     if found is None:
         return LineState(up=False if "Protocol" in brief else None, default_route=default)
     return LineState((found[2], found[3]) == ("up", "up"), attempt(IPv4Interface, found[1]), default)
+
+
+def ios_way(route: str) -> tuple[str, str]:
+    """What `show ip route` prints of a route: the interface and the next hop that are used; each may be empty."""
+    found = _OVER.search(route)
+    return (found["name"] or "", found["hop"] or "") if found else ("", "")
+
+
+async def linux_way(shell: Shell) -> str:
+    """The interface of the default route that the kernel uses: that of the lowest metric. Empty: there is none."""
+    routes = await shell.execute("ip -j -4 route show default")
+    if routes.exit_status != 0:
+        raise CommandRefused(f"`ip route show default` ended with status {routes.exit_status}")
+    there = [route for route in _items(routes.stdout) if not _DEAD & set(route.get("flags", ()))]
+    return str(min(there, key=_metric, default={}).get("dev", ""))
+
+
+def _metric(route: dict[str, Any]) -> int:
+    metric = route.get("metric", 0)
+    return metric if isinstance(metric, int) else 0
 
 
 def ios_ping(target: str) -> str:

@@ -6,17 +6,16 @@ The script and the judging of answers are in ``cpe_manager.kit.linux.guard``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Final
 
 from cpe_manager.domain.errors import CommandRefused, DeviceError, DeviceTimeout, FetchIncomplete, SessionDropped
 from cpe_manager.kit.linux import file_bundle
 from cpe_manager.kit.linux import guard as linux_guard
+from cpe_manager.kit.linux.box import FRR
+from cpe_manager.ports.coverage import Transfer
 from cpe_manager.ports.driver import Capture, Guard
 from cpe_manager.ports.shell import Shell
 from drivers._line_probe import linux_ping
-
-FRR: Final = "# vtysh: show running-config"
-"""The heading of FRR's part in a text of the whole box."""
+from drivers._transfer import linux_transfer
 
 
 class LinuxGuard(ABC):
@@ -31,6 +30,9 @@ class LinuxGuard(ABC):
 
     async def ping(self, shell: Shell, target: str) -> bool:
         return await linux_ping(shell, target)
+
+    async def transfer(self, shell: Shell, test: Transfer) -> float:
+        return await linux_transfer(shell, test)
 
     async def arm(self, shell: Shell, guard: Guard) -> None:
         """A script on flash that puts back the files and what FRR runs now, run by a timer and by the next boot."""

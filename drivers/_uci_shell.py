@@ -25,9 +25,12 @@ from cpe_manager.kit.uci import model as uci_model
 from cpe_manager.kit.uci import ports as uci_ports
 from cpe_manager.kit.uci import session as uci_session
 from cpe_manager.kit.uci.language import Uci, exported, secret_patterns
-from cpe_manager.ports.driver import Artefact, Capture, Guard, Recognition, Script, SecretRule, SnmpFacts, Spec
+from cpe_manager.ports.coverage import Transfer
+from cpe_manager.ports.driver import Capture, Guard, Recognition, Script, SecretRule, SnmpFacts, Spec
+from cpe_manager.ports.driver_reading import Artefact
 from cpe_manager.ports.shell import Shell
 from drivers._line_probe import linux_ping, netifd_line
+from drivers._transfer import linux_transfer
 
 # Somebody may change the configuration between the two exports, or the kernel write into the output.
 _ATTEMPTS: Final = 3
@@ -99,6 +102,9 @@ class UciDriver:
 
     def adopted(self, text: str, present: str, names: Mapping[str, str]) -> str:
         return uci_ports.adopted(text, present, names)
+
+    async def transfer(self, shell: Shell, test: Transfer) -> float:
+        return await linux_transfer(shell, test)
 
     async def apply(self, shell: Shell, script: Script, guard: Guard | None = None) -> None:
         """All or nothing up to the commit: a refused command leaves the box as it was, so ``untouched`` is then the

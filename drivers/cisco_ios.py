@@ -29,6 +29,7 @@ from cpe_manager.domain.errors import (
     SessionDropped,
 )
 from cpe_manager.domain.interface_names import Interfaces
+from cpe_manager.domain.lines import Carrier
 from cpe_manager.domain.probes import LineState
 from cpe_manager.kit.config_text import after_header, checked, last_lines, values
 from cpe_manager.kit.ios import model as ios_model
@@ -36,11 +37,13 @@ from cpe_manager.kit.ios import ports
 from cpe_manager.kit.ios.box import Box, short
 from cpe_manager.kit.ios.replacing import Unit, replacing, with_own_secrets
 from cpe_manager.kit.ios.startup import as_shown
+from cpe_manager.kit.ios.ways import halves_of
 from cpe_manager.kit.redaction import canonical, redact, strip_login
 from cpe_manager.kit.secret_rules import REST, WORD, patterns
 from cpe_manager.ports.driver import Capture, Facts, Guard, Recognition, Script, SecretRule, SnmpFacts, Spec
+from cpe_manager.ports.line_oids import CISCO
 from cpe_manager.ports.shell import PromptRules, Shell, Terminal
-from drivers._line_probe import ios_answered, ios_line, ios_ping
+from drivers._line_probe import ios_answered, ios_line, ios_ping, ios_way
 
 # How often the configuration is asked for in one session: a log message in the middle is bad luck, not a state.
 _ATTEMPTS: Final = 3
@@ -200,7 +203,7 @@ SPEC: Final = Spec(
         ssh_version=(re.compile(r"^SSH-(?:2\.0|1\.99)-Cisco-"),),
         prompt=(re.compile(r"^[A-Za-z0-9][\w.-]{0,62}[>#]$"),),
     ),
-    snmp=SnmpFacts(descr=re.compile(r"\bVersion (?P<release>[^,\s]+)")),
+    snmp=SnmpFacts(descr=re.compile(r"\bVersion (?P<release>[^,\s]+)"), line=CISCO),
     dialect="indented",
     evidence="The header counts the bytes, the last line is `end`, and the name in the text is the prompt's.",
     features=_FEATURES,
@@ -383,6 +386,22 @@ class CiscoIos:
         terminal = await _terminal(shell)
         brief = await terminal.run("show ip interface brief")
         return ios_line(brief, await _privileged(terminal, shell, "show ip route 0.0.0.0"), short(wan))
+
+    async def carrying(self, shell: Shell, text: str) -> Carrier | None:
+        """By the routing table. A next hop without an interface is asked for in turn."""
+        box, terminal = Box(text), await _terminal(shell)
+        mobile, fixed = (short(block) if block else "" for block in (box.cellular, box.wan))
+        for destination in (*(["128.0.0.0"] if halves_of(box) else []), "0.0.0.0"):  # noqa: S104
+            printed = await _privileged(terminal, shell, f"show ip route {destination}")
+            name, hop = ios_way(printed)
+            if hop and not name:
+                name, _ = ios_way(await _privileged(terminal, shell, f"show ip route {hop}"))
+            if name:
+                return {mobile: Carrier.MOBILE, fixed: Carrier.FIXED}.get(name)
+            if hop:
+                # The far end of PPP is in no network of the box's: a mobile route names its interface.
+                return Carrier.FIXED
+        return None
 
     async def ping(self, shell: Shell, target: str) -> bool:
         return ios_answered(await (await _terminal(shell)).run(ios_ping(target)))

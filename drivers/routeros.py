@@ -36,6 +36,7 @@ from cpe_manager.domain.errors import (
     SessionDropped,
 )
 from cpe_manager.domain.interface_names import Interfaces
+from cpe_manager.domain.lines import Carrier
 from cpe_manager.domain.probes import LineState
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.config_text import checked
@@ -43,6 +44,7 @@ from cpe_manager.kit.redaction import strip_login
 from cpe_manager.kit.routeros import model as routeros_model
 from cpe_manager.kit.routeros import ports
 from cpe_manager.kit.routeros.language import (
+    Box,
     command_path,
     duration,
     quoted,
@@ -52,9 +54,10 @@ from cpe_manager.kit.routeros.language import (
     without_values,
 )
 from cpe_manager.kit.routeros.replacing import replacing, with_own_secret
-from cpe_manager.kit.routeros.wan import outside_interface
+from cpe_manager.kit.routeros.wan import modems, outside_interface
 from cpe_manager.kit.secret_rules import patterns
 from cpe_manager.ports.driver import Capture, Facts, Guard, Recognition, Script, SecretKind, SecretRule, SnmpFacts, Spec
+from cpe_manager.ports.line_oids import ROUTEROS
 from cpe_manager.ports.shell import ExecResult, Shell
 
 # How often a whole text is compared with what came of the commands for it.
@@ -95,6 +98,11 @@ _SAVED: Final = "Configuration backup saved"
 _NAMES: Final = (
     f':foreach i in=[/system scheduler find name~"^{_OURS}"] do={{:put [/system scheduler get $i name]}}; '
     f':put "{_MARK}"'
+)
+# The interface as version 7 says it, as version 6 did, and where the gateway is one.
+_OVER: Final = re.compile(
+    r"\bdst-address=(?:.*?\bimmediate-gw=(?:[\d.]+%)?(?P<over>[^\s,]+)|.*?\bgateway-status=\S+ reachable via +"
+    r"(?P<status>[^\s,]+)|.*?\bgateway=(?:[\d.]+%)?(?P<gateway>[^\s,]+))"
 )
 _HISTORY: Final = "/system history print"
 _COLUMNS: Final = re.compile(r"^[ #]*ACTION +(?=BY)", re.MULTILINE)
@@ -191,6 +199,7 @@ SPEC: Final = Spec(
         model=("1.3.6.1.4.1.14988.1.1.7.8.0",),
         serial=("1.3.6.1.4.1.14988.1.1.7.3.0",),
         os_release=("1.3.6.1.4.1.14988.1.1.4.4.0",),
+        line=ROUTEROS,
     ),
     dialect="path",
     evidence="The box counts an export of its own, and that count, its end and its name are the text's.",
@@ -281,6 +290,17 @@ class RouterOs:
         found = re.search(r"\baddress=(\S+)", own)
         address = attempt(IPv4Interface, found[1]) if found else None
         return LineState({"true": True, "false": False}.get(up), address, defaults.isdecimal() and int(defaults) > 0)
+
+    async def carrying(self, shell: Shell, text: str) -> Carrier | None:
+        """By the default route that is active. The main table's: others are for who is sent there by a rule."""
+        shown = await _told(shell, "/ip route print terse where dst-address=0.0.0.0/0 active routing-table=main")
+        found = _OVER.search(shown)
+        name = (found["over"] or found["status"] or found["gateway"]).strip('"') if found else ""
+        if not name:
+            return None
+        if name in modems(Box(text)):
+            return Carrier.MOBILE
+        return Carrier.FIXED if name == outside_interface(text) else None
 
     async def ping(self, shell: Shell, target: str) -> bool:
         last = (await _told(shell, f":put [/ping {ip_address(target)} count=2]")).split("\n")[-1].strip()

@@ -35,6 +35,7 @@ from cpe_manager.domain.errors import (
     SessionDropped,
 )
 from cpe_manager.domain.interface_names import Interfaces
+from cpe_manager.domain.lines import Carrier
 from cpe_manager.domain.probes import LineState
 from cpe_manager.kit.config_text import checked, last_lines, values
 from cpe_manager.kit.secret_rules import patterns
@@ -43,7 +44,7 @@ from cpe_manager.kit.vyos import ports, roles
 from cpe_manager.kit.vyos.set_lines import SetLines, quoted
 from cpe_manager.ports.driver import Capture, Facts, Guard, Recognition, Script, SecretRule, SnmpFacts, Spec
 from cpe_manager.ports.shell import Credential, PromptRules, Shell, Terminal
-from drivers._line_probe import linux_line, linux_ping
+from drivers._line_probe import linux_line, linux_ping, linux_way
 
 _OP: Final = "/opt/vyatta/bin/vyatta-op-cmd-wrapper"
 _SHOW: Final = f"{_OP} show configuration commands"
@@ -331,6 +332,13 @@ class Vyos:
     async def line(self, shell: Shell, text: str) -> LineState:
         name = roles.wan_of(SetLines(text))
         return await linux_line(shell, name) if name else LineState(up=None)
+
+    async def carrying(self, shell: Shell, text: str) -> Carrier | None:
+        """By the kernel's routes, among which FRR puts the best one only."""
+        box = SetLines(text)
+        mobile, fixed = roles.mobile_of(box), roles.wan_of(box)
+        name = await linux_way(shell)
+        return {mobile: Carrier.MOBILE, fixed: Carrier.FIXED}.get(name) if name else None
 
     async def ping(self, shell: Shell, target: str) -> bool:
         return await linux_ping(shell, target)

@@ -136,7 +136,9 @@ class Device:
     def _view(self) -> View | None:
         if self.surroundings is None or not isinstance(self.persona, Reached):
             return None
-        return self.persona.view(self.state, self.surroundings)
+        view = self.persona.view(self.state, self.surroundings)
+        view.line_up, view.line_carries = self.state.line_up, self.state.line_carries
+        return view
 
     @property
     def port_wanted(self) -> bool:
@@ -270,10 +272,12 @@ class Device:
 
     def lose_line(self, kind: LossKind = "carrier") -> None:
         """Lose the fixed access line: by a link that goes down, or silently, with everything still shown as up."""
+        self.state.line_up, self.state.line_silent = kind == "silent", kind == "silent"
         self.snmp.lose_line(kind)
 
     def restore_line(self) -> None:
         """Bring the fixed access line back."""
+        self.state.line_up, self.state.line_silent = True, False
         self.snmp.restore_line()
 
     def origin(self, command: str) -> Origin:

@@ -62,7 +62,15 @@ class DeviceState:
     alarm_changed: Callable[[], None] = _nobody
     operator: str = ""
     line_up: bool = True
-    """Whether the fixed line carries anything; the configuration may do away with it all the same."""
+    """Whether the fixed line's link is up; the configuration may do away with it all the same."""
+    line_silent: bool = False
+    """The link stays up, and nothing comes through it."""
+    mobile_up: bool = True
+    """Whether the modem has a mobile network."""
+
+    @property
+    def line_carries(self) -> bool:
+        return self.line_up and not self.line_silent
 
     def set_alarm(self, name: str, alarm: Alarm) -> None:
         """Set an alarm, in the place of one of that name."""

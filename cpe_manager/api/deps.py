@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, Query, Request, Response, Security
+from fastapi import Depends, Header, Query, Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
 from cpe_manager.api.schemas.jobs import JobView
@@ -45,6 +45,12 @@ OriginalsReader = Annotated[Token, Security(_caller, scopes=[Scope.ORIGINALS.val
 MOST_VERSIONS = 2**31 - 1
 MOST_EVENTS = 2**63 - 1
 """What the columns hold; more is a mistake of the caller, not of the database."""
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(alias="Idempotency-Key", max_length=200, description="The same key again gives what is there already"),
+]
+"""Of whatever is started: a caller that lost the answer asks again with the same key."""
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="Items on a page")]
 Cursor = Annotated[str | None, Query(max_length=1000, description="`next_cursor` of the page before")]

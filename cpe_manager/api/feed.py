@@ -11,7 +11,7 @@ import structlog
 
 from cpe_manager.api.schemas.system import EventView
 from cpe_manager.domain.errors import StoreError
-from cpe_manager.domain.events import Event
+from cpe_manager.domain.events import EVERYTHING, Event, EventFilter
 from cpe_manager.ports.stores import EventStore
 
 log = structlog.get_logger()
@@ -42,20 +42,20 @@ class EventFeed:
         """Where a stream begins: after the given event, or now."""
         return await self._events.last_id() if last_event_id is None else last_event_id
 
-    async def frames(self, after: int) -> AsyncIterator[bytes]:
-        """Until closed; the reader's going away cancels it."""
+    async def frames(self, after: int, where: EventFilter = EVERYTHING) -> AsyncIterator[bytes]:
+        """Until closed; the reader's going away cancels it. What ``where`` does not want is passed over."""
         loop = asyncio.get_running_loop()
         yield b"retry: 2000\n: connected\n\n"
         spoke = loop.time()
         while not self._closed.is_set():
             found = await self._look(after)
-            for event in found:
-                yield frame(event)
-                after = event.id
             now = loop.time()
-            if found:
-                spoke = now
-            elif now - spoke >= self._rhythm.heartbeat:
+            for event in found:
+                after = event.id
+                if where.wants(event):
+                    yield frame(event)
+                    spoke = now
+            if now - spoke >= self._rhythm.heartbeat:
                 yield b": alive\n\n"
                 spoke = now
             if len(found) < BATCH:

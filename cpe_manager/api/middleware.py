@@ -27,6 +27,7 @@ MEGABYTE: Final = 1024 * 1024
 BODY_LIMIT: Final = 1 * MEGABYTE
 BODY_LIMITS: Final = {
     "/api/v1/imports": 64 * MEGABYTE,
+    "/api/v1/line-imports": 16 * MEGABYTE,
     "/api/v1/rollouts": 16 * MEGABYTE,
     "/api/v1/rollout-plans": 16 * MEGABYTE,
 }

@@ -21,10 +21,12 @@ from cpe_manager.cli import (
     groups,
     jobs,
     keys,
+    lining,
     local,
     pushing,
     rollouts,
     schedules,
+    switching,
     tokens,
 )
 from cpe_manager.cli.connection import State
@@ -155,6 +157,9 @@ app.add_typer(pushing.app, name="push", help="Change a device so that nothing an
 app.command()(pushing.restore)
 app.add_typer(rollouts.app, name="rollout", help="Change many devices, wave by wave, within an error budget.")
 app.add_typer(drifting.app, name="drift", help="What runs, against what was confirmed and what a restart would bring.")
+app.add_typer(lining.app, name="lines", help="Lines: what is known of them, how they stand.")
+app.add_typer(switching.app, name="failover", help="Traffic to mobile and back: look, ask, hold, test, check coverage.")
+app.add_typer(switching.incidents, name="incidents", help="Incidents of lines and access nodes.")
 app.command()(families.families)
 follow.attach(app)
 app.add_typer(tokens.app, name="token", help="API tokens.")

@@ -54,6 +54,11 @@ def table_of(path: Path) -> dict[str, dict[str, Any]]:
 
     Raises ``InputError`` with the line for a device without a name, or one that is there twice.
     """
+    return {name: values for _, name, values in rows_with_lines(path)}
+
+
+def rows_with_lines(path: Path) -> list[tuple[int, str, dict[str, Any]]]:
+    """As ``table_of``, in order, with the line of the file (of JSON: the place in the list)."""
     text = text_of(path).removeprefix("\ufeff")
     if text.lstrip().startswith(("{", "[")):
         try:
@@ -61,12 +66,12 @@ def table_of(path: Path) -> dict[str, dict[str, Any]]:
         except ValueError as error:
             raise InputError(str(error), file=str(path)) from error
         if isinstance(found, dict):
-            return found
+            return [(number, name, values) for number, (name, values) in enumerate(found.items(), 1)]
         rows = list(enumerate(found, 1))
     else:
         reader = csv.DictReader(io.StringIO(text, newline=""))
         rows = [(reader.line_num, row) for row in reader]
-    table: dict[str, dict[str, Any]] = {}
+    table: dict[str, tuple[int, str, dict[str, Any]]] = {}
     for line, row in rows:
         if not isinstance(row, dict) or not row or None in row or None in row.values():
             raise InputError("this row has other columns than the head line", file=str(path), line=line)
@@ -74,5 +79,5 @@ def table_of(path: Path) -> dict[str, dict[str, Any]]:
         name = str(row[column]).strip()
         if not name or name in table:
             raise InputError(f"{name!r} stands here twice" if name else "no device is named", file=str(path), line=line)
-        table[name] = {key: value for key, value in row.items() if key != column}
-    return table
+        table[name] = (line, name, {key: value for key, value in row.items() if key != column})
+    return list(table.values())

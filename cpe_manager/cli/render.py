@@ -15,6 +15,7 @@ from cpe_manager.domain.drills import Verdict
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+    from rich.console import Console
     from rich.table import Table as RichTable
 
     from cpe_manager.api.schemas.drills import RestorableView
@@ -73,10 +74,15 @@ def _boxed(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str) ->
     from rich.console import Console
 
     console = Console()
+    console.print(boxed(columns, rows, title, console))
+
+
+def boxed(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str, console: Console) -> RichTable:
+    """What ``table`` prints on a terminal."""
     made = _made(columns, [[_cell(value) for value in row] for row in rows], title)
     if console.measure(made, options=console.options.update(width=WIDEST)).maximum > console.width:
         made = _made(columns, [[_short(value) for value in row] for row in rows], title)
-    console.print(made)
+    return made
 
 
 WIDEST = 10_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 Severity = Literal["info", "warning", "error"]
 
@@ -22,7 +22,9 @@ class NewEvent:
     ``trap.link_down|link_up|cold_start|warm_start|authentication_failure|storm|received``,
     ``drift.found|gone|adopted``, ``original.opened``, ``token.created|revoked``, ``schedule.skipped``,
     ``push.requested|withdrawing|confirmed|reverted|stuck|withdrawn|settled``,
-    ``replacement.ordered|asks|answered|failed|cancelling|closed|support|cancelled``.
+    ``replacement.ordered|asks|answered|failed|cancelling|closed|support|cancelled``,
+    ``line.changed|suspect|switching|mobile|returning|fixed|failed|held|asked|tested|coverage``,
+    ``incident.opened|changed|closed``.
     """
 
     kind: str
@@ -47,6 +49,30 @@ class Event:
     job_id: str | None
     message: str
     data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """What a follower wants to see; empty: everything. ``kinds``: whole kinds (``line.mobile``) or beginnings of them
+    that end in a star (``line.*``)."""
+
+    kinds: tuple[str, ...] = ()
+    device_id: str | None = None
+    line_id: str | None = None
+
+    def wants(self, event: Event) -> bool:
+        if self.device_id is not None and event.device_id != self.device_id:
+            return False
+        if self.line_id is not None and event.data.get("line_id") != self.line_id:
+            return False
+        return not self.kinds or any(_fits(event.kind, kind) for kind in self.kinds)
+
+
+def _fits(kind: str, wanted: str) -> bool:
+    return kind.startswith(wanted[:-1]) if wanted.endswith("*") else kind == wanted
+
+
+EVERYTHING: Final = EventFilter()
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,7 +162,7 @@ def record_after(record: LineRecord, decision: Decision, verdict: Verdict, now: 
     if entered and decision.state is State.HELD:
         changed = replace(changed, held_from=State.FIXED if record.state is State.SUSPECT else record.state)
     if decision.answered:
-        changed = replace(changed, wanted="", wanted_by="")
+        changed = replace(changed, wanted="", wanted_by="", wanted_reason="", wanted_at=None)
     if decision.settled:
         changed = replace(changed, switch_id="", push_id="")
     if decision.proved is not None:

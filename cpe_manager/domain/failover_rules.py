@@ -84,6 +84,9 @@ def by_itself(question: Question) -> Decision:
     if _moved_itself(question) and not question.entitled:
         return switch(question, "the box has moved its traffic to mobile by itself: the edge follows", "cpe")
     if question.verdict.suspicion:
+        if question.record.state is State.FAILED:
+            # After a restart little is known at first: that it is well again has to be seen.
+            return stay(question, "the line has failed, and something still speaks against it")
         return Decision(State.SUSPECT, reasons=("something speaks against the fixed line, not enough yet",))
     words = {State.SUSPECT: "the suspicion has passed", State.FAILED: "the line is up again"}
     reason = words.get(question.record.state, "the fixed line carries")

@@ -282,7 +282,10 @@ def _time_to_train(memory: Memory, policy: FailoverPolicy) -> float:
 
 
 def _shades(memory: Memory, case: _Case, now: float, policy: FailoverPolicy) -> Condition:
-    """A line that is not down: degraded, out of our reach only, or up."""
+    """A line that is not down: degraded, out of our reach only, or up; unknown while nothing has spoken for it yet."""
+    words = (memory.bfd.ok, memory.port.ok, memory.bgp.ok)
+    if memory.fixed.last_ok == -inf and True not in words:
+        return Condition.UNKNOWN
     if memory.up_since is None:
         memory.up_since = memory.fixed.first_good if memory.fixed.good else now
     if case.refuted:

@@ -264,6 +264,11 @@ class LineSetup:
 
 
 ENTITLED: Final = frozenset({"pro-plus", "pro-plus-fullfiber"})
+FORMULAS: Final = (
+    "office-go-comfort", "office-go-comfort-ftth", "maxi", "maxi-fiber", "pro", "pro-fullfiber", "pro-plus",
+    "pro-plus-fullfiber", "pro-plus-essential", "pro-plus-essential-fullfiber",
+)  # fmt: skip
+"""The formulas of §2, copper before fibre, as orders name them here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +306,14 @@ class LineRecord:
     wanted: str = ""
     """What an operator asked for and is not done yet: switch, return, hold, release, test."""
     wanted_by: str = ""
+    wanted_reason: str = ""
+    """Why, in the operator's words; may be empty."""
+    wanted_at: float | None = None
+    due: str = ""
+    """What happens next by itself unless something else is seen, in words, as the watcher last reckoned; may be empty.
+    """
+    due_at: float | None = None
+    """When."""
     tested_at: float | None = None
     test_ok: bool | None = None
     mobile_bytes: int = 0
@@ -342,3 +355,4 @@ class Incident:
     parent_id: str | None = None
     device: str = ""
     site: str = ""
+    closed_reason: str = ""

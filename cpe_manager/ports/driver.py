@@ -9,9 +9,10 @@ from typing import Literal, Protocol, runtime_checkable
 
 from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.cpe_features import Feature
-from cpe_manager.domain.drift import LastChange
 from cpe_manager.domain.interface_names import Interfaces
+from cpe_manager.domain.lines import Carrier
 from cpe_manager.domain.probes import LineState
+from cpe_manager.ports.line_oids import NET_SNMP, LineOids
 from cpe_manager.ports.shell import Credential, Shell
 
 RollbackStyle = Literal["none", "confirm-timer", "replace-timer", "safe-mode", "scheduled-script", "reload"]
@@ -65,6 +66,8 @@ class SnmpFacts:
     serial: tuple[str, ...] = ()
     os_release: tuple[str, ...] = ()
     descr: re.Pattern[str] | None = None
+    line: LineOids = NET_SNMP
+    """Where it tells how the box's two ways are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,18 +285,6 @@ class Choosing(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Artefact:
-    """A file that a device made, whole. As a rule it holds secrets, those of the device's own log-in too: it is for
-    sealing only, and §5.2.1.3 has its say on it before it is stored."""
-
-    name: str
-    media_type: str
-    content: bytes = field(repr=False)
-    sha256: str
-    """Of ``content``, hexadecimal; computed by the device and found to hold here."""
-
-
 @runtime_checkable
 class Probing(Protocol):
     """A driver that asks a device how its internet side is. Both verbs only look."""
@@ -309,35 +300,42 @@ class Probing(Protocol):
 
 
 @runtime_checkable
-class Archiving(Protocol):
-    """A driver that fetches, beside the configuration's text, what the family itself restores a box from."""
+class Carrying(Protocol):
+    """A driver that asks a device which way its customer's traffic takes."""
 
-    async def archive(self, shell: Shell) -> Artefact:
-        """The device's own backup file. Raises a ``DeviceError``, never gives a part of it."""
+    async def carrying(self, shell: Shell, text: str) -> Carrier | None:
+        """Over what the device's own IPv4 default route goes at this moment, as its kernel or routing table says, not
+        its configuration; None when there is none, or it leads neither way. ``text``: what it runs, which tells the
+        interfaces of both. Only looks. Raises a ``DeviceError``."""
         ...
 
 
 @runtime_checkable
-class Starting(Protocol):
-    """A driver that can tell what its device would come up with after a restart."""
+class Swift(Protocol):
+    """A ``Guarded`` driver that makes a change, which was prepared while all was well, in one round trip (§3.8: a
+    fail-over is measured in tenths of a second). The commit path is the only caller.
 
-    async def startup(self, shell: Shell, running: str) -> str | None:
-        """The whole configuration that the device would come up with, in the form that ``fetch`` gives. ``running`` is
-        what ``fetch`` gave in this session; what the saved form only names (a certificate's file, an order of lines) is
-        taken from it, so that both texts are alike when the device would come up with what it runs.
+    After ``strike`` the device stands as after ``arm`` and ``apply`` with the same guard: ``armed`` gives its token,
+    ``confirm`` and ``revert`` go on from there.
+    """
 
-        None where this account on this device cannot tell. Changes nothing. Raises a ``DeviceError``.
-        """
+    async def prepare(self, shell: Shell, script: Script, guard: Guard) -> str:
+        """Lay down on the device all that the change and the way back need. Changes nothing that runs, promises nothing
+        yet, and survives no restart; what was prepared before gives way.
+
+        ``script``: as ``Modelled.render`` made it for what the device runs at this moment. The result is for ``strike``
+        and for nobody else; it holds no secret. Raises ``CommandRefused`` when the device has no room for it, when it
+        has an open promise, or when this script cannot be prepared (it is then for the ordinary path)."""
         ...
 
+    async def strike(self, shell: Shell, prepared: str, guard: Guard) -> None:
+        """Arm, then apply what was prepared: one exchange on a session that is open. ``guard``: token and seconds of
+        this change, whatever those at ``prepare`` were.
 
-@runtime_checkable
-class Witnessing(Protocol):
-    """A driver whose device tells who changed it last."""
-
-    async def changes_by(self, shell: Shell, running: str) -> LastChange | None:
-        """Who changed what runs last, as the device says; None when it does not. ``running`` is what ``fetch`` gave in
-        this session. Raises a ``DeviceError``."""
+        Raises ``CommandRefused`` with ``device_state`` ``untouched`` when the device no longer runs what it was
+        prepared for, has restarted since, or has an open promise of another; otherwise as ``Guarded.arm`` and
+        ``Writing.apply`` do. What was struck is not prepared any more: a second time with the same token is refused,
+        with ``device_state`` ``changed``."""
         ...
 
 

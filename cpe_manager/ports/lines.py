@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
@@ -27,17 +27,23 @@ class IncidentChange:
 @dataclass(frozen=True, slots=True)
 class Move:
     """One step of a line, written whole or not at all: the record as it is to be (``revision`` as it was read), the
-    line of history (None: the state stays), what becomes of its incidents, and its events."""
+    line of history (None: the state stays), what becomes of its incidents, and its events. ``at``: when its incidents
+    opened or closed; None: at the time of the transition, else of the first event, else ``record.since``."""
 
     record: LineRecord
     transition: Transition | None
     incidents: tuple[IncidentChange, ...] = ()
     events: tuple[NewEvent, ...] = ()
+    at: datetime | None = None
 
 
 class LineStore(Protocol):
     async def watched(self) -> Sequence[LineRecord]:
-        """Every watched line with an active device."""
+        """Every watched line with an active device. Lines that nobody has set up are not watched."""
+        ...
+
+    async def revisions(self) -> Mapping[str, int]:
+        """Revision by id of every line that `watched` gives: a cheap look for what somebody else has written."""
         ...
 
     async def lines(
@@ -48,9 +54,13 @@ class LineStore(Protocol):
         """By id, by the name of its device, or by ``ref`` where that is one line's alone. Raises ``NotFound``."""
         ...
 
-    async def set_up(self, device: str, setup: LineSetup, at: datetime, by: str) -> LineRecord:
+    async def set_up(
+        self, device: str, setup: LineSetup, at: datetime, by: str, *, revision: int | None = None
+    ) -> LineRecord:
         """Make or change what is known of the line of a device (``setup.line_id`` is ignored); a device without a line
-        gets one with its own name. Emits ``line.changed``. Raises ``NotFound``."""
+        gets one with its own name. Emits ``line.changed``, unless nothing is new. Raises ``NotFound``, and ``Conflict``
+        when another position's device is on the line already, or when ``revision`` (0: not set up yet) is given and no
+        longer the line's."""
         ...
 
     async def move(self, moves: Sequence[Move]) -> Sequence[str]:
@@ -59,8 +69,12 @@ class LineStore(Protocol):
         subject, with events ``incident.opened|changed|closed``."""
         ...
 
-    async def want(self, line_id: str, what: Wanted, *, by: str, at: datetime) -> LineRecord:
-        """Note what an operator asks for; the last word counts. Emits ``line.asked``. Raises ``NotFound``."""
+    async def want(
+        self, line_id: str, what: Wanted, *, by: str, at: datetime, reason: str = "", key: str | None = None
+    ) -> LineRecord:
+        """Note what an operator asks for; the last word counts. Emits ``line.asked``. A ``key`` that was used before
+        for the same line and order changes nothing. Raises ``NotFound``, and ``Conflict`` for a key that was used for
+        something else."""
         ...
 
     async def asked(self) -> Sequence[LineRecord]:
@@ -84,6 +98,18 @@ class LineStore(Protocol):
 
     async def last_change(self, device_id: str) -> str:
         """The last confirmed push of a device in words: when, what, by whom; empty when there is none."""
+        ...
+
+    async def counts(self) -> Mapping[FailoverState, int]:
+        """Watched lines with an active device by state, all states named."""
+        ...
+
+    async def open_incidents(self) -> Mapping[int, int]:
+        """Open incidents by priority, 1 to 3."""
+        ...
+
+    async def leader(self, now: datetime) -> tuple[str, datetime] | None:
+        """Who watches and until when it has said so; None: nobody does."""
         ...
 
     async def lead(self, owner: str, until: datetime, now: datetime) -> bool:

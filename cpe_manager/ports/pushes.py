@@ -15,7 +15,7 @@ from cpe_manager.domain.commit_path import Entry, Phase
 from cpe_manager.domain.jobs import Job
 from cpe_manager.domain.paging import Page
 from cpe_manager.domain.pushes import Limits, Offer, Push, PushRecord, Settlement, Waiting
-from cpe_manager.ports.stores import Lease, NewWork
+from cpe_manager.ports.stores import Claimed, Lease, NewWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,36 @@ class Ended:
     code: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A push whose plan, checks and way back were made beforehand, at the moment of its effect.
+
+    ``push`` has ``begun_at`` and ``snapshot_id``; a ``draft`` becomes that version. ``journal`` goes up to the
+    beginning of APPLY, so that whoever finds it after a crash takes the change back.
+    """
+
+    push: Push
+    order: SealedObject = field(repr=False)
+    job: Job
+    journal: Sequence[Entry]
+    draft: Draft | None = field(default=None, repr=False)
+
+
 class PushStore(Protocol):
     async def create(self, push: Push, order: SealedObject, job: Job, work: NewWork) -> Push:
         """Push, job and row in one transaction. The push that has the same ``key`` already, if any, and then nothing is
         written. Emits ``push.requested``. An urgent one has a visit of the device that changes nothing break off.
 
         Raises ``Conflict`` while an earlier push of the device is stuck and not settled, except for a restore.
+        """
+        ...
+
+    async def create_prepared(self, new: Prepared, *, owner: str, now: datetime, ttl: float) -> Claimed:
+        """Push, job, row, journal and the device's lease in one transaction. Whoever visits the device at the moment
+        loses its lease by that: a backup, or a push that has had no effect yet.
+
+        Raises ``Conflict``, with nothing written, while another push of the device has begun or is stuck, when the
+        device is not active, and when there is a push with the same ``key``.
         """
         ...
 

@@ -39,7 +39,8 @@ class Target:
     family: str
     credential_ref: str
     pinned_keys: tuple[str, ...] = ()
-    """Accepted host keys, OpenSSH public-key form ``algorithm base64``; empty means first contact."""
+    """Accepted host keys, OpenSSH public-key form ``algorithm base64`` or ``SHA256:`` fingerprint; empty means first
+    contact."""
     connect_timeout: float = 15.0
     command_timeout: float = 30.0
     session_timeout: float = 120.0

@@ -105,7 +105,7 @@ class Notification:
     """A trap or inform whose sender is proven by community or keys.
 
     ``kind``: snmpTrapOID. ``uptime``: seconds since the agent started. ``number`` with ``sender`` names a repeated
-    inform. ``receipt``: what acknowledges an inform; empty for a trap.
+    inform. ``receipt``: what acknowledges an inform; empty for a trap. ``engine``: of a v3 trap, the sender's.
     """
 
     sender: Sender
@@ -117,6 +117,7 @@ class Notification:
     uptime: float = 0.0
     number: int = 0
     receipt: bytes = field(default=b"", repr=False)
+    engine: bytes = b""
 
     @property
     def inform(self) -> bool:
@@ -135,6 +136,14 @@ class TrapRefused(Exception):
     def __init__(self, reason: DropReason | None) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What a datagram says of its sender, unproven: the v3 engine that vouches for it, or its sysName.0 (v2c)."""
+
+    engine: bytes = b""
+    name: str = ""
 
 
 class TrapIntake(Protocol):
@@ -162,6 +171,10 @@ class TrapIntake(Protocol):
 
     async def take(self, most: int) -> Sequence[Datagram]:
         """Those that wait, in the order they came; waits for the first."""
+        ...
+
+    def hint(self, datagram: Datagram) -> Hint:
+        """Empty for what says nothing, malformed ones too."""
         ...
 
     def read(self, datagram: Datagram, senders: Sequence[Sender]) -> Notification:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from cpe_manager.domain.backups import Backup, BackupState, Draft, FileDraft, FileInfo, LastGood, SealedObject
 from cpe_manager.domain.drift import LastChange
-from cpe_manager.domain.events import Alarm, Event, NewEvent
+from cpe_manager.domain.events import EVERYTHING, Alarm, Event, EventFilter, NewEvent
 from cpe_manager.domain.inventory import Device, Group, LifeState, LineKind
 from cpe_manager.domain.jobs import DeviceWork, Job, JobKind, JobState, Outcome, Priority
 from cpe_manager.domain.paging import Page
@@ -359,7 +359,7 @@ class OverdueChange:
 class EventStore(Protocol):
     async def add(self, events: Sequence[NewEvent]) -> None: ...
 
-    async def after(self, event_id: int, *, limit: int = 200) -> Sequence[Event]: ...
+    async def after(self, event_id: int, *, limit: int = 200, where: EventFilter = EVERYTHING) -> Sequence[Event]: ...
 
     async def last_id(self) -> int: ...
 

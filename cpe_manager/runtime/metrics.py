@@ -9,7 +9,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from cpe_manager.domain.drills import Standing
 from cpe_manager.domain.rollouts import DeviceEnd, RolloutState
+from cpe_manager.ports.sensing import SensingFigures
 from cpe_manager.ports.stores import DeviceStatus
+from cpe_manager.runtime.line_metrics import LABELS as LINE_LABELS
+from cpe_manager.runtime.line_metrics import LineMetrics
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300)
@@ -79,6 +82,34 @@ class Metrics:
             ("reason",),
             registry=self._registry,
         )
+        self._echoes = Counter(
+            "cpe_line_echoes",
+            "Echoes over each way of the watched lines; 'unsent' ones this machine could not send",
+            ("way", "outcome"),
+            registry=self._registry,
+        )
+        self._polls = Counter(
+            "cpe_line_polls",
+            "SNMP polls of watched lines; 'postponed' ones were put off, since as many as may run were running",
+            ("outcome",),
+            registry=self._registry,
+        )
+        self._connections = Counter(
+            "cpe_line_connections",
+            "Connections to the management address of boxes on watched lines, opened to see whether they live",
+            ("outcome",),
+            registry=self._registry,
+        )
+        self._lines = self._gauge("cpe_lines_watched", "Lines that this process looks at")
+        self._lag = self._gauge(
+            "cpe_line_sensing_lag_seconds", "By how much the latest look of the last second came later than planned"
+        )
+        self._stretch = self._gauge(
+            "cpe_line_poll_stretch_ratio", "By how much polls are rarer than wanted, since this process cannot keep up"
+        )
+        self._blind = self._gauge(
+            "cpe_line_sensing_blind", "1 while nothing answers echoes any more and silence is taken for our own"
+        )
         self._rollouts = Gauge("cpe_rollouts", "Roll-outs by state", ("state",), registry=self._registry)
         self._rollout_devices = Gauge(
             "cpe_rollout_devices", "Devices of running roll-outs by outcome", ("outcome",), registry=self._registry
@@ -105,6 +136,7 @@ class Metrics:
             ("family", "verdict"),
             registry=self._registry,
         )
+        self.lines = LineMetrics(self._registry)
         self._info = Info("cpe_manager", "Version and engine of this process", registry=self._registry)
         self._fleet = b""
 
@@ -125,6 +157,19 @@ class Metrics:
 
     def trap_dropped(self, reason: str, number: int = 1) -> None:
         self._traps_dropped.labels(reason).inc(number)
+
+    def sensed(self, figures: SensingFigures) -> None:
+        """What a second of looking at lines came to."""
+        for (way, outcome), number in figures.echoes.items():
+            self._echoes.labels(way, outcome).inc(number)
+        for outcome, number in figures.polls.items():
+            self._polls.labels(outcome).inc(number)
+        for outcome, number in figures.connections.items():
+            self._connections.labels(outcome).inc(number)
+        self._lines.set(figures.lines)
+        self._lag.set(figures.lag)
+        self._stretch.set(figures.stretch)
+        self._blind.set(figures.blind)
 
     def drill(self, family: str, verdict: str, seconds: float) -> None:
         """One ended restore drill."""
@@ -184,7 +229,12 @@ class Metrics:
         for family in self._registry.collect():
             if not family.name.startswith("process_"):
                 suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
-                yield family.name + suffix, family.type, ", ".join(_LABELS.get(family.name, ())), family.documentation
+                yield (
+                    family.name + suffix,
+                    family.type,
+                    ", ".join(_ALL_LABELS.get(family.name, ())),
+                    family.documentation,
+                )
         for name, (labels, text) in FLEET.items():
             yield name, "gauge", labels, text
 
@@ -195,6 +245,9 @@ _LABELS: Mapping[str, tuple[str, ...]] = {
     "cpe_devices": ("state",),
     "cpe_drift_devices": ("verdict",),
     "cpe_drills": ("family", "verdict"),
+    "cpe_line_echoes": ("way", "outcome"),
+    "cpe_line_polls": ("outcome",),
+    "cpe_line_connections": ("outcome",),
     "cpe_drill_duration_seconds": ("family",),
     "cpe_backup_restorable_devices": ("family", "verdict"),
     "cpe_manager_netmiko_threads": ("state",),
@@ -205,6 +258,8 @@ _LABELS: Mapping[str, tuple[str, ...]] = {
     "cpe_snmp_traps_dropped": ("reason",),
     "cpe_manager": ("version", "engine"),
 }
+
+_ALL_LABELS: Mapping[str, tuple[str, ...]] = {**_LABELS, **LINE_LABELS}
 
 
 def _fleet(statuses: Iterable[Status]) -> Iterator[str]:

@@ -22,7 +22,8 @@ from cpe_manager.domain.settings_inheritance import Resolved, resolve
 from cpe_manager.domain.timing import backoff
 from cpe_manager.kit.log_redaction import Redactor
 from cpe_manager.ports.clock import Clock, Ids
-from cpe_manager.ports.driver import Archiving, Capture, Driver, Drivers
+from cpe_manager.ports.driver import Capture, Driver, Drivers
+from cpe_manager.ports.driver_reading import Archiving
 from cpe_manager.ports.facts import DeviceFacts
 from cpe_manager.ports.sessions import Credentials, Sessions
 from cpe_manager.ports.shell import Shell, Target

@@ -19,6 +19,7 @@ from cpe_manager.services.importing import Importer
 from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.jobs import Jobs
 from cpe_manager.services.keys import Keys
+from cpe_manager.services.lines import Lines
 from cpe_manager.services.pushes import Pushes
 from cpe_manager.services.replacements import Replacements
 from cpe_manager.services.rollouts import Rollouts
@@ -41,6 +42,7 @@ class Services:
     rollouts: Rollouts
     drift: DriftBook
     replacements: Replacements
+    lines: Lines
     drills: Drills
     scheduling: Scheduling
     tokens: Tokens

@@ -34,7 +34,7 @@ from cpe_manager.services.attempt import LONGEST_ERROR, Outside
 from cpe_manager.services.push_admission import again_at
 from cpe_manager.services.push_checks import ok_of, refused
 from cpe_manager.services.push_plan import PushDriver, able, make_plan, show_plan
-from cpe_manager.services.push_probes import Prober, failed, line_notes
+from cpe_manager.services.push_probes import Meant, Prober, carrier_notes, failed, line_notes
 from cpe_manager.services.push_trip import Care, Trip, cause_of, take_up
 from cpe_manager.services.targets import known, path_of, target_of
 
@@ -89,6 +89,10 @@ class CommitPath:
                 write = log.error if isinstance(error, StoreError) else log.exception
                 write("push.hindered", device=claimed.device.name, code=error.code, reason=str(error))
                 return self._given_back(claimed)
+
+    async def step(self, step: Step, trip: Trip) -> None:
+        """One step without its journal, for a push that nobody has asked for yet. Raises what the step raises."""
+        await self._steps[step](trip)
 
     def _given_back(self, claimed: Claimed, again: datetime | None = None) -> Settled:
         now = self._outside.clock.now()
@@ -158,13 +162,13 @@ class CommitPath:
 
     async def _offer(self, trip: Trip, basis: str) -> None:
         """What was approved was approved for another device than this has become: it is asked again."""
-        _, driver, _ = self._way(trip)
+        _, driver, _ = self.way(trip)
         assert trip.plan is not None
         shown = show_plan(trip.plan, trip.push.device, driver, basis, ())
         await self._pushes.offer(trip.push.id, Offer(basis, shown.native, shown.neutral), trip.claimed.lease)
 
     async def _make_plan(self, trip: Trip, text: str) -> None:
-        _, driver, log_in = self._way(trip)
+        _, driver, log_in = self.way(trip)
         stored = None
         if trip.order.version is not None:
             stored = self._outside.vault.open_original(await self._backups.sealed(trip.order.version))
@@ -174,7 +178,7 @@ class CommitPath:
         assert trip.plan is not None
         if trip.plan.empty:
             raise Refused(NOTHING_TO_CHANGE, Check.NOTHING)
-        target, _, _ = self._way(trip)
+        target, _, _ = self.way(trip)
         path = path_of(target, trip.manager)
         hindrances = [one for one in trip.plan.lockouts(path) if one.kind not in trip.push.overrides]
         found = await self._care.checks.judge(trip.claimed.device, trip.plan, path)
@@ -186,28 +190,30 @@ class CommitPath:
             raise refusal
 
     async def _snapshot(self, trip: Trip) -> None:
+        backup_id, draft = self.way_back(trip)
+        await self._pushes.snapshot(trip.push, backup_id, draft, self._outside.clock.now(), trip.claimed.lease)
+        trip.push = await self._fresh(trip)
+
+    def way_back(self, trip: Trip) -> tuple[str, Draft | None]:
+        """The version that the device runs before the change; with a draft where it has to be stored first."""
         assert trip.before is not None
         last = trip.claimed.last_good
         if last is not None and last.fingerprint == trip.before.fingerprint:
-            await self._pushes.snapshot(trip.push, last.backup_id, None, self._outside.clock.now(), trip.claimed.lease)
-            trip.push = await self._fresh(trip)
-            return
+            return last.backup_id, None
         backup_id = self._outside.ids.new()
-        draft = self._draft(trip, trip.before, backup_id)
-        await self._pushes.snapshot(trip.push, backup_id, draft, self._outside.clock.now(), trip.claimed.lease)
-        trip.push = await self._fresh(trip)
+        return backup_id, self._draft(trip, trip.before, backup_id)
 
     async def _fresh(self, trip: Trip) -> Push:
         return (await self._pushes.push(trip.push.id)).push
 
     async def _arm(self, trip: Trip) -> None:
-        _, driver, _ = self._way(trip)
+        _, driver, _ = self.way(trip)
         async with self._session(trip) as opened:
             await driver.arm(opened.shell, trip.guard)
 
     async def _apply(self, trip: Trip) -> None:
         assert trip.plan is not None
-        _, driver, _ = self._way(trip)
+        _, driver, _ = self.way(trip)
         async with self._session(trip) as opened:
             if trip.plan.whole is None:
                 await driver.apply(opened.shell, trip.plan.script, trip.guard)
@@ -217,14 +223,14 @@ class CommitPath:
     async def _probe(self, trip: Trip) -> None:
         """A new session, and the device is what the plan says. What lines make of it nobody knows: there, that it is
         reached and read whole has to do."""
-        _, driver, _ = self._way(trip)
+        _, driver, _ = self.way(trip)
         if trip.plan is None:
             await self._make_plan(trip, await self._snapshot_text(trip))
         text = await self._read(trip, after=True)
         assert trip.plan is not None
         assert trip.after is not None
         if trip.plan.whole is not None:
-            if trip.after.fingerprint != self._examine(trip, trip.plan.whole).fingerprint:
+            if trip.after.fingerprint != self.examine(trip, trip.plan.whole).fingerprint:
                 raise Refused("the device does not run the version that was brought back", Check.NOT_AS_WANTED)
         elif trip.plan.after is not None and (found := driver.parse(text)) != trip.plan.after:
             parts = ", ".join(difference.part for difference in differences(found, trip.plan.after))
@@ -238,17 +244,19 @@ class CommitPath:
                 raise refusal
 
     async def _probe_line(self, trip: Trip, text: str) -> None:
-        """What the line had before the change it has to have again, within a while."""
-        _, driver, _ = self._way(trip)
+        """What the line had before the change it has to have again, within a while; or the route has moved."""
+        _, driver, _ = self.way(trip)
         assert trip.plan is not None
+        meant = Meant(trip.plan.before, trip.plan.after)
 
         async def ask() -> tuple[Note, ...]:
+            look = carrier_notes if meant.moves_to_mobile else line_notes
             async with self._session(trip) as opened:
-                trip.line = await line_notes(driver, opened.shell, text)
+                trip.line = await look(driver, opened.shell, text)
             return trip.line
 
         try:
-            await self._prober.line(trip.journal, trip.line, trip.plan.after, ask)
+            await self._prober.line(trip.journal, await ask() if meant.moves_to_mobile else trip.line, meant, ask)
         finally:
             trip.notes += trip.line
 
@@ -258,7 +266,7 @@ class CommitPath:
         if trip.after is None:
             await self._probe(trip)
         assert trip.after is not None
-        _, driver, _ = self._way(trip)
+        _, driver, _ = self.way(trip)
         async with self._session(trip) as opened:
             await driver.confirm(opened.shell, trip.guard)
             await driver.save(opened.shell)
@@ -267,11 +275,11 @@ class CommitPath:
 
     async def _revert(self, trip: Trip) -> None:
         """Have the device go back, and believe it only when it has been read again."""
-        _, driver, _ = self._way(trip)
+        _, driver, _ = self.way(trip)
         async with self._session(trip) as opened:
             if await driver.armed(opened.shell) == trip.push.token:
                 await driver.revert(opened.shell, trip.guard)
-        wanted = self._examine(trip, text := await self._snapshot_text(trip)).fingerprint
+        wanted = self.examine(trip, text := await self._snapshot_text(trip)).fingerprint
         if await self._back(trip) != wanted:
             await self._put_back(trip, text)
             if await self._back(trip) != wanted:
@@ -284,7 +292,7 @@ class CommitPath:
 
     async def _put_back(self, trip: Trip, text: str) -> None:
         """Where the device did not go back by itself: bring back the whole text, or at least all that it means."""
-        _, driver, _ = self._way(trip)
+        _, driver, _ = self.way(trip)
         present = await self._read(trip)
         async with self._session(trip) as opened:
             if isinstance(driver, Replacing):
@@ -298,7 +306,7 @@ class CommitPath:
         until = clock.monotonic() + BACK_WITHIN
         while True:
             try:
-                return self._examine(trip, await self._read(trip)).fingerprint
+                return self.examine(trip, await self._read(trip)).fingerprint
             except DeviceError:
                 if clock.monotonic() >= until:
                     raise
@@ -313,7 +321,7 @@ class CommitPath:
 
     # What the steps are made of.
 
-    def _way(self, trip: Trip) -> tuple[Target, PushDriver, tuple[str, ...]]:
+    def way(self, trip: Trip) -> tuple[Target, PushDriver, tuple[str, ...]]:
         """Target, driver and log-in secrets of the device. Raises for what is not set or not able."""
         if trip.ready is None:
             resolved = resolve(trip.claimed.device, trip.groups)
@@ -325,22 +333,22 @@ class CommitPath:
 
     @asynccontextmanager
     async def _session(self, trip: Trip) -> AsyncIterator[OpenedSession]:
-        target, _, _ = self._way(trip)
+        target, _, _ = self.way(trip)
         async with self._outside.sessions.open(target) as opened:
             trip.manager = opened.manager or trip.manager
             yield opened
 
     async def _read(self, trip: Trip, *, twice: bool = False, after: bool = False) -> str:
         """What the device runs, in a session of its own. ``twice``: what it did not count is read a second time."""
-        _, driver, _ = self._way(trip)
+        _, driver, _ = self.way(trip)
         async with self._session(trip) as opened:
             capture = await driver.fetch(opened.shell)
             if twice or after:
                 trip.line = await line_notes(driver, opened.shell, capture.text)
-        examined = self._examine(trip, capture.text)
+        examined = self.examine(trip, capture.text)
         if twice and not capture.counted:
             async with self._session(trip) as opened:
-                again = self._examine(trip, (await driver.fetch(opened.shell)).text)
+                again = self.examine(trip, (await driver.fetch(opened.shell)).text)
             if again.fingerprint != examined.fingerprint:
                 raise FetchIncomplete("two readings of the configuration differ; neither is believed")
         if twice:
@@ -349,12 +357,12 @@ class CommitPath:
             trip.after = examined
         return capture.text
 
-    def _examine(self, trip: Trip, text: str) -> Examined:
-        _, driver, secrets = self._way(trip)
+    def examine(self, trip: Trip, text: str) -> Examined:
+        _, driver, secrets = self.way(trip)
         return self._outside.vault.examine(text, driver.spec, secrets)
 
     def _draft(self, trip: Trip, examined: Examined, backup_id: str) -> Draft:
-        _, driver, _ = self._way(trip)
+        _, driver, _ = self.way(trip)
         position = trip.claimed.device.position_id
         return self._outside.vault.draft(examined, driver.spec, position_id=position, object_id=backup_id)
 

@@ -25,7 +25,8 @@ from cpe_manager.domain.pushes import Push
 from cpe_manager.domain.settings_inheritance import resolve
 from cpe_manager.kit.textdiff import unified
 from cpe_manager.ports.drift import DriftRow, DriftStore
-from cpe_manager.ports.driver import Driver, Modelled, Starting
+from cpe_manager.ports.driver import Driver, Modelled
+from cpe_manager.ports.driver_reading import Starting
 from cpe_manager.ports.pushes import PushStore
 from cpe_manager.ports.stores import BackupStore, DeviceView, InventoryStore
 from cpe_manager.services.attempt import Outside

@@ -13,9 +13,10 @@ from cpe_manager.domain.checks import Check, Refused
 from cpe_manager.domain.commit_path import Entry, Note, noted
 from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.errors import CpeManagerError, StoreError
+from cpe_manager.domain.lines import Carrier
 from cpe_manager.domain.probes import LineState, Probe
 from cpe_manager.ports.clock import Clock
-from cpe_manager.ports.driver import Probing
+from cpe_manager.ports.driver import Carrying, Probing
 from cpe_manager.ports.reach import Reach
 from cpe_manager.ports.shell import Shell
 
@@ -26,7 +27,7 @@ ASKING_SECONDS: Final = 15.0
 TCP_SECONDS: Final = 5.0
 COMES_BACK_SECONDS: Final = 45.0
 """How long a line that was up may take to come up again: a PPPoE session is built anew, a route is learned."""
-LINE, ROUTE = "line", "default-route"
+LINE, ROUTE, CARRIER = "line", "default-route", "carrier"
 
 
 async def line_notes(driver: Any, shell: Shell, text: str) -> tuple[Note, ...]:
@@ -56,9 +57,30 @@ class Lost:
     reason: str
 
 
-def lost(journal: Sequence[Entry], now: Sequence[Note], wanted: CpeConfig | None) -> Lost | None:
-    """Only what was there before can be lost, and not what the change itself does away with."""
-    if wanted is not None and wanted.wan is None:
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """What a change means: the model before, and after; None where nobody can know (lines)."""
+
+    before: CpeConfig
+    after: CpeConfig | None
+
+    @property
+    def moves_to_mobile(self) -> bool:
+        """The default route goes over the mobile connection from now on: that the fixed line is dead is why."""
+        return _preferred(self.after) and not _preferred(self.before)
+
+
+def _preferred(config: CpeConfig | None) -> bool:
+    return config is not None and config.mobile is not None and config.mobile.preferred
+
+
+def lost(journal: Sequence[Entry], now: Sequence[Note], meant: Meant) -> Lost | None:
+    """Only what was there before can be lost, and not what the change itself does away with. Of a change that moves
+    the default route to mobile the fixed line is not asked at all, but whether the route has moved."""
+    if meant.moves_to_mobile:
+        carrier = next((note for note in now if note.what == CARRIER), None)
+        return Lost(Check.DEFAULT_ROUTE, carrier.reason) if carrier is not None and carrier.ok is False else None
+    if meant.after is not None and meant.after.wan is None:
         return None
     for what, check in ((LINE, Check.LINE), (ROUTE, Check.DEFAULT_ROUTE)):
         before = noted(journal, what)
@@ -70,6 +92,23 @@ def lost(journal: Sequence[Entry], now: Sequence[Note], wanted: CpeConfig | None
     return None
 
 
+async def carrier_notes(driver: Any, shell: Shell, text: str) -> tuple[Note, ...]:
+    """Over what the box's own default route goes, as a note: good when it is mobile. Nothing where nobody can tell."""
+    if not isinstance(driver, Carrying):
+        return ()
+    try:
+        async with asyncio.timeout(ASKING_SECONDS):
+            carrier = await driver.carrying(shell, text)
+    except StoreError:
+        raise
+    except Exception as error:  # noqa: BLE001 - as above: what a box answers here may be anything
+        log.info("push.carrier_not_told", error=type(error).__name__)
+        return (Note(CARRIER, None, "the device did not say what its default route goes over"),)
+    if carrier is None:
+        return (Note(CARRIER, None, "the device does not say what its default route goes over"),)
+    return (Note(CARRIER, carrier is Carrier.MOBILE, f"the device's default route goes over {carrier.value}"),)
+
+
 class Prober:
     """Runs the probes of a push."""
 
@@ -77,12 +116,12 @@ class Prober:
         self._reach, self._clock = reach, clock
 
     async def line(
-        self, journal: Sequence[Entry], first: Sequence[Note], wanted: CpeConfig | None,
+        self, journal: Sequence[Entry], first: Sequence[Note], meant: Meant,
         ask: Callable[[], Awaitable[Sequence[Note]]],
     ) -> Sequence[Note]:  # fmt: skip
         """The last word on the line, asked again (``ask``) while it is down that was up. Raises ``Refused``."""
         found, until = first, self._clock.monotonic() + COMES_BACK_SECONDS
-        while (gone := lost(journal, found, wanted)) is not None:
+        while (gone := lost(journal, found, meant)) is not None:
             if self._clock.monotonic() >= until:
                 raise Refused(gone.reason, gone.check)
             await self._clock.sleep(3.0)

@@ -1,6 +1,6 @@
 """Traps and informs of the fleet's boxes become events.
 
-Who sent one is asked of the inventory by the address it came from, and proven by community or keys; what is proven
+Who can have sent one is asked of the inventory (``trap_senders``), and proven by community or keys; what is proven
 becomes an event in the stream, hundreds in one transaction. An inform is acknowledged after its event is stored, so
 that its sender repeats what a full disk or a crash has cost.
 """
@@ -9,41 +9,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import structlog
 
-from cpe_manager.domain.errors import CpeManagerError, DeviceError, StoreError
-from cpe_manager.domain.events import NewEvent, Severity
-from cpe_manager.domain.inventory import Device, Group, LifeState
-from cpe_manager.domain.settings_inheritance import resolve
+from cpe_manager.domain.errors import DeviceError, StoreError
+from cpe_manager.domain.events import NewEvent
 from cpe_manager.kit.log_redaction import MASK, Redactor
 from cpe_manager.ports.clock import Clock
-from cpe_manager.ports.sessions import Credentials
-from cpe_manager.ports.snmp import (
-    Datagram,
-    Notification,
-    Sender,
-    SnmpReader,
-    SnmpTarget,
-    TrapIntake,
-    TrapRefused,
-    Value,
-)
-from cpe_manager.ports.stores import DeviceFilter, EventStore, InventoryStore
-from cpe_manager.services.targets import known, snmp_target_of
+from cpe_manager.ports.snmp import Datagram, Notification, SnmpReader, SnmpTarget, TrapIntake, TrapRefused, Value
+from cpe_manager.services.trap_kinds import IF_DESCR, IF_NAME, KINDS, LINK_DOWN, LINK_UP, OTHER, port_row, shown
+from cpe_manager.services.trap_senders import Neighbours, TrapSenders, TrapStores
 
 log = structlog.get_logger()
 
 BATCH: Final = 500
 SLICE_SECONDS: Final = 0.005
 """After so much reading the loop gets a turn: the port has to be emptied, sessions go on."""
-KNOWN_SECONDS: Final = 60.0
-UNKNOWN_SECONDS: Final = 15.0
-"""How long it is believed who is behind an address; a device that was just added waits no longer than the second."""
-MOST_ADDRESSES: Final = 100_000
 MOST_INFORMS: Final = 20_000
 REPEATED_SECONDS: Final = 300.0
 STORE_AGAIN_SECONDS: Final = 1.0
@@ -54,20 +37,6 @@ after a power cut is far below; a port that flaps for days would fill the disk."
 MOST_VALUES: Final = 30
 LONGEST_VALUE: Final = 200
 
-_STANDARD = "1.3.6.1.6.3.1.1.5"
-LINK_DOWN, LINK_UP = f"{_STANDARD}.3", f"{_STANDARD}.4"
-KINDS: Final[Mapping[str, tuple[str, str, Severity]]] = {
-    f"{_STANDARD}.1": ("trap.cold_start", "restarted (cold start)", "warning"),
-    f"{_STANDARD}.2": ("trap.warm_start", "its SNMP agent restarted (warm start)", "info"),
-    LINK_DOWN: ("trap.link_down", "link down", "warning"),
-    LINK_UP: ("trap.link_up", "link up", "info"),
-    f"{_STANDARD}.5": ("trap.authentication_failure", "somebody asked it with a wrong community or key", "warning"),
-}
-"""RFC 3418's and RFC 2863's notifications: kind of event, words, severity."""
-OTHER: Final = ("trap.received", "sent a trap", "info")
-_IF_ENTRY, _IF_NAME = "1.3.6.1.2.1.2.2.1", "1.3.6.1.2.1.31.1.1.1.1"
-_IF_INDEX, _IF_DESCR, _IF_ADMIN, _IF_OPER = (f"{_IF_ENTRY}.{column}" for column in (1, 2, 7, 8))
-_STATUS: Final = {1: "up", 2: "down", 3: "testing", 5: "dormant", 6: "notPresent", 7: "lowerLayerDown"}
 _COMMUNITY = "1.3.6.1.6.3.18.1.4"
 """snmpTrapCommunity: what a proxy forwards with a trap is a secret."""
 
@@ -78,64 +47,6 @@ class TrapObserver(Protocol):
     def trap(self, kind: str) -> None: ...
 
     def trap_dropped(self, reason: str, number: int = 1) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Neighbour:
-    """A device at an address. ``target`` None: it has no SNMP access, so nothing that it sends can be proven."""
-
-    sender: Sender | None
-    target: SnmpTarget | None
-
-
-@dataclass(frozen=True, slots=True)
-class TrapStores:
-    inventory: InventoryStore
-    events: EventStore
-    credentials: Credentials
-
-
-class Addresses:
-    """Devices by the address that their traps come from, as the inventory has it; remembered for a minute."""
-
-    def __init__(self, stores: TrapStores, clock: Clock) -> None:
-        self._stores, self._clock = stores, clock
-        self._known: OrderedDict[str, tuple[float, tuple[Neighbour, ...]]] = OrderedDict()
-
-    async def look_up(self, hosts: Iterable[str]) -> Mapping[str, tuple[Neighbour, ...]]:
-        """Empty for a stranger. Raises ``StoreError``."""
-        now = self._clock.monotonic()
-        wanted = set(hosts)
-        stale = [host for host in wanted if host not in self._known or self._known[host][0] <= now]
-        if stale:
-            await self._learn(stale, now)
-        return {host: self._known[host][1] for host in wanted}
-
-    async def _learn(self, hosts: Sequence[str], now: float) -> None:
-        where = DeviceFilter(addresses=tuple(hosts), states=(LifeState.ACTIVE,))
-        found: dict[str, list[Neighbour]] = {host: [] for host in hosts}
-        devices = await self._stores.inventory.all_devices(where)
-        groups = {group.name: group for group in await self._stores.inventory.groups()} if devices else {}
-        for device in devices:
-            found[device.address].append(self._neighbour(device, groups))
-        for host, neighbours in found.items():
-            until = now + (KNOWN_SECONDS if neighbours else UNKNOWN_SECONDS)
-            self._known[host] = (until, tuple(neighbours))
-            self._known.move_to_end(host)
-        # Not those of this batch, even when strangers without number knock.
-        while len(self._known) > max(MOST_ADDRESSES, len(hosts)):
-            self._known.popitem(last=False)
-
-    def _neighbour(self, device: Device, groups: Mapping[str, Group]) -> Neighbour:
-        try:
-            resolved = resolve(device, groups)
-            access = self._stores.credentials.get(known("credential", resolved.credential)).snmp
-        except CpeManagerError as error:
-            log.info("traps.no_access", device=device.name, error=str(error))
-            return Neighbour(None, None)
-        if access is None:
-            return Neighbour(None, None)
-        return Neighbour(Sender(device.id, device.name, access), snmp_target_of(device, resolved, access))
 
 
 class PortNames:
@@ -164,8 +75,8 @@ class PortNames:
         while True:
             device_id, target = await self._queue.get()
             try:
-                got = await self._reader.walk(target, _IF_NAME) or await self._reader.walk(target, _IF_DESCR)
-                self._names[device_id] = {int(name.rpartition(".")[2]): _text(value) for name, value in got.items()}
+                got = await self._reader.walk(target, IF_NAME) or await self._reader.walk(target, IF_DESCR)
+                self._names[device_id] = {int(name.rpartition(".")[2]): shown(value) for name, value in got.items()}
                 if len(self._names) > self._most:
                     self._names.popitem(last=False)
             except DeviceError as error:
@@ -208,7 +119,9 @@ class Traps:
         self.intake = intake
         self.names = PortNames(reader)
         self._stores, self._clock, self._observer, self._redactor = stores, clock, observer, redactor
-        self._addresses = Addresses(stores, clock)
+        self.senders = TrapSenders(stores, intake, clock)
+        self.watching: Callable[[Notification], None] | None = None
+        """Who hears of each that is proven, before it is stored, repeated ones too. Never waits, never raises."""
         self._informs: OrderedDict[tuple[str, str, int, int], float] = OrderedDict()
         self._told: Counter[str] = Counter()
         self._storms = storms or Storms(clock)
@@ -229,14 +142,17 @@ class Traps:
 
     async def work(self, datagrams: Sequence[Datagram]) -> None:
         """Read, store, acknowledge."""
-        around = await self._insist(lambda: self._addresses.look_up(one.host for one in datagrams))
+        around: Sequence[Neighbours] = await self._insist(lambda: self.senders.look_up(datagrams))
         taken: list[Notification] = []
         sliced = self._clock.monotonic()
-        for datagram in datagrams:
-            taken += self._read(datagram, around[datagram.host])
+        for datagram, neighbours in zip(datagrams, around, strict=True):
+            taken += self._read(datagram, neighbours)
             if self._clock.monotonic() - sliced > SLICE_SECONDS:
                 await asyncio.sleep(0)
                 sliced = self._clock.monotonic()
+        if self.watching is not None:
+            for one in taken:
+                self.watching(one)
         events = [event for one in self._fresh(taken) if (event := self._bounded(one)) is not None]
         if events:
             await self._insist(lambda: self._stores.events.add(events))
@@ -246,7 +162,7 @@ class Traps:
         for event in events:
             self._observer.trap(event.kind)
 
-    def _read(self, datagram: Datagram, neighbours: Sequence[Neighbour]) -> list[Notification]:
+    def _read(self, datagram: Datagram, neighbours: Neighbours) -> list[Notification]:
         senders = [one.sender for one in neighbours if one.sender is not None]
         if neighbours and not senders:
             self._observer.trap_dropped("no_access")
@@ -258,6 +174,7 @@ class Traps:
                 self._observer.trap_dropped(refused.reason)
                 log.debug("traps.dropped", reason=refused.reason, host=datagram.host)
             return []
+        self.senders.proven(found)
         target = next((one.target for one in neighbours if one.sender == found.sender), None)
         if target is not None and found.kind in {LINK_DOWN, LINK_UP}:
             self.names.want(found.sender.device_id, target)
@@ -326,19 +243,12 @@ class Traps:
 
     def _interface(self, one: Notification) -> dict[str, Any]:
         """Number, name and states from the bindings of a row of ifTable, whichever of them the box sends."""
-        row: dict[str, Value] = {}
-        index = 0
-        for name, value in one.values.items():
-            column, _, number = name.rpartition(".")
-            if column in {_IF_INDEX, _IF_DESCR, _IF_NAME, _IF_ADMIN, _IF_OPER}:
-                row[column] = value
-                index = index or (value if column == _IF_INDEX and isinstance(value, int) else int(number))
-        told = self._shown(one, row.get(_IF_NAME) or row.get(_IF_DESCR) or b"")
+        row = port_row(one.values)
         return {
-            "if_index": index,
-            "interface": told or self.names.get(one.sender.device_id, index),
-            "admin_status": _status(row.get(_IF_ADMIN)),
-            "oper_status": _status(row.get(_IF_OPER)),
+            "if_index": row.index,
+            "interface": self._shown(one, row.name) or self.names.get(one.sender.device_id, row.index),
+            "admin_status": row.admin,
+            "oper_status": row.oper,
         }
 
     def _values(self, one: Notification) -> dict[str, str]:
@@ -347,20 +257,7 @@ class Traps:
 
     def _shown(self, one: Notification, value: Value) -> str:
         """As text fit for an event: one line, bounded, without a secret."""
-        text = _text(value)
+        text = shown(value)
         for secret in one.sender.access.secrets():
             text = text.replace(secret, MASK)
         return self._redactor.text(text)[:LONGEST_VALUE]
-
-
-def _status(value: Value) -> str | None:
-    return _STATUS.get(value, str(value)) if isinstance(value, int) else None
-
-
-def _text(value: Value) -> str:
-    if isinstance(value, bytes):
-        told = value.decode("utf-8", "replace")
-        printable = "".join(char if char.isprintable() else " " for char in told)
-        # What is no text is shown as numbers, as everybody shows a physical address.
-        return value.hex(":") if "\ufffd" in told else " ".join(printable.split())
-    return str(value if value is not None else "")

@@ -16,7 +16,8 @@ import structlog
 from backups.vault import Examined, Vault
 from cpe_manager.domain.drift import LONGEST_NAME, LastChange
 from cpe_manager.kit.log_redaction import Redactor
-from cpe_manager.ports.driver import Driver, Starting, Witnessing
+from cpe_manager.ports.driver import Driver
+from cpe_manager.ports.driver_reading import Starting, Witnessing
 from cpe_manager.ports.shell import Shell
 
 log = structlog.get_logger()

@@ -53,6 +53,10 @@ class Slots:
                 self._free -= taken
                 return taken
 
+    def lend(self) -> None:
+        """One more session than there is room for, if it has to be: it cannot wait."""
+        self._free -= 1
+
     def give(self, slots: int) -> None:
         self._free += slots
         self._freed.set()
@@ -186,18 +190,32 @@ class ShardWorker:
             self._hindrance.claimed()
         return claimed
 
-    def _start(self, claimed: Claimed, groups: Mapping[str, Group], slots: Slots) -> asyncio.Task[None]:
-        task = asyncio.create_task(self._one(claimed, groups, slots), name=f"{claimed.kind} {claimed.device.name}")
+    @property
+    def limits(self) -> WorkerLimits:
+        return self._limits
+
+    def adopt(self, claimed: Claimed, groups: Mapping[str, Group], visit: Visit) -> asyncio.Task[None]:
+        """Work off an urgent row that was made and leased in one go in this process, at once; ``visit`` stands for the
+        usual one."""
+        slots = self._slots[Priority.URGENT]
+        slots.lend()
+        return self._start(claimed, groups, slots, visit)
+
+    def _start(
+        self, claimed: Claimed, groups: Mapping[str, Group], slots: Slots, visit: Visit | None = None
+    ) -> asyncio.Task[None]:
+        made = self._one(claimed, groups, slots, visit or self._visits[claimed.kind])
+        task = asyncio.create_task(made, name=f"{claimed.kind} {claimed.device.name}")
         self.keeper.hold(claimed.lease, task)
         self._sessions.add(task)
         task.add_done_callback(self._sessions.discard)
         return task
 
-    async def _one(self, claimed: Claimed, groups: Mapping[str, Group], slots: Slots) -> None:
+    async def _one(self, claimed: Claimed, groups: Mapping[str, Group], slots: Slots, visit: Visit) -> None:
         started = self._clock.monotonic()
         self._observer.sessions(len(self.keeper))
         try:
-            result = await self._visits[claimed.kind].run(claimed, groups)
+            result = await visit.run(claimed, groups)
         except asyncio.CancelledError:
             # Lost lease, pre-emption or shutdown: give the row back as it was; a passed fence refuses even that.
             given_back = Settled(claimed.job_id, claimed.lease, self._clock.now(), None, attempted=False)

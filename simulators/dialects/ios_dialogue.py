@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from simulators.dialects import ios_files, ios_rollback, ios_show, ios_tables
+from simulators.dialects import ios_files, ios_rollback, ios_show, ios_tables, ios_uplink
 from simulators.dialects.commands import Match, Verdict, column_of, match
 from simulators.dialects.ios_editor import IosEditor, Refusal
 from simulators.dialects.ios_file_commands import FileCommands, Question
@@ -144,18 +144,14 @@ class IosDialogue(FileCommands):
             "verify": lambda words: Reply(ios_files.verified(self._state, words[-1] if words else "")),
             "delete": self._delete,
             "reload": self._reload,
-            "show ip route": self._routes,
-            "ping": lambda words: Reply(ios_tables.pinged(self._state, words)),
+            "show ip route": lambda words: Reply(ios_uplink.shown(self._state, words)),
+            "ping": lambda words: Reply(ios_uplink.pinged(self._state, words)),
             "show archive config differences": self._differences,
             "show archive config incremental-diffs": self._incremental,
         }
         if command in handlers:
             return handlers[command](rest)
         return self._plain(command, line)
-
-    def _routes(self, words: tuple[str, ...]) -> Reply:
-        asked = words[:1] == ("0.0.0.0",)
-        return Reply(ios_tables.default_route(self._state) if asked else "% Incomplete command.\n\n")
 
     def _plain(self, command: str, _line: str) -> Reply:
         """Commands that take no words."""

@@ -29,6 +29,7 @@ _INTERFACE = """
 description <line> =1
 ip address (dhcp|negotiated|<ip> <mask>) =2
 ip address <ip> <mask> secondary
+ip dhcp client default-router distance <1-255> =5
 ip unnumbered <if> =2
 ip access-group <word> in =2
 ip access-group <word> out =2
@@ -65,6 +66,7 @@ ppp chap hostname <word> =3
 ppp chap password <secret> =3
 ppp pap sent-username <word> password <secret> =3
 ppp ipcp dns request [accept] =3
+ppp ipcp route default =3
 ipv6 address autoconfig [default] =3
 ipv6 address (<ip6p>|<name> <ip6p>)
 ipv6 enable =2

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from simulators.dialects.uplink import Link, answers
+from simulators.dialects.uplink import mobile_address
 from simulators.generate.site import make_site
 from simulators.state import DeviceState
 
@@ -53,9 +53,10 @@ class Row:
         return bool({"ip address negotiated", "ip address dhcp"} & set(self.lines))
 
     def carries(self, state: DeviceState) -> bool:
-        """Whether the line protocol is up: the fixed line's follows the line."""
-        outside = "ip nat outside" in self.lines and not self.name.startswith("Cellular")
-        return not self.down and (state.line_up or not outside)
+        """Whether the line protocol is up: the fixed line's follows the line, the modem's the mobile network."""
+        if self.name.startswith("Cellular"):
+            return not self.down and state.mobile_up
+        return not self.down and (state.line_up or "ip nat outside" not in self.lines)
 
     def mac(self, state: DeviceState) -> str:
         digits = make_site(state.spec).mac.replace(":", "")
@@ -73,7 +74,8 @@ def brief(state: DeviceState) -> str:
     found = [f"{'Interface':<27}{'IP-Address':<16}OK? Method Status                Protocol"]
     for row in rows(state):
         carries = row.carries(state)
-        given = make_site(state.spec).wan_ip if row.negotiated and carries else "unassigned"
+        outside = mobile_address(state.spec) if row.name.startswith("Cellular") else make_site(state.spec).wan_ip
+        given = outside if row.negotiated and carries else "unassigned"
         address = next((str(a.ip) for a, second in row.addresses if not second), given)
         status = "administratively down" if row.down else "up" if carries else "down"
         found.append(f"{row.name:<27}{address:<16}YES NVRAM  {status:<22}{'up' if carries else 'down'}")
@@ -134,45 +136,6 @@ def _address(words: list[str], prefixes: dict[str, str]) -> ipaddress.IPv6Interf
         return None
     base, rest = ipaddress.IPv6Network(prefixes[words[0]]), ipaddress.IPv6Interface(words[1])
     return ipaddress.IPv6Interface((int(base.network_address) | int(rest.ip), rest.network.prefixlen))
-
-
-def default_route(state: DeviceState) -> str:
-    """What `show ip route 0.0.0.0` prints: the static default of the shortest distance whose interface is up."""
-    found: list[tuple[int, str]] = []
-    for gateway, distance in re.findall(
-        r"^ip route 0\.0\.0\.0 0\.0\.0\.0 (\S+)(?: (\d+))?", state.running, re.MULTILINE
-    ):
-        if any(row.carries(state) and _leads(row, gateway) for row in rows(state)):
-            found.append((int(distance or 1), gateway))
-    if not found:
-        return "% Network not in table\n"
-    distance, gateway = min(found)
-    return (
-        f'Routing entry for 0.0.0.0/0, supernet\n  Known via "static", distance {distance}, metric 0, candidate '
-        f"default path\n  Routing Descriptor Blocks:\n  * {gateway}\n"
-        "      Route metric is 0, traffic share count is 1\n"
-    )
-
-
-def _leads(row: Row, gateway: str) -> bool:
-    if row.name == gateway:
-        return True
-    return gateway[0].isdigit() and any(ipaddress.IPv4Address(gateway) in a.network for a, _ in row.addresses)
-
-
-def pinged(state: DeviceState, words: tuple[str, ...]) -> str:
-    """`ping [ipv6] ADDRESS [repeat N] [timeout S]`."""
-    target = next((word for word in words if word not in ("ip", "ipv6")), "")
-    count = int(words[words.index("repeat") + 1]) if "repeat" in words[:-1] else 5
-    links = [Link(r.name, r.carries(state), tuple(str(a) for a, _ in r.addresses)) for r in rows(state)]
-    try:
-        came = answers(target, links, online=state.line_up and default_route(state).startswith("Routing"))
-    except ValueError:
-        return "% Unrecognized host or address, or protocol not running.\n\n"
-    return (
-        f"Type escape sequence to abort.\nSending {count}, 100-byte ICMP Echos to {target}, timeout is 2 seconds:\n"
-        f"{('!' if came else '.') * count}\nSuccess rate is {100 if came else 0} percent ({count * came}/{count})\n"
-    )
 
 
 def arp(state: DeviceState) -> str:

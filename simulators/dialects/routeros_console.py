@@ -278,6 +278,8 @@ class Console:
         items = self._matching(run, menu, words[at + 1 :], live=at < len(words))
         if (start := self.named(run, words, "from")) is not None:
             items = self._items(menu, start)
+        if menu.path == "ip route":
+            items = [uplink.seen(self.box, item) for item in items]
         if "count-only" in flags:
             run.put(f"{len(items)}\n")
             return len(items)

@@ -27,9 +27,13 @@ def pairs(rows: Sequence[tuple[str, str]]) -> str:
 def table(tree: Tree, menu: Menu, items: Sequence[Item]) -> str:
     """The usual form: flags, the menu's columns, comments on a line of their own."""
     columns = menu.columns or tuple(name for name in menu.properties if name not in _HIDDEN)[:4]
-    numbers = {id(item): number for number, item in enumerate(tree.menus[menu.path])}
+    numbers = {item.number: number for number, item in enumerate(tree.menus[menu.path])}
     rows = [
-        [str(numbers.get(id(item), len(numbers))), _flags(item), *(tree.value(menu.path, item, one) for one in columns)]
+        [
+            str(numbers.get(item.number, len(numbers))),
+            _flags(item),
+            *(tree.value(menu.path, item, one) for one in columns),
+        ]
         for item in items
     ]
     heads = ["#", "", *(name.rpartition(".")[2].upper() for name in columns)]
@@ -55,10 +59,10 @@ def _flags(item: Item) -> str:
 
 def detail(tree: Tree, menu: Menu, items: Sequence[Item]) -> str:
     """Every value that is set, with the item's number before it and its comment above."""
-    numbers = {id(item): number for number, item in enumerate(tree.menus[menu.path])}
+    numbers = {item.number: number for number, item in enumerate(tree.menus[menu.path])}
     lines = ["Flags: X - disabled, I - invalid; D - dynamic"]
     for item in items:
-        head = f"{numbers.get(id(item), len(numbers)):>2} {_flags(item):<2} "
+        head = f"{numbers.get(item.number, len(numbers)):>2} {_flags(item):<2} "
         if comment := item.values.get("comment"):
             lines.append(f"{head};;; {comment}")
             head = " " * len(head)
@@ -68,12 +72,12 @@ def detail(tree: Tree, menu: Menu, items: Sequence[Item]) -> str:
 
 def terse(tree: Tree, menu: Menu, items: Sequence[Item]) -> str:
     """One line an item."""
-    numbers = {id(item): number for number, item in enumerate(tree.menus[menu.path])}
+    numbers = {item.number: number for number, item in enumerate(tree.menus[menu.path])}
     lines = []
     for item in items:
         comment = item.values.get("comment")
         words = [*([f"comment={comment}"] if comment else []), *_values(tree, menu, item, quotes=False)]
-        lines.append(f"{numbers.get(id(item), len(numbers)):>2} {_flags(item):<2} {' '.join(words)}")
+        lines.append(f"{numbers.get(item.number, len(numbers)):>2} {_flags(item):<2} {' '.join(words)}")
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -84,7 +88,8 @@ def _values(tree: Tree, menu: Menu, item: Item, *, quotes: bool = True) -> list[
         if value and name not in _HIDDEN:
             found.append(f'{name}="{value}"' if quotes and MENUS[menu.path].properties[name].type == "string"
                          else f"{name}={value if not quotes else quoted(value)}")  # fmt: skip
-    return found
+    # What the box knows of an item beside what was set.
+    return found + [f"{name}={value}" for name, value in item.values.items() if name not in menu.properties and value]
 
 
 def as_value(tree: Tree, menu: Menu, items: Sequence[Item]) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from simulators.dialects.shell import Call
 from simulators.personas.base import Reply
+from simulators.spec import DeviceSpec
 
 _NOBODY = ipaddress.IPv4Network("192.0.2.0/24")
 """Addresses at which no host of the simulated internet answers."""
@@ -26,10 +27,17 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Default:
-    """A default route that is in force: through which interface, over which gateway (empty: the link itself)."""
+    """A default route that may be used: through which interface, over which gateway (empty: the link itself), and how
+    far away by its administrative distance or metric."""
 
     interface: str
     gateway: str = ""
+    distance: int = 1
+
+
+def mobile_address(spec: DeviceSpec) -> str:
+    """What the mobile network gives a box."""
+    return f"100.72.{spec.seed // 250 % 250}.{spec.seed % 250 + 2}"
 
 
 def answers(target: str, links: Iterable[Link], *, online: bool) -> bool:
@@ -78,6 +86,13 @@ def _shown(link: Link) -> dict[str, object]:
 def _route(one: Default) -> dict[str, object]:
     over = {"gateway": one.gateway} if one.gateway else {"scope": "link"}
     return {"dst": "default", **over, "dev": one.interface, "flags": []}
+
+
+def nearest(defaults: Iterable[Default]) -> list[Default]:
+    """Of several default routes those of the shortest distance: no other is in force."""
+    found = list(defaults)
+    least = min((one.distance for one in found), default=0)
+    return [one for one in found if one.distance == least]
 
 
 def only_up(links: Mapping[str, Link], defaults: Iterable[Default]) -> list[Default]:

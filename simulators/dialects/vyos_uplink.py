@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from simulators.dialects import vyos_box
 from simulators.dialects.shell import Call
-from simulators.dialects.uplink import Default, Link, ip_tool, only_up, ping
+from simulators.dialects.uplink import Default, Link, ip_tool, mobile_address, nearest, only_up, ping
 from simulators.dialects.vyos_config import Tree, exists, value, values
 from simulators.generate.site import make_site
 from simulators.personas.base import Reply
 from simulators.state import DeviceState
+
+_GIVEN = 210
+"""The distance of what DHCP and PPPoE give."""
 
 
 def links(tree: Tree, state: DeviceState) -> dict[str, Link]:
@@ -21,29 +24,57 @@ def links(tree: Tree, state: DeviceState) -> dict[str, Link]:
             below = value(tree, f"{path} source-interface") or name
             outside = dialled or below == "eth0"
             off = exists(tree, [*path.split(), "disable"])
-            up = not off and (state.line_up or not outside)
+            up = not off and (state.mobile_up if kind == "wwan" else state.line_up or not outside)
             if kind == "pppoe" and not up:
                 continue  # what is not dialled is not there
             own = tuple(one for one in given if "/" in one and ":" not in one)
-            found[name] = Link(name, up, (f"{make_site(state.spec).wan_ip}/32",) if dialled else own)
+            given_one = mobile_address(state.spec) if kind == "wwan" else make_site(state.spec).wan_ip
+            from_outside = dialled or (kind == "wwan" and "dhcp" in given)
+            found[name] = Link(name, up, (f"{given_one}/32",) if from_outside else own)
     return found
 
 
 def defaults(tree: Tree, state: DeviceState) -> list[Default]:
+    """The default routes that the kernel has: FRR gives it none but those of the shortest distance."""
     there = links(tree, state)
     static = "protocols static route 0.0.0.0/0"
-    found = [Default(name) for name in values(tree, f"{static} interface")]
+    found = [
+        Default(name, "", _distance(tree, f"{static} interface {name} distance", 1))
+        for name in values(tree, f"{static} interface")
+    ]
     for gateway in values(tree, f"{static} next-hop"):
         head = gateway.rpartition(".")[0]
         near = (n for n, link in there.items() for one in link.addresses if one.startswith(f"{head}."))
-        found.append(Default(next(near, "eth0"), gateway))
+        far = _distance(tree, f"{static} next-hop {gateway} distance", 1)
+        found.append(Default(next(near, "eth0"), gateway, far))
     for name in there:
-        path = f"interfaces pppoe {name}".split()
-        if exists(tree, path) and not exists(tree, [*path, "no-default-route"]):
-            found.append(Default(name))
-        if "dhcp" in values(tree, f"interfaces ethernet {name} address"):
-            found.append(Default(name, make_site(state.spec).wan_gateway))
-    return only_up(there, found)
+        found += _given(tree, state, name)
+    return nearest(only_up(there, found))
+
+
+def _given(tree: Tree, state: DeviceState, name: str) -> list[Default]:
+    """What the other side gives over an interface: PPPoE, or DHCP of the line or of the modem."""
+    if exists(tree, ["interfaces", "pppoe", name]):
+        options, gateway = f"interfaces pppoe {name}", ""
+    else:
+        kind = "wwan" if exists(tree, ["interfaces", "wwan", name]) else "ethernet"
+        if "dhcp" not in values(tree, f"interfaces {kind} {name} address"):
+            return []
+        options = f"interfaces {kind} {name} dhcp-options"
+        gateway = "" if kind == "wwan" else make_site(state.spec).wan_gateway
+    if exists(tree, [*options.split(), "no-default-route"]):
+        return []
+    return [Default(name, gateway, _distance(tree, f"{options} default-route-distance", _GIVEN))]
+
+
+def _distance(tree: Tree, path: str, default: int) -> int:
+    return int(value(tree, path) or default)
+
+
+def online(tree: Tree, state: DeviceState) -> bool:
+    """Whether packets to the internet get there: over the modem, or over a line that carries."""
+    found = defaults(tree, state)
+    return bool(found) and (found[0].interface.startswith("wwan") or state.line_carries)
 
 
 def ip(state: DeviceState, call: Call) -> Reply:
@@ -53,4 +84,4 @@ def ip(state: DeviceState, call: Call) -> Reply:
 
 def pinged(state: DeviceState, call: Call) -> Reply:
     tree = vyos_box.running(state)
-    return ping(list(links(tree, state).values()), call, online=bool(defaults(tree, state)))
+    return ping(list(links(tree, state).values()), call, online=online(tree, state))

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 
 from simulators.dialects.linux_box import files_of, loaded
+from simulators.dialects.linux_uplink import mobile_links
 from simulators.dialects.tree import Node, parse
+from simulators.generate.frr_linux import is_linux
 from simulators.reach.view import Surroundings, View, holds, interface, network, spans
 from simulators.state import DeviceState
 
@@ -19,11 +21,14 @@ def ios(state: DeviceState, at: Surroundings) -> View:
     root, view = parse(state.running), View(stateless=True)
     lists = {node.words[-1]: node for node in root.children if node.text.startswith("ip access-list ")}
     for node in root.children:
-        if found := re.match(r"ip route (\S+ \S+) (\S+)", node.text):
+        if found := re.match(r"ip route (\S+ \S+) (\S+)(?: \d+\.\S+)?(?: (\d+))?", node.text):
             net = network(found[1])
-            view.routes += [(net, found[2])] if net else []
+            if net is not None:
+                view.routes.append((net, found[2]))
+                view.distances[net, found[2]] = int(found[3] or 1)
         elif node.text.startswith("interface ") and not _has(node, "shutdown"):
             name = node.text.split()[1]
+            view.mobile |= {name} if name.startswith("Cellular") and state.mobile_up else set()
             for line in node.children:
                 own = re.fullmatch(r"ip address (\d\S+ \S+)(?: secondary)?", line.text)
                 address = interface(own[1]) if own else None
@@ -94,10 +99,14 @@ def _port(words: list[str], port: int) -> tuple[bool, list[str]]:
 def frr(state: DeviceState, at: Surroundings) -> View:
     """FRR has addresses and routes; the kernel's filter is what nftables was last told."""
     view = View()
+    if is_linux(state.spec) and state.mobile_up:
+        view.mobile |= mobile_links(files_of(state))
     for node in parse(state.running).children:
-        if found := re.match(r"ip route (\S+/\d+) (\S+)", node.text):
-            net = network(found[1])
-            view.routes += [(net, found[2])] if net else []
+        if found := re.match(r"ip route (\S+/\d+) (\S+)(?: ([a-z]\S*))?(?: (\d+))?$", node.text):
+            net, hop = network(found[1]), found[3] if found[3] in view.mobile else found[2]
+            if net is not None:
+                view.routes.append((net, hop))
+                view.distances[net, hop] = int(found[4] or 1)
         elif node.text.startswith("interface ") and not _has(node, "shutdown"):
             for line in node.children:
                 address = interface(line.words[2]) if line.text.startswith("ip address ") else None

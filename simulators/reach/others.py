@@ -91,8 +91,21 @@ def routeros(state: DeviceState, at: Surroundings) -> View:
         own = interface(item.values["address"])
         view.addresses += [(item.values["interface"], own)] if own and item.values["interface"] not in off else []
     for item in items("ip route"):
-        net = network(tree.value("ip route", item, "dst-address"))
-        view.routes += [(net, item.values.get("gateway", "").partition("%")[0])] if net else []
+        net, hop = (
+            network(tree.value("ip route", item, "dst-address")),
+            item.values.get("gateway", "").partition("%")[0],
+        )
+        if net is not None:
+            view.routes.append((net, hop))
+            view.distances[net, hop] = int(tree.value("ip route", item, "distance"))
+    for item in items("interface lte"):
+        name, profile = item.values["name"], tree.value("interface lte", item, "apn-profiles").partition(",")[0]
+        view.mobile |= {name} if state.mobile_up else set()
+        for apn in items("interface lte apn"):
+            if apn.values["name"] == profile and tree.value("interface lte apn", apn, "add-default-route") != "no":
+                far = int(tree.value("interface lte apn", apn, "default-route-distance"))
+                view.routes.append((_ANY, name))
+                view.distances[_ANY, name] = min(far, view.distances.get((_ANY, name), 255))
     server = next(item for item in tree.menus["ip service"] if item.values["name"] == "ssh")
     allowed = tree.value("ip service", server, "address")
     view.listens = (
@@ -156,8 +169,18 @@ def vyos(text: str, at: Surroundings) -> View:
                 address = interface(word)
                 view.addresses += [(name, address)] if address and kind != "loopback" else []
     for target, inside in tree.get("protocols", {}).get("static", {}).get("route", {}).items():
-        net = network(target)
-        view.routes += [(net, hop) for hop, more in inside.get("next-hop", {}).items() if net and "disable" not in more]
+        if (net := network(target)) is not None:
+            for hop, more in (*inside.get("next-hop", {}).items(), *inside.get("interface", {}).items()):
+                if "disable" not in more:
+                    view.routes.append((net, hop))
+                    view.distances[net, hop] = int(_one(more, "distance") or 1)
+    for name, inside in tree.get("interfaces", {}).get("wwan", {}).items():
+        options = inside.get("dhcp-options", {})
+        view.mobile |= {name} if "disable" not in inside else set()
+        if "dhcp" in inside.get("address", {}) and "no-default-route" not in options:
+            far = min(int(_one(options, "default-route-distance") or 210), view.distances.get((_ANY, name), 255))
+            view.routes.append((_ANY, name))
+            view.distances[_ANY, name] = far
     server = tree.get("service", {}).get("ssh")
     view.listens = server is not None and str(at.port) in (server.get("port") or {"22": {}})
     firewall = tree.get("firewall", {})

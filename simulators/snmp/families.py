@@ -2,7 +2,9 @@
 
 Cellular signal has no standard MIB; each family shows it where its real boxes do: Cisco in CISCO-WAN-3G-MIB,
 RouterOS in MIKROTIK-MIB's LTE table, Teltonika in its mobile table, everything else as an `extend` script of net-snmp
-named `cellular-signal` (NET-SNMP-EXTEND-MIB nsExtendOutput1Line), since that is how operators do it there.
+named `cellular-signal` (NET-SNMP-EXTEND-MIB nsExtendOutput1Line), since that is how operators do it there. Registration
+in the mobile network stands beside it: c3gGsmCurrentServiceStatus, mtxrLTEModemAccessTechnology, mNetState, and a
+script `cellular-registration`.
 """
 
 from __future__ import annotations
@@ -34,11 +36,19 @@ class Port:
 
 
 @dataclass(frozen=True, slots=True)
+class Registration:
+    """An object, and what it holds while the modem is registered in the mobile network, and while it is not."""
+
+    name: Oid
+    registered: int | str
+    lost: int | str
+
+
+@dataclass(frozen=True, slots=True)
 class Persona:
     """descr: sysDescr, `{name}` is the box's name. signal_oid holds the cellular signal in dBm; signal_text: as text,
     the way a script prints it. own: texts of the maker's own MIB, with `{name}`, `{model}` and `{serial}` put in.
-    digits: the serial number has digits alone. entity: it has a chassis in ENTITY-MIB, which net-snmp has
-    not."""
+    digits: the serial number has digits alone. entity: it has a chassis in ENTITY-MIB, which net-snmp has not."""
 
     object_id: Oid
     descr: str
@@ -46,6 +56,7 @@ class Persona:
     vendor: str
     ports: tuple[Port, ...]
     signal_oid: Oid
+    registration: Registration
     signal_text: bool = False
     entity: bool = False
     own: tuple[tuple[Oid, str], ...] = ()
@@ -57,8 +68,13 @@ class Persona:
 
 LOOPBACK, ETHERNET, WIRELESS, VDSL2, WWAN = 24, 6, 71, 251, 243
 
-_EXTEND = b"cellular-signal"
-_EXTEND_OID = (*oid("1.3.6.1.4.1.8072.1.3.2.3.1.1"), len(_EXTEND), *_EXTEND)
+
+def _extend(script: bytes) -> Oid:
+    return (*oid("1.3.6.1.4.1.8072.1.3.2.3.1.1"), len(script), *script)
+
+
+_EXTEND_OID = _extend(b"cellular-signal")
+_SCRIPT = Registration(_extend(b"cellular-registration"), "registered (home)", "not registered (searching)")
 
 
 def _linux(*names: str) -> tuple[Port, ...]:
@@ -78,6 +94,7 @@ DEFAULT = Persona(
     vendor="net-snmp",
     ports=_linux("eth0", "eth1", "wwan0"),
     signal_oid=_EXTEND_OID,
+    registration=_SCRIPT,
     signal_text=True,
 )
 
@@ -96,6 +113,8 @@ PERSONAS: Mapping[str, Persona] = MappingProxyType(
                 Port("Loopback0", LOOPBACK, 8000),
             ),
             signal_oid=oid("1.3.6.1.4.1.9.9.661.1.3.4.1.1.1.4"),
+            # normal, noService.
+            registration=Registration(oid("1.3.6.1.4.1.9.9.661.1.3.2.1.2.4"), 3, 2),
             entity=True,
         ),
         "mikrotik": Persona(
@@ -105,6 +124,8 @@ PERSONAS: Mapping[str, Persona] = MappingProxyType(
             vendor="MikroTik",
             ports=_linux("ether1", "bridge", "lte1"),
             signal_oid=oid("1.3.6.1.4.1.14988.1.1.16.1.1.2.4"),
+            # eutran, unknown.
+            registration=Registration(oid("1.3.6.1.4.1.14988.1.1.16.1.1.6.4"), 7, -1),
             # MIKROTIK-MIB: mtxrLicVersion, mtxrSerialNumber, mtxrBoardName.
             own=(
                 (oid("1.3.6.1.4.1.14988.1.1.4.4.0"), "7.15.3"),
@@ -119,6 +140,7 @@ PERSONAS: Mapping[str, Persona] = MappingProxyType(
             vendor="VyOS",
             ports=_linux("eth0", "eth1", "wwan0"),
             signal_oid=_EXTEND_OID,
+            registration=_SCRIPT,
             signal_text=True,
         ),
         "teltonika": Persona(
@@ -128,6 +150,7 @@ PERSONAS: Mapping[str, Persona] = MappingProxyType(
             vendor="Teltonika",
             ports=_linux("eth1", "br-lan", "wwan0"),
             signal_oid=oid("1.3.6.1.4.1.48690.2.2.1.12.1"),
+            registration=Registration(oid("1.3.6.1.4.1.48690.2.2.1.11.1"), "Registered, home", "Not registered"),
             # TELTONIKA-MIB: serial, deviceName, productCode, fwVersion.
             own=(
                 (oid("1.3.6.1.4.1.48690.1.1.0"), "{serial}"),
@@ -144,6 +167,7 @@ PERSONAS: Mapping[str, Persona] = MappingProxyType(
             vendor="OpenWrt",
             ports=_linux("dsl0", "br-lan", "wwan0"),
             signal_oid=_EXTEND_OID,
+            registration=_SCRIPT,
             signal_text=True,
         ),
         "frr_linux": DEFAULT,

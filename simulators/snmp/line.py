@@ -64,6 +64,8 @@ class Ports:
         self.counted = Counted(rng.randrange(40), rng.randrange(3), rng.randrange(400))
         self.signal = -rng.randrange(61, 98)
         """Cellular signal, dBm."""
+        self.registered = True
+        """Whether the modem is registered in the mobile network."""
 
     def _new(self, rng: Random) -> PortState:
         return PortState(

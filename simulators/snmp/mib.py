@@ -46,6 +46,7 @@ class Mib:
             objects.update(self._entity())
         objects.update(self._own(name))
         objects[ports.persona.signal_oid] = self._signal
+        objects[ports.persona.registration.name] = self._registration
         self._objects: Mapping[Oid, Get] = objects
         self._order = sorted(objects)
         # The channel table is the only one with two indices.
@@ -214,3 +215,8 @@ class Mib:
         if self._ports.persona.signal_text:
             return v2c.OctetString(f"rssi {signal} dBm".encode())
         return v2c.Integer32(signal)
+
+    def _registration(self) -> Any:
+        told = self._ports.persona.registration
+        value = told.registered if self._ports.registered else told.lost
+        return v2c.OctetString(value.encode()) if isinstance(value, str) else v2c.Integer32(value)

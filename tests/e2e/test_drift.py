@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cpe_manager.ports.driver import Starting, Witnessing
+from cpe_manager.ports.driver_reading import Starting, Witnessing
 from drivers.roster import DriverRoster
 from tests.e2e.world import World, eventually, world
 

@@ -17,6 +17,7 @@ from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.cpe_config_data import from_data, to_data
 from cpe_manager.domain.cpe_features import Feature
 from cpe_manager.domain.errors import CommandRefused, ConnectFailed, SessionDropped
+from cpe_manager.domain.lines import Carrier
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.driver import Capture, Facts, Guard, Script, Spec
 from cpe_manager.ports.sessions import OpenedSession
@@ -24,6 +25,7 @@ from cpe_manager.ports.shell import Credential, ExecResult, PromptRules, Shell, 
 
 FAMILY = "boxed"
 VERBS = ("show", "arm", "apply", "confirm", "save", "revert", "replace", "armed")
+SWIFT_VERBS = ("prepare", "strike")
 
 
 def text_of(config: CpeConfig) -> str:
@@ -59,6 +61,11 @@ class GuardedBox:
     closes_behind: str | None = None
     """A configuration that the box cannot be reached with."""
 
+    prepared: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """By token: what ran when it was laid down, and what is to run."""
+    carrier: Carrier | None = None
+    """What the default route goes over, when it is not as configured."""
+
     def __post_init__(self) -> None:
         self.startup = self.startup or self.running
 
@@ -71,6 +78,7 @@ class GuardedBox:
 
     def reboot(self) -> None:
         self.running, self.fires_at, self.token = self.startup, None, ""
+        self.prepared.clear()
 
     def is_reached(self) -> bool:
         self.tick()
@@ -105,6 +113,18 @@ class GuardedBox:
 
     def _apply(self, argument: str) -> None:
         self.running = argument
+
+    def _prepare(self, argument: str) -> None:
+        token, _, text = argument.partition(" ")
+        self.prepared[token] = (self.running, text)
+
+    def _strike(self, argument: str) -> None:
+        token, _ = argument.split()
+        ran, text = self.prepared.get(token, ("", ""))
+        if ran != self.running:
+            raise CommandRefused("it runs something else by now")
+        self._arm(argument)
+        self.running = text
 
     def _replace(self, argument: str) -> None:
         self.running = argument
@@ -202,3 +222,22 @@ class BoxDriver:
     async def replace(self, shell: Shell, text: str, guard: Guard | None = None) -> None:
         del guard
         await shell.execute(f"replace {text}")
+
+
+class SwiftBoxDriver(BoxDriver):
+    """``Swift`` and ``Carrying`` besides."""
+
+    async def prepare(self, shell: Shell, script: Script, guard: Guard) -> str:
+        (command,) = script.commands
+        await shell.execute(f"prepare {guard.token} {text_of(self.parse(command))}")
+        return guard.token
+
+    async def strike(self, shell: Shell, prepared: str, guard: Guard) -> None:
+        assert prepared == guard.token
+        await shell.execute(f"strike {guard.token} {guard.seconds}")
+
+    async def carrying(self, shell: Shell, text: str) -> Carrier | None:
+        if isinstance(shell, BoxShell) and shell.box.carrier is not None:
+            return shell.box.carrier
+        mobile = self.parse(text).mobile
+        return Carrier.MOBILE if mobile is not None and mobile.preferred else Carrier.FIXED

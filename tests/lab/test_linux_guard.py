@@ -138,3 +138,25 @@ async def test_frr_runs_again_what_it_ran_and_its_file_is_what_it_was(cpe: RealC
     assert await fetched(cpe) == before
     assert cpe.read("/etc/frr/frr.conf") == file
     assert left_behind(cpe) == ""
+
+
+async def test_going_back_leaves_no_address_of_the_change_in_the_kernel(cpe: RealCpe) -> None:
+    """FRR that is restarted leaves its addresses there, and would stand beside a stranger of the same network."""
+    cpe.watch_frr()
+    cpe.run("vtysh", "-c", "write memory")
+    before = await fetched(cpe)
+    seen = ("ip", "-brief", "address", "show", "dev", "eth0")
+    addresses = cpe.run(*seen)
+    await arm(cpe, GUARD)
+    lines = ("interface eth0", "no ip address 80.1.2.6/29", "ip address 80.1.2.5/29", "ipv6 address 2001:db8::1/64")
+    typed = " ".join(f"-c '{line}'" for line in ("configure terminal", *lines))
+    await apply(cpe, Script((f"vtysh {typed}",)))
+    assert "80.1.2.5/29" in cpe.run(*seen)
+    async with sessions(credential(cpe, "key")).open(_target(cpe, command_timeout=40.0)) as session:
+        await DRIVER.revert(session.shell, GUARD)
+        assert (await DRIVER.fetch(session.shell)).text == before
+        assert cpe.run(*seen) == addresses
+        await DRIVER.apply(session.shell, Script((f"vtysh {typed}",)))
+        await DRIVER.replace(session.shell, before)
+    assert await fetched(cpe) == before
+    assert cpe.run(*seen) == addresses

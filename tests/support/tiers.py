@@ -16,9 +16,12 @@ _FAST_FOLDERS = frozenset({"unit", "contract", "property"})
 _OF_EVERY_FAMILY = frozenset(
     {
         "test_arming",
+        "test_cisco_ios_xe",
         "test_detection",
         "test_faults",
+        "test_line_probe",
         "test_replacing",
+        "test_resetting",
         "test_stability",
         "test_uci_archive",
         "test_vyos_guard",

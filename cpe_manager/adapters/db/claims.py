@@ -78,7 +78,7 @@ async def claim(tx: Transaction, wanted: Wanted) -> Sequence[Claimed]:
     rows = await _candidates(tx, wanted, kind, job.priority)
     leases = await _take(tx, wanted, [row.device_id for row in rows])
     taken = [row for row in rows if row.device_id in leases]
-    return await _describe(tx, job, taken, leases)
+    return await describe(tx, job, taken, leases)
 
 
 async def renew(tx: Transaction, leases: Sequence[Lease], now: datetime, ttl: float) -> Sequence[Lease]:
@@ -204,9 +204,8 @@ async def _take(tx: Transaction, wanted: Wanted, device_ids: Sequence[str]) -> d
     return {row.device_id: Lease(row.device_id, wanted.owner, row.fence, expires) for row in rows}
 
 
-async def _describe(
-    tx: Transaction, job: AnyRow, rows: Sequence[AnyRow], leases: dict[str, Lease]
-) -> Sequence[Claimed]:
+async def describe(tx: Transaction, job: AnyRow, rows: Sequence[AnyRow], leases: dict[str, Lease]) -> Sequence[Claimed]:
+    """Rows (device and attempts) that are leased, with all that working on them takes."""
     ids = [row.device_id for row in rows]
     query = select(*DEVICE_COLUMNS).select_from(DEVICE_FROM)
     devices = {

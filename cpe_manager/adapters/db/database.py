@@ -14,6 +14,7 @@ from cpe_manager.adapters.db.events import SqlEvents
 from cpe_manager.adapters.db.facts import SqlFacts
 from cpe_manager.adapters.db.inventory import SqlInventory
 from cpe_manager.adapters.db.jobs import SqlJobs
+from cpe_manager.adapters.db.lines import SqlLines
 from cpe_manager.adapters.db.maintenance import SqlMaintenance
 from cpe_manager.adapters.db.pushes import SqlPushes
 from cpe_manager.adapters.db.replacements import SqlReplacements
@@ -25,6 +26,7 @@ from cpe_manager.ports.addresses import AddressStore
 from cpe_manager.ports.drift import DriftStore
 from cpe_manager.ports.drills import DrillStore
 from cpe_manager.ports.facts import FactsStore
+from cpe_manager.ports.lines import LineStore
 from cpe_manager.ports.pushes import PushStore
 from cpe_manager.ports.replacements import ReplacementStore
 from cpe_manager.ports.rollouts import RolloutStore
@@ -51,6 +53,7 @@ class Database:
         self.drills: DrillStore = SqlDrills(connections)
         self.drift: DriftStore = SqlDrift(connections)
         self.addresses: AddressStore = SqlAddresses(connections)
+        self.lines: LineStore = SqlLines(connections)
         self.maintenance = SqlMaintenance(connections)
 
     @classmethod

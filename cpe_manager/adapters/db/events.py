@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, or_, select
 
 from cpe_manager.adapters.db import overdue
 from cpe_manager.adapters.db.rows import STATUS_COLUMNS, select_alarms, to_alarm, to_status
 from cpe_manager.adapters.db.tables import alarm, device, device_status, event
 from cpe_manager.adapters.db.transactions import Connections, Transaction
 from cpe_manager.adapters.db.types import AnyRow
-from cpe_manager.domain.events import Alarm, Event, NewEvent
+from cpe_manager.domain.events import EVERYTHING, Alarm, Event, EventFilter, NewEvent
 from cpe_manager.domain.inventory import LifeState
 from cpe_manager.ports.stores import DeviceStatus, OverdueChange
 
@@ -30,11 +30,11 @@ class SqlEvents:
         if events:
             await self._db.write(work)
 
-    async def after(self, event_id: int, *, limit: int = 200) -> Sequence[Event]:
+    async def after(self, event_id: int, *, limit: int = 200, where: EventFilter = EVERYTHING) -> Sequence[Event]:
         query = (
             select(event, device.c.name)
             .outerjoin(device, device.c.id == event.c.device_id)
-            .where(event.c.id > event_id)
+            .where(event.c.id > event_id, *_matching(where))
             .order_by(event.c.id)
             .limit(limit)
         )
@@ -64,6 +64,19 @@ class SqlEvents:
         )
         rows = await self._db.read(lambda tx: tx.rows(query))
         return [(row.name, row.family or "", row.group_name, to_status(row)) for row in rows]
+
+
+def _matching(where: EventFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if where.kinds:
+        kind = event.c.kind
+        fits = (kind.startswith(one[:-1], autoescape=True) if one.endswith("*") else kind == one for one in where.kinds)
+        conditions.append(or_(*fits))
+    if where.device_id is not None:
+        conditions.append(event.c.device_id == where.device_id)
+    if where.line_id is not None:
+        conditions.append(event.c.data["line_id"].as_string() == where.line_id)
+    return conditions
 
 
 def _to_event(row: AnyRow) -> Event:

@@ -8,36 +8,34 @@ from typing import Any
 
 from sqlalchemy import Select, and_, exists, func, insert, or_, select, update
 
-from cpe_manager.adapters.db import cursors, drift, push_holds
-from cpe_manager.adapters.db.claims import holds, lock_leases
+from cpe_manager.adapters.db import cursors, prepared_pushes, push_holds
 from cpe_manager.adapters.db.job_rows import lock_jobs
-from cpe_manager.adapters.db.jobs import create_job
 from cpe_manager.adapters.db.overdue import raise_alarms
-from cpe_manager.adapters.db.push_rows import entry_values, offer_value, push_event, push_values, to_entry, to_push
+from cpe_manager.adapters.db.prepared_pushes import Holder
+from cpe_manager.adapters.db.push_rows import entry_values, offer_value, push_event, to_entry, to_push
+from cpe_manager.adapters.db.push_writes import create_pushes, fenced, write_snapshot
 from cpe_manager.adapters.db.rows import SEALED_COLUMNS, to_sealed
 from cpe_manager.adapters.db.tables import (
     IS_DUE,
     alarm,
     device,
     device_lease,
-    device_status,
     job_device,
     push,
     push_step,
     sealed_object,
 )
 from cpe_manager.adapters.db.transactions import Connections, Lock, Transaction
-from cpe_manager.adapters.db.versions import sealed_values, store_drafts
+from cpe_manager.adapters.db.versions import sealed_values
 from cpe_manager.domain.backups import Draft, SealedObject
 from cpe_manager.domain.commit_path import Entry, Phase
-from cpe_manager.domain.drift import Sight
-from cpe_manager.domain.errors import Conflict, FenceLost, NotFound
+from cpe_manager.domain.errors import Conflict, NotFound
 from cpe_manager.domain.events import Alarm, Severity
-from cpe_manager.domain.jobs import Job, Outcome, Priority
+from cpe_manager.domain.jobs import Job, Priority
 from cpe_manager.domain.paging import Page
 from cpe_manager.domain.pushes import Limits, Offer, Push, PushKind, PushRecord, Settlement, Waiting
-from cpe_manager.ports.pushes import Ended, OpenPush
-from cpe_manager.ports.stores import Lease, NewWork, Settled
+from cpe_manager.ports.pushes import Ended, OpenPush, Prepared
+from cpe_manager.ports.stores import Claimed, Lease, NewWork
 
 _SEVERITY: dict[Phase, Severity] = {Phase.STUCK: "error", Phase.REVERTED: "warning"}
 
@@ -50,6 +48,9 @@ class SqlPushes:
 
     async def create(self, push: Push, order: SealedObject, job: Job, work: NewWork) -> Push:
         return await self._db.write(lambda tx: _create(tx, push, order, job, work))
+
+    async def create_prepared(self, new: Prepared, *, owner: str, now: datetime, ttl: float) -> Claimed:
+        return await self._db.write(lambda tx: prepared_pushes.create(tx, new, Holder(owner, now, ttl)))
 
     async def push(self, push_id: str) -> PushRecord:
         return await self._db.read(lambda tx: _record(tx, push.c.id == push_id, f"no such push: {push_id}"))
@@ -91,14 +92,14 @@ class SqlPushes:
         there = update(push).where(push.c.id == push_id).values(phase=phase.value).returning(push.c.withdrawn_by)
 
         async def work(tx: Transaction) -> bool:
-            await _fenced(tx, lease)
+            await fenced(tx, lease)
             await tx.run(added)
             return (await tx.rows(there))[0].withdrawn_by is not None
 
         return await self._db.write(work)
 
     async def snapshot(self, push: Push, backup_id: str, draft: Draft | None, at: datetime, lease: Lease) -> None:
-        await self._db.write(lambda tx: _snapshot(tx, push, backup_id, draft, at, lease))
+        await self._db.write(lambda tx: write_snapshot(tx, push, backup_id, draft, at, lease))
 
     async def end(self, push: Push, end: Ended, lease: Lease) -> None:
         await self._db.write(lambda tx: _end(tx, push, end, lease))
@@ -108,7 +109,7 @@ class SqlPushes:
     ) -> Waiting | None:
         async def work(tx: Transaction) -> Waiting | None:
             await tx.lock(Lock.CLAIM)
-            await _fenced(tx, lease)
+            await fenced(tx, lease)
             found = waiting or await push_holds.hindered(tx, push, limits, at)
             await push_holds.note_waiting(tx, push, found, at)
             return found
@@ -117,7 +118,7 @@ class SqlPushes:
 
     async def offer(self, push_id: str, offer: Offer, lease: Lease) -> None:
         async def work(tx: Transaction) -> None:
-            await _fenced(tx, lease)
+            await fenced(tx, lease)
             await tx.run(update(push).where(push.c.id == push_id).values(offer=offer_value(offer)))
 
         await self._db.write(work)
@@ -166,11 +167,6 @@ async def _record(tx: Transaction, where: Any, missing: str) -> PushRecord:
     return PushRecord(to_push(rows[0]), [to_entry(row) for row in await tx.rows(steps)])
 
 
-async def _fenced(tx: Transaction, lease: Lease) -> None:
-    if not holds(lease, await lock_leases(tx, [lease.device_id])):
-        raise FenceLost("somebody else has taken over this device")
-
-
 async def _create(tx: Transaction, new: Push, order: SealedObject, job: Job, work: NewWork) -> Push:
     if new.key is not None:
         known = await tx.rows(_select().where(push.c.key == new.key))
@@ -188,14 +184,6 @@ async def _create(tx: Transaction, new: Push, order: SealedObject, job: Job, wor
     return new
 
 
-async def create_pushes(tx: Transaction, job: Job, asked: Sequence[tuple[Push, str, NewWork]]) -> None:
-    """One job over pushes of different devices, each with its order (the id of what is sealed already) and its row."""
-    await create_job(tx, job, [work for _, _, work in asked])
-    await tx.run(push.insert(), [push_values(new, order_id) for new, order_id, _ in asked])
-    told = ((new, f"{new.device}: {new.summary}, asked for by {new.requested_by}") for new, _, _ in asked)
-    tx.emit([push_event("push.requested", new, new.created_at, message) for new, message in told])
-
-
 async def _make_way(tx: Transaction, urgent: Push) -> None:
     """Whoever visits the device at the moment leaves it, unless a push has begun to change it."""
     begun = exists().where(
@@ -205,23 +193,8 @@ async def _make_way(tx: Transaction, urgent: Push) -> None:
     await tx.run(update(device_lease).where(held).values(preempt=True))
 
 
-async def _snapshot(
-    tx: Transaction, of: Push, backup_id: str, draft: Draft | None, at: datetime, lease: Lease
-) -> None:  # fmt: skip
-    await _fenced(tx, lease)
-    if draft is not None:
-        stored = Settled(of.job_id, lease, at, Outcome.STORED, backup_id=backup_id, draft=draft)
-        await store_drafts(tx, [stored])
-        status = {"current_backup_id": backup_id, "last_attempt_at": at, "last_success_at": at, "failures": 0}
-        error = {"last_error_code": None, "last_error": None}
-        known = device_status.c.device_id == of.device_id
-        await tx.run(update(device_status).where(known).values({**status, **error}))
-        await drift.note(tx, {of.device_id: Sight(at, backup_id, draft.fingerprint)})
-    await tx.run(update(push).where(push.c.id == of.id).values(snapshot_id=backup_id))
-
-
 async def _end(tx: Transaction, of: Push, end: Ended, lease: Lease) -> None:
-    await _fenced(tx, lease)
+    await fenced(tx, lease)
     row = (await tx.rows(select(push.c.ended_at).where(push.c.id == of.id).with_for_update()))[0]
     if row.ended_at is not None:
         return

@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, or_, select, update
 
 from cpe_manager.adapters.db import cursors, push_holds
-from cpe_manager.adapters.db.pushes import create_pushes
+from cpe_manager.adapters.db.push_writes import create_pushes
 from cpe_manager.adapters.db.rollout_tables import rollout, rollout_device
 from cpe_manager.adapters.db.tables import device, push, sealed_object
 from cpe_manager.adapters.db.transactions import Connections, Transaction, Values

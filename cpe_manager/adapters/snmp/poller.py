@@ -50,6 +50,7 @@ class Engines:
     def __init__(self, most: int = 100_000) -> None:
         self._most = most
         self._known: OrderedDict[Place, bytes] = OrderedDict()
+        self._places: dict[bytes, Place] = {}
 
     def __len__(self) -> int:
         return len(self._known)
@@ -60,14 +61,21 @@ class Engines:
             self._known.move_to_end(place)
         return engine
 
+    def place_of(self, engine: bytes) -> Place | None:
+        """Where it was met last."""
+        return self._places.get(engine)
+
     def learn(self, place: Place, engine: bytes) -> None:
+        self.forget(place)
         self._known[place] = engine
-        self._known.move_to_end(place)
+        self._places[engine] = place
         if len(self._known) > self._most:
-            self._known.popitem(last=False)
+            self.forget(next(iter(self._known)))
 
     def forget(self, place: Place) -> None:
-        self._known.pop(place, None)
+        engine = self._known.pop(place, None)
+        if engine is not None and self._places.get(engine) == place:
+            del self._places[engine]
 
 
 @dataclass(slots=True)
@@ -86,7 +94,7 @@ class SnmpPoller:
 
     def __init__(self, clock: Clock, engines: Engines | None = None, *, most_sessions: int = 2000) -> None:
         self._clock = clock
-        self._engines = Engines() if engines is None else engines
+        self.engines = Engines() if engines is None else engines
         self._most = most_sessions
         self._kept: OrderedDict[Place, _Kept] = OrderedDict()
 
@@ -94,6 +102,11 @@ class SnmpPoller:
     def sessions(self) -> int:
         """Open now."""
         return len(self._kept)
+
+    def engine_host(self, engine: bytes) -> str | None:
+        """The address at which an engine answered last; None for one that was not met."""
+        place = self.engines.place_of(engine)
+        return place[0] if place is not None else None
 
     async def get(self, target: SnmpTarget, names: Sequence[str]) -> Mapping[str, Value]:
         asked = list(names)
@@ -112,7 +125,7 @@ class SnmpPoller:
         while True:
             try:
                 async with self._session(target) as kept:
-                    answer = await question(kept.session)
+                    answer = await _heeding(question(kept.session))
                     kept.heard_at = self._clock.monotonic()
                     return answer
             except TimeoutError as error:
@@ -155,7 +168,7 @@ class SnmpPoller:
         host = await _numeric(target.host)
         access = target.access
         if access.user:
-            engine = self._engines.get((target.host, target.port))
+            engine = self.engines.get((target.host, target.port))
             session = SnmpSession(
                 host, port=target.port, timeout=target.timeout, version=SnmpVersion.v3,
                 user=_localised(access, engine) if engine else User(access.user), engine_id=engine,
@@ -173,21 +186,21 @@ class SnmpPoller:
         if not kept.access.user or self._clock.monotonic() - kept.heard_at < CLOCK_TRUSTED:
             return
         place = (target.host, target.port)
-        if self._engines.get(place) is None:
-            await kept.session.refresh()
+        if self.engines.get(place) is None:
+            await _heeding(kept.session.refresh())
             engine = bytes(kept.session.get_engine_id())
             if len(engine) not in ENGINE_IDS:
                 raise ProtocolError(f"{target.name}: an SNMP engine id of {len(engine)} octets")
-            self._engines.learn(place, engine)
+            self.engines.learn(place, engine)
             # From the first message on with localised keys: from passwords each session would hash a megabyte again.
             fresh = await self._opened(target)
             kept.session = fresh.session
-        await kept.session.refresh()
+        await _heeding(kept.session.refresh())
         kept.heard_at = self._clock.monotonic()
 
     def _forget(self, target: SnmpTarget) -> None:
         place = (target.host, target.port)
-        self._engines.forget(place)
+        self.engines.forget(place)
         self._kept.pop(place, None)
 
     def _make_room(self) -> None:
@@ -195,6 +208,18 @@ class SnmpPoller:
         if spare > 0:
             for place in [place for place, kept in self._kept.items() if not kept.users][:spare]:
                 del self._kept[place]
+
+
+async def _heeding(work: Awaitable[T]) -> T:
+    """Have a cancellation count: up to Python 3.11 ``asyncio.wait_for``, in which the library waits, forgets one that
+    comes at the moment of its result, and a task that was told to end would go on for ever."""
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    try:
+        return await work
+    finally:
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError
 
 
 def _localised(access: SnmpAccess, engine: bytes) -> User:

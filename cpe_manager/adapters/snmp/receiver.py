@@ -27,7 +27,7 @@ from cpe_manager.adapters.snmp.usm import Keys, keys_for
 from cpe_manager.domain.errors import AddressInUse
 from cpe_manager.kit import ber
 from cpe_manager.ports.clock import Clock
-from cpe_manager.ports.snmp import Datagram, Notification, Sender, TrapRefused, Value
+from cpe_manager.ports.snmp import Datagram, Hint, Notification, Sender, TrapRefused, Value
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +37,7 @@ _READ_AT_ONCE = 1000
 _WINDOW = 150
 _LARGEST = 65535
 _SYS_UPTIME, _TRAP_OID = "1.3.6.1.2.1.1.3.0", "1.3.6.1.6.3.1.1.4.1.0"
+_SYS_NAME = "1.3.6.1.2.1.1.5.0"
 _USM_STATS = "1.3.6.1.6.3.15.1.1."
 _NOT_IN_WINDOW, _UNKNOWN_USER, _UNKNOWN_ENGINE, _WRONG_DIGEST, _DECRYPTION = 2, 3, 4, 5, 6
 _LEVEL = AUTH | PRIV
@@ -127,6 +128,19 @@ class TrapPort:
             self._waiting.append(Datagram(data, _plain(address[0]), address[1], at))
         self._something.set()
 
+    def hint(self, datagram: Datagram) -> Hint:
+        try:
+            version, place, end = messages.version_of(datagram.data)
+            if version == messages.V3:
+                return Hint(messages.read_v3(datagram.data, place, end).header.engine)
+            if version != messages.V2C:
+                return Hint()
+            _, pdu = messages.read_v2c(datagram.data, place, end)
+        except ValueError:
+            return Hint()
+        said = next((value for name, value in pdu.values if name == _SYS_NAME and isinstance(value, bytes)), b"")
+        return Hint(name=said.decode("utf-8", "replace")[:255])
+
     def read(self, datagram: Datagram, senders: Sequence[Sender]) -> Notification:
         if not senders:
             raise TrapRefused("unknown_source")
@@ -183,7 +197,7 @@ class TrapPort:
             raise TrapRefused("decryption") from None
         found = _notification(datagram, sender, pdu)
         if pdu.kind == messages.TRAP:
-            return found
+            return replace(found, engine=message.header.engine)
         answer = messages.scoped(context, messages.pdu(messages.RESPONSE, pdu.number, pdu.octets))
         receipt = keys.sealed(self._header(message.header, _LEVEL), answer)
         return replace(found, number=pdu.number, receipt=receipt)

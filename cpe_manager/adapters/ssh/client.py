@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Collection, Sequence
+from hashlib import sha256
 from typing import Final
 
 import asyncssh
@@ -20,6 +21,11 @@ def public_form(key: asyncssh.SSHKey) -> str:
     return f"{key.algorithm.decode()} {b64encode(key.public_data).decode()}"
 
 
+def fingerprint(shown: str) -> str:
+    """``SHA256:...`` of a public form, as ssh-keygen prints it."""
+    return f"SHA256:{b64encode(sha256(b64decode(shown.split()[1])).digest()).decode().rstrip('=')}"
+
+
 def bare(key: str) -> str:
     """A stored key without what may follow it (a comment)."""
     return " ".join(key.split()[:2])
@@ -33,7 +39,7 @@ class HandshakeClient(asyncssh.SSHClient):
     """
 
     def __init__(self, pinned: tuple[str, ...], credential: Credential, key: asyncssh.SSHKey | None) -> None:
-        self._accepted = {bare(entry) for entry in pinned}
+        self._accepted = {bare(entry).rstrip("=") if entry.startswith("SHA256:") else bare(entry) for entry in pinned}
         self._password: str | None = credential.password or None
         self._key = key
         self._is_rsa = key is not None and key.algorithm == b"ssh-rsa"
@@ -64,7 +70,7 @@ class HandshakeClient(asyncssh.SSHClient):
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:  # noqa: ARG002
         """First contact accepts what is shown, and from then on nothing else, also when keys are exchanged anew."""
         shown = public_form(key)
-        if self._accepted and shown not in self._accepted:
+        if self._accepted and not {shown, fingerprint(shown)} & self._accepted:
             self.refused_key = shown
             return False
         self._accepted = self._accepted or {shown}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Query, Response
 
-from cpe_manager.api.deps import Cursor, Limit, Reader, ServicesDep, Writer
+from cpe_manager.api.deps import Cursor, IdempotencyKey, Limit, Reader, ServicesDep, Writer
 from cpe_manager.api.problems import documented
 from cpe_manager.api.schemas.common import PageOf, paged
 from cpe_manager.api.schemas.drift import AdoptBody, DriftDetailView, DriftView, LookBody, RemediateBody
@@ -15,10 +15,7 @@ from cpe_manager.domain.drift import Verdict
 
 router = APIRouter(prefix="/drift", tags=["drift"], responses=documented("not_found", "conflict"))
 
-Key = Annotated[
-    str | None,
-    Header(alias="Idempotency-Key", max_length=200, description="The same key again gives the push that is there"),
-]
+
 Verdicts = Annotated[list[Verdict] | None, Query(description="Only these; left out: all that are out of step")]
 All = Annotated[bool, Query(alias="all", description="Devices in step as well")]
 _OUT_OF_STEP = tuple(verdict for verdict in Verdict if verdict is not Verdict.IN_STEP)
@@ -71,7 +68,7 @@ async def remediate(
     caller: Writer,
     response: Response,
     body: RemediateBody | None = None,
-    key: Key = None,
+    key: IdempotencyKey = None,
 ) -> PushView:
     made = await services.drift.remediate((body or RemediateBody()).remedy(name, key), by=caller.name)
     response.headers["Location"] = f"/api/v1/pushes/{made.id}"

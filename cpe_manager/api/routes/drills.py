@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from fastapi import APIRouter, Response
 
-from fastapi import APIRouter, Header, Response
-
-from cpe_manager.api.deps import Cursor, Limit, Reader, ServicesDep, Writer, accepted
+from cpe_manager.api.deps import Cursor, IdempotencyKey, Limit, Reader, ServicesDep, Writer, accepted
 from cpe_manager.api.problems import documented
 from cpe_manager.api.schemas.common import PageOf, paged
 from cpe_manager.api.schemas.drills import DrillBody, DrillReportView, DrillView
@@ -16,15 +14,10 @@ from cpe_manager.services.drills import DrillAsked
 
 router = APIRouter(prefix="/drills", tags=["drills"], responses=documented("not_found"))
 
-Key = Annotated[
-    str | None,
-    Header(alias="Idempotency-Key", max_length=200, description="The same key again gives the job that is there"),
-]
-
 
 @router.post("", status_code=202, operation_id="runDrill", summary="Restore backups onto fresh boxes, and compare")
 async def run(
-    body: DrillBody, services: ServicesDep, caller: Writer, response: Response, key: Key = None
+    body: DrillBody, services: ServicesDep, caller: Writer, response: Response, key: IdempotencyKey = None
 ) -> JobView:  # fmt: skip
     asked = DrillAsked(tuple(body.devices or ()), body.family, body.sample, key)
     return accepted(services, response, await services.drills.start(asked, by=caller.name))

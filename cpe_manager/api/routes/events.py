@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
 from cpe_manager.api.deps import MOST_EVENTS, Cursor, Limit, Reader, ServicesDep
@@ -13,19 +13,44 @@ from cpe_manager.api.problems import documented
 from cpe_manager.api.schemas.common import PageOf
 from cpe_manager.api.schemas.system import AlarmView, EventView
 from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.events import EventFilter
 
-router = APIRouter(tags=["events"], responses=documented())
+router = APIRouter(tags=["events"], responses=documented("not_found"))
 
 EventId = Annotated[int, Query(ge=0, le=MOST_EVENTS, description="Only events with a greater id")]
 StreamAfter = Annotated[int | None, Query(ge=0, le=MOST_EVENTS, description="For clients that cannot set the header")]
 
 
+Kinds = Annotated[
+    list[str] | None,
+    Query(alias="kind", max_length=20, description="Only these kinds; `line.*` is all that begin so; repeatable"),
+]
+OfDevice = Annotated[str | None, Query(max_length=255, description="Only those of this device, by name or id")]
+OfLine = Annotated[str | None, Query(max_length=255, description="Only those of this line: id, device or reference")]
+
+
+async def _wanted(
+    services: ServicesDep, kind: Kinds = None, device: OfDevice = None, line: OfLine = None
+) -> EventFilter:
+    device_id = None if device is None else (await services.inventory.show(device)).device.id
+    line_id = None if line is None else (await services.lines.line(line)).line.id
+    return EventFilter(tuple(kind or ()), device_id, line_id)
+
+
+Wanted = Annotated[EventFilter, Depends(_wanted)]
+
+
 @router.get("/events", operation_id="listEvents", summary="Events, oldest first")
 async def listing(
-    services: ServicesDep, _caller: Reader, after: EventId = 0, limit: Limit = 200, cursor: Cursor = None
+    services: ServicesDep,
+    _caller: Reader,
+    where: Wanted,
+    after: EventId = 0,
+    limit: Limit = 200,
+    cursor: Cursor = None,
 ) -> PageOf[EventView]:
     first = after if cursor is None else _id_in(cursor)
-    found = await services.events.after(first, limit=limit)
+    found = await services.events.after(first, limit=limit, where=where)
     following = str(found[-1].id) if len(found) == limit else None
     return PageOf(items=[EventView.of(event) for event in found], next_cursor=following)
 
@@ -47,13 +72,14 @@ def _id_in(cursor: str) -> int:
 async def stream(
     request: Request,
     _caller: Reader,
+    where: Wanted,
     after: StreamAfter = None,
     last_event_id: Annotated[int | None, Header(ge=0, le=MOST_EVENTS)] = None,
 ) -> StreamingResponse:
     feed: EventFeed = request.app.state.feed
     first = await feed.start_id(last_event_id if last_event_id is not None else after)
     return StreamingResponse(
-        feed.frames(first),
+        feed.frames(first, where),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from fastapi import APIRouter, Response
 
-from fastapi import APIRouter, Header, Response
-
-from cpe_manager.api.deps import Cursor, Limit, Reader, ServicesDep, Writer
+from cpe_manager.api.deps import Cursor, IdempotencyKey, Limit, Reader, ServicesDep, Writer
 from cpe_manager.api.problems import documented
 from cpe_manager.api.schemas.common import PageOf, paged
 from cpe_manager.api.schemas.pushes import AgainBody, PlanBody, PlanView, PushBody, PushDetailView, PushView, SettleBody
@@ -14,11 +12,6 @@ from cpe_manager.domain.pushes import SettledAs
 from cpe_manager.services.pushes import Again
 
 router = APIRouter(tags=["pushes"], responses=documented("not_found", "conflict"))
-
-Key = Annotated[
-    str | None,
-    Header(alias="Idempotency-Key", max_length=200, description="The same key again gives the push that is there"),
-]
 
 
 @router.post(
@@ -33,7 +26,7 @@ async def plan(body: PlanBody, services: ServicesDep, _caller: Writer) -> PlanVi
 
 @router.post("/pushes", status_code=202, operation_id="push", summary="Change a device")
 async def push(
-    body: PushBody, services: ServicesDep, caller: Writer, response: Response, key: Key = None
+    body: PushBody, services: ServicesDep, caller: Writer, response: Response, key: IdempotencyKey = None
 ) -> PushView:  # fmt: skip
     made = await services.pushes.submit(body.asked_for(key), by=caller.name)
     response.headers["Location"] = f"/api/v1/pushes/{made.id}"
@@ -70,7 +63,7 @@ async def withdraw(push_id: str, services: ServicesDep, caller: Writer) -> PushV
     summary="Ask once more for what came to nothing; approves the plan that it offers",
 )
 async def again(
-    push_id: str, body: AgainBody, services: ServicesDep, caller: Writer, response: Response, key: Key = None
+    push_id: str, body: AgainBody, services: ServicesDep, caller: Writer, response: Response, key: IdempotencyKey = None
 ) -> PushView:  # fmt: skip
     made = await services.pushes.again(push_id, Again(body.basis, key, body.now), by=caller.name)
     response.headers["Location"] = f"/api/v1/pushes/{made.id}"

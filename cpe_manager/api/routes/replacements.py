@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from fastapi import APIRouter, Response
 
-from fastapi import APIRouter, Header, Response
-
-from cpe_manager.api.deps import Cursor, Limit, Reader, ServicesDep, Writer
+from cpe_manager.api.deps import Cursor, IdempotencyKey, Limit, Reader, ServicesDep, Writer
 from cpe_manager.api.problems import documented
 from cpe_manager.api.schemas.common import PageOf, paged
 from cpe_manager.api.schemas.replacements import (
@@ -18,13 +16,6 @@ from cpe_manager.api.schemas.replacements import (
 
 router = APIRouter(prefix="/replacements", tags=["replacements"], responses=documented("not_found", "conflict"))
 
-Key = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key", max_length=200, description="The same key again gives the replacement that is there"
-    ),
-]
-
 
 @router.post(
     "",
@@ -33,7 +24,7 @@ Key = Annotated[
     summary="Other hardware for a position: once its key is accepted, the configuration comes back onto it",
 )
 async def order(
-    body: ReplacementBody, services: ServicesDep, caller: Writer, response: Response, key: Key = None
+    body: ReplacementBody, services: ServicesDep, caller: Writer, response: Response, key: IdempotencyKey = None
 ) -> ReplacementView:
     made = await services.replacements.order(body.asked(key), by=caller.name)
     response.headers["Location"] = f"/api/v1/replacements/{made.id}"

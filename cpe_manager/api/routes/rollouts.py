@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import AsyncIterator, Iterable
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
 
-from cpe_manager.api.deps import Cursor, Limit, Reader, ServicesDep, Writer
+from cpe_manager.api.deps import Cursor, IdempotencyKey, Limit, Reader, ServicesDep, Writer
 from cpe_manager.api.problems import documented
 from cpe_manager.api.schemas.common import PageOf, paged
 from cpe_manager.api.schemas.rollouts import (
@@ -27,10 +27,7 @@ from cpe_manager.services.bundle import Services
 
 router = APIRouter(tags=["rollouts"], responses=documented("not_found", "conflict"))
 
-Key = Annotated[
-    str | None,
-    Header(alias="Idempotency-Key", max_length=200, description="The same key again gives the roll-out that is there"),
-]
+
 COLUMNS = ("device", "wave", "access_node", "outcome", "phase", "reason", "push_id", "ended_at")
 
 
@@ -45,7 +42,7 @@ async def plan(body: RolloutBody, services: ServicesDep, _caller: Writer) -> Rol
 
 @router.post("/rollouts", status_code=202, operation_id="startRollout", summary="Change many devices")
 async def start(
-    body: RolloutBody, services: ServicesDep, caller: Writer, response: Response, key: Key = None
+    body: RolloutBody, services: ServicesDep, caller: Writer, response: Response, key: IdempotencyKey = None
 ) -> RolloutView:
     made = await services.rollouts.create(body.asked(key), by=caller.name)
     response.headers["Location"] = f"/api/v1/rollouts/{made.id}"

@@ -13,6 +13,7 @@ from cpe_manager.kit.indented import Block, blocks, named
 POOL: Final = "ip dhcp pool "
 POOL_OF: Final = "pppoe-client dial-pool-number "
 """On the port that carries PPPoE, with the number of the dialer's pool."""
+_ANYWHERE: Final = "0.0.0.0 0.0.0.0 "
 # What a line can come in on. A switch port's VLAN may be one, too; tunnels, dialers and radios are not.
 _PORT: Final = re.compile(r"(?:[A-Za-z]*Ethernet|Vlan|ATM|BDI|Port-channel)[\d/.:]+")
 _WAN_WORDS: Final = re.compile(r"(?i)\b(?:wan|internet|(?:fixed|access) line)\b")
@@ -30,6 +31,8 @@ class Box:
     def __init__(self, text: str) -> None:
         self.blocks = blocks(text)
         self.top = Block("", tuple([block.head for block in self.blocks if not block.lines]))
+        self.routes = self.top.values("ip route ")
+        self.defaults = tuple([words[len(_ANYWHERE) :] for words in self.routes if words.startswith(_ANYWHERE)])
         self.interfaces = named(self.blocks, "interface ")
         self.pools = named(self.blocks, POOL)
         networks = ((pool, network_of(pool.value("network "))) for pool in self.pools)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from ipaddress import IPv4Interface
 from typing import Final
 
-from cpe_manager.domain.cpe_config import CpeConfig, WifiSecurity
+from cpe_manager.domain.cpe_config import CpeConfig, Wan, WifiSecurity
 from cpe_manager.domain.requirements import require
 from cpe_manager.kit.ios.box import Box, short
 from cpe_manager.kit.ios.read import band_of
@@ -27,6 +27,11 @@ class Edit:
         dialer = short(box.dialer) if box.dialer is not None else "Dialer1"
         self.before = short(box.wan) if box.wan is not None and old.wan is not None else ""
         self.after = "" if new.wan is None else dialer if new.wan.mode == "pppoe" else line
+
+    @property
+    def goal(self) -> str:
+        """Where the fixed line's default route is to point."""
+        return default_of(self.new.wan, self.after)
 
     def add(self, *lines: str) -> None:
         self.commands += lines
@@ -94,3 +99,10 @@ def check(box: Box, new: CpeConfig) -> None:
 
 def dotted(address: IPv4Interface) -> str:
     return f"{address.ip} {address.netmask}"
+
+
+def default_of(wan: Wan | None, name: str) -> str:
+    """Where the default route of a WAN points."""
+    if wan is None:
+        return ""
+    return {"pppoe": name, "dhcp": "dhcp", "static": str(wan.gateway)}[wan.mode]

@@ -6,8 +6,9 @@ from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.kit.ios.box import Box
 from cpe_manager.kit.ios.edit import Edit, check
 from cpe_manager.kit.ios.inside import write_dhcp, write_wifi
+from cpe_manager.kit.ios.mobile import write_mobile
 from cpe_manager.kit.ios.outside import write_filter, write_mappings, write_routes, write_timers
-from cpe_manager.kit.ios.reach import write_dns, write_management, write_mobile, write_snmp
+from cpe_manager.kit.ios.reach import write_dns, write_management, write_snmp
 from cpe_manager.kit.ios.read import read
 from cpe_manager.kit.ios.wan import write_ipv6, write_lan, write_wan
 

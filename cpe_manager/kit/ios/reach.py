@@ -1,4 +1,4 @@
-"""Changes of an IOS configuration: mobile backup, SNMP, management, name servers."""
+"""Changes of an IOS configuration: SNMP, management, name servers."""
 
 from __future__ import annotations
 
@@ -12,40 +12,13 @@ from cpe_manager.kit.ios.box import short
 from cpe_manager.kit.ios.edit import Edit
 from cpe_manager.kit.ios.read import (
     COMMUNITY,
-    DEFAULT,
     HOST,
     communities_of,
-    floating_of,
     name_servers_of,
-    profile_of,
     trap_hosts_of,
 )
 
 MANAGEMENT: Final = "MANAGEMENT"
-# Above the distance of any route of the fixed line.
-FLOATING: Final = 250
-
-
-def write_mobile(edit: Edit) -> None:
-    box, new = edit.box, edit.new.mobile
-    if edit.old.mobile == new or box.cellular is None:
-        return
-    head, profile = profile_of(box)
-    floating, off = floating_of(box), "shutdown" in box.cellular.lines
-    number = profile["number"] if profile else "1"
-    old = edit.old.mobile
-    if new is None:
-        edit.within(head, [f"no {profile[0]}"] if profile else [])
-    elif old is None or (old.apn, old.username, old.password) != (new.apn, new.username, new.password):
-        login = f"chap username {new.username} password 0 {new.password}" if new.username else "none"
-        rest = profile["rest"] if profile else ""
-        edit.within(head, [f"profile id {number} apn {new.apn} authentication {login}{rest}"])
-    active = new is not None and new.active
-    if active:
-        edit.within(box.cellular.head, ["no shutdown"] if off else [])
-        edit.add(*([] if floating else [f"{DEFAULT}{short(box.cellular)} {FLOATING}"]))
-    elif floating:
-        edit.remove(DEFAULT + floating)
 
 
 def write_snmp(edit: Edit) -> None:

@@ -25,7 +25,7 @@ from cpe_manager.domain.cpe_config import (
     Wifi,
     WifiSecurity,
 )
-from cpe_manager.domain.cpe_mobile import Mobile, Ports
+from cpe_manager.domain.cpe_mobile import Ports
 from cpe_manager.domain.requirements import is_domain, is_label
 from cpe_manager.kit.access_list import Filter, sources
 from cpe_manager.kit.access_list import read as read_filter
@@ -33,8 +33,8 @@ from cpe_manager.kit.addresses import ipv4
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.indented import Block
 from cpe_manager.kit.ios.box import Box, address_of, interface_of, network_of, secret_of, short
+from cpe_manager.kit.ios.ways import read_mobile
 
-DEFAULT: Final = "ip route 0.0.0.0 0.0.0.0 "
 PAP: Final = "ppp pap sent-username "
 PREFIX: Final = "ipv6 general-prefix "
 EXCLUDED: Final = "ip dhcp excluded-address "
@@ -45,10 +45,6 @@ HOST: Final = "snmp-server host "
 MAPPING: Final = re.compile(
     r"(?P<protocol>tcp|udp) (?P<inside>\S+) (?P<port>\d+) (?P<here>interface \S+|\d+\.\S+) (?P<outside>\d+)"
     r"(?: (?:extendable|no-alias|no-payload))*"
-)
-APN: Final = re.compile(
-    r"profile id (?P<number>\d+) apn (?P<apn>\S+)(?: authentication (?:none|\S+ username (?P<user>\S+) password "
-    r"(?P<password>(?:\d )?\S+)))?(?P<rest> .*|)"
 )
 # Above that the model cannot say how long; a lease without end is taken for one of a year.
 LONGEST_LEASE: Final = 31_536_000
@@ -69,7 +65,7 @@ def read(box: Box) -> CpeConfig:
         port_mappings=tuple(mapping for _, mapping in mappings_of(box, wan, inbound)),
         firewall=Firewall("accept" if inbound.accept else "drop", inbound.understood, _read_timers(box)),
         routes=tuple({(r.network, r.gateway): r for _, r in reversed(routes_of(box))}.values()),
-        mobile=_read_mobile(box),
+        mobile=read_mobile(box),
         snmp=_read_snmp(box),
         management=_read_management(box),
         dns=tuple(server for _, server in name_servers_of(box)),
@@ -100,7 +96,7 @@ def _read_wan(box: Box) -> Wan | None:
     if "ip address dhcp" in (line[:15] for line in box.line.lines):
         return attempt(Wan, "dhcp", None, None, "", "", prefix, router, pack)
     own = address_of(box.line)
-    gateways = (a for words in box.top.values(DEFAULT) if (a := attempt(IPv4Address, words.split()[0])))
+    gateways = (a for words in box.defaults if (a := attempt(IPv4Address, words.split()[0])))
     gateway = next((a for a in gateways if own and a in own.network), None)
     return attempt(Wan, "static", own, gateway, "", "", prefix, router, pack)
 
@@ -266,7 +262,7 @@ def _read_timers(box: Box) -> tuple[Timer, ...]:
 
 def routes_of(box: Box) -> list[tuple[str, StaticRoute]]:
     found = []
-    for words in box.top.values("ip route "):
+    for words in box.routes:
         match = re.fullmatch(r"(\d\S+ \d\S+) (\d+\.\S+)(?: (\d+))?(?: name \S+)?", words)
         network, gateway = (network_of(match[1]), attempt(IPv4Address, match[2])) if match else (None, None)
         if match and network and gateway and (route := attempt(StaticRoute, network, gateway, int(match[3] or 1))):
@@ -314,30 +310,6 @@ def read_radios(box: Box) -> list[tuple[Block, Wifi | None]]:
         wifi = attempt(Wifi, band_of(radio), name, security, key, channel, up) if name else None
         found.setdefault(band_of(radio), (radio, wifi))
     return list(found.values())
-
-
-def profile_of(box: Box) -> tuple[str, re.Match[str] | None]:
-    """The head of the modem's controller and its first profile. A profile that an older release keeps in the modem
-    (`cellular 0 lte profile create`) is no part of the configuration."""
-    if box.cellular is None:
-        return "", None
-    head = "controller Cellular " + short(box.cellular).removeprefix("Cellular")
-    block = box.block(head) or Block(head)
-    return head, next((found for line in block.lines if (found := APN.fullmatch(line))), None)
-
-
-def floating_of(box: Box) -> str | None:
-    name = short(box.cellular) if box.cellular else ""
-    return next((w for w in box.top.values(DEFAULT) if w.partition(" ")[0] == name), None)
-
-
-def _read_mobile(box: Box) -> Mobile | None:
-    _, profile = profile_of(box)
-    if profile is None or box.cellular is None:
-        return None
-    active = floating_of(box) is not None and "shutdown" not in box.cellular.lines
-    user, password = profile["user"] or "", secret_of(profile["password"] or "")
-    return attempt(Mobile, profile["apn"], active, user if password else "", password)
 
 
 def communities_of(box: Box) -> list[tuple[str, SnmpCommunity]]:

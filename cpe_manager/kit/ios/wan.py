@@ -12,8 +12,9 @@ from cpe_manager.kit.access_list import plain
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.indented import Block, named
 from cpe_manager.kit.ios.box import POOL_OF, short
-from cpe_manager.kit.ios.edit import Edit, dotted
-from cpe_manager.kit.ios.read import DEFAULT, PAP, PREFIX, packs_of, routes6_of, second_half
+from cpe_manager.kit.ios.edit import Edit, default_of, dotted
+from cpe_manager.kit.ios.read import PAP, PREFIX, packs_of, routes6_of, second_half
+from cpe_manager.kit.ios.ways import DEFAULT
 
 CALLIN: Final = "ppp authentication chap pap callin"
 DIALER: Final = ("ip mtu 1492", "encapsulation ppp", CALLIN)
@@ -35,7 +36,7 @@ def write_wan(edit: Edit) -> None:
         extra = [line for line in ("ip nat outside",) if line not in edit.box.line.lines]
         up = ["no shutdown"] if "shutdown" in edit.box.line.lines else []
         edit.within(edit.box.line.head, [address, *extra, *up])
-    _write_default(edit, old, new)
+    _write_default(edit, old)
     if edit.before and edit.after and edit.before != edit.after:
         _move_translation(edit)
 
@@ -73,19 +74,12 @@ def _dial(edit: Edit, new: Wan) -> None:
     edit.within(dialer.head, lines)
 
 
-def _default_of(wan: Wan | None, name: str) -> str:
-    """Where the default route of a WAN points."""
-    if wan is None:
-        return ""
-    return {"pppoe": name, "dhcp": "dhcp", "static": str(wan.gateway)}[wan.mode]
-
-
-def _write_default(edit: Edit, old: Wan | None, new: Wan | None) -> None:
-    goal, present = _default_of(new, edit.after), False
-    for words in edit.box.top.values(DEFAULT):
+def _write_default(edit: Edit, old: Wan | None) -> None:
+    goal, present = edit.goal, False
+    for words in edit.box.defaults:
         target = words.partition(" ")[0]
         present = present or target == goal
-        if target != goal and target in {_default_of(old, edit.before), "dhcp", edit.before}:
+        if target != goal and target in {default_of(old, edit.before), "dhcp", edit.before}:
             edit.remove(DEFAULT + words)
     if goal and not present:
         edit.add(DEFAULT + goal)

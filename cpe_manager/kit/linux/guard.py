@@ -6,7 +6,9 @@ up (``systemd-run``; without systemd a detached shell that sleeps), and the next
 daemon has started, without it as cron's ``@reboot``. The last thing that it does is to take itself away, so that a
 power cut on the way leads to another try.
 
-FRR goes back by ``frr-reload.py`` where the box has that, else by a restart with the kept text as its file.
+FRR goes back by ``frr-reload.py`` where the box has that, else by a restart with the kept text as its file. FRR that
+ends leaves its addresses in the kernel, and who starts takes what it finds there for somebody else's: those that it ran
+and is to run no longer are taken away before.
 """
 
 from __future__ import annotations
@@ -28,15 +30,18 @@ PLACES: Final = (
     *("/etc/ppp/pap-secrets", "/etc/snmp/snmpd.conf", "/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/*.conf"),
     *("/etc/ssh/sshd_not_to_be_run", "/etc/network/interfaces", "/etc/network/interfaces.d/*"),
     *("/etc/sysctl.conf", "/etc/sysctl.d/*.conf", "/etc/wireguard/*.conf", "/etc/frr/daemons"),
+    "/etc/qmi-network.conf",
     "/run/cpe-manager.todo",
 )
 """What a CPE made of Debian keeps its configuration in; what is not there is not asked for."""
 LIST: Final = f'id -u; ls -dp {" ".join(PLACES)} 2>/dev/null; echo "cpe-manager 0"'
-PRIVATE: Final = ("/etc/ppp/", "/etc/hostapd/", "/etc/snmp/", "/etc/wireguard/")
-"""Folders whose files hold secrets."""
+PRIVATE: Final = ("/etc/ppp/", "/etc/hostapd/", "/etc/snmp/", "/etc/wireguard/", "/etc/qmi-network.conf")
+"""Files that hold secrets, and folders whose files do."""
 
 KEPT: Final = "/var/lib/cpe-manager"
 """The way back. On flash, so that it is there after a restart."""
+STORE, READY = f"{KEPT}.swift", "/run/cpe-manager.swift"
+"""What was prepared for a swift change: on flash what becomes the way back, and what a restart is to lose."""
 INCOMING: Final = "/run/cpe-manager.new"
 """A configuration that is on its way in."""
 _MARK: Final = "cpe-manager "
@@ -50,6 +55,8 @@ _PID: Final = "/run/cpe-manager.pid"
 _RELOAD: Final = "/usr/lib/frr/frr-reload.py"
 _SHOW: Final = "vtysh -c 'show running-config no-header'"
 _FRR_CONF: Final = "/etc/frr/frr.conf"
+_ADDRESSES: Final = """awk '$1 == "interface" { on = $2 } /^ ip(v6)? address / { print on, $3 }'"""
+"""Interface and address of each that FRR's text has, a line for each."""
 _TABLE: Final = "/etc/nftables.d/cpe.nft"
 _NO_SSH: Final = "/etc/ssh/sshd_not_to_be_run"
 # Whose files they are: who has to be told when one of them is another.
@@ -61,6 +68,7 @@ _OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "snmpd": ("/etc/snmp/snmpd.conf",),
     "ppp": ("/etc/ppp/peers/*", "/etc/ppp/chap-secrets", "/etc/ppp/pap-secrets"),
     "link": ("/etc/network/interfaces", "/etc/network/interfaces.d/*"),
+    "modem": ("/etc/qmi-network.conf",),
     "ssh": ("/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/*.conf", _NO_SSH),
     "sysctl": ("/etc/sysctl.conf", "/etc/sysctl.d/*.conf"),
     "wireguard": ("/etc/wireguard/*.conf",),
@@ -70,11 +78,13 @@ _CHUNK: Final = 16_000
 
 INIT: Final = '[ -d /run/systemd/system ] && echo systemd || ls /run/crond.pid 2>/dev/null; echo "cpe-manager 0"'
 """Who starts things on that box."""
+NAMES: Final = f"ls -dp {' '.join(PLACES)} 2>/dev/null"
 ARMED: Final = f'cat {KEPT}/undo 2>/dev/null; ls -d {KEPT}/undo 2>/dev/null; echo "cpe-manager 0"'
 _TAKE_UP: Final = (
     f"systemctl stop {_TIMER}.timer 2>/dev/null; "
     f"start-stop-daemon --stop --quiet --pidfile {_PID} >/dev/null 2>&1; "
-    f"rm -f {KEPT}/undo; rm -rf {KEPT}; rm -f {_LINK} {_UNIT} {_CRON} {_PID}; systemctl daemon-reload 2>/dev/null; sync"
+    f"rm -f {KEPT}/undo; rm -rf {KEPT} {STORE} {READY}; rm -f {_LINK} {_UNIT} {_CRON} {_PID}; "
+    "systemctl daemon-reload 2>/dev/null; sync"
 )
 DISARM: Final = f'{_TAKE_UP}; [ ! -e {KEPT}/undo ]; echo "cpe-manager $?"'
 GO_BACK: Final = f'setsid -w sh {KEPT}/undo </dev/null >/dev/null 2>&1; [ ! -e {KEPT}/undo ]; echo "cpe-manager $?"'
@@ -103,11 +113,12 @@ WantedBy=sysinit.target
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """What is to be up once a configuration is in its place: the interface towards the provider, and the providers
-    that are dialled (names below /etc/ppp/peers)."""
+    """What is to be up once a configuration is in its place: the interface towards the provider, the providers that
+    are dialled (names below /etc/ppp/peers), and a modem's own interface where ifupdown starts that."""
 
     nic: str
     dialled: tuple[str, ...] = ()
+    modem: str = ""
 
 
 def answer(stdout: str, stderr: str, what: str) -> str:
@@ -130,16 +141,16 @@ def token_of(printed: str) -> str | None:
     return found.group(1) if found else ""
 
 
-def keeping(files: Sequence[str]) -> str:
+def keeping(files: Sequence[str], folder: str = KEPT) -> str:
     """The shell line that keeps copies of the files and of what FRR runs, and prints the checksums of both readings."""
-    copies = [f"cp -p {quote(path)} {KEPT}/{number}" for number, path in enumerate(files)]
-    sums = "; ".join(f"{_summed(owner)} >{KEPT}/sum.{owner}" for owner in _OWNERS)
-    ours = " ".join(f"{KEPT}/{number}" for number in range(len(files)))
+    copies = [f"cp -p {quote(path)} {folder}/{number}" for number, path in enumerate(files)]
+    sums = "; ".join(f"{_summed(owner)} >{folder}/sum.{owner}" for owner in _OWNERS)
+    ours = " ".join(f"{folder}/{number}" for number in range(len(files)))
     theirs = " ".join(map(quote, files))
     return (
-        f"umask 077; rm -rf {KEPT}; mkdir -p {KEPT}; cp -p {_FRR_CONF} {KEPT}/frr.conf 2>/dev/null; "
-        f"ls -dp {' '.join(PLACES)} >{KEPT}/names 2>/dev/null; {sums}; "
-        f"{_SHOW} >{KEPT}/frr && {' && '.join(copies)} && sha256sum {KEPT}/frr {ours} && {_SHOW} | sha256sum && "
+        f"umask 077; rm -rf {folder}; mkdir -p {folder}; cp -p {_FRR_CONF} {folder}/frr.conf 2>/dev/null; "
+        f"{NAMES} >{folder}/names; {sums}; "
+        f"{_SHOW} >{folder}/frr && {' && '.join(copies)} && sha256sum {folder}/frr {ours} && {_SHOW} | sha256sum && "
         f'sha256sum {theirs}; echo "cpe-manager $?"'
     )
 
@@ -153,26 +164,47 @@ def kept_whole(printed: str, files: Sequence[str]) -> bool:
 
 def arming(token: str, seconds: int, systemd: bool, files: Sequence[str], links: Links) -> Iterator[str]:
     """Shell lines that lay down the script, have the next boot run it, and start its timer."""
-    lines = [f"# cpe-manager {token}", *_script(KEPT, files, links, _TAKE_UP)]
+    lines = [f"{_HEAD}{token}", *way_back(files, links)]
     yield from writing(f"{KEPT}/tell", "\n".join(_telling(KEPT, links)))
     yield from writing(f"{KEPT}/undo.new", "\n".join(lines))
+    boot = f"{at_boot(systemd)} && systemctl daemon-reload" if systemd else at_boot(systemd)
+    done = f"mv -f {KEPT}/undo.new {KEPT}/undo && sync && {timer(seconds, systemd)}"
+    yield f'{boot} && {done}; echo "cpe-manager $?"'
+
+
+_HEAD: Final = "# cpe-manager "
+
+
+def way_back(files: Sequence[str], links: Links) -> Iterator[str]:
+    """The script, but for its first line, which names it."""
+    return _script(KEPT, files, links, _TAKE_UP)
+
+
+def telling(links: Links) -> Iterator[str]:
+    """The part of it that tells the daemons."""
+    return _telling(KEPT, links)
+
+
+def at_boot(systemd: bool) -> str:
+    """Shell words that have the next boot run the script. systemd reads its units when it starts."""
+    if not systemd:
+        return f"umask 022 && echo '@reboot root /bin/sh {KEPT}/undo >/dev/null 2>&1' >{_CRON}"
+    unit = f"{_printf(_BOOT_UNIT.splitlines())} >{_UNIT}"
+    return f"umask 022 && mkdir -p {_WANTED} && {unit} && ln -sf {_UNIT} {_LINK}"
+
+
+def timer(seconds: int, systemd: bool) -> str:
+    """The shell command that has the script run after so many seconds."""
     if systemd:
-        boot = (
-            f"umask 022; mkdir -p {_WANTED}; {_printf(_BOOT_UNIT.splitlines())} >{_UNIT} && "
-            f"ln -sf {_UNIT} {_LINK} && systemctl daemon-reload"
-        )
         # pppd and dhclient, started on the way back, are to live on.
-        timer = (
+        return (
             f"systemd-run --quiet --collect --unit={_TIMER} --on-active={seconds} --timer-property=AccuracySec=1s "
             f"--property=KillMode=process /bin/sh {KEPT}/undo"
         )
-    else:
-        boot = f"umask 022; echo '@reboot root /bin/sh {KEPT}/undo >/dev/null 2>&1' >{_CRON}"
-        timer = (
-            f"start-stop-daemon --start --background --make-pidfile --pidfile {_PID} --exec /bin/sh -- "
-            f'-c "sleep {seconds}; sh {KEPT}/undo"'
-        )
-    yield f'{boot} && mv -f {KEPT}/undo.new {KEPT}/undo && sync && {timer}; echo "cpe-manager $?"'
+    return (
+        f"start-stop-daemon --start --background --make-pidfile --pidfile {_PID} --exec /bin/sh -- "
+        f'-c "sleep {seconds}; sh {KEPT}/undo"'
+    )
 
 
 def bringing(frr: str, files: Mapping[str, str], present: Sequence[str], links: Links) -> Iterator[str]:
@@ -242,10 +274,7 @@ def _script(folder: str, files: Sequence[str], links: Links, end: str, *, keeps_
         mask = "077" if path.startswith(PRIVATE) else "022"
         made = f"mkdir -p {quote(path.rpartition('/')[0])}; cp {'-p ' if keeps_mode else ''}{folder}/{number}"
         yield f"umask {mask}; {made} {quote(path)} || : >{folder}/failed"
-    yield (
-        f"[ -s {folder}/names ] && ls -dp {' '.join(PLACES)} 2>/dev/null | grep -vxFf {folder}/names | "
-        "xargs -r -d '\\n' rm -f"
-    )
+    yield (f"[ -s {folder}/names ] && {NAMES} | grep -vxFf {folder}/names | xargs -r -d '\\n' rm -f")
     yield "rm -f /etc/.cpe-new.* /etc/*/.cpe-new.* /etc/*/*/.cpe-new.* /run/cpe-manager.frr"
     yield "hostname -F /etc/hostname"
     yield f'[ "$1" = boot ] || sh {folder}/tell'
@@ -262,15 +291,22 @@ def _telling(folder: str, links: Links) -> Iterator[str]:
     def when(owner: str) -> str:
         return f"[ -e {folder}/tell.{owner} ] &&"
 
+    # Now, for a restart of FRR may come before its turn.
+    yield f"{_SHOW} | {_ADDRESSES} >{folder}/addresses.now; {_ADDRESSES} {folder}/frr >{folder}/addresses"
     yield f"printf 'flush ruleset\\n' >{folder}/rules; cat /etc/nftables.conf 2>/dev/null >>{folder}/rules"
     yield f"{when('rules')} nft -f {folder}/rules"
     yield f"{when('table')} [ -e {_TABLE} ] && nft -f {_TABLE}"
     yield f"{when('table')} [ ! -e {_TABLE} ] && nft delete table inet cpe 2>/dev/null"
     yield f"{when('sysctl')} sysctl --quiet --system"
+    # All of them before a restart: with the first address of a network the kernel drops the others of it.
+    gone = f"grep -vxFf {folder}/addresses {folder}/addresses.now"
+    taken = f"{gone} | while read -r on address; do ip address del $address dev $on 2>/dev/null; done"
+    yield f"{when('daemons')} {taken}"
     yield f"{when('daemons')} service frr restart"
     # What a daemon refuses shows when the box is read again; the rest has to be done in any case.
     yield f"{_SHOW} | cmp -s - {folder}/frr || : >{folder}/tell.frr"
     yield f"{when('frr')} [ -x {_RELOAD} ] && {_RELOAD} --reload --stdout {folder}/frr && rm -f {folder}/tell.frr"
+    yield f"{when('frr')} {taken}"
     yield f"{when('frr')} cp {folder}/frr {_FRR_CONF} && service frr restart && sleep 5"
     for daemon in ("dnsmasq", "hostapd", "snmpd"):
         yield f"{when(daemon)} service {daemon} restart"
@@ -278,6 +314,9 @@ def _telling(folder: str, links: Links) -> Iterator[str]:
     for provider in links.dialled:
         yield f"{when('ppp')} pon {quote(provider)}"
     yield (f"{when('link')} start-stop-daemon --start --oknodo --background --exec /sbin/ifup -- {links.nic}")
+    if links.modem:
+        yield f"{when('modem')} ifdown --force {links.modem} >/dev/null 2>&1"
+        yield f"{when('modem')} start-stop-daemon --start --oknodo --background --exec /sbin/ifup -- {links.modem}"
     yield f"{when('ssh')} [ -e {_NO_SSH} ] && service ssh stop"
     yield f"{when('ssh')} [ ! -e {_NO_SSH} ] && service ssh restart"
     yield f"{when('wireguard')} systemctl restart 'wg-quick@*'"

@@ -6,12 +6,13 @@ Writers change the lines that carry the model where they stand; everything else 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Interface
 from typing import Final, Literal
 
 from cpe_manager.domain.cpe_config import Wan, Wifi, WifiSecurity
-from cpe_manager.domain.cpe_mobile import Mobile
+from cpe_manager.domain.cpe_mobile import Barred, Mobile
 from cpe_manager.domain.errors import InputError
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.linux.file_bundle import Files
@@ -19,6 +20,8 @@ from cpe_manager.kit.linux.file_bundle import Files
 HOSTAPD: Final = r"/etc/hostapd/.+\.conf"
 INTERFACES: Final = r"/etc/network/interfaces(?:\.d/[^/.][^/]*)?"
 PEERS: Final = r"/etc/ppp/peers/.+"
+QMI: Final = "/etc/qmi-network.conf"
+"""The profile that libqmi's ``qmi-network`` reads, a shell's assignments; the modem has a network interface itself."""
 SECRETS: Final = ("/etc/ppp/chap-secrets", "/etc/ppp/pap-secrets")
 # A word as pppd reads it: in double quotes, in single ones, or bare; a backslash takes the next character as it is.
 _WORD: Final = re.compile(r'"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\.)*)\'|((?:[^\s"\'#\\]|\\.)(?:[^\s\\]|\\.)*)')
@@ -79,11 +82,11 @@ def quoted(word: str) -> str:
     return '"' + re.sub(r'(["\\])', r"\\\1", word) + '"'
 
 
-def dhcp_client(files: Files, skip: str = "") -> str | None:
+def dhcp_client(files: Files, *skip: str) -> str | None:
     """The interface that ifupdown asks an address for, when there is one beside ``skip``."""
     stanzas = re.compile(r"^iface (\S+) inet dhcp\b", re.MULTILINE)
     names = [name for path in files.paths(INTERFACES) for name in stanzas.findall(files.text(path))]
-    return next((name for name in names if name != skip), None)
+    return next((name for name in names if name not in skip), None)
 
 
 def write_dhcp_client(files: Files, nic: str, on: bool) -> None:
@@ -95,6 +98,26 @@ def write_dhcp_client(files: Files, nic: str, on: bool) -> None:
     elif on:
         before = files.text("/etc/network/interfaces") or "auto lo\niface lo inet loopback\n"
         files.write("/etc/network/interfaces", f"{before}\nauto {nic}\niface {nic} inet dhcp\n")
+
+
+def _client_stanza(nic: str) -> re.Pattern[str]:
+    return re.compile(rf"^(iface {re.escape(nic)} inet dhcp\b.*\n)((?:[ \t]+.*\n)*)", re.MULTILINE)
+
+
+def client_metric(files: Files, nic: str) -> int:
+    """Of the default route that the DHCP client of an interface writes; 0 where nothing is said."""
+    found = next((m for path in files.paths(INTERFACES) if (m := _client_stanza(nic).search(files.text(path)))), None)
+    said = re.search(r"^[ \t]+metric[ \t]+([0-9]+)", found[2], re.MULTILINE) if found else None
+    return int(said[1]) if said else 0
+
+
+def write_client_metric(files: Files, nic: str, metric: int) -> None:
+    for path in files.paths(INTERFACES):
+        if found := _client_stanza(nic).search(files.text(path)):
+            rest = re.sub(r"^[ \t]+metric\b.*\n", "", found[2], flags=re.MULTILINE)
+            text = files.text(path)
+            files.write(path, f"{text[: found.start()]}{found[1]}\tmetric {metric}\n{rest}{text[found.end() :]}")
+            return
 
 
 def pppoe_peer(files: Files) -> str | None:
@@ -146,6 +169,25 @@ def peer_address(files: Files, path: str | None) -> IPv4Interface | None:
     return next((attempt(IPv4Interface, f"{match[1]}/32") for match in found if match), None)
 
 
+def dialled_metric(files: Files, path: str | None) -> int | None:
+    """Of the default route that pppd writes itself; None when it writes none."""
+    words = [words_of(line) for line in (files.lines(path) if path else ())]
+    if ["defaultroute"] not in words or ["nodefaultroute"] in words:
+        return None
+    said = peer_value(files, path, "defaultroute-metric")
+    return int(said) if said.isdecimal() else 0
+
+
+def write_dialled_metric(files: Files, path: str, metric: int) -> None:
+    _set_option(files, path, "defaultroute-metric", str(metric))
+
+
+def brought_up(files: Files, name: str) -> bool:
+    """Whether ifupdown knows an interface."""
+    stanza = re.compile(rf"^iface {re.escape(name)} ", re.MULTILINE)
+    return any(stanza.search(files.text(path)) for path in files.paths(INTERFACES))
+
+
 def password_of(files: Files, user: str) -> str:
     for path in SECRETS:
         for line in files.lines(path):
@@ -186,16 +228,36 @@ def _set_option(files: Files, path: str, option: str, value: str) -> None:
     files.swap([path], path, lambda line: words_of(line)[:1] == [option], (f"{option} {value}",) if value else ())
 
 
-def read_mobile(files: Files, active: bool) -> Mobile | None:
+def dialled_mobile(files: Files) -> str | None:
+    """The file of the modem's connection when pppd dials it; None where the modem has an interface of its own."""
     path = mobile_peer(files)
-    found = _apn(files.lines(path)) if path else None
-    user = peer_value(files, path, "user")
-    return attempt(Mobile, found[2] if found else "", active, user, password_of(files, user) if user else "")
+    return None if QMI in files and not (path and _apn(files.lines(path))) else path
+
+
+def _qmi(files: Files, name: str) -> str:
+    for line in files.lines(QMI):
+        if line.startswith(f"{name}="):
+            return next(iter(attempt(shlex.split, line[len(name) + 1 :]) or ()), "")
+    return ""
+
+
+def read_mobile(files: Files, active: bool, preferred: bool, barred: tuple[Barred, ...]) -> Mobile | None:
+    path = dialled_mobile(files)
+    if path is None and QMI in files:
+        apn, user, password = (_qmi(files, name) for name in ("APN", "APN_USER", "APN_PASS"))
+    else:
+        found = _apn(files.lines(path)) if path else None
+        apn, user = (found[2] if found else ""), peer_value(files, path, "user")
+        password = password_of(files, user) if user else ""
+    return attempt(Mobile, apn, active, user, password, active and preferred, barred)
 
 
 def write_mobile(files: Files, wanted: Mobile | None) -> None:
     """The modem's connection; without one, the modem stays described and is never dialled."""
-    path = mobile_peer(files)
+    path = dialled_mobile(files)
+    if path is None and QMI in files:
+        _write_qmi(files, wanted)
+        return
     if wanted is None and path is None:
         return
     if path is None:
@@ -209,6 +271,14 @@ def write_mobile(files: Files, wanted: Mobile | None) -> None:
     user = wanted.username if wanted else ""
     if peer_value(files, path, "user") != user:
         _set_option(files, path, "user", quoted(user) if user else "")
+
+
+def _write_qmi(files: Files, wanted: Mobile | None) -> None:
+    values = (wanted.apn, wanted.username, wanted.password) if wanted else ("", "", "")
+    for name, value in zip(("APN", "APN_USER", "APN_PASS"), values, strict=True):
+        if _qmi(files, name) != value:
+            lines = (f"{name}={shlex.quote(value)}",) if value else ()
+            files.swap([QMI], QMI, _starts(f"{name}="), lines)
 
 
 def _radio_value(lines: Sequence[str], option: str) -> str:

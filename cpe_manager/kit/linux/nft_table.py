@@ -5,6 +5,9 @@ table of the box is touched. What is read here is what was written here, and wha
 
 A packet from outside meets, in this order: what belongs to a known session; the operator's access to the box; the
 access list; opened ports; the verdict for all the rest. Session timers are ``ct timeout`` objects.
+
+What never goes out over the mobile connection (§7.6) stands in two chains of its own, before all that: a drop there is
+the last word, also for a packet of a known session, and an accept none.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Final, cast
 
 from cpe_manager.domain.cpe_config import AccessRule, Action, Firewall, PortMapping, Timer
-from cpe_manager.domain.cpe_mobile import Ports, Protocol
+from cpe_manager.domain.cpe_mobile import Barred, Ports, Protocol
 from cpe_manager.kit.attempts import attempt
 
 TABLE: Final = "inet cpe"
@@ -35,6 +38,7 @@ _RULE: Final = re.compile(
     r"(?:(?P<protocol>tcp|udp) dport (?P<ports>[0-9-]+) )?(?P<action>accept|drop|reject\b.*)"
 )
 _DOOR: Final = re.compile(r"(?:ip saddr (?P<source>\S+) )?tcp dport (?P<port>[0-9]+) accept")
+_BARRED: Final = re.compile(r'oifname "?(?P<name>[\w.@-]+)"? (?P<protocol>tcp|udp) dport (?P<ports>[0-9-]+) drop')
 _TIMER: Final = re.compile(r"(?:established|replied) ?: ?([0-9]+)")
 
 
@@ -50,6 +54,14 @@ class Table:
     pack: IPv4Network | None = None
     door: int = 22
     snmp: bool = False
+    barred: tuple[Barred, ...] = ()
+    mobile: str = ""
+    """What ``barred`` is kept off: the native name of an interface."""
+    bare: bool = False
+    """The table holds nothing but ``barred``: all else on the box is other people's."""
+
+    def barred_on(self, mobile: str) -> tuple[Barred, ...]:
+        return self.barred if mobile == self.mobile else ()
 
 
 def write(table: Table) -> str:
@@ -60,6 +72,11 @@ def write(table: Table) -> str:
 def _file(table: Table) -> Iterator[str]:
     yield from ("#!/usr/sbin/nft -f", "# Written by cpe-manager as a whole; what is changed here is overwritten.")
     yield from (f"table {TABLE}", f"delete table {TABLE}", f"table {TABLE} {{")
+    yield from _chain("barred_forward", "filter hook forward priority filter - 10", list(_barred(table)))
+    yield from _chain("barred_output", "filter hook output priority filter - 10", list(_barred(table)))
+    if table.bare:
+        yield "}"
+        return
     outside = "{ " + ", ".join(f'"{name}"' for name in table.outside) + " }"
     verdict = _verdict(table.firewall.inbound)
     timers = table.firewall.timers
@@ -140,6 +157,10 @@ def _rule(rule: AccessRule) -> str:
     return " ".join((*words, _verdict(rule.action)))
 
 
+def _barred(table: Table) -> Iterator[str]:
+    return (f'oifname "{table.mobile}" {one.protocol} dport {one.ports} drop' for one in table.barred)
+
+
 def _mapping(mapping: PortMapping) -> str:
     source = f"ip saddr {_net(mapping.source)} " if mapping.source else ""
     head = f"{source}{mapping.protocol} dport {mapping.ports} dnat ip to {mapping.inside}"
@@ -155,8 +176,13 @@ def _mapping(mapping: PortMapping) -> str:
 def read(text: str) -> Table | None:
     """The model in a file of ours; None when the table is not in it. What is not understood says nothing."""
     chains = _chains(text)
+    matched = [match for line in chains.get("barred_forward", ()) if (match := _BARRED.fullmatch(line))]
+    mobile = matched[0]["name"] if matched else ""
+    kept_off = (attempt(_read_barred, match) for match in matched if match["name"] == mobile)
+    barred = tuple(sorted(one for one in kept_off if one))
     if "input" not in chains or "forward" not in chains:
-        return None
+        bare = "barred_forward" in chains
+        return Table((), Firewall("accept"), barred=barred, mobile=mobile, bare=True) if bare else None
     found = next((match for line in chains["input"] if (match := _OUTSIDE.fullmatch(line))), None)
     outside = re.findall(r"[\w.@-]+", found[1] or found[2]) if found else []
     doors = [match for line in chains.get("management", ()) if (match := _DOOR.fullmatch(line))]
@@ -174,6 +200,8 @@ def read(text: str) -> Table | None:
         attempt(IPv4Network, pack[1]) if pack else None,
         int(doors[0]["port"]) if doors else 22,
         any("udp dport 161 " in line for line in chains.get("management", ())),
+        barred,
+        mobile,
     )
 
 
@@ -226,6 +254,10 @@ def _read_mapping(line: str) -> PortMapping:
     inside = int(found["port"] or found["first"] or ports.first)
     source = IPv4Network(found["source"]) if found["source"] else None
     return PortMapping(cast("Protocol", found["protocol"]), ports, IPv4Address(found["inside"]), inside, source)
+
+
+def _read_barred(found: re.Match[str]) -> Barred:
+    return Barred(cast("Protocol", found["protocol"]), _ports(found["ports"]))
 
 
 def _read_timers(text: str) -> Iterator[Timer | None]:

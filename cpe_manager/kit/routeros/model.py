@@ -1,4 +1,4 @@
-"""The neutral model in RouterOS: the whole of it, routes and the mobile interface.
+"""The neutral model in RouterOS: the whole of it, and routes.
 
 Each part has a reader and a writer. A reader takes what the model can say and passes over the rest without a word. A
 writer does nothing where the reader already finds what is wanted: so whatever is odd on a box stays as it is until
@@ -13,7 +13,6 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
 from cpe_manager.domain.cpe_config import CpeConfig, StaticRoute
-from cpe_manager.domain.cpe_mobile import Mobile
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.requirements import is_label
 from cpe_manager.kit.attempts import attempt
@@ -21,14 +20,9 @@ from cpe_manager.kit.routeros import firewall, snmp
 from cpe_manager.kit.routeros import lan as inside
 from cpe_manager.kit.routeros import wan as line
 from cpe_manager.kit.routeros.language import OURS, Box, Edit, Item
+from cpe_manager.kit.routeros.mobile import read_mobile, write_mobile
 
 _ROUTE: Final = "ip route"
-_APN: Final = "interface lte apn"
-_LTE: Final = "interface lte"
-# Above what any WAN has: the route stands by.
-_STANDBY: Final = "200"
-# What an APN is called where nobody named one.
-_APN_DEFAULT: Final = "internet"
 
 
 def read(text: str) -> CpeConfig:
@@ -43,7 +37,7 @@ def read(text: str) -> CpeConfig:
         port_mappings=firewall.read_mappings(box),
         firewall=firewall.read_firewall(box),
         routes=tuple(_routes(box)),
-        mobile=_read_mobile(box),
+        mobile=read_mobile(box),
         snmp=snmp.read_snmp(box),
         management=firewall.read_management(box),
         dns=_dns(box),
@@ -60,6 +54,7 @@ def commands(text: str, wanted: CpeConfig) -> tuple[str, ...]:
         edit.put(box.one("system identity"), name=wanted.hostname)
     # What DHCP clients are told follows the LAN and the name servers, so it is looked at before these are changed.
     before, parts, servers = inside.read_lan(box), inside.dhcp_parts(box), _dns(box)
+    had = read_mobile(box)
     line.write_wan(edit, wanted.wan)
     inside.write_lan(edit, wanted.lan)
     line.write_extras(edit, wanted.wan)
@@ -70,7 +65,7 @@ def commands(text: str, wanted: CpeConfig) -> tuple[str, ...]:
         inside.follow_dns(edit, parts.network, *told)
     inside.write_wifi(edit, wanted.wifi)
     _write_routes(edit, wanted.routes)
-    _write_mobile(edit, wanted.mobile)
+    write_mobile(edit, wanted.mobile, was_preferred=had is not None and had.preferred)
     firewall.write_mappings(edit, wanted.port_mappings)
     firewall.write_firewall(edit, wanted.firewall)
     snmp.write_snmp(edit, wanted.snmp)
@@ -118,64 +113,3 @@ def _write_routes(edit: Edit, wanted: tuple[StaticRoute, ...]) -> None:
     for route in missing.values():
         values = {"comment": f"{OURS}route", "dst-address": str(route.network), "gateway": str(route.gateway)}
         edit.add(_ROUTE, {**values, "distance": str(route.distance) if route.distance != 1 else None})
-
-
-def _lte(box: Box) -> Item | None:
-    return box.first(_LTE)
-
-
-def _apn(box: Box, modem: Item) -> Item | None:
-    """The profile that a modem uses; None for the system's own as long as nobody named an APN in it."""
-    name = next(iter(modem.words("apn-profiles")), "default")
-    item = box.first(_APN, name=name) or (box.first(_APN, default="yes") if name == "default" else None)
-    return None if item is not None and item.handle and "apn" not in item.values else item
-
-
-def _read_mobile(box: Box) -> Mobile | None:
-    modem = _lte(box)
-    profile = _apn(box, modem) if modem is not None else None
-    if modem is None or profile is None:
-        return None
-    active = modem.active and profile.on("add-default-route", default=True)
-    log_in = (
-        (profile.text("user"), profile.text("password")) if profile.text("authentication", "none") != "none" else ()
-    )
-    apn = profile.text("apn", _APN_DEFAULT)
-    return attempt(Mobile, apn, active, *log_in) or attempt(Mobile, apn, active)
-
-
-def _write_mobile(edit: Edit, wanted: Mobile | None) -> None:
-    if _read_mobile(edit.box) == wanted:
-        return
-    modem = _lte(edit.box) or edit.box.own(_LTE, "default-name=lte1", default_name="lte1", name="lte1")
-    profile = _apn(edit.box, modem)
-    if wanted is None:
-        # The modem stays: what is in the box is no matter of configuration. Without an APN of its own it is idle.
-        edit.put(modem, apn_profiles="default", disabled="yes")
-        shared = profile is not None and profile.handle
-        if shared and profile is not None:
-            edit.put(profile, apn=_APN_DEFAULT)
-            profile.values.pop("apn")
-        elif profile is not None:
-            edit.drop(profile)
-        modem.values.pop("apn-profiles", None)
-        return
-    if profile is None or profile.handle:
-        taken = edit.box.first(_APN, name=f"{OURS}mobile")
-        values = {"apn": wanted.apn, "default-route-distance": _STANDBY, "name": f"{OURS}mobile"}
-        profile = taken or edit.add(_APN, values)
-        edit.put(modem, apn_profiles=f"{OURS}mobile")
-        line.add_outside(edit, modem.text("name") or modem.text("default-name", "lte1"))
-    values_of: dict[str, str | None] = {}
-    if profile.text("apn", _APN_DEFAULT) != wanted.apn:
-        values_of["apn"] = wanted.apn
-    had = profile.text("authentication", "none") != "none"
-    if had != bool(wanted.username):
-        values_of["authentication"] = "chap" if wanted.username else "none"
-    if wanted.username or had:
-        values_of |= {"user": wanted.username, "password": wanted.password}
-    if wanted.active != profile.on("add-default-route", default=True):
-        values_of["add-default-route"] = "yes" if wanted.active else "no"
-    edit.put_all(profile, values_of)
-    if wanted.active and not modem.active:
-        edit.put(modem, disabled="no")

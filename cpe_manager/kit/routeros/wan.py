@@ -35,33 +35,33 @@ class _WanParts:
     route: Item | None = None
 
 
-def _clients(box: Box) -> list[Item]:
+def clients(box: Box) -> list[Item]:
     """PPPoE clients; the box leaves out of an export that one is disabled, since they are made so."""
     return box.all(_PPPOE)
 
 
-def _on(item: Item) -> bool:
+def is_on(item: Item) -> bool:
     return not item.on("disabled", default=item.path == _PPPOE)
 
 
 def _wan_parts(box: Box) -> _WanParts:
-    pppoe = [item for item in _clients(box) if _on(item)]
+    pppoe = [item for item in clients(box) if is_on(item)]
     if pppoe:
         leading = [item for item in pppoe if item.on("add-default-route")]
         return _WanParts("pppoe", [*leading, *pppoe][0])
     for client in box.all(_DHCP):
-        if client.active and client.text("add-default-route", "yes") != "no" and _is_line(box, client):
+        if client.active and client.text("add-default-route", "yes") != "no" and is_line(box, client):
             return _WanParts("dhcp", client)
     return _static_parts(box)
 
 
-def _is_line(box: Box, item: Item) -> bool:
+def is_line(box: Box, item: Item) -> bool:
     """Whether an item's interface can be the fixed line: it is neither the LAN's nor a modem's."""
     name = item.text("interface")
-    return name not in (inside.lan_interface(box), *_modems(box))
+    return name not in (inside.lan_interface(box), *modems(box))
 
 
-def _modems(box: Box) -> list[str]:
+def modems(box: Box) -> list[str]:
     named = [item.text("name") or item.text("default-name") for item in box.all(_LTE)]
     return ["lte1", *named]
 
@@ -73,7 +73,7 @@ def _static_parts(box: Box) -> _WanParts:
             continue
         for item in box.all(_ADDRESS):
             address = attempt(IPv4Interface, item.text("address"))
-            if address is not None and item.active and gateway in address.network and _is_line(box, item):
+            if address is not None and item.active and gateway in address.network and is_line(box, item):
                 return _WanParts("static", None, item, route)
     return _WanParts("")
 
@@ -145,10 +145,10 @@ def _pack(box: Box) -> tuple[Item, IPv4Network] | None:
 
 def _port(box: Box) -> str:
     """The port that the fixed line is plugged into."""
-    clients = [item.text("interface") for item in (*_clients(box), *box.all(_DHCP)) if _is_line(box, item)]
-    others = {item.text("name") for item in _clients(box)} | {*_modems(box), inside.lan_interface(box)}
+    dialled = [item.text("interface") for item in (*clients(box), *box.all(_DHCP)) if is_line(box, item)]
+    others = {item.text("name") for item in clients(box)} | {*modems(box), inside.lan_interface(box)}
     members = [item.text("interface") for item in box.all(_MEMBER, list="WAN")]
-    return next((name for name in (*clients, *members) if name and name not in others), "ether1")
+    return next((name for name in (*dialled, *members) if name and name not in others), "ether1")
 
 
 def outside_interface(text: str) -> str:
@@ -178,26 +178,26 @@ def write_wan(edit: Edit, wanted: Wan) -> None:
         edit.drop(parts.address)
     if wanted.mode == "pppoe":
         _write_pppoe(edit, parts, port, wanted)
-    for client in _clients(box):
-        if wanted.mode != "pppoe" and _on(client):
+    for client in clients(box):
+        if wanted.mode != "pppoe" and is_on(client):
             edit.put(client, disabled="yes")
     if wanted.mode == "dhcp":
         _write_dhcp(edit, port)
     for client in box.all(_DHCP):
-        if wanted.mode != "dhcp" and client.active and _is_line(box, client):
+        if wanted.mode != "dhcp" and client.active and is_line(box, client):
             edit.put(client, disabled="yes")
     if wanted.mode == "static":
         _write_static(edit, parts, port, wanted)
 
 
 def _write_pppoe(edit: Edit, parts: _WanParts, port: str, wanted: Wan) -> None:
-    client = parts.client if parts.mode == "pppoe" else next(iter(_clients(edit.box)), None)
+    client = parts.client if parts.mode == "pppoe" else next(iter(clients(edit.box)), None)
     if client is None:
         values = {"add-default-route": "yes", "disabled": "no", "interface": port, "name": "pppoe-out1"}
         client = edit.add(_PPPOE, {**values, "password": wanted.password, "user": wanted.username})
         add_outside(edit, "pppoe-out1")
     values = {"add-default-route": "yes"} if not client.on("add-default-route") else {}
-    values |= {} if _on(client) else {"disabled": "no"}
+    values |= {} if is_on(client) else {"disabled": "no"}
     edit.put_all(client, {**values, "password": wanted.password, "user": wanted.username})
     _write_fixed(edit, client, wanted)
 

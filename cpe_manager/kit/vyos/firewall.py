@@ -10,11 +10,11 @@ from cpe_manager.domain.cpe_config import AccessRule, Action, Firewall, PortMapp
 from cpe_manager.domain.cpe_mobile import Ports
 from cpe_manager.domain.errors import InputError
 from cpe_manager.kit.attempts import attempt
-from cpe_manager.kit.vyos.management import INPUT, network, ports, rules, ssh_rules, write_ssh_rule, written
+from cpe_manager.kit.vyos.management import FORWARD, INPUT, network, ports, rules, ssh_rules, write_ssh_rule, written
+from cpe_manager.kit.vyos.mobile import last_bar
 from cpe_manager.kit.vyos.roles import lan_of, lowest_free, wan_of
 from cpe_manager.kit.vyos.set_lines import Path, SetLines
 
-_FORWARD: Final = ("firewall", "ipv4", "forward", "filter")
 _OURS: Final = "WAN-IN"
 _SIDES: Final = ("source address", "destination address", "destination port")
 _ACTIONS: Final[dict[str, Action]] = {"accept": "accept", "drop": "drop", "reject": "reject"}
@@ -47,13 +47,13 @@ def _comes_from(box: SetLines, rule: Path, outside: str) -> bool:
 def _chain(box: SetLines) -> _Chain | None:
     """The rules for what comes in from the internet, None when nothing is filtered."""
     outside = wan_of(box)
-    for _, rule in rules(box, _FORWARD):
+    for _, rule in rules(box, FORWARD):
         if box.value((*rule, "action")) == "jump" and _comes_from(box, rule, outside):
             return _Chain(("firewall", "ipv4", "name", box.value((*rule, "jump-target"))))
     if name := _zoned(box, outside):
         return _Chain(("firewall", "ipv4", "name", name))
-    inline = any(_comes_from(box, rule, outside) for _, rule in rules(box, _FORWARD))
-    return _Chain(_FORWARD, inline=True) if inline or box.value((*_FORWARD, "default-action")) == "drop" else None
+    inline = any(_comes_from(box, rule, outside) for _, rule in rules(box, FORWARD))
+    return _Chain(FORWARD, inline=True) if inline or box.value((*FORWARD, "default-action")) == "drop" else None
 
 
 def _zoned(box: SetLines, outside: str) -> str:
@@ -68,7 +68,7 @@ def _zoned(box: SetLines, outside: str) -> str:
 def _default(box: SetLines, chain: _Chain) -> Action:
     action = box.value((*chain.path, "default-action"), "accept" if chain.inline else "drop")
     if action not in _ACTIONS:
-        action = box.value((*_FORWARD, "default-action"), "accept")
+        action = box.value((*FORWARD, "default-action"), "accept")
     return _ACTIONS.get(action, "accept")
 
 
@@ -131,7 +131,7 @@ def _made_chain(box: SetLines) -> _Chain:
     _let_answers_in(box, (*path, "rule", "10"))
     box.put((*path, "rule", "9000", "action"), "accept")
     box.put((*path, "rule", "9000", "connection-status", "nat"), "destination")
-    for hook in (_FORWARD, INPUT):
+    for hook in (FORWARD, INPUT):
         if not any("state" in box.names(rule) for _, rule in rules(box, hook)):
             _let_answers_in(box, (*hook, "rule", lowest_free(box.names((*hook, "rule")), 10)))
         if hook is INPUT and box.has("service ssh") and not ssh_rules(box, "accept"):
@@ -171,7 +171,7 @@ def _write_rules(box: SetLines, chain: _Chain, wanted: tuple[AccessRule, ...]) -
 def _room(box: SetLines, chain: _Chain, kept: list[int], count: int) -> list[int]:
     """Free numbers for rules behind those that are kept; none when there is not enough room."""
     states = [number for number, path in rules(box, chain.path) if "state" in box.names(path)]
-    low = max([0, *kept, *states[:1]])
+    low = max([last_bar(box) if chain.inline else 0, *kept, *states[:1]])
     others = [number for number in map(int, box.names((*chain.path, "rule"))) if number > low]
     step = min(10, (min(others, default=1_000_000) - low - 1) // max(count, 1))
     return [low + step * (index + 1) for index in range(count)] if step else []

@@ -11,6 +11,7 @@ from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.vyos.roles import lowest_free
 from cpe_manager.kit.vyos.set_lines import Path, SetLines
 
+FORWARD: Final = ("firewall", "ipv4", "forward", "filter")
 INPUT: Final = ("firewall", "ipv4", "input", "filter")
 _SOURCES: Final = "MANAGEMENT"
 

@@ -15,21 +15,18 @@ from cpe_manager.domain.cpe_config import (
     WifiSecurity,
 )
 from cpe_manager.domain.cpe_features import Feature, require_features
-from cpe_manager.domain.cpe_mobile import Mobile
 from cpe_manager.domain.errors import InputError
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.redaction import REMOVED
 from cpe_manager.kit.vyos import firewall as vyos_firewall
 from cpe_manager.kit.vyos import management as vyos_management
 from cpe_manager.kit.vyos import wan as vyos_wan
+from cpe_manager.kit.vyos.mobile import read_mobile, write_mobile
 from cpe_manager.kit.vyos.roles import (
-    DEFAULT_ROUTE,
     bridged,
     holds_several,
     is_on,
     lan_of,
-    masqueraded,
-    mobile_of,
     path_of,
 )
 from cpe_manager.kit.vyos.set_lines import Path, SetLines, commands, copied
@@ -38,8 +35,6 @@ FEATURES: Final = frozenset(Feature) - {Feature.TELNET, Feature.WIFI_WPA3}
 """VyOS has no Telnet server. Its radios know WPA2 or WPA3, never both at once; a WPA3 that is there may stay."""
 _ROUTES: Final = "protocols static route"
 _SNMP: Final = "service snmp"
-# Above what DHCP and PPPoE give their default routes (210): the route stands by.
-_STANDBY: Final = 240
 _COMMUNITY: Final = re.compile(r"[A-Za-z0-9\-_!@*#]{1,100}")
 _HOSTNAME: Final = re.compile(r"[A-Za-z0-9][-.A-Za-z0-9]*[A-Za-z0-9]")
 
@@ -59,7 +54,7 @@ def _read(box: SetLines) -> CpeConfig:
         port_mappings=vyos_firewall.read_mappings(box),
         firewall=vyos_firewall.read_firewall(box),
         routes=tuple(_routes(box)),
-        mobile=_read_mobile(box),
+        mobile=read_mobile(box),
         snmp=_read_snmp(box),
         management=vyos_management.read_management(box),
         dns=tuple(_name_servers(box)),
@@ -72,7 +67,7 @@ def render(current: str, wanted: CpeConfig) -> tuple[str, ...]:
     require_features(wanted, FEATURES | _kept_features(box, wanted), "vyos")
     _check(wanted)
     old = copied(box.tree)
-    before = vyos_wan.read_lan(box)
+    before, had = vyos_wan.read_lan(box), read_mobile(box)
     vyos_wan.write_lan(box, wanted.lan)
     vyos_wan.write_dhcp(box, wanted.dhcp, before)
     vyos_wan.write_wan(box, wanted.wan)
@@ -81,7 +76,7 @@ def render(current: str, wanted: CpeConfig) -> tuple[str, ...]:
     vyos_firewall.write_firewall(box, wanted.firewall)
     vyos_management.write_management(box, wanted.management)
     _write_routes(box, wanted.routes)
-    _write_mobile(box, wanted.mobile)
+    write_mobile(box, wanted.mobile, was_preferred=had is not None and had.preferred)
     _write_snmp(box, wanted.snmp)
     if tuple(_name_servers(box)) != wanted.dns:
         others = [one for one in box.values("system name-server") if attempt(IPv4Address, one) is None]
@@ -239,59 +234,6 @@ def _write_routes(box: SetLines, wanted: tuple[StaticRoute, ...]) -> None:
             box.drop((*path, "distance"), keep=len(path))
         else:
             box.put((*path, "distance"), str(route.distance))
-
-
-def _by_interface(name: str) -> str:
-    """A static default route over the mobile interface, the other way to have one."""
-    return f"{DEFAULT_ROUTE} interface {name}"
-
-
-def _read_mobile(box: SetLines) -> Mobile | None:
-    name = mobile_of(box)
-    if not name:
-        return None
-    path = path_of(name)
-    given = "dhcp" in box.values((*path, "address")) and not box.has((*path, "dhcp-options", "no-default-route"))
-    active = is_on(box, name) and (given or box.has(_by_interface(name)))
-    login = [box.value((*path, "authentication", part)) for part in ("username", "password")]
-    return attempt(Mobile, box.value((*path, "apn")), active, *login)
-
-
-def _write_mobile(box: SetLines, wanted: Mobile | None) -> None:
-    if _read_mobile(box) == wanted:
-        return
-    name = mobile_of(box) or "wwan0"
-    path = path_of(name)
-    if wanted is None or not wanted.active:
-        box.drop(_by_interface(name))
-    if wanted is None:
-        # An interface without an APN is refused by the box: it goes, and the NAT that names it.
-        box.drop(path)
-        for number in box.names("nat source rule"):
-            if box.value(f"nat source rule {number} outbound-interface name") == name:
-                box.drop(f"nat source rule {number}")
-        return
-    box.put((*path, "apn"), wanted.apn)
-    box.put((*path, "authentication", "username"), *([wanted.username] if wanted.username else []))
-    box.put((*path, "authentication", "password"), *([wanted.password] if wanted.password else []))
-    options = (*path, "dhcp-options")
-    if not wanted.active:
-        box.mark((*options, "no-default-route"))
-    elif not _read_mobile_is_active(box):
-        box.drop((*path, "disable"))
-        if not box.has(_by_interface(name)):
-            box.put((*path, "address"), *dict.fromkeys([*box.values((*path, "address")), "dhcp"]))
-            box.drop((*options, "no-default-route"), keep=3)
-    if int(box.value((*options, "default-route-distance"), "210")) < _STANDBY:
-        box.put((*options, "default-route-distance"), str(_STANDBY))
-    inside = vyos_wan.read_lan(box)
-    if inside is not None and name not in masqueraded(box):
-        vyos_wan.hide_behind(box, name, inside)
-
-
-def _read_mobile_is_active(box: SetLines) -> bool:
-    mobile = _read_mobile(box)
-    return mobile is not None and mobile.active
 
 
 def _read_snmp(box: SetLines) -> Snmp:

@@ -25,7 +25,7 @@ from cpe_manager.domain.cpe_config import (
     WifiSecurity,
 )
 from cpe_manager.domain.cpe_features import Feature, missing
-from cpe_manager.domain.cpe_mobile import Mobile, Ports
+from cpe_manager.domain.cpe_mobile import Barred, Mobile, Ports
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _MARKS = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
@@ -212,14 +212,33 @@ def snmps(draw: st.DrawFn, features: frozenset[Feature], without: str) -> Snmp:
 
 
 @st.composite
+def barred(draw: st.DrawFn) -> tuple[Barred, ...]:
+    """Destination ports of both protocols, apart from each other; next to each other now and then."""
+    found: list[Barred] = []
+    for _ in range(draw(st.integers(0, 3))):
+        protocol = draw(st.sampled_from(["udp", "tcp"]))
+        first = draw(st.one_of(st.sampled_from([5060, 5062, 10_000]), ports))
+        span = Ports(first, min(65_535, first + draw(st.sampled_from([0, 1, 10_000]))))
+        if all(b.protocol != protocol or b.ports.last < span.first or span.last < b.ports.first for b in found):
+            found.append(Barred(protocol, span))
+    return tuple(found)
+
+
+@st.composite
+def mobiles(draw: st.DrawFn, features: frozenset[Feature], without: str) -> Mobile:
+    login = draw(st.booleans())
+    user, password = (draw(words), draw(secrets(1, 16, blanks=False, without=without))) if login else ("", "")
+    apn, active = draw(domains), draw(st.booleans())
+    preferred = Feature.MOBILE_PREFERRED in features and active and draw(st.booleans())
+    kept_off = draw(barred()) if Feature.MOBILE_BARRED in features else ()
+    return Mobile(apn, active, user, password, preferred, kept_off)
+
+
+@st.composite
 def cpe_configs(draw: st.DrawFn, features: frozenset[Feature], without: str = "") -> CpeConfig:
     """A configuration that a family with ``features`` can carry. WAN and LAN are always there."""
     lan = draw(lans())
-    mobile = None
-    if Feature.MOBILE in features and draw(st.booleans()):
-        login = draw(st.booleans())
-        user, password = (draw(words), draw(secrets(1, 16, blanks=False, without=without))) if login else ("", "")
-        mobile = Mobile(draw(domains), draw(st.booleans()), user, password)
+    mobile = draw(mobiles(features, without)) if Feature.MOBILE in features and draw(st.booleans()) else None
     routed = st.builds(StaticRoute, far_networks, inside(lan), st.integers(1, 250))
     routes = draw(st.lists(routed, max_size=3, unique_by=lambda route: route.network))
     config = CpeConfig(

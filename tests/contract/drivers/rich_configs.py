@@ -22,7 +22,7 @@ from cpe_manager.domain.cpe_config import (
     WifiSecurity,
 )
 from cpe_manager.domain.cpe_features import Feature, missing
-from cpe_manager.domain.cpe_mobile import Mobile, Ports
+from cpe_manager.domain.cpe_mobile import Barred, Mobile, Ports
 
 _OFFICE = Lan(IPv4Interface("192.168.77.1/24"))
 _SHOP = Lan(IPv4Interface("172.20.5.14/28"))
@@ -30,7 +30,7 @@ _NOC = IPv4Network("10.100.7.0/24")
 
 
 def rich(features: frozenset[Feature], unspeakable: str) -> CpeConfig:
-    """A fixed line with every extra, a firewall that is shut, mobile backup that stands by."""
+    """A fixed line with every extra, a firewall that is shut, mobile backup that carries all but voice where it can."""
     has = features.__contains__
     secret = _speakable('Kw\'y "4"\\ (a)#;$z!', unspeakable)
     reservations = (
@@ -156,7 +156,15 @@ def _shut(features: frozenset[Feature]) -> Firewall:
 def _mobile(features: frozenset[Feature], unspeakable: str) -> Mobile | None:
     if Feature.MOBILE not in features:
         return None
-    return Mobile("backup.isp.example", True, "sim0815", _speakable('a"p\\n$', unspeakable))
+    voice = (Barred("udp", Ports(5060, 5061)), Barred("tcp", Ports.one(5060)), Barred("udp", Ports(10_000, 20_000)))
+    return Mobile(
+        "backup.isp.example",
+        True,
+        "sim0815",
+        _speakable('a"p\\n$', unspeakable),
+        preferred=Feature.MOBILE_PREFERRED in features,
+        barred=voice if Feature.MOBILE_BARRED in features else (),
+    )
 
 
 def _snmp(features: frozenset[Feature], unspeakable: str) -> Snmp:

@@ -8,7 +8,8 @@ import pytest
 
 from cpe_manager.domain.drift import LastChange
 from cpe_manager.kit.redaction import canonical, strip_login
-from cpe_manager.ports.driver import Starting, Witnessing, Writing
+from cpe_manager.ports.driver import Writing
+from cpe_manager.ports.driver_reading import Starting, Witnessing
 from simulators.device import Device
 from simulators.fleet import Fleet
 from tests.contract.drivers.harness import DRIVERS, credential_of, sessions_for, specs_of, target_of

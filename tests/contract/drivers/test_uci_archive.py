@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from cpe_manager.domain.errors import CommandRefused, DeviceError, FetchIncomplete
-from cpe_manager.ports.driver import Archiving, Artefact
+from cpe_manager.ports.driver_reading import Archiving, Artefact
 from cpe_manager.ports.shell import ExecResult
 from drivers import openwrt, teltonika
 from simulators.device import Device

@@ -23,12 +23,14 @@ from cpe_manager.domain.errors import Conflict, InputError, StoreError
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.inventory import Group, LineKind
 from cpe_manager.domain.jobs import JobKind
+from cpe_manager.domain.lines import LineSetup, Transition
 from cpe_manager.domain.rollouts import Strategy
 from cpe_manager.domain.schedules import Schedule
 from cpe_manager.domain.tokens import Scope, Token
 from cpe_manager.ports.addresses import Read
 from cpe_manager.ports.driver import Facts
 from cpe_manager.ports.facts import DeviceFacts
+from cpe_manager.ports.lines import IncidentChange, Move
 from cpe_manager.ports.stores import InventoryChanges, LineChange, NewWork, SiteChange
 from tests.contract.stores.making import (
     NOW,
@@ -136,6 +138,12 @@ async def furnish(db: Database) -> None:
     assert hold is not None
     await db.replacements.advance(hold, swap.progress, replacements.Entry(replacements.Step.SWAP, NOW))
     await db.addresses.save([Read(device.id, new_id(), [Held(IPv4Network("198.51.100.8/29"))])])
+    record = await db.lines.set_up(device.id, LineSetup("", policy={"misses": 2}), NOW, "op")
+    record = await db.lines.want(record.line.id, "hold", by="op", at=NOW, reason="works", key="op:k")
+    parent = await db.lines.node_incident("n1", [], "all of them", NOW)
+    step = Transition(new_id(), record.line.id, NOW, record.state, record.state, record.condition, ("é",), "op")
+    await db.lines.move([Move(record, step, (IncidentChange("line", 1, "down", parent),))])
+    assert await db.lines.lead("w1", after(5), NOW)
     await db.maintenance.meta_set("keyring", "check")
 
 

@@ -44,6 +44,7 @@ from cpe_manager.services.importing import Importer
 from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.jobs import Jobs, RunRequest
 from cpe_manager.services.keys import Keys
+from cpe_manager.services.lines import LineHouse, Lines, LineStores
 from cpe_manager.services.pushes import Pushes, PushStores
 from cpe_manager.services.replacements import Replacements
 from cpe_manager.services.rollout_orders import RolloutOrders
@@ -170,7 +171,7 @@ class World:
 
 
 @asynccontextmanager
-async def opened(home: Path) -> AsyncIterator[World]:
+async def opened(home: Path, house: LineHouse | None = None) -> AsyncIterator[World]:
     """A world with an empty database in ``home``."""
     clock = SimulatedClock()
     ids = SystemIds(clock)
@@ -178,10 +179,10 @@ async def opened(home: Path) -> AsyncIterator[World]:
     keys.create(clock.now())
     async with await Database.open(f"sqlite:///{home / 'test.sqlite3'}") as database:
         await database.maintenance.migrate()
-        yield _world(database, keys, clock, ids)
+        yield _world(database, keys, clock, ids, house)
 
 
-def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: SystemIds) -> World:
+def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: SystemIds, house: LineHouse | None) -> World:
     engine, worker, vault, metrics = Waiting(), Hindrance(), Vault(keys), Metrics()
     drivers: Drivers = DriverRoster(("cisco_s300",))
     credentials = FixedCredentials({"lab": Credential("backup", "login-secret-1")})
@@ -222,6 +223,7 @@ def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: System
         ),
         drift=DriftBook(drift_stores, pushes, outside),
         replacements=Replacements(database.replacements, inventory, database.backups, cast("Any", engine), outside),
+        lines=Lines(LineStores(database.lines, database.inventory, database.events), clock, house or LineHouse()),
         scheduling=Scheduling(schedule_stores, jobs, cast("Any", DailyTimer()), clock, ids),
         tokens=Tokens(database.tokens, database.events, clock, ids),
         keys=Keys(keys, database.backups, jobs, database.events, clock),

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from typer.testing import CliRunner, Result
+import typer
+from click.testing import CliRunner, Result
 
 from cpe_manager.cli.main import app
 from cpe_manager.domain.outcomes import EXIT_CODE
 
 Cli = Callable[..., Result]
+TREE: Any = typer.main.get_command(app)
+"""Made once: it takes as long as running a command."""
 
 
 def command_line(tmp_path: Path) -> Cli:
@@ -25,7 +28,7 @@ def command_line(tmp_path: Path) -> Cli:
     }
 
     def call(*args: str, env: dict[str, str] | None = None, stdin: str | None = None) -> Result:
-        return CliRunner().invoke(app, list(args), env={**home, **(env or {})}, input=stdin)
+        return CliRunner().invoke(TREE, list(args), env={**home, **(env or {})}, input=stdin)
 
     return call
 

@@ -11,20 +11,13 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
 
-from cpe_manager.cli.main import app
 from cpe_manager.domain.outcomes import EXIT_CODE
-from tests.unit.cli.runner import Cli, one_line
+from tests.unit.cli.runner import TREE, Cli, one_line
 
 PROGRAM = "from cpe_manager.cli.main import main; main()"
-
-
-TREE: Any = typer.main.get_command(app)
-"""Made once: it takes as long as running a command."""
 
 
 def commands() -> list[tuple[str, ...]]:

@@ -1,0 +1,57 @@
+"""The sensing's rhythm, and what it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from cpe_manager.domain.lines import Evidence
+from cpe_manager.ports.sensing import SensingFigures
+
+Sink = Callable[[Evidence], None]
+"""Who takes evidence in. Never waits, never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """Seconds, unless said otherwise."""
+
+    turn: float = 0.005
+    """The shortest time between two looks at the agenda: what falls within is done together."""
+    longest_turn: float = 0.02
+    at_once: int = 400
+    """Entries of one turn; then the loop serves others."""
+    edge_every: float = 0.15
+    edge_retry: float = 2.0
+    edge_silent: float = 60.0
+    """Until a platform without sessions is asked again whether it has some now."""
+    tcp_every: float = 30.0
+    tcp_silent: float = 1.0
+    """The same while echoes over the fixed line are not answered."""
+    tcp_timeout: float = 3.0
+    most_tcp: int = 200
+    most_polls: int = 500
+    poll_again: float = 0.2
+    """When all that may run do."""
+    unasked: float = 60.0
+    """Until a line without SNMP access is asked for one again."""
+    hurry: float = 10.0
+    hurry_every: float = 0.2
+    """A suspect line is probed so fast for so long."""
+    blind_from: int = 8
+    """Addresses, from which on the silence of all is our own blindness."""
+    late: float = 0.3
+    """So late an entry says that this process cannot keep up."""
+    slowest: float = 8.0
+    """How much rarer polls may become, as a factor."""
+    report: float = 1.0
+    fixed_source: str = ""
+    mobile_source: str = ""
+    """Where echoes go out: an address or an interface of this machine; empty: as its routes have it."""
+
+
+class SensingObserver(Protocol):
+    """Counts; the metrics implement it."""
+
+    def sensed(self, figures: SensingFigures) -> None: ...

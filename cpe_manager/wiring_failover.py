@@ -1,0 +1,102 @@
+"""Names the implementations behind fail-over: what looks at lines, who decides, and what moves them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from cpe_manager.adapters.db.database import Database
+from cpe_manager.adapters.icmp import IcmpEchoes
+from cpe_manager.adapters.platform.file import PlatformFile
+from cpe_manager.adapters.reach import TcpReach
+from cpe_manager.adapters.snmp.line_poller import SnmpLinePoller
+from cpe_manager.adapters.snmp.poller import SnmpPoller
+from cpe_manager.adapters.ssh.sessions import SshSessions
+from cpe_manager.domain.coverage import CoverageGoals
+from cpe_manager.domain.failover_policy import policy_of
+from cpe_manager.ports.platform import Platforms
+from cpe_manager.ports.sensing import LinePoller
+from cpe_manager.runtime.metrics import Metrics
+from cpe_manager.services.attempt import Outside
+from cpe_manager.services.commit_path import CommitPath
+from cpe_manager.services.coverage import BoxCoverage, TransferTest
+from cpe_manager.services.failover import Conductor
+from cpe_manager.services.failover_box import BoxParts, PushedBox
+from cpe_manager.services.line_looking import LineLooking, Lookers
+from cpe_manager.services.line_rounds import WatcherParts
+from cpe_manager.services.line_sensing import Senses, Sensing
+from cpe_manager.services.line_watching import Watcher, WatcherRules
+from cpe_manager.services.lines import LineHouse, Lines, LineStores
+from cpe_manager.services.pushes import Pushes, PushStores
+from cpe_manager.services.sensing_terms import Rhythm
+from cpe_manager.services.swift import SwiftPath, SwiftRules
+from cpe_manager.services.worker import ShardWorker
+from cpe_manager.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Failover:
+    """``tasks`` run under supervision in the process that serves; ``stop`` is phase one, ``close`` the end."""
+
+    watcher: Watcher
+    platforms: Platforms
+    poller: LinePoller
+    tasks: Mapping[str, Callable[[], Awaitable[None]]]
+    close: Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What of the rest of the process fail-over works with."""
+
+    pushing: CommitPath
+    pushes: Pushes
+    worker: ShardWorker
+    outside: Outside
+    ssh: SshSessions
+    poller: SnmpPoller
+    metrics: Metrics
+
+
+def failover(settings: Settings, database: Database, hands: Hands) -> Failover:
+    """Raises ``InputError`` for a policy that is none."""
+    outside, clock = hands.outside, hands.outside.clock
+    policy = policy_of(settings.failover_policy)
+    platforms = PlatformFile(settings.platforms, hands.ssh, clock)
+    stores = PushStores(database.pushes, database.inventory, database.backups)
+    rules = SwiftRules(settings.failover_warm_sessions, settings.failover_renew_seconds)
+    swift = SwiftPath(hands.pushing, stores, hands.worker, outside, rules)
+    echoes = IcmpEchoes()
+    box = PushedBox(BoxParts(hands.pushes, database.inventory, outside, swift))
+    conductor = Conductor(box, platforms, echoes, clock)
+    parts = WatcherParts(database.lines, conductor, clock, outside.ids, hands.metrics.lines, swift)
+    watcher = Watcher(parts, WatcherRules(hands.worker.limits.owner, policy, settings.push_freezes))
+    line_poller = SnmpLinePoller(hands.poller, clock)
+    senses = Senses(echoes, line_poller, TcpReach(), platforms)
+    rhythm = Rhythm(fixed_source=settings.failover_fixed_source, mobile_source=settings.failover_mobile_source)
+    sensing = Sensing(senses, watcher.observe, policy, clock, hands.metrics, rhythm)
+    looking = LineLooking(
+        watcher, Lookers(sensing, line_poller), database.inventory, (outside.drivers, outside.credentials), clock
+    )
+
+    async def close() -> None:
+        echoes.close()
+        await platforms.close()
+
+    tasks = {
+        "lines": watcher.run,
+        "line-sensing": sensing.run,
+        "line-looking": looking.run,
+        "ready-boxes": swift.run,
+    }
+    return Failover(watcher, platforms, line_poller, tasks if settings.failover_enabled else {}, close)
+
+
+def line_service(settings: Settings, database: Database, outside: Outside, moving: Failover) -> Lines:
+    test = TransferTest(settings.coverage_download_url, settings.coverage_upload_url, settings.coverage_seconds)
+    goals = CoverageGoals(settings.coverage_signal_dbm, settings.coverage_down_mbps, settings.coverage_up_mbps)
+    meter = BoxCoverage(database.inventory, outside, test, moving.poller)
+    house = LineHouse(
+        moving.platforms, meter, policy_of(settings.failover_policy), goals, settings.push_freezes, moving.watcher.nudge
+    )
+    return Lines(LineStores(database.lines, database.inventory, database.events), outside.clock, house)
