@@ -356,7 +356,7 @@ def test_a_line_released_while_it_is_down_is_switched() -> None:
 def test_an_order_to_hold_waits_until_what_is_under_way_is_done() -> None:
     record, _ = taken(a_record(), DOWN)
     record = replace(record, wanted="hold", wanted_by="ann")
-    record, decision = taken(record, DOWN, START + 1.0, done=DONE)
+    record, _ = taken(record, DOWN, START + 1.0, done=DONE)
     assert (record.state, record.wanted) == (State.MOBILE, "hold")
     assert taken(record, DOWN, START + 1.0)[0].state is State.HELD
 

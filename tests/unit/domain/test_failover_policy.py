@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -159,3 +160,14 @@ def test_lines_that_were_never_tested_are_spread_over_the_days() -> None:
         assert len(days) == 1
         due += days[0] == 0
     assert 0 < due < 30
+
+
+def test_every_value_of_the_policy_is_explained_with_its_default() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "explanation" / "failover.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    for each in fields(FailoverPolicy):
+        row = next(row for row in rows if f"`{each.name}`" in row)
+        default = getattr(POLICY, each.name)
+        assert (f"`{default}`" if default else '`""`') in row if isinstance(default, str) else f"{default:g}" in row, (
+            row
+        )
