@@ -149,7 +149,7 @@ class Settings(BaseSettings):
 
     failover_enabled: bool = True
     """Lines that were set up are watched and moved; off: another installation does."""
-    failover_policy: dict[str, Any] = {}  # noqa: RUF012
+    failover_policy: dict[str, Any] = {}
     """What differs from the built-in policy for all lines: a TOML table ``[failover_policy]`` with its names."""
     failover_warm_sessions: int = Field(default=64, ge=0)
     """Sessions to boxes kept open, so that their switch takes one round trip; 0: each switch is an ordinary push."""
