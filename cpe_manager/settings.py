@@ -149,7 +149,7 @@ class Settings(BaseSettings):
 
     failover_enabled: bool = True
     """Lines that were set up are watched and moved; off: another installation does."""
-    failover_policy: dict[str, Any] = {}  # noqa: RUF012
+    failover_policy: dict[str, Any] = {}
     """What differs from the built-in policy for all lines: a TOML table ``[failover_policy]`` with its names."""
     failover_warm_sessions: int = Field(default=64, ge=0)
     """Sessions to boxes kept open, so that their switch takes one round trip; 0: each switch is an ordinary push."""
@@ -158,6 +158,11 @@ class Settings(BaseSettings):
     failover_fixed_source: str = ""
     """Where echoes over fixed lines go out: an address or an interface of this machine; empty: as its routes say."""
     failover_mobile_source: str = ""
+
+    webhook_private_addresses: bool = False
+    """Receivers of webhooks may be on addresses that are not public, and be told without TLS."""
+    webhook_give_up_days: float = Field(default=5.0, gt=0)
+    """How long a receiver may fail before its webhook is disabled and an alarm raised."""
 
     git_export_dir: Path | None = None
     """Bare git repository of redacted views, updated after each run; None switches the automatic export off."""
