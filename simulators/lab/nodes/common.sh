@@ -76,6 +76,8 @@ start_frr() {  # start_frr DAEMON...; the module for SNMP where LAB_AGENTX is se
     wait
     for daemon in "$@"; do until_true "$daemon" test -S "/run/frr/$daemon.vty"; done
     vtysh -b >&2
+    # Each line of a neighbour's configuration has put its first attempt off for longer.
+    case "$*" in *bgpd*) vtysh -c 'clear bgp *' >&2 ;; esac
     # As Debian's service has it: a restart of the service needs it, and a daemon that falls is started again.
     /usr/lib/frr/watchfrr -d -F traditional zebra "$@" >&2 9>&- || true
 }

@@ -60,16 +60,8 @@ iface wwan0 inet manual
     up ip -6 rule add from $LAB_MOBILE6 lookup 102
     up ip -6 route add default via $LAB_MOBILE6_GATEWAY dev wwan0 onlink table 102$managed
 FILE
-    cat >/etc/ppp/peers/mobile <<'FILE'
-# The modem is a network interface of its own; the access point is a private one.
-/dev/ttyUSB2
-connect "/usr/sbin/chat -v -f /etc/chatscripts/gprs -T business.example"
-unit 1
-noipdefault
-nodefaultroute
-noauth
-persist
-FILE
+    # The modem is a network interface of its own, as QMI and MBIM make it; the access point is a private one.
+    echo 'APN=business.example' >/etc/qmi-network.conf
 }
 
 files_of_rules() {
@@ -86,15 +78,13 @@ table ip fixed_address {
 	}
 }
 FILE
-    cat >/etc/nftables.d/cpe.nft <<FILE
-#!/usr/sbin/nft -f
-# Written by cpe-manager as a whole; what is changed here is overwritten.
-table inet cpe
-delete table inet cpe
-table inet cpe {
+    cat >/etc/nftables.d/operator.nft <<FILE
+table inet operator
+delete table inet operator
+table inet operator {
 	chain input {
 		type filter hook input priority filter; policy accept;
-		iifname != { "eth0", "ppp0", "wwan0" } accept
+		iifname != { "eth0", "wwan0" } accept
 		ct state established,related accept
 		meta l4proto ipv6-icmp accept
 		jump management
@@ -103,8 +93,8 @@ table inet cpe {
 	}
 	chain forward {
 		type filter hook forward priority filter; policy accept;
-		oifname { "eth0", "ppp0", "wwan0" } tcp flags syn tcp option maxseg size set rt mtu
-		iifname != { "eth0", "ppp0", "wwan0" } accept
+		oifname { "eth0", "wwan0" } tcp flags syn tcp option maxseg size set rt mtu
+		iifname != { "eth0", "wwan0" } accept
 		ct state established,related accept
 		jump inbound
 		ct status dnat accept
@@ -122,13 +112,6 @@ table inet cpe {
 		ip saddr $LAB_LINE_NET tcp dport 179 accept
 		ip saddr $LAB_OPERATOR tcp dport 179 accept
 	}
-	chain prerouting {
-		type nat hook prerouting priority dstnat; policy accept;
-	}
-	chain postrouting {
-		type nat hook postrouting priority srcnat; policy accept;
-		oifname { "eth0", "ppp0", "wwan0" } masquerade
-	}
 }
 FILE
 }
@@ -144,9 +127,9 @@ FILE
     [ "$LAB_ROUTING" = static ] || { fixed=" 210"; mobile=220; }
     cat <<FILE
 ip route 0.0.0.0/0 $LAB_LINE_GATEWAY$fixed
-ip route 0.0.0.0/0 wwan0 $mobile
+ip route 0.0.0.0/0 $LAB_MOBILE_GATEWAY wwan0 $mobile
 ipv6 route ::/0 $LAB_LINE6_GATEWAY
-ipv6 route ::/0 $LAB_MOBILE6_GATEWAY 200
+ipv6 route ::/0 $LAB_MOBILE6_GATEWAY wwan0 200
 interface lo
  description management and the fixed address
  ip address $LAB_MANAGEMENT/32
@@ -192,6 +175,15 @@ ip route $LAB_EDGE_BGP/32 $LAB_MOBILE_GATEWAY
 ip prefix-list OWN seq 5 permit $LAB_FIXED/32
 ip prefix-list OWN seq 10 permit $LAB_MANAGEMENT/32
 ip prefix-list DEFAULT seq 5 permit 0.0.0.0/0
+route-map FIXED permit 10
+ match ip address prefix-list DEFAULT
+ set local-preference 200
+exit
+route-map MOBILE permit 10
+ match ip address prefix-list DEFAULT
+ set local-preference 50
+exit
+bgp route-map delay-timer 0
 router bgp $LAB_AS
  bgp router-id $LAB_MANAGEMENT
  no bgp ebgp-requires-policy
@@ -213,14 +205,6 @@ FILE
   neighbor $LAB_EDGE_BGP route-map MOBILE in
   neighbor $LAB_EDGE_BGP prefix-list OWN out
  exit-address-family
-exit
-route-map FIXED permit 10
- match ip address prefix-list DEFAULT
- set local-preference 200
-exit
-route-map MOBILE permit 10
- match ip address prefix-list DEFAULT
- set local-preference 50
 exit
 FILE
 }

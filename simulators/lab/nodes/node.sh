@@ -12,6 +12,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 if [ "$LAB_BACKEND" = netns ]; then
     case $LAB_ROLE in
         cpe | edge | mobile) private_files ;;
+        lan) mount -t tmpfs -o mode=755 node /run ;;
     esac
     hostname "$LAB_NODE"
     echo unshared
