@@ -34,10 +34,7 @@ from drivers._transfer import linux_transfer
 
 # Somebody may change the configuration between the two exports, or the kernel write into the output.
 _ATTEMPTS: Final = 3
-_FEATURES: Final = frozenset(Feature) - {
-    *(Feature.TELNET, Feature.TIMER_PROTOCOL, Feature.TIMER_PORT),
-    *(Feature.MOBILE_PREFERRED, Feature.MOBILE_BARRED),
-}
+_FEATURES: Final = frozenset(Feature) - {Feature.TELNET, Feature.TIMER_PROTOCOL, Feature.TIMER_PORT}
 """No Telnet server is built in, and the timers of connection tracking are no part of UCI."""
 
 
