@@ -111,6 +111,8 @@ def read_url(url: str) -> httpx.URL:
         raise InputError(f"not a URL: {error}") from error
     if read.scheme not in {"http", "https"} or not read.host:
         raise InputError("not a URL of a server: it starts with https:// or http://")
+    if read.port is not None and not 0 < read.port < 65536:
+        raise InputError(f"not a URL: there is no port {read.port}")
     if read.userinfo:
         raise InputError("a URL with a user name or a password in it would be shown to whoever looks at it")
     if read.fragment:

@@ -116,7 +116,7 @@ def _lost(question: Question) -> Decision:
     elif not seen_up(record):
         refusal = "it was never seen up since it is watched: is its line_address right? An operator may switch it"
     elif verdict.wait_until is not None and now < verdict.wait_until:
-        refusal, again = "the box has just started: its line gets time to train", verdict.wait_until
+        refusal, again = "the box or its line is coming back, and gets time for it", verdict.wait_until
     elif verdict.mobile_ok is False:
         refusal = "the mobile way does not answer either"
     elif question.may_switch:

@@ -288,6 +288,6 @@ class Sensing:
         figures.blind = blind
         self._observer.sensed(figures)
         behind = figures.lag > rhythm.late or figures.polls["postponed"] > 0
-        stretch = min(rhythm.slowest, figures.stretch * 1.5) if behind else max(1.0, figures.stretch * 0.9)
+        stretch = min(rhythm.slowest, figures.stretch * 1.5) if behind else max(1.0, figures.stretch * 0.75)
         self._figures = self._fresh(stretch)
         self._figures.blind = blind

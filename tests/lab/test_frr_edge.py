@@ -73,7 +73,15 @@ async def test_sessions_are_told_as_they_are_and_bgp_gives_the_line_back(edge: R
     assert edge.kernel_route(ADDRESS) == "mob0"
     edge.cpe("ip", "link", "set", "fix1", "up")
     await until(EdgeSession(bfd=True, bgp=True), platform)
-    await platform.carry(line, Carrier.FIXED)
+    # The session is there before the neighbour has told its routes.
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        try:
+            await platform.carry(line, Carrier.FIXED)
+        except CommandRefused:
+            await asyncio.sleep(0.2)
+            continue
+        break
     assert edge.kernel_route(ADDRESS) == "fix0"
     await platform.close()
 
@@ -118,7 +126,7 @@ async def test_a_gateway_that_was_changed_meanwhile_leaves_no_second_way(edge: R
 
 
 async def test_five_hundred_lines_move_in_a_few_calls(edge: RealEdge) -> None:
-    platform = edge_platform(edge)
+    platform = edge_platform(edge, FrrOptions(deadline=60.0), command_timeout=60.0)
     lines = [
         Routed(
             f"line-{n}",
@@ -142,7 +150,7 @@ async def test_five_hundred_lines_move_in_a_few_calls(edge: RealEdge) -> None:
 async def test_a_session_that_drops_is_opened_again_and_the_order_is_carried_out(edge: RealEdge) -> None:
     platform = edge_platform(edge)
     await platform.carry(LINE, Carrier.MOBILE)
-    edge.run("sh", "-c", "kill $(pgrep -f '^sshd: [a]dmin') && sleep 0.1")
+    edge.run("sh", "-c", "kill $(pgrep -of '^sshd: [a]dmin')")
     await platform.carry(LINE, Carrier.FIXED)
     assert edge.kernel_route(ADDRESS) == "fix0"
     await platform.close()

@@ -212,7 +212,8 @@ def read_file(path: Path) -> dict[str, Entry]:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         place = _PLACE.search(str(error))
-        raise InputError(f"not valid TOML: {error}", file=str(path), line=int(place[1]) if place else None) from None
+        line = int(place[1]) if place else len(text.splitlines())
+        raise InputError(f"not valid TOML: {error}", file=str(path), line=line) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot be read: {error}", file=str(path)) from error
     judge = _Judge(path, text)

@@ -48,7 +48,6 @@ _TRIED: Final[tuple[tuple[Vtysh, str], ...]] = (
     ("login", "show version"),
     ("sudo", "sudo -n vtysh -c 'show version'"),
 )
-_DEADLINE: Final = 10.0
 _SETTLING: Final = 2.0
 """Seconds in which a route that was accepted has to be in the kernel."""
 _MOST: Final = 500
@@ -64,12 +63,13 @@ _log = logging.getLogger(__name__)
 class FrrOptions:
     """``vtysh``: how the account reaches it: its log-in shell is vtysh, or a command, with sudo or without; ``auto``
     tries. ``source``: address or interface that echoes to fixed addresses go out from. ``save``: write each change to
-    the startup configuration."""
+    the startup configuration. ``deadline``: seconds for each verb."""
 
     static: Static = field(default_factory=Static)
     vtysh: Vtysh = "auto"
     source: str = ""
     save: bool = False
+    deadline: float = 10.0
 
 
 Order = tuple[Routed, Carrier]
@@ -141,12 +141,12 @@ class FrrEdge:
     @asynccontextmanager
     async def _deadline(self, what: str, *, effect: bool = False) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(_DEADLINE) as scope:
+            async with asyncio.timeout(self._options.deadline) as scope:
                 yield
         except TimeoutError as error:
             if not scope.expired():
                 raise
-            late = DeviceTimeout(f"{self._name}: {what}: no end within {_DEADLINE:g} s")
+            late = DeviceTimeout(f"{self._name}: {what}: no end within {self._options.deadline:g} s")
             late.device_state = "unknown" if effect else "untouched"
             raise late from error
 
@@ -176,8 +176,8 @@ class FrrEdge:
             again = {order: lines for order, lines in again.items() if sent or lines != commands[order]}
             for order, lines in again.items():
                 said[order] = await self._enter(lines)
-            late = {**late, **await self._settled(list(again))} if again else late
-            late = {order: state for order, state in late.items() if state}
+            late = {order: state for order, state in late.items() if order not in again}
+            late |= await self._settled(list(again))
         for order, state in late.items():
             trouble[order] = await self._given_up(order, state, said[order])
         if todo and self._options.save:
