@@ -36,8 +36,8 @@ from simulators.lab.plan import LabPlan, Routing
 @dataclass(frozen=True, slots=True)
 class Detector:
     """A product's way of seeing a loss: an echo every ``interval`` seconds after the last one ended, each waited for
-    ``timeout`` seconds at most; ``down`` failures in a row are a loss. ``fixed_rate``: the interval is from the beginning
-    of one to that of the next. ``source``: where the constants are told."""
+    ``timeout`` seconds at most; ``down`` failures in a row are a loss. ``fixed_rate``: the interval is from beginning to
+    beginning. ``source``: where the constants are told."""
 
     interval: float
     timeout: float
