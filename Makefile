@@ -51,9 +51,9 @@ check-types:
 check-imports:
 	@$(VENV)/lint-imports
 
-lab: $(READY)  ## Real boxes in network namespaces (two routers, a whole CPE), until Ctrl-C
+lab: $(READY)  ## Edge, internet, mobile network and CPES=2 real CPEs in namespaces, until Ctrl-C; ROUTING=static|bgp
 	@sh scripts/debian-packages.sh lab
-	@$(VENV)/python -m tests.lab
+	@$(VENV)/cpe-sim lab up --cpes $(or $(CPES),2) --routing $(or $(ROUTING),static)
 
 bench: $(READY)  ## Measure a night's backup, what a configuration costs, and SNMP polls and traps
 	@$(VENV)/python -m benchmarks.backup

@@ -15,6 +15,7 @@ from cpe_manager.adapters.ssh.sessions import SshSessions
 from cpe_manager.domain.coverage import CoverageGoals
 from cpe_manager.domain.failover_policy import policy_of
 from cpe_manager.ports.platform import Platforms
+from cpe_manager.ports.sensing import LinePoller
 from cpe_manager.runtime.metrics import Metrics
 from cpe_manager.services.attempt import Outside
 from cpe_manager.services.commit_path import CommitPath
@@ -39,6 +40,7 @@ class Failover:
 
     watcher: Watcher
     platforms: Platforms
+    poller: LinePoller
     tasks: Mapping[str, Callable[[], Awaitable[None]]]
     close: Callable[[], Awaitable[None]]
 
@@ -87,13 +89,13 @@ def failover(settings: Settings, database: Database, hands: Hands) -> Failover:
         "line-looking": looking.run,
         "ready-boxes": swift.run,
     }
-    return Failover(watcher, platforms, tasks if settings.failover_enabled else {}, close)
+    return Failover(watcher, platforms, line_poller, tasks if settings.failover_enabled else {}, close)
 
 
 def line_service(settings: Settings, database: Database, outside: Outside, moving: Failover) -> Lines:
     test = TransferTest(settings.coverage_download_url, settings.coverage_upload_url, settings.coverage_seconds)
     goals = CoverageGoals(settings.coverage_signal_dbm, settings.coverage_down_mbps, settings.coverage_up_mbps)
-    meter = BoxCoverage(database.inventory, outside, test)
+    meter = BoxCoverage(database.inventory, outside, test, moving.poller)
     house = LineHouse(
         moving.platforms, meter, policy_of(settings.failover_policy), goals, settings.push_freezes, moving.watcher.nudge
     )

@@ -51,7 +51,7 @@ from cpe_manager.kit.secret_rules import REST, WORD, patterns
 from cpe_manager.ports.driver import Capture, Facts, Guard, Recognition, Script, SecretRule, Spec
 from cpe_manager.ports.shell import ExecResult, PromptRules, Shell
 from drivers._line_probe import linux_line, linux_way
-from drivers._linux_guard import LinuxGuard
+from drivers._linux_swift import LinuxSwift
 
 _ATTEMPTS: Final = 3
 _SHOW, _VERSION = "show running-config", "show version"
@@ -188,8 +188,8 @@ SPEC: Final = Spec(
 )
 
 
-class FrrLinux(LinuxGuard):
-    """Implements ``ports.driver.FullDriver``, ``Guarded``, ``Replacing`` and ``Starting``."""
+class FrrLinux(LinuxSwift):
+    """Implements ``ports.driver.FullDriver``, ``Guarded``, ``Replacing``, ``Starting``, ``Carrying`` and ``Swift``."""
 
     @property
     def spec(self) -> Spec:

@@ -6,8 +6,8 @@ import re
 from typing import Final
 
 from cpe_manager.domain.cpe_mobile import Mobile
-from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.uci import firewall as uci_firewall
+from cpe_manager.kit.uci import mobile as uci_mobile
 from cpe_manager.kit.uci.language import Edit, Section, Uci
 from cpe_manager.kit.uci.model import MobileWay
 from cpe_manager.ports.driver import Facts, Recognition, SnmpFacts
@@ -29,12 +29,16 @@ def _read_mobile(box: Uci) -> Mobile | None:
     if section is None:
         return None
     active = section.on("auto", True) and section.on("defaultroute", True) and not section.on("disabled")
-    return attempt(Mobile, section.text("apn"), active, section.text("username"), section.text("password"))
+    return uci_mobile.whole(box, section, active, (section.text("username"), section.text("password")))
 
 
 def _write_mobile(edit: Edit, wanted: Mobile | None) -> None:
-    if _read_mobile(edit.box) == wanted:
-        return
+    if _read_mobile(edit.box) != wanted:
+        _write_interface(edit, wanted)
+        uci_mobile.write(edit, wanted, _mobile_section)
+
+
+def _write_interface(edit: Edit, wanted: Mobile | None) -> None:
     section = _mobile_section(edit.box)
     if wanted is None:
         if section is not None:
@@ -91,4 +95,4 @@ class OpenWrt(_uci_shell.UciDriver):
         )
 
 
-DRIVER: Final = OpenWrt(SPEC, MobileWay(_read_mobile, _write_mobile))
+DRIVER: Final = OpenWrt(SPEC, MobileWay(_read_mobile, _write_mobile, _mobile_section))

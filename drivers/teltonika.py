@@ -11,8 +11,8 @@ import re
 from typing import Final
 
 from cpe_manager.domain.cpe_mobile import Mobile
-from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.uci import firewall as uci_firewall
+from cpe_manager.kit.uci import mobile as uci_mobile
 from cpe_manager.kit.uci.language import Edit, Section, Uci
 from cpe_manager.kit.uci.model import MobileWay
 from cpe_manager.ports.driver import Facts, Recognition, SnmpFacts
@@ -28,11 +28,6 @@ def _failover(box: Uci, name: str) -> Section | None:
     return box.named("mwan3", name, "interface")
 
 
-def _has_failover(box: Uci) -> bool:
-    """Whether mwan3 decides on the way out. While it watches nobody the metrics of the routes do."""
-    return any(section.on("enabled") for section in box.all("mwan3", "interface"))
-
-
 def _mobile_section(box: Uci) -> Section | None:
     found = [s for s in box.all("network", "interface") if re.fullmatch(r"mob[0-9]+s[0-9]+a[0-9]+", s.name)]
     return next((section for section in found if section.name == _MOBILE_INTERFACE), found[0] if found else None)
@@ -44,15 +39,19 @@ def _read_mobile(box: Uci) -> Mobile | None:
     if section is None:
         return None
     failover = _failover(box, section.name)
-    led = not _has_failover(box) or (failover is not None and failover.on("enabled"))
+    led = not uci_mobile.decides(box) or (failover is not None and failover.on("enabled"))
     up = section.on("auto", True) and section.on("defaultroute", True) and not section.on("disabled")
     log_in = ("", "") if section.text("auth") == "none" else (section.text("username"), section.text("password"))
-    return attempt(Mobile, section.text("apn"), led and up, *log_in)
+    return uci_mobile.whole(box, section, led and up, log_in)
 
 
 def _write_mobile(edit: Edit, wanted: Mobile | None) -> None:
-    if _read_mobile(edit.box) == wanted:
-        return
+    if _read_mobile(edit.box) != wanted:
+        _write_interface(edit, wanted)
+        uci_mobile.write(edit, wanted, _mobile_section)
+
+
+def _write_interface(edit: Edit, wanted: Mobile | None) -> None:
     section = _mobile_section(edit.box)
     if wanted is None:
         if section is not None:
@@ -89,7 +88,7 @@ def _switch_on(edit: Edit, section: Section) -> None:
     for option, plain in (("disabled", "0"), ("auto", "1"), ("defaultroute", "1")):
         if option in section.options:
             edit.put(section, option, plain)
-    if not _has_failover(edit.box):
+    if not uci_mobile.decides(edit.box):
         # To watch the mobile line alone would lead all traffic there.
         return
     failover = _failover(edit.box, section.name)
@@ -141,4 +140,4 @@ class Teltonika(_uci_shell.UciDriver):
         )
 
 
-DRIVER: Final = Teltonika(SPEC, MobileWay(_read_mobile, _write_mobile))
+DRIVER: Final = Teltonika(SPEC, MobileWay(_read_mobile, _write_mobile, _mobile_section))

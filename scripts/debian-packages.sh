@@ -8,7 +8,7 @@ for tier in "$@"; do
     case $tier in
         venv) packages="$packages python3-venv" ;;
         lab)
-            packages="$packages openssh-server openssh-client openssl frr iproute2 procps util-linux"
+            packages="$packages openssh-server openssh-client openssl frr frr-snmp iproute2 procps util-linux"
             packages="$packages nftables dnsmasq snmpd snmp hostapd ppp busybox ifupdown isc-dhcp-client"
             ;;
         postgres) packages="$packages postgresql" ;;

@@ -20,6 +20,7 @@ from simulators.box import refuse_family, serve_box
 from simulators.faults.kinds import Fault, fault_types, make_fault
 from simulators.fleet import Fleet
 from simulators.inventory import FleetPlan, specs_for, usual_user
+from simulators.lab import cli as cli_lab
 from simulators.personas.registry import all_personas
 from simulators.runner import Outputs, Snmp, serve
 from simulators.snmp.access import OPTIONS
@@ -30,6 +31,7 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Virtual CPEs: boxes that answer SSH as real ones do."
 )
 app.add_typer(cli_control.app, name="ctl")
+app.add_typer(cli_lab.app, name="lab")
 
 Seed = Annotated[int, typer.Option(help="Decides every name, address and secret.")]
 Size = Annotated[int, typer.Option(help="Lower bound of a configuration's size in bytes; 0: the family's natural one.")]

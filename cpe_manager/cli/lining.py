@@ -158,8 +158,8 @@ def bring_in(
 ) -> None:
     """Set up many lines from a table: a column device, and one for each name that `lines set` takes.
 
-    What is wrong with one row stops no other; columns that are not there leave what is known. Exit code 3 when a row
-    was refused.
+    What is wrong with one row stops no other; columns that are not there leave what is known. The verdicts of coverage
+    checks may come along (coverage, coverage_reason). Exit code 3 when a row was refused.
     """
     rows = rows_with_lines(file)
     found: list[RowResultView] = []

@@ -78,6 +78,8 @@ from cpe_manager.domain.lines import (
 )
 
 _UNDER_WAY: Final = frozenset({State.SWITCHING, State.RETURNING})
+CALM: Final = 60.0
+"""Seconds that the mobile way has to answer before a backup that was silent is well again."""
 _TRIES_UNTIL_DEFECTIVE: Final = 2
 """Switches that failed in a row, for whatever reason, after which the backup is called defective."""
 
@@ -141,14 +143,18 @@ def record_after(record: LineRecord, decision: Decision, verdict: Verdict, now: 
     changed (its reasons stay those of its last change). ``switch_id`` of a new switch and ``push_id`` are for who
     executes to set; they are cleared here once the switch is over."""
     entered = decision.state is not record.state
+    told = decision.answered or decision.settled or decision.by or decision.proved is not None
+    if not (entered or told or decision.condition is not record.condition):
+        return record
     lost = decision.condition in GONE and record.condition in WELL
+    flaps = (verdict.since,) if lost else (now,) if decision.act is Act.SWITCH and decision.by == "cpe" else ()
     changed = replace(
         record,
         state=decision.state,
         since=now if entered else record.since,
         carrier=_carrier_after(record, decision),
         condition=decision.condition,
-        flaps=(*record.flaps, verdict.since)[-MOST_FLAPS:] if lost else record.flaps,
+        flaps=(*record.flaps, *flaps)[-MOST_FLAPS:],
         by=decision.by or ("" if decision.settled else record.by),
         attempts=_attempts_after(record, decision),
         held_from=record.held_from if decision.state is State.HELD else None,
@@ -182,14 +188,24 @@ def _attempts_after(record: LineRecord, decision: Decision) -> int:
 
 def _complete(question: Question, decision: Decision) -> Decision:
     """What holds in every state: condition, incidents, and the verdict's own reasons behind those of the decision."""
+    defective = _defective(question, decision)
     looks = [at for at in (decision.look_again, question.verdict.look_again) if at is not None]
-    return replace(
-        decision,
-        condition=question.condition,
-        priority=_priority(question, decision),
-        backup_defective=_defective(question, decision),
-        reasons=(*decision.reasons, *question.verdict.reasons),
-        look_again=min(looks, default=None),
+    if defective is None and question.verdict.mobile_since is not None:
+        long = question.policy.mobile_silent_for
+        settled = question.verdict.mobile_since + (min(CALM, long) if question.verdict.mobile_ok else long)
+        looks += [settled] if settled > question.now else []
+    return Decision(
+        decision.state,
+        decision.act,
+        (*decision.reasons, *question.verdict.reasons),
+        _priority(question, decision),
+        defective,
+        min(looks, default=None),
+        question.condition,
+        decision.by,
+        decision.answered,
+        decision.settled,
+        decision.proved,
     )
 
 
@@ -227,7 +243,7 @@ def _defective(question: Question, decision: Decision) -> bool | None:
     since = verdict.mobile_since if verdict.mobile_since is not None else question.now
     if verdict.mobile_ok:
         # A moment's answer closes nothing, or the incident would come and go with each fading.
-        return False if question.now - since >= min(60.0, policy.mobile_silent_for) else None
+        return False if question.now - since >= min(CALM, policy.mobile_silent_for) else None
     needed_now = decision.state is State.FAILED or carrier is Carrier.MOBILE
     return True if needed_now or question.now - since >= policy.mobile_silent_for else None
 

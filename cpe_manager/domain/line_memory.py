@@ -225,33 +225,48 @@ class Memory:
             self.sent[index] = self.lost[index] = 0.0
 
 
-def observe(memory: Memory, seen: Evidence, policy: FailoverPolicy) -> None:
-    """Take one thing in that was seen of the line.
+def observe(memory: Memory, seen: Evidence, policy: FailoverPolicy) -> bool:
+    """Take one thing in that was seen of the line. False when the verdict cannot be another for it before its own
+    ``look_again``: nearly always, as nearly all is one more answer of a line that is well.
 
     Conventions beyond those of ``Evidence``: standing sessions at the edge are told again at least every
-    ``stale_after / 2`` seconds, not only when they change, and so is what polls say. ``loss`` of a probe is the share
-    lost of those that it sums up, of a poll the share of frames with errors since the last one. A trap whose ``what``
-    begins with `DYING_GASP` says that the box has lost its power. A poll without an answer is ``ok`` None and has no
-    ``order``.
+    ``witness_within / 2`` seconds, not only when they change; what polls say, each time. ``loss`` of a probe is the
+    share lost of those that it sums up, of a poll the share of frames with errors since the last one. A trap whose
+    ``what`` begins with `DYING_GASP` says that the box has lost its power. A poll without an answer is ``ok`` None
+    and has no ``order``.
     """
-    source, way, at = seen.source, seen.way, seen.at
+    source, at = seen.source, seen.at
     memory.newest = max(at, memory.newest)
+    steady = memory.condition is Condition.UP and _steady(memory)
     if source is Source.ICMP or source is Source.TCP:
+        if seen.signal is not None:
+            memory.signal = seen.signal
+        way = seen.way
         if way is Way.FIXED:
             _over_fixed(memory, seen, policy)
         elif way is Way.MOBILE:
             memory.mobile.take(seen)
         else:
             memory.box.take(seen)
-        if seen.signal is not None:
-            memory.signal = seen.signal
-        return
+        return not (steady and seen.ok)
     if source is Source.BFD:
         memory.bfd.take(seen.ok, at)
     elif source is Source.BGP:
         memory.bgp.take(seen.ok, at)
     else:
         _from_box(memory, seen)
+        if seen.carries is not None or seen.loss:
+            return True
+    return not (steady and seen.ok is not False and _steady(memory))
+
+
+def _steady(memory: Memory) -> bool:
+    """Nobody says anything against anything."""
+    if memory.fixed.bad or memory.mobile.bad or memory.box.bad:
+        return False
+    if memory.bfd.ok is False or memory.port.ok is False or memory.bgp.ok is False:
+        return False
+    return bool(memory.mobile.good or memory.mobile.last == -inf)
 
 
 def _over_fixed(memory: Memory, seen: Evidence, policy: FailoverPolicy) -> None:
@@ -268,6 +283,10 @@ def _over_fixed(memory: Memory, seen: Evidence, policy: FailoverPolicy) -> None:
         memory.up_since = None
         memory.forget_losses()
         calm = True
+        if seen.ok:
+            probes.good, probes.first_good = 1, at
+        else:
+            probes.bad, probes.first_bad = 1, at
     slot = int(at / SLOT)
     if slot > memory.slot:
         for passed in range(max(memory.slot + 1, slot - SLOTS + 1), slot + 1):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from cpe_manager.domain.failover import act_under_way
 from cpe_manager.domain.failover_policy import hold_down, retry_wait, return_wait
 from cpe_manager.domain.failover_rules import TEST
-from cpe_manager.domain.lines import Act, Carrier, Condition, FailoverPolicy, FailoverState, LineRecord
+from cpe_manager.domain.lines import Act, Carrier, Condition, FailoverPolicy, FailoverState, LineRecord, Verdict
 from cpe_manager.domain.push_windows import freezes_of, windows_of
 
 _WANTED = {
@@ -35,6 +36,18 @@ def outlook(record: LineRecord, policy: FailoverPolicy, now: float, freezes: str
     if record.carrier is Carrier.MOBILE and record.state is not FailoverState.HELD:
         lines += _what_holds_a_return(policy, now, freezes)
     return tuple(lines)
+
+
+def with_due(record: LineRecord, verdict: Verdict, now: float, policy: FailoverPolicy) -> LineRecord:
+    """The record with what happens next by itself, and when, as far as that is known. The same for the same verdict,
+    so that nothing is written anew because time has passed."""
+    due, at = "", None
+    by_itself = record.by in {"manager", "cpe", ""}
+    if record.state is FailoverState.MOBILE and verdict.condition is Condition.UP and by_itself:
+        due, at = "returns, if the line stays up,", verdict.since + return_wait(record, now, policy)
+    elif record.state is FailoverState.FAILED and record.attempts and verdict.condition is not Condition.CPE_DEAD:
+        due, at = "the switch is tried again", record.since + retry_wait(record.attempts, policy)
+    return replace(record, due=due, due_at=at)
 
 
 def _by_state(record: LineRecord, policy: FailoverPolicy, now: float) -> list[str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import Any, Final
+from typing import Any, Final, cast, get_args
 
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.lines import FORMULAS, LineSetup
+from cpe_manager.domain.lines import FORMULAS, Coverage, LineSetup
+from cpe_manager.domain.next_hops import next_hops
 
 SETTABLE: Final = tuple(
     field.name for field in fields(LineSetup) if field.name not in {"line_id", "coverage", "coverage_reason"}
@@ -16,8 +17,11 @@ SETTABLE: Final = tuple(
 """What people set; the verdict on coverage comes of a check (§3.8)."""
 POLICY_PREFIX: Final = "policy."
 """A column or option ``policy.misses`` is one value of the line's own policy."""
-_ADDRESSES: Final = frozenset({"line_address", "mobile_address", "fixed_gateway", "mobile_gateway"})
+_ADDRESSES: Final = frozenset({"line_address", "mobile_address"})
+_GATEWAYS: Final = frozenset({"fixed_gateway", "mobile_gateway"})
+"""An address of each family at the most; see `domain.next_hops`."""
 _SWITCHES: Final = frozenset({"watched", "ordered"})
+_COVERAGE: Final = frozenset({"coverage", "coverage_reason"})
 _LONGEST: Final = 200
 _YES: Final = frozenset({"true", "yes", "1", "on"})
 _NO: Final = frozenset({"false", "no", "0", "off"})
@@ -43,6 +47,18 @@ def setup_of(values: Mapping[str, object], base: LineSetup) -> LineSetup:
         else:
             policy[key] = _number(value)
     return checked(replace(base, **changed, policy=policy))
+
+
+def with_coverage(values: Mapping[str, object], base: LineSetup) -> LineSetup:
+    """As ``setup_of``, and a verdict on coverage that was come to elsewhere (``coverage``, ``coverage_reason``): a
+    fleet that is taken over brings its checks along."""
+    rest = {name: value for name, value in values.items() if name not in _COVERAGE}
+    setup = setup_of(rest, base)
+    verdict = str(values.get("coverage") or setup.coverage).strip()
+    if verdict not in get_args(Coverage):
+        raise InputError(f"coverage is one of {', '.join(get_args(Coverage))}, not {verdict!r}")
+    reason = _value("coverage_reason", values.get("coverage_reason", setup.coverage_reason))
+    return replace(setup, coverage=cast("Coverage", verdict), coverage_reason=cast("str", reason))
 
 
 def checked(setup: LineSetup) -> LineSetup:
@@ -83,6 +99,9 @@ def _value(name: str, value: object) -> object:
     text = value.strip()
     if len(text) > _LONGEST or not text.isprintable():
         raise InputError(f"{name} is too long, or holds what cannot be printed")
+    if name in _GATEWAYS:
+        next_hops(text)
+        return text
     if name in _ADDRESSES:
         return _address(name, text)
     if name == "fixed_ipv4":

@@ -151,7 +151,9 @@ def _against(memory: Memory, case: _Case, now: float, policy: FailoverPolicy) ->
         elif not asked and bfd.ok is None and memory.port.ok is not True:
             _charge(case, bgp.at, now, bgp.at + policy.trap_confirm)
         case.edge = True
-    if not case.down and _share(memory, _LEAST_BROWN) >= policy.down_loss:
+    # A session that stands at the edge would not, on a line that loses every second packet.
+    stands = bfd.ok and now - bfd.at > SLOT
+    if not case.down and not stands and _share(memory, _LEAST_BROWN) >= policy.down_loss:
         case.down, case.brown, case.since = True, True, now - SLOT * SLOTS / 2
 
 
@@ -199,7 +201,7 @@ def _share(memory: Memory, least: int) -> float:
 
 def _up_again(memory: Memory, now: float, policy: FailoverPolicy) -> bool:
     probes, bfd = memory.fixed, memory.bfd
-    enough = policy.recover * (10 if memory.brown or memory.unrest > _STORMY else 1)
+    enough = _answers_needed(memory, policy)
     if probes.good >= enough:
         return True
     standing = max(enough * policy.probe_every, policy.bfd_detect)
@@ -211,6 +213,10 @@ def _up_again(memory: Memory, now: float, policy: FailoverPolicy) -> bool:
         back = port if port.ok is not None else bgp
         return bool(back.ok) and now >= back.at + max(policy.trap_confirm, standing)
     return False
+
+
+def _answers_needed(memory: Memory, policy: FailoverPolicy) -> int:
+    return policy.recover * (10 if memory.brown or memory.unrest > _STORMY else 1)
 
 
 def _rise(memory: Memory, now: float) -> None:
@@ -228,7 +234,7 @@ def _line_or_box(memory: Memory, case: _Case, now: float, policy: FailoverPolicy
     mobile = memory.mobile
     since = case.since
     asked = now - mobile.last <= stale_after(policy)
-    box_lives = memory.box.last_ok > since + 1.0 and memory.box.bad == 0 and not case.edge and not memory.down
+    box_lives = memory.box.last_ok > since and memory.box.bad == 0 and not case.edge and not memory.down
     if asked and mobile.last_ok > since and mobile.bad < policy.misses:
         return Condition.LINE_DOWN, inf
     life = max(memory.alive, memory.box.last_ok, mobile.last_ok)
@@ -247,7 +253,8 @@ def _line_or_box(memory: Memory, case: _Case, now: float, policy: FailoverPolicy
 
 
 def _training(memory: Memory, guess: Condition, now: float, policy: FailoverPolicy) -> float | None:
-    """Until when nothing is moved, since the box has only just started and its line was silent before that."""
+    """Until when nothing is moved: the box has only just started and its line was silent before that, or the line may
+    be about to come back."""
     if guess is Condition.CPE_DEAD:
         if not memory.dead:
             memory.dead, memory.dead_since = True, memory.down_since
@@ -256,12 +263,22 @@ def _training(memory: Memory, guess: Condition, now: float, policy: FailoverPoli
         memory.dead = False
         if now - memory.dead_since >= _BOOT_AT_LEAST:
             memory.revived = now
+    until = _time_to_train(memory, policy)
+    fixed, mobile = memory.fixed, memory.mobile
+    if memory.down_since < mobile.first_good and mobile.good:
+        # Both had been silent: the fixed line is asked as often as it takes, from when the other answers again.
+        until = max(until, mobile.first_good + (policy.misses + 1) * policy.probe_every)
+    if fixed.good and fixed.first_good > memory.down_since:
+        until = max(until, fixed.first_good + (_answers_needed(memory, policy) + 1) * policy.probe_every)
+    return until if now < until else None
+
+
+def _time_to_train(memory: Memory, policy: FailoverPolicy) -> float:
     began = max(memory.revived, memory.restarted if memory.restarted > memory.down_since else -inf)
     told = memory.agent
     if told.polled and told.boot_seen >= began and told.boot < memory.down_since - 1.0:
-        return None  # it has run on: it was only out of reach
-    until = began + policy.restart_grace
-    return until if now < until else None
+        return -inf  # it has run on: it was only out of reach
+    return began + policy.restart_grace
 
 
 def _shades(memory: Memory, case: _Case, now: float, policy: FailoverPolicy) -> Condition:
@@ -271,6 +288,10 @@ def _shades(memory: Memory, case: _Case, now: float, policy: FailoverPolicy) -> 
         return Condition.UNKNOWN
     if memory.up_since is None:
         memory.up_since = memory.fixed.first_good if memory.fixed.good else now
+    if case.refuted:
+        # What was lost was lost on our own way.
+        memory.forget_losses()
+        return Condition.MANAGEMENT_ONLY
     share = 0.0 if sum(memory.lost) < _LEAST_LOST else _share(memory, _LEAST_SENT)
     worst = max(share, memory.errors)
     if worst >= policy.degraded_loss:
@@ -281,7 +302,7 @@ def _shades(memory: Memory, case: _Case, now: float, policy: FailoverPolicy) -> 
     if memory.degraded:
         return Condition.DEGRADED
     box = memory.box
-    if case.refuted or (box.heard and box.bad >= policy.misses):
+    if box.heard and box.bad >= policy.misses:
         return Condition.MANAGEMENT_ONLY
     return Condition.UP
 
@@ -359,7 +380,7 @@ def _reasons(memory: Memory, case: _Case, now: float, policy: FailoverPolicy) ->
     if memory.gasp > -inf and now - memory.gasp < stale_after(policy):
         found.append(f"dying gasp {now - memory.gasp:.1f} s ago: the box has lost its power")
     if case.wait_until is not None:
-        found.append(f"the box has just started: its line gets {case.wait_until - now:.0f} s more to train")
+        found.append(f"the box or its line is coming back: it gets {case.wait_until - now:.0f} s more")
     return tuple(found)
 
 

@@ -101,7 +101,7 @@ class Verdict:
     """Over what the box says that its traffic goes, and when it said so last; None: not told, or too long ago."""
     carries_at: float | None = None
     wait_until: float | None = None
-    """Nothing is moved before: the box has just started, and its line gets time to train."""
+    """Nothing is moved before: the box has just started and its line gets time to train, or it is coming back."""
 
 
 class FailoverState(StrEnum):

@@ -3,6 +3,11 @@
 Only what the change brings about is predicted: a hindrance that was there before, and did not keep us out, is none.
 Nothing here knows a vendor; what a family does beside its model (an access list that nobody can see in it) is beyond
 this, and is what arming and the probe over a new session are for.
+
+Traffic that moves to a mobile connection, or back, is no hindrance by itself: whether we come in over an address that
+both ways lead to (a loopback) is the network's to know, and in a fail-over the fixed line is dead anyway. The probe
+over a new session decides, and the box takes the change back where it fails. A mobile connection that carries and is
+taken away in one go is one: nothing says that the fixed line is there again.
 """
 
 from __future__ import annotations
@@ -68,6 +73,8 @@ def _moves(before: CpeConfig, after: CpeConfig, path: ManagementPath) -> Iterato
         return
     if _way_back(before, path.manager) != "wan":
         return
+    if before.mobile is not None and before.mobile.preferred and not (after.mobile is not None and after.mobile.active):
+        yield Hindrance(Lockout.ROUTE, "the mobile connection, over which the default route leads, is taken away")
     if after.wan is None:
         yield Hindrance(Lockout.ROUTE, f"without a WAN there is no way back to {path.manager}")
     elif (before.wan.mode, before.wan.username, before.wan.password) != (

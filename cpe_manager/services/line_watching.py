@@ -19,6 +19,7 @@ import structlog
 from cpe_manager.domain.errors import StoreError
 from cpe_manager.domain.failover import act_under_way, decide, record_after
 from cpe_manager.domain.failover_policy import may_return, may_switch
+from cpe_manager.domain.line_outlook import with_due
 from cpe_manager.domain.line_watch import observe, verdict
 from cpe_manager.domain.lines import Act, Evidence, FailoverPolicy, FailoverState, LineRecord, Verdict
 from cpe_manager.services.failover import Done
@@ -212,6 +213,7 @@ class Watcher:
             self._parts.observer.decided(max(0.0, now - said.since))
         elif done is not None and done.push_id and not decision.settled:
             after = replace(after, push_id=done.push_id)
+        after = with_due(after, said, now, policy)
         parent = self._fleet.parents.get(record.line.node) if node_down else None
         at = datetime.fromtimestamp(now, UTC)
         change = Change(record, after, decision, at, watched.incidents, parent, watched.last_change)

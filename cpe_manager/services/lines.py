@@ -17,7 +17,7 @@ from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.failover_policy import policy_of
 from cpe_manager.domain.inventory import LifeState
 from cpe_manager.domain.line_outlook import outlook
-from cpe_manager.domain.line_setup import gaps, setup_of
+from cpe_manager.domain.line_setup import gaps, setup_of, with_coverage
 from cpe_manager.domain.lines import (
     Carrier,
     Coverage,
@@ -209,7 +209,10 @@ class Lines:
 
     async def import_rows(self, rows: Sequence[SetupRow], *, by: str, dry_run: bool = False) -> Sequence[RowResult]:
         """Set up many; what is wrong with one row stops no other. What a row does not say stays as it was."""
-        return [await self._row(row, by=by, dry_run=dry_run) for row in rows]
+        results = [await self._row(row, by=by, dry_run=dry_run) for row in rows]
+        if not dry_run:
+            self._house.news()
+        return results
 
     async def _row(self, row: SetupRow, *, by: str, dry_run: bool) -> RowResult:
         try:
@@ -217,7 +220,7 @@ class Lines:
             if dry_run:
                 after = await self._tried(row, before)
             else:
-                after = (await self.set_up(row.device, row.values, by=by)).line.setup
+                after = await self._written_row(row, before, by)
         except CpeManagerError as error:
             if error.retryable:  # the database: nothing that is wrong with this row
                 raise
@@ -227,10 +230,18 @@ class Lines:
         same = replace(after, line_id=before.line.id) == before.line.setup
         return RowResult(row.number, row.device, "unchanged" if same else "changed")
 
+    async def _written_row(self, row: SetupRow, before: LineRecord | None, by: str) -> LineSetup:
+        setup = await self._tried(row, before)
+        if before is not None and not setup.watched and before.line.setup.watched:
+            _refuse_to_leave(before)
+        name = row.device if before is None else before.line.device_id
+        made = await self._lines.set_up(name, setup, self._clock.now(), by)
+        return made.line.setup
+
     async def _tried(self, row: SetupRow, before: LineRecord | None) -> LineSetup:
         if before is None and (await self._inventory.device(row.device)).device.state is LifeState.DECOMMISSIONED:
             raise NotFound(f"no such device in service: {row.device}")
-        setup = setup_of(row.values, LineSetup("") if before is None else before.line.setup)
+        setup = with_coverage(row.values, LineSetup("") if before is None else before.line.setup)
         self._check(setup)
         return setup
 

@@ -217,7 +217,22 @@ def _ls(call: Call) -> Reply:
     return Reply("".join(f"{name}\n" for name in sorted(names)), errors, status=1 if errors else 0)
 
 
+def _sums_hold(call: Call) -> Reply:
+    """`sha256sum -c --status FILE`."""
+    text = call.shell.files.read(call.words[-1])
+    if text is None:
+        return Reply(error=f"sha256sum: can't open '{call.words[-1]}': No such file or directory\n", status=1)
+    for line in text.splitlines():
+        digest, _, path = line.partition("  ")
+        own = call.shell.files.read(path)
+        if own is None or hashlib.sha256(as_bytes(own)).hexdigest() != digest:
+            return Reply(status=1)
+    return Reply()
+
+
 def _sha256sum(call: Call) -> Reply:
+    if call.words[:2] == ["-c", "--status"]:
+        return _sums_hold(call)
     total, status = Reply(), 0
     for path in call.words or ["-"]:
         text = call.stdin if path == "-" else call.shell.files.read(path)
@@ -292,17 +307,31 @@ def _test(call: Call) -> Reply:
 
 
 def _cp(call: Call) -> Reply:
-    paths = [word for word in call.words if not word.startswith("-")]
-    text = call.shell.files.read(paths[0]) if len(paths) == 2 else None
-    if text is None or not call.shell.files.write(paths[1], text):
-        return Reply(error=f"cp: can't copy '{' '.join(paths)}'\n", status=1)
-    return Reply()
+    """One file, or several into a folder that is there."""
+    *sources, target = [word for word in call.words if not word.startswith("-")] or [""]
+    folder = len(sources) > 1 or any(path.startswith(f"{target.rstrip('/')}/") for path in call.shell.files.paths())
+    for path in sources:
+        text = call.shell.files.read(path)
+        place = f"{target.rstrip('/')}/{path.rpartition('/')[2]}" if folder else target
+        if text is None or not call.shell.files.write(place, text):
+            return Reply(error=f"cp: can't copy '{path}'\n", status=1)
+    return Reply(status=0 if sources else 1)
 
 
 def _mv(call: Call) -> Reply:
+    """Files as `cp`; or a whole folder to a name that is free."""
+    paths = [word for word in call.words if not word.startswith("-")]
+    files = call.shell.files
+    below = [path for path in files.paths() if path.startswith(f"{paths[0]}/")] if paths else []
+    if len(paths) == 2 and below and files.read(paths[0]) is None:
+        for path in below:
+            files.write(paths[1] + path.removeprefix(paths[0]), files.read(path) or "")
+        files.remove(paths[0])
+        return Reply()
     done = _cp(call)
     if not done.status:
-        call.shell.files.remove(next(word for word in call.words if not word.startswith("-")))
+        for path in paths[:-1]:
+            files.remove(path)
     return dataclasses.replace(done, error=done.error.replace("cp: can't copy", "mv: can't rename"))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from simulators.dialects.ios_config import secret9, type7
 from simulators.dialects.ios_editor import normalised
-from simulators.generate.site import Site, make_site, static_host
+from simulators.generate.site import VOICE, Site, make_site, stands_by, static_host
 from simulators.spec import DeviceSpec
 
 NATURAL_SIZE = 3500
@@ -188,7 +188,7 @@ def _wan(spec: DeviceSpec, site: Site) -> str:
          dialer idle-timeout 0
          dialer-group 1
          pulse-time 1
-         shutdown
+         {"ip access-group MOBILE-OUT out" if stands_by(spec) else "shutdown"}
         !
         interface Dialer1
          description internet
@@ -257,6 +257,9 @@ def _closing(spec: DeviceSpec, site: Site) -> str:
          permit ip any any reflect SESSIONS
         ip access-list extended NAT
          permit ip {site.lan_net}.0 0.0.0.255 any
+        """)
+        + (_voice() if stands_by(spec) else "")
+        + _block(f"""
         !
         dialer-list 1 protocol ip permit
         !
@@ -292,6 +295,12 @@ def _closing(spec: DeviceSpec, site: Site) -> str:
         ntp server 198.18.0.123
         """)
     )
+
+
+def _voice() -> str:
+    """What keeps calls off the modem."""
+    entries = (f" deny udp any any range {' '.join(span.split('-'))}\n" for span in VOICE.split(","))
+    return f"ip access-list extended MOBILE-OUT\n{''.join(entries)} permit ip any any\n"
 
 
 def _mapping_lines(site: Site) -> Iterator[str]:

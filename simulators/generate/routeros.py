@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from simulators.dialects.routeros_text import quoted
 from simulators.dialects.routeros_tree import Style, Tree
-from simulators.generate.site import Site, make_site
+from simulators.generate.site import VOICE, Site, make_site, stands_by
 from simulators.spec import DeviceSpec
 
 VERSION = "7.15.3"
@@ -17,7 +17,7 @@ BOARD = "hAP ax^3"
 def factory_config(spec: DeviceSpec) -> str:
     """What `/export terse show-sensitive` prints below its header."""
     site = make_site(spec)
-    lines = [*_interfaces(spec, site), *_lan(site), *_firewall(site), *_services(spec, site)]
+    lines = [*_interfaces(spec, site), *_lan(site), *_firewall(spec, site), *_services(spec, site)]
     size, wanted, index = sum(len(line) + 1 for line in lines), spec.config_bytes, 0
     while size < wanted:
         comment = quoted(f"customer {index:05d}")
@@ -85,8 +85,13 @@ def _lan(site: Site) -> Iterator[str]:
     yield f"/ip dns static add address={site.lan_ip} comment=defconf name=router.lan"
 
 
-def _firewall(site: Site) -> Iterator[str]:
+def _firewall(spec: DeviceSpec, site: Site) -> Iterator[str]:
     yield "/ip firewall address-list add address=10.0.0.0/8 comment=operator list=management"
+    if stands_by(spec):
+        yield (
+            f"/ip firewall filter add action=drop chain=forward comment=voice dst-port={VOICE} out-interface=lte1 "
+            "protocol=udp"
+        )
     for rule in _FILTER:
         named = rule.replace("{", '"defconf: ').replace("}", '"')
         yield f"/ip firewall filter add {named}"

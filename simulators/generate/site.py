@@ -16,6 +16,16 @@ _TRADES = ("Bakery", "Dental", "Garage", "Notary", "Pharmacy", "Florist", "Bistr
 _SERVICES = (25, 80, 110, 119, 143, 220, 443, 993, 8080, 8443, 3389, 5060)  # §3.4 and a few that customers add
 
 
+MOBILE_OPTION = "off|standby: whether a mobile connection stands by, with voice kept off it"
+VOICE = "5060-5061,10000-20000"
+"""UDP ports of calls, SIP and RTP, which a mobile connection does not carry (§7.6)."""
+
+
+def stands_by(spec: DeviceSpec) -> bool:
+    """Whether the box has a mobile connection that is ready to carry."""
+    return spec.options.get("mobile", "off") == "standby"
+
+
 @dataclass(frozen=True, slots=True)
 class PortMapping:
     """One port opened from the internet to a host on the LAN."""

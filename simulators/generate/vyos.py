@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from simulators.dialects.vyos_config import parse_set_lines, set_lines
-from simulators.generate.site import Site, make_site, static_host
+from simulators.generate.site import VOICE, Site, make_site, stands_by, static_host
 from simulators.spec import DeviceSpec
 
 NATURAL_SIZE = 6000
@@ -19,7 +19,7 @@ def factory_config(spec: DeviceSpec) -> str:
     site = make_site(spec)
     release = spec.options.get("release", "1.4")
     lines = [
-        *_interfaces(spec, site), *_firewall(site), *_nat(site), *_dhcp(site, release), *_services(spec, site),
+        *_interfaces(spec, site), *_firewall(spec), *_nat(site), *_dhcp(site, release), *_services(spec, site),
         *_system(spec, site, release),
     ]  # fmt: skip
     wanted = max(spec.config_bytes or NATURAL_SIZE, NATURAL_SIZE)
@@ -66,11 +66,11 @@ def _interfaces(spec: DeviceSpec, site: Site) -> list[str]:
         "interfaces wwan wwan0 apn 'business.example'",
         "interfaces wwan wwan0 description 'mobile line'",
         "interfaces wwan wwan0 dhcp-options default-route-distance '240'",
-        "interfaces wwan wwan0 dhcp-options no-default-route",
+        *([] if stands_by(spec) else ["interfaces wwan wwan0 dhcp-options no-default-route"]),
     ]
 
 
-def _firewall(_site: Site) -> list[str]:
+def _firewall(spec: DeviceSpec) -> list[str]:
     jump = ("action 'jump'", "inbound-interface name 'pppoe0'", "jump-target 'WAN-IN'")
     known = ("action 'accept'", "state 'established'", "state 'related'")
     ssh = ("destination port '22'", "protocol 'tcp'")
@@ -86,6 +86,9 @@ def _firewall(_site: Site) -> list[str]:
         "ipv4 name WAN-IN rule 9000": ("action 'accept'", "connection-status nat 'destination'"),
         "group network-group MANAGEMENT": ("network '10.0.0.0/8'",),
     }
+    if stands_by(spec):
+        out = ("action 'drop'", f"destination port '{VOICE}'", "outbound-interface name 'wwan0'", "protocol 'udp'")
+        rules["ipv4 forward filter rule 5"] = out
     return [f"firewall {path} {line}" for path, lines in rules.items() for line in lines]
 
 

@@ -14,6 +14,8 @@ Direction = Literal["up", "down", "both"]
 Side = Literal["cpe", "edge", "both"]
 """Who sees that the carrier is gone. An edge behind an access node mostly does not."""
 Switch = Literal["on", "off"]
+Counting = Literal["edge", "mobile"]
+"""Nodes that count packets of customers."""
 _ENDS: Final[dict[str, str]] = {"up": "cpe", "down": "edge"}
 
 
@@ -42,9 +44,6 @@ class AccessNode:
 
     def mobile(self, number: int, up: bool) -> None:
         self._ip("mobile", f"link set sim{number} {'up' if up else 'down'}")
-        if up:
-            # A route's interface was gone with its addresses.
-            self._ip("mobile", f"link set sim{number} up")
 
     def drop(self, number: int, shares: dict[str, float]) -> None:
         lines = [f"table netdev line{number}", f"delete table netdev line{number}"]
@@ -116,7 +115,7 @@ class Control:
             else:
                 self.restore(number)
 
-    def counted(self, node: Literal["edge", "mobile"]) -> dict[str, int]:
+    def counted(self, node: Counting) -> dict[str, int]:
         """Packets that came from customers: ``voice1`` (SIP and RTP) and ``all1`` of customer 1, and so on. At
         ``mobile`` those over mobile, at ``edge`` those over fixed lines."""
         told = run(*self.places.within(node), "nft", "-j", "list", "counters", "table", "inet", "lab")

@@ -19,7 +19,8 @@ from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
 
-from simulators.lab.places import LabError, Places
+from simulators.lab.control import Counting
+from simulators.lab.places import LabError, Places, run
 from simulators.lab.plan import INTERNET_NET, LabPlan, second
 
 _SETTLE: Final = 0.3
@@ -96,7 +97,7 @@ class Measuring:
     kinds: tuple[str, ...] = ("udp", "tcp")
     every: float = 0.001
     """Seconds between two datagrams."""
-    counted: Callable[[str], dict[str, int]] | None = None
+    counted: Callable[[Counting], dict[str, int]] | None = None
     """Counters of a node (``Control.counted``); needed for ``voice``."""
     _probes: dict[str, subprocess.Popen[str]] = field(default_factory=dict, init=False, repr=False)
     _marks: list[tuple[str, float, float]] = field(default_factory=list, init=False)
@@ -135,6 +136,8 @@ class Measuring:
         if self._result is None:
             told = {kind: self._told(kind, probe) for kind, probe in self._probes.items()}
             udp, tcp = told.get("udp"), told.get("tcp")
+            if udp:
+                udp["lost_up"] = udp["sent"] - self._arrived(udp["probe"])
             self._result = Result(
                 cpe=f"cpe{self.number}",
                 seconds=self.seconds,
@@ -145,6 +148,10 @@ class Measuring:
             )
         return self._result
 
+    def _arrived(self, probe: int) -> int:
+        far = (*self.places.within("internet"), self.places.python(), "-I", self.places.probes())
+        return int(run(*far, "count", str(probe)))
+
     def _voice(self, told: dict[str, Any]) -> VoiceResult:
         after = self._counts()
         fixed, mobile = (after[place] - self._before[place] for place in ("edge", "mobile"))
@@ -153,7 +160,8 @@ class Measuring:
     def _counts(self) -> dict[str, int]:
         if self.counted is None or "voice" not in self.kinds:
             return {}
-        return {place: self.counted(place)[f"voice{self.number}"] for place in ("edge", "mobile")}
+        places: tuple[Counting, ...] = ("edge", "mobile")
+        return {place: self.counted(place)[f"voice{self.number}"] for place in places}
 
     def _start(self, kind: str) -> subprocess.Popen[str]:
         inside = (*self.places.within(f"lan{self.number}"), self.places.python(), "-I", self.places.probes())

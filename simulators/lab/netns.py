@@ -1,4 +1,4 @@
-"""A lab in network namespaces: it starts in about a second, needs root and packages, and nothing of the machine changes.
+"""A lab in network namespaces: it starts in about a second, needs root and packages, changes nothing of the machine.
 
 Each node has network, process, mount and host-name namespaces of its own, and those that have files have layers over
 the machine's ``/etc`` and ``/var``. A wire is made with its ends in two nodes and never shows on the machine, so labs
@@ -9,6 +9,7 @@ each node's first process reads the end of its standard input, ends, and the ker
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import select
@@ -17,13 +18,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from simulators.lab.places import NODES, PROBES, LabError, attempt, run
-from simulators.lab.plan import LabPlan, environment, links
+from simulators.lab.plan import APN_NET, LabPlan, environment, links, second
 
 PROGRAMS: Final = (
     *("/usr/sbin/sshd", "/usr/lib/frr/zebra", "/usr/lib/frr/bfdd", "/usr/bin/vtysh", "/usr/bin/unshare"),
@@ -33,6 +35,7 @@ PROGRAMS: Final = (
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 10.0
 _STATE: Final = "state.json"
+_CLONE_NEWNET: Final = 0x40000000
 
 
 def missing() -> str:
@@ -96,6 +99,47 @@ class Running:
             raise LabError(f"{node} answered to {lines}: {refused}")
         return told
 
+    @contextlib.contextmanager
+    def network_of(self, node: str) -> Iterator[None]:
+        """Within this context the calling thread, and threads that it starts, open their sockets in the network of a
+        node; files and processes stay the machine's. Raises ``LabError``."""
+        if node not in self.pids:
+            raise LabError(f"this lab has no node {node!r}")
+        with open("/proc/thread-self/ns/net", "rb") as own, open(f"/proc/{self.pids[node]}/ns/net", "rb") as there:  # noqa: PTH123
+            _enter(there.fileno())
+            try:
+                yield
+            finally:
+                _enter(own.fileno())
+
+    def settle(self, seconds: float = 40.0) -> float:
+        """Wait until routing has come to rest: every session of the edge is up, and each box that moves by itself has
+        its way out over the fixed line. How long that took. Raises ``LabError`` when it does not come to that."""
+        began = time.monotonic()
+        while why := self._unsettled():
+            if time.monotonic() > began + seconds:
+                raise LabError(f"routing has not settled within {seconds:g} s: {why}")
+            select.select([], [], [], 0.1)
+        return time.monotonic() - began
+
+    def _unsettled(self) -> str:
+        told = self.vtysh("edge", "show bgp ipv4 unicast summary json")
+        peers = json.loads(told)["peers"]
+        # The mobile operator tells of each box that has no BGP of its own; one that has tells of two addresses.
+        own = self.plan.routing == "bgp"
+        expected = dict.fromkeys(peers, 2 if own else 0) | {str(second(APN_NET)): 0 if own else self.plan.cpes}
+        up = {name for name, peer in peers.items() if peer["state"] == "Established"}
+        if waiting := [name for name, peer in peers.items() if name not in up or peer["pfxRcd"] < expected[name]]:
+            return f"BGP with {', '.join(waiting)}"
+        bfd = json.loads(self.vtysh("edge", "show bfd peers json"))
+        if waiting := [peer["peer"] for peer in bfd if peer["status"] != "up"]:
+            return f"BFD with {', '.join(waiting)}"
+        for cpe in self.plan.all_cpes():
+            ways = json.loads(self.run(cpe.name, "ip", "-j", "-4", "route", "show", "default"))
+            if [way["dev"] for way in ways] != ["eth0"]:
+                return f"the default route of {cpe.name}"
+        return ""
+
     def save(self) -> None:
         state = {"plan": asdict(self.plan), "owner": self.owner, "pids": self.pids}
         part = self.folder / f".{_STATE}"
@@ -113,6 +157,13 @@ class Running:
         if not Path(f"/proc/{running.owner}").exists():
             raise LabError(f"the lab in {folder} is gone")
         return running
+
+
+def _enter(descriptor: int) -> None:
+    """``os.setns`` of Python 3.12, for the calling thread."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(descriptor, _CLONE_NEWNET) != 0:
+        raise LabError(f"setns: {os.strerror(ctypes.get_errno())}")
 
 
 @dataclass(slots=True)

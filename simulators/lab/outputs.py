@@ -7,40 +7,38 @@ import csv
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from simulators.lab.places import Places
-from simulators.lab.plan import EDGE_LOOPBACK, CpePlan, LabPlan
+from simulators.lab.plan import EDGE_LOOPBACK, INTERNET_NET, CpePlan, LabPlan, first
 
-NODE = "lab-access-1"
+NODE: Final = "lab-access-1"
 """The access node that all lines end at."""
-PLATFORM = "lab-edge"
+PLATFORM: Final = "lab-edge"
+_COLUMNS: Final = (
+    *("name", "address", "port", "family", "credential", "site", "line", "line_kind", "access_node"),
+    *("settings.options.vtysh", "settings.snmp_port"),
+)
 
 
 def inventory(plan: LabPlan) -> str:
     """CSV for ``cpe-manager devices import``."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(
-        ("name", "address", "port", "family", "credential", "site", "line", "line_kind", "access_node")
-        + ("settings.options.vtysh", "settings.snmp_port")
-    )
+    rows.writerow(_COLUMNS)
     for cpe in plan.all_cpes():
-        site = f"lab-{cpe.number}"
-        rows.writerow(
-            (cpe.name, cpe.management, 22, "frr_linux", "lab", site, f"line-{cpe.number}", "fibre", NODE, "linux", 161)
-        )
+        place = (f"lab-{cpe.number}", f"line-{cpe.number}", "fibre", NODE)
+        rows.writerow((cpe.name, cpe.management, 22, "frr_linux", "lab", *place, "linux", 161))
     return text.getvalue()
 
 
-def credentials(key_file: Path) -> str:
-    """TOML for ``credentials.toml``: root's key."""
-    lines = key_file.read_text().strip()
-    return f'[lab]\nusername = "root"\nprivate_key = """\n{lines}\n"""\n'
+def credentials(key_file: str) -> str:
+    """TOML for the credentials file; ``key_file`` as that file may name it."""
+    names = ("lab", PLATFORM)
+    return "".join(f'[credentials.{name}]\nusername = "root"\nprivate_key_file = "{key_file}"\n\n' for name in names)
 
 
 def lines(plan: LabPlan) -> str:
-    """What is known of each line beforehand (``LineSetup``), as JSON: a list of objects with ``device`` beside it."""
+    """What is known of each line beforehand, as JSON: a list of objects, each with its ``device``."""
     return json.dumps([line_setup(cpe) for cpe in plan.all_cpes()], indent=2) + "\n"
 
 
@@ -50,28 +48,34 @@ def line_setup(cpe: CpePlan) -> dict[str, Any]:
         "formula": "pro-plus-fullfiber",
         "ordered": True,
         "coverage": "passed",
-        "coverage_reason": "",
         "moves": "manager" if cpe.routing == "static" else "cpe",
         "line_address": str(cpe.line_address),
         "mobile_address": str(cpe.mobile_address),
         "platform": PLATFORM,
         "fixed_ipv4": str(cpe.fixed),
         "fixed_ipv6": str(cpe.fixed6),
-        "fixed_gateway": str(cpe.line_address),
-        "mobile_gateway": str(cpe.mobile_address),
+        "fixed_gateway": f"{cpe.line_address}, {cpe.line6[2]}",
+        "mobile_gateway": f"{cpe.mobile_address}, {cpe.mobile6[2]}",
         "fixed_port": "eth0",
         "mobile_port": "wwan0",
     }
 
 
-def platforms(key_file: Path, host_key: str) -> str:
-    """The edge, for ``platforms.toml``: FRR over SSH."""
+def platforms(host_key: str) -> str:
+    """TOML for ``platforms.toml``: the edge, with its host key (algorithm and base64)."""
     return (
-        f'[{PLATFORM}]\nkind = "frr"\nhost = "{EDGE_LOOPBACK}"\nport = 22\nusername = "root"\n'
-        f'private_key_file = "{key_file}"\nhost_key = "{host_key}"\n'
+        f'[platforms.{PLATFORM}]\nkind = "frr"\naddress = "{EDGE_LOOPBACK}"\ncredential = "{PLATFORM}"\n'
+        f'host_key = "{host_key}"\nsource = "{first(INTERNET_NET)}"\n'
     )
 
 
-def host_key(places: Places, node: str, run_in: Any) -> str:
-    """A node's SSH host key: algorithm and base64."""
-    return " ".join(run_in(*places.within(node), "cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()[:2])
+FILES: Final = ("inventory.csv", "credentials.toml", "lines.json", "platforms.toml")
+
+
+def write(folder: Path, plan: LabPlan, host_key: str) -> None:
+    """All of them, into the lab's folder."""
+    texts = (inventory(plan), credentials("key"), lines(plan), platforms(host_key))
+    for name, text in zip(FILES, texts, strict=True):
+        path = folder / name
+        path.touch(mode=0o600)
+        path.write_text(text)

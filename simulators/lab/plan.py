@@ -25,7 +25,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IP
 from typing import Final, Literal
 
 Routing = Literal["static", "bgp"]
-"""``static``: floating default routes; a silent loss moves nothing by itself. ``bgp``: box and edge move by themselves."""
+"""``static``: floating default routes; a silent loss moves nothing by itself. ``bgp``: box and edge move alone."""
 LanAddress = Literal["static", "dhcp"]
 
 MOST_CPES: Final = 250

@@ -1,6 +1,7 @@
 """What runs on hosts of a lab and sends and counts packets: a program by itself, of the standard library alone.
 
-``probes.py serve`` is the internet's side: UDP echo at port 7000, streams over TCP at port 7001.
+``probes.py serve`` is the internet's side: UDP echo at port 7000, streams over TCP at port 7001; ``probes.py count
+PROBE`` tells there how many datagrams of a probe have come.
 ``probes.py udp|tcp|voice ADDRESS SECONDS`` is a customer's host; it says ``ready``, begins, and prints one JSON object
 at the end. Times are seconds on the machine's monotonic clock, which all namespaces and containers share.
 """
@@ -9,11 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import secrets
 import selectors
 import socket
 import struct
 import sys
 import time
+from itertools import pairwise
 from typing import Any
 
 UDP_PORT = 7000
@@ -22,24 +25,26 @@ CHUNK = 2048
 EVERY = 0.01
 """The TCP server sends ``CHUNK`` bytes so often: 1.6 Mbit/s, well below the rate of the mobile connection."""
 VOICE_PORTS = (5060, 5061, 10000, 10001, 16384, 19999, 20000)
-# Sequence number and time of sending; then how many the far end has got, and whom it saw them come from.
-_REQUEST = struct.Struct("!Qd")
-_REPLY = struct.Struct("!QdQ4s")
+# The probe's own number and the datagram's; the answer has the address that the far end saw it come from, too.
+_REQUEST = struct.Struct("!QQ")
+_REPLY = struct.Struct("!QQ4s")
+# Asked with a probe's number alone, the far end tells how many of its datagrams have got there.
+_COUNT = struct.Struct("!Q")
 
 
 def serve() -> None:
     """Run until killed."""
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-    udp.bind(("0.0.0.0", UDP_PORT))  # noqa: S104  (a host of a lab, in a namespace)
-    udp.setblocking(False)  # noqa: FBT003
+    udp.bind(("0.0.0.0", UDP_PORT))
+    udp.setblocking(False)
     tcp = socket.create_server(("", TCP_PORT), backlog=64)
-    tcp.setblocking(False)  # noqa: FBT003
+    tcp.setblocking(False)
     waiting = selectors.DefaultSelector()
     waiting.register(udp, selectors.EVENT_READ)
     waiting.register(tcp, selectors.EVENT_READ)
     clients: dict[socket.socket, None] = {}
-    counts: dict[tuple[str, int], int] = {}
+    counts: dict[int, int] = {}
     payload = b"x" * CHUNK
     due = time.monotonic()
     while True:
@@ -49,7 +54,7 @@ def serve() -> None:
                 _echo(udp, counts)
             else:
                 client, _ = tcp.accept()
-                client.setblocking(False)  # noqa: FBT003
+                client.setblocking(False)
                 clients[client] = None
                 due = time.monotonic()
         if clients and time.monotonic() >= due:
@@ -64,18 +69,27 @@ def serve() -> None:
                     del clients[client]
 
 
-def _echo(udp: socket.socket, counts: dict[tuple[str, int], int]) -> None:
+def _echo(udp: socket.socket, counts: dict[int, int]) -> None:
     with contextlib.suppress(BlockingIOError):
         while True:
             data, source = udp.recvfrom(2048)
-            if len(data) < _REQUEST.size:
-                continue
-            number, sent = _REQUEST.unpack_from(data)
-            if number == 0:
-                counts[source] = 0
-            counts[source] = counts.get(source, 0) + 1
-            with contextlib.suppress(OSError):
-                udp.sendto(_REPLY.pack(number, sent, counts[source], socket.inet_aton(source[0])), source)
+            if len(data) == _COUNT.size:
+                (probe,) = _COUNT.unpack(data)
+                udp.sendto(_COUNT.pack(counts.get(probe, 0)), source)
+            elif len(data) == _REQUEST.size:
+                probe, number = _REQUEST.unpack(data)
+                counts[probe] = counts.get(probe, 0) + 1
+                with contextlib.suppress(OSError):
+                    udp.sendto(_REPLY.pack(probe, number, socket.inet_aton(source[0])), source)
+
+
+def count(probe: int) -> int:
+    """How many datagrams of a probe have got to the far end; asked on that host itself."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.settimeout(5.0)
+    sock.sendto(_COUNT.pack(probe), ("127.0.0.1", UDP_PORT))
+    (found,) = _COUNT.unpack(sock.recv(64))
+    return int(found)
 
 
 def udp_probe(address: str, seconds: float, every: float) -> dict[str, Any]:
@@ -83,13 +97,14 @@ def udp_probe(address: str, seconds: float, every: float) -> dict[str, Any]:
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
     sock.connect((address, UDP_PORT))
-    sock.setblocking(False)  # noqa: FBT003
+    sock.setblocking(False)
+    probe = secrets.randbits(63)
     total = int(seconds / every)
     sent_at: list[float] = []
     arrived: dict[int, float] = {}
     seen: dict[str, int] = {}
     late: list[float] = []
-    far = refused = 0
+    refused = 0
     waiting = selectors.DefaultSelector()
     waiting.register(sock, selectors.EVENT_READ)
     _ready()
@@ -101,7 +116,7 @@ def udp_probe(address: str, seconds: float, every: float) -> dict[str, Any]:
         if len(sent_at) < total and now >= due:
             late.append(now - due)
             try:
-                sock.send(_REQUEST.pack(len(sent_at), now))
+                sock.send(_REQUEST.pack(probe, len(sent_at)))
             except OSError:
                 refused += 1  # an ICMP error of an earlier one, or no route
             sent_at.append(now)
@@ -109,12 +124,11 @@ def udp_probe(address: str, seconds: float, every: float) -> dict[str, Any]:
         for _ in waiting.select(min(due, end) - now if len(sent_at) < total else end - now):
             with contextlib.suppress(OSError):
                 while True:
-                    number, _, got, source = _REPLY.unpack(sock.recv(2048))
+                    _, number, source = _REPLY.unpack(sock.recv(2048))
                     arrived.setdefault(number, time.monotonic())
-                    far = max(far, got)
                     name = socket.inet_ntoa(source)
                     seen[name] = seen.get(name, 0) + 1
-    return _summary(sent_at, arrived, late, every) | {"lost_up": len(sent_at) - far, "sources": seen}
+    return _summary(sent_at, arrived, late, every) | {"probe": probe, "sources": seen}
 
 
 def _summary(sent_at: list[float], arrived: dict[int, float], late: list[float], every: float) -> dict[str, Any]:
@@ -169,7 +183,7 @@ def tcp_stream(address: str, seconds: float, every: float) -> dict[str, Any]:
         arrivals.append(now)
         bins[min(len(bins) - 1, int((now - begin) / every))] += len(data)
     arrivals.append(begin + seconds)
-    stalls = [(after - before, before) for before, after in zip(arrivals, arrivals[1:], strict=False)]
+    stalls = [(after - before, before) for before, after in pairwise(arrivals)]
     stall, at = max(stalls)
     return {
         "every": every,
@@ -209,6 +223,9 @@ def _ready() -> None:
 def main() -> None:
     if sys.argv[1] == "serve":
         serve()
+        return
+    if sys.argv[1] == "count":
+        sys.stdout.write(f"{count(int(sys.argv[2]))}\n")
         return
     kind, address, seconds = sys.argv[1:4]
     probe, usual = {"udp": (udp_probe, 0.001), "tcp": (tcp_stream, 0.01), "voice": (voice, 0.02)}[kind]

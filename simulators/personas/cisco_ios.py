@@ -10,7 +10,7 @@ from simulators.dialects.ios_dialogue import IosDialogue
 from simulators.dialects.ios_editor import IosEditor, Refusal
 from simulators.dialects.ios_show import hostname_of, running_text, shrink
 from simulators.generate import cisco_ios as generate
-from simulators.generate.site import make_site
+from simulators.generate.site import MOBILE_OPTION, make_site
 from simulators.personas.base import Reply, Traits
 from simulators.reach.lines import ios
 from simulators.reach.view import Surroundings, View
@@ -27,6 +27,7 @@ class CiscoIos:
     summary = "IOS router: user and enable mode, pager, configure terminal, archive, configure replace, reload, SCP"
     options: Mapping[str, str] = MappingProxyType(
         {
+            "mobile": MOBILE_OPTION,
             "software": "ios|iosxe: a router with wifi, or a later one without",
             "login": "user|privileged: the mode after login",
             "password_encryption": "no|yes: readable secrets are kept as type 7",

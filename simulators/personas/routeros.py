@@ -10,7 +10,7 @@ from simulators.dialects.routeros_console import Console
 from simulators.dialects.routeros_script import Chunk, Run
 from simulators.dialects.routeros_tree import Style, Tree
 from simulators.generate import routeros as generate
-from simulators.generate.site import make_site
+from simulators.generate.site import MOBILE_OPTION, make_site
 from simulators.personas.base import Effect, Reply, Traits
 from simulators.reach.others import routeros
 from simulators.reach.view import Surroundings, View
@@ -165,7 +165,12 @@ class RouterOs:
 
     family = "routeros"
     summary = "MikroTik RouterOS 7: menus, scripts, export, safe mode, scheduler"
-    options: Mapping[str, str] = MappingProxyType({"export_error": "no|yes: whether one menu never answers an export"})
+    options: Mapping[str, str] = MappingProxyType(
+        {
+            "export_error": "no|yes: whether one menu never answers an export",
+            "mobile": f"{MOBILE_OPTION}; here it stands by in any case",
+        }
+    )
     traits = Traits(
         exec_newline="\r\n",
         noise="(6 messages not shown)\n2026/11/28 02:31:07 system,error,critical login failure for user admin via ssh",

@@ -22,7 +22,7 @@ from simulators.dialects.vyos_shell import (
     unix_tools,
 )
 from simulators.generate import vyos as generate
-from simulators.generate.site import make_site
+from simulators.generate.site import MOBILE_OPTION, make_site
 from simulators.personas.base import Effect, Reply, Traits
 from simulators.reach.others import vyos
 from simulators.reach.view import Surroundings, View
@@ -270,6 +270,7 @@ class Vyos:
     summary = "VyOS router: operational and configuration mode, commit, commit-confirm, revisions"
     options: Mapping[str, str] = MappingProxyType(
         {
+            "mobile": MOBILE_OPTION,
             "release": "1.4|1.5: 1.5 has other names in the DHCP server, and can reload where 1.4 restarts",
             "save": "spoken|silent: whether `save` says what it did, as some releases do and others do not",
         }

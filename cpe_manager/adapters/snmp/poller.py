@@ -125,7 +125,7 @@ class SnmpPoller:
         while True:
             try:
                 async with self._session(target) as kept:
-                    answer = await question(kept.session)
+                    answer = await _heeding(question(kept.session))
                     kept.heard_at = self._clock.monotonic()
                     return answer
             except TimeoutError as error:
@@ -187,7 +187,7 @@ class SnmpPoller:
             return
         place = (target.host, target.port)
         if self.engines.get(place) is None:
-            await kept.session.refresh()
+            await _heeding(kept.session.refresh())
             engine = bytes(kept.session.get_engine_id())
             if len(engine) not in ENGINE_IDS:
                 raise ProtocolError(f"{target.name}: an SNMP engine id of {len(engine)} octets")
@@ -195,7 +195,7 @@ class SnmpPoller:
             # From the first message on with localised keys: from passwords each session would hash a megabyte again.
             fresh = await self._opened(target)
             kept.session = fresh.session
-        await kept.session.refresh()
+        await _heeding(kept.session.refresh())
         kept.heard_at = self._clock.monotonic()
 
     def _forget(self, target: SnmpTarget) -> None:
@@ -208,6 +208,18 @@ class SnmpPoller:
         if spare > 0:
             for place in [place for place, kept in self._kept.items() if not kept.users][:spare]:
                 del self._kept[place]
+
+
+async def _heeding(work: Awaitable[T]) -> T:
+    """Have a cancellation count: up to Python 3.11 ``asyncio.wait_for``, in which the library waits, forgets one that
+    comes at the moment of its result, and a task that was told to end would go on for ever."""
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    try:
+        return await work
+    finally:
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError
 
 
 def _localised(access: SnmpAccess, engine: bytes) -> User:

@@ -40,6 +40,8 @@ PRIVATE: Final = ("/etc/ppp/", "/etc/hostapd/", "/etc/snmp/", "/etc/wireguard/",
 
 KEPT: Final = "/var/lib/cpe-manager"
 """The way back. On flash, so that it is there after a restart."""
+STORE, READY = f"{KEPT}.swift", "/run/cpe-manager.swift"
+"""What was prepared for a swift change: on flash what becomes the way back, and what a restart is to lose."""
 INCOMING: Final = "/run/cpe-manager.new"
 """A configuration that is on its way in."""
 _MARK: Final = "cpe-manager "
@@ -76,11 +78,13 @@ _CHUNK: Final = 16_000
 
 INIT: Final = '[ -d /run/systemd/system ] && echo systemd || ls /run/crond.pid 2>/dev/null; echo "cpe-manager 0"'
 """Who starts things on that box."""
+NAMES: Final = f"ls -dp {' '.join(PLACES)} 2>/dev/null"
 ARMED: Final = f'cat {KEPT}/undo 2>/dev/null; ls -d {KEPT}/undo 2>/dev/null; echo "cpe-manager 0"'
 _TAKE_UP: Final = (
     f"systemctl stop {_TIMER}.timer 2>/dev/null; "
     f"start-stop-daemon --stop --quiet --pidfile {_PID} >/dev/null 2>&1; "
-    f"rm -f {KEPT}/undo; rm -rf {KEPT}; rm -f {_LINK} {_UNIT} {_CRON} {_PID}; systemctl daemon-reload 2>/dev/null; sync"
+    f"rm -f {KEPT}/undo; rm -rf {KEPT} {STORE} {READY}; rm -f {_LINK} {_UNIT} {_CRON} {_PID}; "
+    "systemctl daemon-reload 2>/dev/null; sync"
 )
 DISARM: Final = f'{_TAKE_UP}; [ ! -e {KEPT}/undo ]; echo "cpe-manager $?"'
 GO_BACK: Final = f'setsid -w sh {KEPT}/undo </dev/null >/dev/null 2>&1; [ ! -e {KEPT}/undo ]; echo "cpe-manager $?"'
@@ -137,16 +141,16 @@ def token_of(printed: str) -> str | None:
     return found.group(1) if found else ""
 
 
-def keeping(files: Sequence[str]) -> str:
+def keeping(files: Sequence[str], folder: str = KEPT) -> str:
     """The shell line that keeps copies of the files and of what FRR runs, and prints the checksums of both readings."""
-    copies = [f"cp -p {quote(path)} {KEPT}/{number}" for number, path in enumerate(files)]
-    sums = "; ".join(f"{_summed(owner)} >{KEPT}/sum.{owner}" for owner in _OWNERS)
-    ours = " ".join(f"{KEPT}/{number}" for number in range(len(files)))
+    copies = [f"cp -p {quote(path)} {folder}/{number}" for number, path in enumerate(files)]
+    sums = "; ".join(f"{_summed(owner)} >{folder}/sum.{owner}" for owner in _OWNERS)
+    ours = " ".join(f"{folder}/{number}" for number in range(len(files)))
     theirs = " ".join(map(quote, files))
     return (
-        f"umask 077; rm -rf {KEPT}; mkdir -p {KEPT}; cp -p {_FRR_CONF} {KEPT}/frr.conf 2>/dev/null; "
-        f"ls -dp {' '.join(PLACES)} >{KEPT}/names 2>/dev/null; {sums}; "
-        f"{_SHOW} >{KEPT}/frr && {' && '.join(copies)} && sha256sum {KEPT}/frr {ours} && {_SHOW} | sha256sum && "
+        f"umask 077; rm -rf {folder}; mkdir -p {folder}; cp -p {_FRR_CONF} {folder}/frr.conf 2>/dev/null; "
+        f"{NAMES} >{folder}/names; {sums}; "
+        f"{_SHOW} >{folder}/frr && {' && '.join(copies)} && sha256sum {folder}/frr {ours} && {_SHOW} | sha256sum && "
         f'sha256sum {theirs}; echo "cpe-manager $?"'
     )
 
@@ -160,26 +164,47 @@ def kept_whole(printed: str, files: Sequence[str]) -> bool:
 
 def arming(token: str, seconds: int, systemd: bool, files: Sequence[str], links: Links) -> Iterator[str]:
     """Shell lines that lay down the script, have the next boot run it, and start its timer."""
-    lines = [f"# cpe-manager {token}", *_script(KEPT, files, links, _TAKE_UP)]
+    lines = [f"{_HEAD}{token}", *way_back(files, links)]
     yield from writing(f"{KEPT}/tell", "\n".join(_telling(KEPT, links)))
     yield from writing(f"{KEPT}/undo.new", "\n".join(lines))
+    boot = f"{at_boot(systemd)} && systemctl daemon-reload" if systemd else at_boot(systemd)
+    done = f"mv -f {KEPT}/undo.new {KEPT}/undo && sync && {timer(seconds, systemd)}"
+    yield f'{boot} && {done}; echo "cpe-manager $?"'
+
+
+_HEAD: Final = "# cpe-manager "
+
+
+def way_back(files: Sequence[str], links: Links) -> Iterator[str]:
+    """The script, but for its first line, which names it."""
+    return _script(KEPT, files, links, _TAKE_UP)
+
+
+def telling(links: Links) -> Iterator[str]:
+    """The part of it that tells the daemons."""
+    return _telling(KEPT, links)
+
+
+def at_boot(systemd: bool) -> str:
+    """Shell words that have the next boot run the script. systemd reads its units when it starts."""
+    if not systemd:
+        return f"umask 022 && echo '@reboot root /bin/sh {KEPT}/undo >/dev/null 2>&1' >{_CRON}"
+    unit = f"{_printf(_BOOT_UNIT.splitlines())} >{_UNIT}"
+    return f"umask 022 && mkdir -p {_WANTED} && {unit} && ln -sf {_UNIT} {_LINK}"
+
+
+def timer(seconds: int, systemd: bool) -> str:
+    """The shell command that has the script run after so many seconds."""
     if systemd:
-        boot = (
-            f"umask 022; mkdir -p {_WANTED}; {_printf(_BOOT_UNIT.splitlines())} >{_UNIT} && "
-            f"ln -sf {_UNIT} {_LINK} && systemctl daemon-reload"
-        )
         # pppd and dhclient, started on the way back, are to live on.
-        timer = (
+        return (
             f"systemd-run --quiet --collect --unit={_TIMER} --on-active={seconds} --timer-property=AccuracySec=1s "
             f"--property=KillMode=process /bin/sh {KEPT}/undo"
         )
-    else:
-        boot = f"umask 022; echo '@reboot root /bin/sh {KEPT}/undo >/dev/null 2>&1' >{_CRON}"
-        timer = (
-            f"start-stop-daemon --start --background --make-pidfile --pidfile {_PID} --exec /bin/sh -- "
-            f'-c "sleep {seconds}; sh {KEPT}/undo"'
-        )
-    yield f'{boot} && mv -f {KEPT}/undo.new {KEPT}/undo && sync && {timer}; echo "cpe-manager $?"'
+    return (
+        f"start-stop-daemon --start --background --make-pidfile --pidfile {_PID} --exec /bin/sh -- "
+        f'-c "sleep {seconds}; sh {KEPT}/undo"'
+    )
 
 
 def bringing(frr: str, files: Mapping[str, str], present: Sequence[str], links: Links) -> Iterator[str]:
@@ -249,10 +274,7 @@ def _script(folder: str, files: Sequence[str], links: Links, end: str, *, keeps_
         mask = "077" if path.startswith(PRIVATE) else "022"
         made = f"mkdir -p {quote(path.rpartition('/')[0])}; cp {'-p ' if keeps_mode else ''}{folder}/{number}"
         yield f"umask {mask}; {made} {quote(path)} || : >{folder}/failed"
-    yield (
-        f"[ -s {folder}/names ] && ls -dp {' '.join(PLACES)} 2>/dev/null | grep -vxFf {folder}/names | "
-        "xargs -r -d '\\n' rm -f"
-    )
+    yield (f"[ -s {folder}/names ] && {NAMES} | grep -vxFf {folder}/names | xargs -r -d '\\n' rm -f")
     yield "rm -f /etc/.cpe-new.* /etc/*/.cpe-new.* /etc/*/*/.cpe-new.* /run/cpe-manager.frr"
     yield "hostname -F /etc/hostname"
     yield f'[ "$1" = boot ] || sh {folder}/tell'

@@ -73,8 +73,9 @@ def _fixed(box: Box) -> list[_Way]:
     found = [_Way(one, _FAR, 1) for one in line.clients(box) if line.is_on(one) and one.on("add-default-route")]
     asking = [one for one in box.all(_DHCP) if one.active and one.text("add-default-route", "yes") != "no"]
     found += [_Way(client, _FAR, 1) for client in asking if line.is_line(box, client)]
-    mobile, lan = set(line.modems(box)), inside.read_lan(box)
-    for route, gateways in _static(box):
+    static = list(_static(box))
+    mobile, lan = (set(line.modems(box)), inside.read_lan(box)) if static else (set(), None)
+    for route, gateways in static:
         hop = ipv4(gateways[0].partition("%")[0])
         within = hop is not None and lan is not None and hop in lan.address.network
         if not within and not mobile.intersection(_over(gateways)):
@@ -85,9 +86,11 @@ def _fixed(box: Box) -> list[_Way]:
 def _static(box: Box) -> Iterator[tuple[Item, list[str]]]:
     """Default routes of the main table, with their gateways."""
     for route in box.all(_ROUTE):
+        if route.text("dst-address", _ANYWHERE) != _ANYWHERE:
+            continue
         plain = route.text("routing-table", "main") == "main" and not route.on("blackhole")
         gateways = route.words("gateway")
-        if route.active and plain and gateways and route.text("dst-address", _ANYWHERE) == _ANYWHERE:
+        if route.active and plain and gateways:
             yield route, gateways
 
 

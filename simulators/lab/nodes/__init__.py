@@ -1,1 +1,1 @@
-"""What runs inside a lab's nodes: scripts of the shell, the same in namespaces and in containers; data, not imported."""
+"""What runs inside a lab's nodes: shell scripts, the same in namespaces and in containers."""

@@ -10,10 +10,10 @@ prepare() {
     while read -r n routing bfd as edge cpe rest; do name_link "$edge/29" "line$n"; done <<<"$LAB_CPES"
     [ "$LAB_BACKEND" != netns ] || printf '127.0.0.1\tlocalhost\n127.0.1.1\t%s\n' "$LAB_NODE" >/etc/hosts
     # The routing daemons have to get at the agent's socket.
-    prepare_snmpd 'master agentx' 'agentXSocket /run/agentx/master' 'agentXPerms 0777 0755'
+    prepare_snmpd 'master agentx' 'agentXSocket /var/agentx/master' 'agentXPerms 0777 0755'
     prepare_sshd
     # Who logs in as vtysh is put straight into the router.
-    grep -q '^vtysh:' /etc/passwd || echo 'vtysh:x:4243:4243::/root:/usr/bin/vtysh' >>/etc/passwd
+    grep -q '^vtysh:' /etc/passwd || echo 'vtysh:x:4243:4243::/:/usr/bin/vtysh' >>/etc/passwd
     grep -q '^vtysh:' /etc/group || echo 'vtysh:x:4243:' >>/etc/group
     grep -q '^vtysh:' /etc/shadow || echo 'vtysh:*:20000::::::' >>/etc/shadow
     sed -i 's/^\(frrvty:.*\):\([^:]*\)$/\1:\2,vtysh/; s/^\(frrvty:.*\):,/\1:/' /etc/group
@@ -29,6 +29,7 @@ frr_conf() {
 frr defaults traditional
 hostname $LAB_NODE
 log syslog informational
+bgp route-map delay-timer 0
 agentx
 interface lo
  ip address $LAB_LOOPBACK/32
@@ -39,17 +40,27 @@ ipv6 route fd96::/16 fd96:ffff::2
 FILE
     while read -r n routing bfd as edge cpe apn sim managed fixed edge6 cpe6 apn6 sim6 fixed6; do
         if [ "$routing" = static ]; then
-            printf 'ip route %s/32 %s\nip route %s/32 %s 200\n' "$fixed" "$cpe" "$fixed" "$sim"
+            # Room for a route that goes before both. FRR takes the same next hop with another distance for the same
+            # route, so the floating one names the operator's router and not the SIM.
+            printf 'ip route %s/32 %s 10\nip route %s/32 %s 200\n' "$fixed" "$cpe" "$fixed" "${LAB_APN_MOBILE%/*}"
             # Over mobile the operator of that network says whether the box is there (BGP, distance 20).
             printf 'ip route %s/32 %s 200\n' "$managed" "$cpe"
         fi
-        printf 'ipv6 route %s %s\nipv6 route %s %s 200\n' "$fixed6" "$cpe6" "$fixed6" "$sim6"
+        printf 'ipv6 route %s %s 10\nipv6 route %s fd96:ffff::2 200\n' "$fixed6" "$cpe6" "$fixed6"
     done <<<"$LAB_CPES"
     printf 'bfd\n profile line\n  receive-interval 100\n  transmit-interval 100\n exit\n'
     while read -r n routing bfd as edge cpe rest; do
         [ "$routing $bfd" != "static bfd" ] || printf ' peer %s interface line%s\n  profile line\n exit\n' "$cpe" "$n"
     done <<<"$LAB_CPES"
     cat <<FILE
+exit
+route-map NOTHING deny 10
+exit
+route-map FIXED permit 10
+ set local-preference 200
+exit
+route-map MOBILE permit 10
+ set local-preference 50
 exit
 router bgp $LAB_EDGE_AS
  bgp router-id $LAB_LOOPBACK
@@ -75,21 +86,14 @@ FILE
     cat <<FILE
  exit-address-family
 exit
-route-map NOTHING deny 10
-exit
-route-map FIXED permit 10
- set local-preference 200
-exit
-route-map MOBILE permit 10
- set local-preference 50
-exit
 FILE
 }
 
 boot() {
-    mkdir -p /run/agentx
-    chown Debian-snmp: /run/agentx
+    mkdir -p /var/agentx
+    chown Debian-snmp: /var/agentx
     start_snmpd
+    until_true 'the SNMP agent' test -S /var/agentx/master
     {
         printf 'address replace %s dev mgr0\naddress replace %s dev inet0\naddress replace %s dev apn0\n' \
             "$LAB_MANAGER_EDGE" "$LAB_INTERNET_EDGE" "$LAB_APN_EDGE"

@@ -8,7 +8,8 @@ boot() {
     ip -6 route replace default via "$LAB_GATEWAY6"
     if [ "$LAB_LAN" = dhcp ]; then
         # In the background: the CPE may not serve yet.
-        busybox udhcpc -i eth0 -b -t 30 -T 1 -s "$here/lease.sh" >/dev/null 2>&1 &
+        install -m 755 "$here/lease.sh" /run/lease.sh
+        busybox udhcpc -i eth0 -b -t 60 -T 1 -A 1 -s /run/lease.sh >/dev/null 2>&1 &
     else
         ip address replace "$LAB_ADDRESS" dev eth0
         ip route replace default via "$LAB_GATEWAY"

@@ -13,6 +13,7 @@ frr_conf() {
 frr defaults traditional
 hostname $LAB_NODE
 log syslog informational
+bgp route-map delay-timer 0
 ip route 0.0.0.0/0 ${LAB_APN_EDGE%/*}
 ipv6 route ::/0 fd96:ffff::1
 FILE
@@ -26,6 +27,9 @@ FILE
         fi
     done <<<"$LAB_CPES"
     cat <<FILE
+route-map MANAGED permit 10
+ match tag 100
+exit
 router bgp $LAB_MOBILE_AS
  bgp router-id ${LAB_APN_MOBILE%/*}
  no bgp ebgp-requires-policy
@@ -35,9 +39,6 @@ router bgp $LAB_MOBILE_AS
  address-family ipv4 unicast
   redistribute static route-map MANAGED
  exit-address-family
-exit
-route-map MANAGED permit 10
- match tag 100
 exit
 FILE
 }
@@ -54,9 +55,9 @@ boot() {
     } | ip -batch -
     forwarding
     while read -r n rest; do
-        # A modem has no next hop: it sends everything to the network, which answers for every address.
-        echo 1 >"/proc/sys/net/ipv4/conf/sim$n/proxy_arp"
-        echo 0 >"/proc/sys/net/ipv4/neigh/sim$n/proxy_delay"
+        # A box whose route over the modem has no next hop asks for every address: the network answers for all.
+        put 1 "/proc/sys/net/ipv4/conf/sim$n/proxy_arp"
+        put 0 "/proc/sys/net/ipv4/neigh/sim$n/proxy_delay"
         tc qdisc replace dev "sim$n" root tbf rate "$LAB_MOBILE_DOWN" burst 32k latency 300ms
     done <<<"$LAB_CPES"
     counters sim

@@ -120,6 +120,20 @@ async def test_a_line_that_is_lost_silently_keeps_its_default_route_and_one_with
 
 
 @every_family
+async def test_a_generated_site_with_mobile_backup_is_ready_to_carry_all_but_calls(case: DriverCase) -> None:
+    """By an option of the virtual box; what is generated without it has no calls barred."""
+    (spec,) = specs_of(case, ["carrying-1"])
+    device = Device(replace(spec, options={**case.box, "mobile": "standby"}))
+    found = driver_of(case).parse(shown(device))
+    voice = tuple(one for one in VOICE if one.protocol == "udp")
+    assert found.mobile == replace(standing_by(case), barred=voice)
+    plain = driver_of(case).parse(shown(Device(spec)))
+    assert plain.mobile is not None
+    assert not plain.mobile.barred
+    assert found.firewall == plain.firewall
+
+
+@every_family
 async def test_nothing_carries_where_neither_way_is_there(case: DriverCase) -> None:
     async with box(case) as (device, shell):
         bring(device, case, FIXED_WAN, standing_by(case))

@@ -116,7 +116,7 @@ def test_its_access_point_and_log_in_stand_in_libqmi_s_profile_and_nowhere_else(
     device.state.files["/etc/network/interfaces"] = "auto wwan0\niface wwan0 inet manual\n"
     script = bring(device, replace(model(device), mobile=Mobile("new.example", True, "sim", "it's$ecret")))
     text = device.state.files["/etc/qmi-network.conf"]
-    assert text == "APN=new.example\nAPN_USER=sim\nX\n"
+    assert text == "APN=new.example\nAPN_USER=sim\nAPN_PASS='it'\"'\"'s$ecret'\n"
     assert "/etc/ppp/chap-secrets" not in device.state.files
     assert "start-stop-daemon --start --oknodo --background --exec /sbin/ifup -- wwan0" in script.commands
     assert [rule for rule in DRIVER.spec.secrets if rule.kind == "ppp" and rule.pattern.search(text)]

@@ -17,6 +17,8 @@ from cpe_manager.cli import live as live_view
 from cpe_manager.client import Client
 from cpe_manager.domain.lines import Carrier, Condition, FailoverState, LineRecord, Transition
 from cpe_manager.ports.lines import IncidentChange, Move
+from simulators.lab.outputs import lines as lab_lines
+from simulators.lab.plan import LabPlan
 from tests.integration.api.live import Live
 from tests.unit.cli.runner import Cli, ok, one_line, parsed
 
@@ -96,6 +98,20 @@ def test_many_lines_come_from_a_table_and_a_bad_row_stops_no_other(cli: Cli, fle
     assert parsed(cli("lines", "show", "r1", "--json"))["policy"]["probe_every"] == 0.2
     file.write_text("device,line_address\nr1,192.0.2.10\n")
     assert ok(cli("lines", "import", str(file))).strip() == "1 unchanged"
+    file.write_text("device,coverage,coverage_reason\nr1,passed,measured in 2025\n")
+    assert ok(cli("lines", "import", str(file))).strip() == "1 changed"
+    assert parsed(cli("lines", "show", "r1", "--json"))["setup"]["coverage_reason"] == "measured in 2025"
+    file.write_text("device,coverage\nr1,splendid\n")
+    assert "coverage is one of" in cli("lines", "import", str(file)).stdout
+
+
+def test_the_lines_of_the_lab_are_set_up_as_it_hands_them_out(cli: Cli, fleet: Live, tmp_path: Path) -> None:
+    fleet.run(fleet.world.add_devices("cpe1", "cpe2"))
+    (tmp_path / "lines.json").write_text(lab_lines(LabPlan(cpes=2)))
+    results = json.loads(cli("lines", "import", str(tmp_path / "lines.json"), "--dry-run", "--json").stdout)["items"]
+    # The platform file of this daemon has no edge in it: that alone is wrong.
+    assert [(one["device"], one["result"]) for one in results] == [("cpe1", "refused"), ("cpe2", "refused")]
+    assert all("platform file has no" in one["reason"] for one in results)
 
 
 def test_a_line_at_night_reads_from_what_it_is_to_what_happens_next(cli: Cli, fleet: Live) -> None:

@@ -253,3 +253,20 @@ async def test_debians_snmpd_answers_with_every_pair_of_protocols(tmp_path: Path
         access = SnmpAccess("", "monitor", "auth-password", auth, "priv-password", priv)
         got = await poller.get(SnmpTarget("snmpd", "127.0.0.1", access, agent.port, 5.0), [SYS_NAME])
     assert got == {SYS_NAME: b"debian"}
+
+
+async def test_a_cancellation_that_comes_together_with_the_answer_is_heeded(snmp_box, poller):
+    box = await snmp_box()
+    place = target(box, by_community(box))
+
+    async def for_ever() -> None:
+        while True:
+            await poller.get(place, [SYS_NAME])
+
+    for turns in range(150):
+        task = asyncio.create_task(for_ever())
+        await asyncio.sleep(0.0001 * turns)
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=20)
+        assert done
+        assert task.cancelled()

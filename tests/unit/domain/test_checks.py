@@ -18,7 +18,7 @@ from cpe_manager.domain.cpe_config import (
     StaticRoute,
     Wan,
 )
-from cpe_manager.domain.cpe_mobile import Ports
+from cpe_manager.domain.cpe_mobile import Barred, Mobile, Ports
 from cpe_manager.domain.entitlement import Component, newly_used
 
 A = IPv4Address
@@ -130,3 +130,8 @@ def test_only_what_a_change_brings_into_use_has_to_be_ordered() -> None:
     assert newly_used(BEFORE, replace(BEFORE, wan=PACK)) == (Component.IP_PACK,)
     assert newly_used(replace(BEFORE, wan=None), BEFORE) == (Component.FIXED_IPV4,)
     assert newly_used(BEFORE, replace(BEFORE, wan=Wan("dhcp"))) == ()
+    standing_by = replace(BEFORE, mobile=Mobile("m2m.example"))
+    moved = replace(BEFORE, mobile=Mobile("m2m.example", preferred=True, barred=(Barred("udp", Ports(5060, 5061)),)))
+    assert newly_used(BEFORE, standing_by) == newly_used(BEFORE, moved) == (Component.MOBILE_BACKUP,)
+    assert newly_used(standing_by, moved) == newly_used(moved, standing_by) == ()
+    assert newly_used(BEFORE, replace(BEFORE, mobile=Mobile("m2m.example", active=False))) == ()

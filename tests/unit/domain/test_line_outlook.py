@@ -6,8 +6,17 @@ from typing import Any
 
 import pytest
 
-from cpe_manager.domain.line_outlook import clock, duration, outlook
-from cpe_manager.domain.lines import Carrier, Condition, FailoverPolicy, FailoverState, Line, LineRecord, LineSetup
+from cpe_manager.domain.line_outlook import clock, duration, outlook, with_due
+from cpe_manager.domain.lines import (
+    Carrier,
+    Condition,
+    FailoverPolicy,
+    FailoverState,
+    Line,
+    LineRecord,
+    LineSetup,
+    Verdict,
+)
 
 NOW = datetime(2026, 3, 2, 2, 0, tzinfo=UTC).timestamp()
 SETUP = LineSetup("l1", formula="pro-plus", ordered=True, coverage="passed")
@@ -63,3 +72,18 @@ def test_a_return_that_is_held_back_says_until_when() -> None:
 def test_times_are_written_short() -> None:
     assert [clock(seconds) for seconds in (-1, 9, 252, 3852)] == ["0:00", "0:09", "4:12", "1:04:12"]
     assert [duration(seconds) for seconds in (0.5, 45, 300, 14400, 90)] == ["0.5 s", "45 s", "5 min", "4 h", "90 s"]
+
+
+def test_what_is_due_is_the_same_until_something_changes() -> None:
+    policy = FailoverPolicy()
+    up, down = Verdict(Condition.UP, NOW - 30), Verdict(Condition.LINE_DOWN, NOW - 30)
+    due = with_due(MOBILE, up, NOW, policy)
+    assert (due.due, due.due_at) == ("returns, if the line stays up,", NOW - 30 + 300)
+    assert with_due(due, up, NOW + 200, policy) == due
+    assert "returns, if the line stays up, in 4:30" in told(due)
+    assert with_due(due, down, NOW, policy).due == ""
+    assert with_due(replace(MOBILE, by="op"), up, NOW, policy).due_at is None
+    failed = replace(FIXED, state=FailoverState.FAILED, attempts=1)
+    assert with_due(failed, down, NOW, policy).due_at == NOW + 120
+    assert with_due(failed, Verdict(Condition.CPE_DEAD, NOW), NOW, policy).due == ""
+    assert with_due(FIXED, up, NOW, policy) == FIXED

@@ -17,7 +17,7 @@ from cpe_manager.domain.cpe_config import (
     StaticRoute,
     Wan,
 )
-from cpe_manager.domain.cpe_mobile import Ports
+from cpe_manager.domain.cpe_mobile import Barred, Mobile, Ports
 from cpe_manager.domain.lockout import Lockout, ManagementPath, predicted_lockouts
 
 NOC = IPv4Network("10.100.7.0/24")
@@ -119,6 +119,27 @@ def test_where_our_own_address_is_not_known_only_what_is_certain_is_said() -> No
     path = ManagementPath(None, None)
     assert kinds(replace(BEFORE, wan=None), path) == []
     assert kinds(replace(BEFORE, management=Management((NOC,), ssh=False)), path) == [Lockout.SERVICE]
+
+
+VOICE = (Barred("udp", Ports(5060, 5061)),)
+
+
+@pytest.mark.parametrize("path", [PATH, ManagementPath(IPv4Address("10.0.9.1"), PATH.manager)], ids=["wan", "loopback"])
+def test_traffic_that_moves_to_mobile_or_back_is_for_the_probe_to_judge(path: ManagementPath) -> None:
+    standing_by = replace(BEFORE, mobile=Mobile("m2m.example"))
+    moved = replace(BEFORE, mobile=Mobile("m2m.example", preferred=True, barred=VOICE))
+    assert kinds(moved, path, standing_by) == []
+    assert kinds(standing_by, path, moved) == []
+    assert kinds(moved, path, BEFORE) == []
+
+
+def test_a_mobile_connection_that_carries_is_not_taken_away_in_one_go() -> None:
+    moved = replace(BEFORE, mobile=Mobile("m2m.example", preferred=True))
+    off = replace(BEFORE, mobile=Mobile("m2m.example", active=False))
+    assert kinds(off, before=moved) == kinds(BEFORE, before=moved) == [Lockout.ROUTE]
+    assert kinds(off, before=replace(BEFORE, mobile=Mobile("m2m.example"))) == []
+    inside = replace(moved, management=Management(), routes=(StaticRoute(IPv4Network("10.100.0.0/16"), INSIDE),))
+    assert kinds(replace(inside, mobile=None), before=inside) == []
 
 
 def test_the_reason_is_a_sentence_for_operators() -> None:
