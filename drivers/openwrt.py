@@ -95,4 +95,4 @@ class OpenWrt(_uci_shell.UciDriver):
         )
 
 
-DRIVER: Final = OpenWrt(SPEC, MobileWay(_read_mobile, _write_mobile))
+DRIVER: Final = OpenWrt(SPEC, MobileWay(_read_mobile, _write_mobile, _mobile_section))
