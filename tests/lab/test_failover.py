@@ -80,6 +80,7 @@ def test_where_box_and_edge_move_by_themselves_the_manager_only_verifies(bgp: Ma
     assert kept_its_address(result)
     assert result.udp is not None
     assert bgp.rows("select moved_by from line_state") == [("cpe",)]
+    assert "ip route 203.0.113.1/32" not in bgp.lab.vtysh("edge", "show running-config")
     bgp.control.restore(1)
     bgp.reaches("fixed")
     assert bgp.rows("select count(*) from push where key like 'failover:%'") == pushes
