@@ -22,7 +22,8 @@ from cpe_manager.services.commit_path import CommitPath
 from cpe_manager.services.coverage import BoxCoverage, TransferTest
 from cpe_manager.services.failover import Conductor
 from cpe_manager.services.failover_box import BoxParts, PushedBox
-from cpe_manager.services.line_looking import LineLooking, Lookers
+from cpe_manager.services.line_looking import LineLooking, Lookers, Trapped, Warmth
+from cpe_manager.services.line_ports import LinePorts
 from cpe_manager.services.line_rounds import WatcherParts
 from cpe_manager.services.line_sensing import Senses, Sensing
 from cpe_manager.services.line_watching import Watcher, WatcherRules
@@ -30,19 +31,23 @@ from cpe_manager.services.lines import LineHouse, Lines, LineStores
 from cpe_manager.services.pushes import Pushes, PushStores
 from cpe_manager.services.sensing_terms import Rhythm
 from cpe_manager.services.swift import SwiftPath, SwiftRules
+from cpe_manager.services.trap_evidence import TrapEvidence
+from cpe_manager.services.traps import Traps
 from cpe_manager.services.worker import ShardWorker
 from cpe_manager.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Failover:
-    """``tasks`` run under supervision in the process that serves; ``stop`` is phase one, ``close`` the end."""
+    """``tasks`` run under supervision in the process that serves; ``close`` is the end. ``hear``: have the traps that
+    come in be evidence."""
 
     watcher: Watcher
     platforms: Platforms
     poller: LinePoller
     tasks: Mapping[str, Callable[[], Awaitable[None]]]
     close: Callable[[], Awaitable[None]]
+    hear: Callable[[Traps], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +80,15 @@ def failover(settings: Settings, database: Database, hands: Hands) -> Failover:
     senses = Senses(echoes, line_poller, TcpReach(), platforms)
     rhythm = Rhythm(fixed_source=settings.failover_fixed_source, mobile_source=settings.failover_mobile_source)
     sensing = Sensing(senses, watcher.observe, policy, clock, hands.metrics, rhythm)
-    looking = LineLooking(
-        watcher, Lookers(sensing, line_poller), database.inventory, (outside.drivers, outside.credentials), clock
-    )
+    heard: list[Trapped] = []
+    ports = LinePorts(database.inventory, database.backups, outside.drivers, clock)
+    lookers = Lookers(sensing, line_poller, heard, ports)
+    looking = LineLooking(watcher, lookers, database.inventory, (outside.drivers, outside.credentials), clock)
+
+    def hear(traps: Traps) -> None:
+        evidence = TrapEvidence(line_poller, watcher.observe, sensing.hurry, traps.names.get)
+        traps.watching = evidence.note
+        heard.extend((evidence, traps.senders))
 
     async def close() -> None:
         echoes.close()
@@ -88,8 +99,9 @@ def failover(settings: Settings, database: Database, hands: Hands) -> Failover:
         "line-sensing": sensing.run,
         "line-looking": looking.run,
         "ready-boxes": swift.run,
+        "ready-platforms": Warmth(watcher, platforms, clock).run,
     }
-    return Failover(watcher, platforms, line_poller, tasks if settings.failover_enabled else {}, close)
+    return Failover(watcher, platforms, line_poller, tasks if settings.failover_enabled else {}, close, hear)
 
 
 def line_service(settings: Settings, database: Database, outside: Outside, moving: Failover) -> Lines:

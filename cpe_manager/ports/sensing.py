@@ -75,9 +75,9 @@ class Watchable(Protocol):
 @dataclass(slots=True)
 class SensingFigures:
     """Since the last report. ``echoes`` by way and outcome (``answered``, ``silent``, ``unsent``), ``polls`` and
-    ``connections`` by outcome (``answered``, ``silent``, ``failed``, ``postponed``). ``lag``: seconds by which the
-    latest entry was late. ``stretch``: by how much polls are rarer than they should be. ``blind``: nothing answers any
-    more, and silence is not believed."""
+    ``connections`` by outcome (``answered``, ``silent``, ``failed``, ``postponed``, ``skipped``). ``lag``: seconds by
+    which the latest entry was late. ``stretch``: by how much polls are rarer than they should be. ``blind``: nothing
+    answers any more, and silence is not believed."""
 
     lines: int
     echoes: Counter[tuple[str, str]]

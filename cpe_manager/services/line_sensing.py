@@ -198,19 +198,18 @@ class Sensing:
     # Polls
 
     def _poll(self, line: SensedLine, now: float) -> float:
-        if line.polling:
-            self._figures.polls["postponed"] += 1
-            return now + self._poll_every(line)
+        every, stretch = line.poll_every, self._figures.stretch
+        # Decided when it is due, not ahead: once this process keeps up again, polls are as frequent again at once.
+        if line.polling or (stretch > 1.0 and now - line.polled_at < (stretch - 0.5) * every):
+            self._figures.polls["skipped"] += 1
+            return now + every
         if self._polling >= self.rhythm.most_polls:
             self._figures.polls["postponed"] += 1
             return now + self.rhythm.poll_again
         line.polling, line.polled_at = True, now
         self._polling += 1
         self._begin(self._polled(line), "line-poll")
-        return now + self._poll_every(line)
-
-    def _poll_every(self, line: SensedLine) -> float:
-        return line.poll_every * self._figures.stretch
+        return now + every
 
     async def _polled(self, line: SensedLine) -> None:
         try:

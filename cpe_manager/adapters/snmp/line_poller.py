@@ -157,10 +157,11 @@ class SnmpLinePoller:
 
     async def _placed(self, target: LineTarget, signs: Iterable[Sign], index: int) -> list[tuple[str, Sign]]:
         """Those signs that the box has, with their whole names."""
+        exact = await self._had(target, [sign.name for sign in signs if sign.row == "exact"])
         found: list[tuple[str, Sign]] = []
         for sign in signs:
             if sign.row == "exact":
-                name = sign.name if await self._reader.get(target.target, [sign.name]) else ""
+                name = sign.name if sign.name in exact else ""
             else:
                 name = await self._row(target, sign.name, index, own=sign.row == "own")
             if name:
@@ -168,13 +169,17 @@ class SnmpLinePoller:
         return found
 
     async def _signal(self, target: LineTarget, index: int) -> str:
+        if target.oids.signal_exact:
+            return next(iter(await self._had(target, target.oids.signal)), "")
         for name in target.oids.signal:
-            if not target.oids.signal_exact:
-                if row := await self._row(target, name, index):
-                    return row
-            elif await self._reader.get(target.target, [name]):
-                return name
+            if row := await self._row(target, name, index):
+                return row
         return ""
+
+    async def _had(self, target: LineTarget, names: Sequence[str]) -> Sequence[str]:
+        """Of some objects those that the box has."""
+        got = await self._reader.get(target.target, names) if names else {}
+        return [name for name in names if name in got]
 
     async def _row(self, target: LineTarget, column: str, index: int, *, own: bool = False) -> str:
         """The row of an interface, else, unless it has to be its own, the first; empty when there is none."""
