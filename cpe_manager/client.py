@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from cpe_manager.api.schemas.backups import BackupView, DiffView, FileView, NeutralView, TextView
@@ -42,6 +43,7 @@ from cpe_manager.api.schemas.system import (
     SystemView,
     TokenView,
 )
+from cpe_manager.api.schemas.webhooks import AttemptView, NewWebhookView, WebhookDetailView, WebhookView
 from cpe_manager.client_http import ASKING_TIMEOUT, IMPORT_TIMEOUT, Http, part
 from cpe_manager.domain.errors import (
     DaemonUnreachable,
@@ -301,6 +303,27 @@ class Client(Http):
 
     def run_schedule(self, name: str) -> JobView:
         return self.post(f"/schedules/{part(name)}/run", JobView)
+
+    # Webhooks
+
+    def webhooks(self) -> Iterator[WebhookView]:
+        return self.pages("/webhooks", WebhookView)
+
+    def webhook(self, name: str) -> WebhookDetailView:
+        return self.get(f"/webhooks/{part(name)}", WebhookDetailView)
+
+    def add_webhook(self, body: Mapping[str, Any]) -> NewWebhookView:
+        return self.post("/webhooks", NewWebhookView, body)
+
+    def remove_webhook(self, name: str) -> None:
+        self.delete(f"/webhooks/{part(name)}")
+
+    def test_webhook(self, name: str) -> AttemptView:
+        return self.post(f"/webhooks/{part(name)}/test", AttemptView)
+
+    def replay_webhook(self, name: str, since: datetime | None) -> WebhookView:
+        body = {"since": since.isoformat() if since else None}
+        return self.post(f"/webhooks/{part(name)}/replay", WebhookView, body)
 
     # Tokens and keys
 

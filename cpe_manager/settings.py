@@ -159,6 +159,11 @@ class Settings(BaseSettings):
     """Where echoes over fixed lines go out: an address or an interface of this machine; empty: as its routes say."""
     failover_mobile_source: str = ""
 
+    webhook_private_addresses: bool = False
+    """Receivers of webhooks may be on addresses that are not public, and be told without TLS."""
+    webhook_give_up_days: float = Field(default=5.0, gt=0)
+    """How long a receiver may fail before its webhook is disabled and an alarm raised."""
+
     git_export_dir: Path | None = None
     """Bare git repository of redacted views, updated after each run; None switches the automatic export off."""
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")

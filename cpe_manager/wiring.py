@@ -71,6 +71,7 @@ from cpe_manager.services.upkeep import Export, Retention, Rewrap, Step, Upkeep,
 from cpe_manager.services.worker import ShardWorker, Visit, WorkerLimits
 from cpe_manager.settings import Settings
 from cpe_manager.wiring_failover import Failover, Hands, failover, line_service
+from cpe_manager.wiring_webhooks import webhooks
 from drivers.roster import DriverRoster
 
 
@@ -186,6 +187,7 @@ async def build(
         scheduling=scheduling,
         tokens=Tokens(database.tokens, database.events, clock, ids),
         keys=Keys(keys, database.backups, jobs, database.events, clock),
+        webhooks=webhooks(settings, database, outside, owner),
         worker=worker,
         events=database.events,
         maintenance=database.maintenance,
@@ -213,7 +215,8 @@ async def build(
             await database.replacements.release_all()
             await moving.watcher.take_over()
 
-    tasks = {
+    tasks: dict[str, Callable[[], Awaitable[None]]] = {
+        "webhooks": services.webhooks.run,
         "writer": worker.settler.run,
         "leases": worker.keeper.run,
         "sweep": sweep.run,

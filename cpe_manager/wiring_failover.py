@@ -23,7 +23,7 @@ from cpe_manager.services.commit_path import CommitPath
 from cpe_manager.services.coverage import BoxCoverage, TransferTest
 from cpe_manager.services.failover import Conductor
 from cpe_manager.services.failover_box import BoxParts, PushedBox
-from cpe_manager.services.line_looking import LineLooking, Lookers, Trapped
+from cpe_manager.services.line_looking import LineLooking, Lookers, Trapped, Warmth
 from cpe_manager.services.line_ports import LinePorts
 from cpe_manager.services.line_rounds import WatcherParts
 from cpe_manager.services.line_sensing import Senses, Sensing
@@ -102,6 +102,7 @@ def failover(settings: Settings, database: Database, hands: Hands) -> Failover:
         "line-sensing": sensing.run,
         "line-looking": looking.run,
         "ready-boxes": swift.run,
+        "ready-platforms": Warmth(watcher, platforms, clock).run,
     }
     return Failover(watcher, platforms, line_poller, tasks if settings.failover_enabled else {}, close, hear)
 

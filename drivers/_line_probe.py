@@ -52,6 +52,26 @@ async def linux_ping(shell: Shell, target: str) -> bool:
     return result.exit_status == 0
 
 
+async def netifd_way(shell: Shell) -> str:
+    """The logical interface whose default route has the lowest metric of those that are up; empty: there is none."""
+    result = await shell.execute("ubus -S call network.interface dump")
+    if result.exit_status != 0:
+        raise CommandRefused(f"`ubus call network.interface dump` ended with status {result.exit_status}")
+    dump = _object(result.stdout).get("interface", [])
+    found = [one for one in dump if isinstance(one, dict) and _leads_out(one)] if isinstance(dump, list) else []
+    return str(min(found, key=_metric, default={}).get("interface", ""))
+
+
+async def mwan3_way(shell: Shell, policy: str) -> str:
+    """The logical interface that mwan3 leads most of a policy's traffic to; empty where it does not say."""
+    result = await shell.execute("ubus -S call mwan3 status")
+    policies = _object(result.stdout).get("policies", {}) if result.exit_status == 0 else {}
+    ipv4 = policies.get("ipv4", {}) if isinstance(policies, dict) else {}
+    members = ipv4.get(policy, []) if isinstance(ipv4, dict) else []
+    shares = [one for one in members if isinstance(one, dict) and isinstance(one.get("percent"), int)]
+    return str(max(shares, key=lambda one: int(one["percent"]), default={}).get("interface", ""))
+
+
 async def netifd_line(shell: Shell, name: str) -> LineState:
     """What netifd tells of a logical interface. The address of PPPoE is on it as well; a second logical one on top of
     it (``@wan``) may hold the fixed address and the route, so the routes of all are looked at."""

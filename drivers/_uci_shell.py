@@ -20,7 +20,9 @@ from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.cpe_features import Feature, require_features
 from cpe_manager.domain.errors import CommandRefused, DeviceError, DeviceTimeout, FetchIncomplete, SessionDropped
 from cpe_manager.domain.interface_names import Interfaces
+from cpe_manager.domain.lines import Carrier
 from cpe_manager.domain.probes import LineState
+from cpe_manager.kit.uci import mobile as uci_mobile
 from cpe_manager.kit.uci import model as uci_model
 from cpe_manager.kit.uci import ports as uci_ports
 from cpe_manager.kit.uci import session as uci_session
@@ -29,7 +31,7 @@ from cpe_manager.ports.coverage import Transfer
 from cpe_manager.ports.driver import Capture, Guard, Recognition, Script, SecretRule, SnmpFacts, Spec
 from cpe_manager.ports.driver_reading import Artefact
 from cpe_manager.ports.shell import Shell
-from drivers._line_probe import linux_ping, netifd_line
+from drivers._line_probe import linux_ping, mwan3_way, netifd_line, netifd_way
 from drivers._transfer import linux_transfer
 
 # Somebody may change the configuration between the two exports, or the kernel write into the output.
@@ -60,8 +62,8 @@ def uci_spec(family: str, title: str, recognition: Recognition, snmp: SnmpFacts)
 
 
 class UciDriver:
-    """``ports.driver.FullDriver``, ``Guarded``, ``Replacing``, ``Archiving`` and ``Starting``, but for ``facts``: each
-    family tells those in its own way."""
+    """``ports.driver.FullDriver``, ``Guarded``, ``Replacing``, ``Archiving``, ``Starting`` and ``Carrying``, but for
+    ``facts``: each family tells those in its own way."""
 
     def __init__(self, spec: Spec, mobile: uci_model.MobileWay) -> None:
         self._spec = spec
@@ -184,6 +186,18 @@ class UciDriver:
     async def line(self, shell: Shell, text: str) -> LineState:
         del text  # the model's WAN is the logical interface of that name
         return await netifd_line(shell, "wan")
+
+    async def carrying(self, shell: Shell, text: str) -> Carrier | None:
+        """By mwan3 where it decides and says so, else by the routes of netifd's interfaces."""
+        box = Uci(text)
+        name = ""
+        if uci_mobile.decides(box) and (policy := next(iter(uci_mobile.policies(box)), None)):
+            name = await mwan3_way(shell, policy.name)
+        name = name or await netifd_way(shell)
+        mobile = self._mobile.section(box)
+        if mobile is not None and name == mobile.name:
+            return Carrier.MOBILE
+        return Carrier.FIXED if name in uci_mobile.fixed_names(box) else None
 
     async def ping(self, shell: Shell, target: str) -> bool:
         return await linux_ping(shell, target)

@@ -140,4 +140,4 @@ class Teltonika(_uci_shell.UciDriver):
         )
 
 
-DRIVER: Final = Teltonika(SPEC, MobileWay(_read_mobile, _write_mobile))
+DRIVER: Final = Teltonika(SPEC, MobileWay(_read_mobile, _write_mobile, _mobile_section))

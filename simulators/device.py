@@ -280,6 +280,14 @@ class Device:
         self.state.line_up, self.state.line_silent = True, False
         self.snmp.restore_line()
 
+    def lose_mobile(self) -> None:
+        """Lose the mobile network."""
+        self.state.mobile_up = False
+
+    def restore_mobile(self) -> None:
+        """Bring the mobile network back."""
+        self.state.mobile_up = True
+
     def origin(self, command: str) -> Origin:
         return Origin(self.persona, self.state, command)
 

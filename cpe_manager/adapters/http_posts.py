@@ -33,14 +33,29 @@ class HttpPosts:
 
     def __init__(self, *, private: bool, ca_file: Path | None = None, user_agent: str = "cpe-manager") -> None:
         self._private = private
-        try:
-            verify = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
-        except (OSError, ssl.SSLError) as error:
-            raise InputError(f"{ca_file}: holds no certificates of authorities ({error})") from error
-        # A proxy of the environment would connect to what it likes.
-        self._http = httpx.AsyncClient(
-            verify=verify, follow_redirects=False, trust_env=False, limits=_IDLE, headers={"User-Agent": user_agent}
-        )
+        self._user_agent = user_agent
+        self._made: httpx.AsyncClient | None = None
+        self._trust: ssl.SSLContext | None = None
+        if ca_file is not None:
+            try:
+                self._trust = ssl.create_default_context(cafile=str(ca_file))
+            except (OSError, ssl.SSLError) as error:
+                raise InputError(f"{ca_file}: holds no certificates of authorities ({error})") from error
+
+    @property
+    def _http(self) -> httpx.AsyncClient:
+        """Made when it is needed: reading the machine's authorities takes a while. A proxy of the environment is left
+        alone: it would connect to what it likes."""
+        if self._made is None:
+            trust = self._trust or ssl.create_default_context()
+            headers = {"User-Agent": self._user_agent}
+            self._made = httpx.AsyncClient(
+                verify=trust, follow_redirects=False, trust_env=False, limits=_IDLE, headers=headers
+            )
+        return self._made
+
+    def check(self, url: str) -> None:
+        read_url(url)
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, seconds: float, most: int = 0) -> Posted:
         asked = read_url(url)
@@ -63,7 +78,8 @@ class HttpPosts:
             raise SessionDropped(f"{place}: {_reason(error)}") from error
 
     async def close(self) -> None:
-        await self._http.aclose()
+        if self._made is not None:
+            await self._made.aclose()
 
     def _request(
         self, asked: httpx.URL, address: IPv4Address | IPv6Address, body: bytes, headers: Mapping[str, str]

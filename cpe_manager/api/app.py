@@ -32,6 +32,7 @@ from cpe_manager.api.routes import (
     schedules,
     system,
     tokens,
+    webhooks,
 )
 from cpe_manager.api.schemas.common import Problem
 from cpe_manager.runtime.metrics import Metrics
@@ -100,6 +101,7 @@ def _mount(app: FastAPI) -> None:
         schedules,
         tokens,
         keys,
+        webhooks,
         events,
         system,
     ):

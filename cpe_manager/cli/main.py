@@ -19,6 +19,7 @@ from cpe_manager.cli import (
     families,
     follow,
     groups,
+    hooking,
     jobs,
     keys,
     lining,
@@ -163,6 +164,7 @@ app.add_typer(switching.incidents, name="incidents", help="Incidents of lines an
 app.command()(families.families)
 follow.attach(app)
 app.add_typer(tokens.app, name="token", help="API tokens.")
+app.add_typer(hooking.app, name="webhooks", help="Other servers that are told of events.")
 app.add_typer(keys.app, name="key", help="The keys that seal the originals.")
 
 

@@ -62,6 +62,10 @@ def _firewall(config: CpeConfig, **changes: Any) -> CpeConfig:
     return replace(config, firewall=replace(config.firewall, **changes))
 
 
+def _mobile(config: CpeConfig, **changes: Any) -> CpeConfig:
+    return config if config.mobile is None else replace(config, mobile=replace(config.mobile, **changes))
+
+
 def _own_wan(config: CpeConfig, present: CpeConfig) -> CpeConfig:
     return replace(config, wan=present.wan)
 
@@ -97,6 +101,8 @@ _WITHOUT: Final[Mapping[Feature, Without]] = {
     Feature.TIMER_PROTOCOL: lambda c, _: _firewall(c, timers=tuple(t for t in c.firewall.timers if t.port is not None)),
     Feature.TIMER_PORT: lambda c, _: _firewall(c, timers=tuple(t for t in c.firewall.timers if t.port is None)),
     Feature.MOBILE: lambda c, _: replace(c, mobile=None),
+    Feature.MOBILE_PREFERRED: lambda c, _: _mobile(c, preferred=False),
+    Feature.MOBILE_BARRED: lambda c, _: _mobile(c, barred=()),
     Feature.SNMP: lambda c, _: replace(c, snmp=Snmp()),
     Feature.SNMP_TRAPS: lambda c, _: replace(c, snmp=replace(c.snmp, trap_hosts=())),
     Feature.TELNET: lambda c, _: replace(c, management=replace(c.management, telnet=False)),
@@ -119,6 +125,8 @@ _WHY: Final[Mapping[Feature, str]] = {
     Feature.TIMER_PROTOCOL: "the new family has no session timers by protocol",
     Feature.TIMER_PORT: "the new family has no session timers by port",
     Feature.MOBILE: "the new family has no mobile interface: there is no backup for the line",
+    Feature.MOBILE_PREFERRED: "the new family's mobile connection stands by: traffic goes over the fixed line",
+    Feature.MOBILE_BARRED: "the new family keeps nothing off its mobile connection: voice goes over it as well",
     Feature.SNMP: "the new family is not asked over SNMP",
     Feature.SNMP_TRAPS: "the new family sends no traps",
     Feature.TELNET: "the new family has no Telnet server",

@@ -147,13 +147,14 @@ def record_after(record: LineRecord, decision: Decision, verdict: Verdict, now: 
     if not (entered or told or decision.condition is not record.condition):
         return record
     lost = decision.condition in GONE and record.condition in WELL
+    flaps = (verdict.since,) if lost else (now,) if decision.act is Act.SWITCH and decision.by == "cpe" else ()
     changed = replace(
         record,
         state=decision.state,
         since=now if entered else record.since,
         carrier=_carrier_after(record, decision),
         condition=decision.condition,
-        flaps=(*record.flaps, verdict.since)[-MOST_FLAPS:] if lost else record.flaps,
+        flaps=(*record.flaps, *flaps)[-MOST_FLAPS:],
         by=decision.by or ("" if decision.settled else record.by),
         attempts=_attempts_after(record, decision),
         held_from=record.held_from if decision.state is State.HELD else None,

@@ -175,12 +175,14 @@ def _stable(question: Question) -> Decision:
         return Decision(State.MOBILE, reasons=(f"the fixed line is {question.condition}, not well yet",))
     wait = return_wait(record, now, question.policy)
     _, losses = hold_down(record, question.policy)
-    until = verdict.since + wait
+    # A box that moved by itself has seen what we have not: its line has to prove itself from then on.
+    since = max(verdict.since, record.since) if record.by == "cpe" else verdict.since
+    until = since + wait
     if now < until:
         after = f" after {losses} losses" if losses > 1 else ""
-        reason = f"the fixed line is up for {now - verdict.since:.0f} s of the {wait:.0f} s that it has to be{after}"
+        reason = f"the fixed line is up for {now - since:.0f} s of the {wait:.0f} s that it has to be{after}"
         return Decision(State.MOBILE, reasons=(reason,), look_again=until)
     if question.may_return:
         reason = f"the fixed line is stable, but {question.may_return}"
         return Decision(State.MOBILE, reasons=(reason,), look_again=now + 60.0)
-    return go_back(question, f"the fixed line is up for {now - verdict.since:.0f} s without a break")
+    return go_back(question, f"the fixed line is up for {now - since:.0f} s without a break")

@@ -283,6 +283,10 @@ def _over_fixed(memory: Memory, seen: Evidence, policy: FailoverPolicy) -> None:
         memory.up_since = None
         memory.forget_losses()
         calm = True
+        if seen.ok:
+            probes.good, probes.first_good = 1, at
+        else:
+            probes.bad, probes.first_bad = 1, at
     slot = int(at / SLOT)
     if slot > memory.slot:
         for passed in range(max(memory.slot + 1, slot - SLOTS + 1), slot + 1):

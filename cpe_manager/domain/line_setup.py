@@ -9,6 +9,7 @@ from typing import Any, Final, cast, get_args
 
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.lines import FORMULAS, Coverage, LineSetup
+from cpe_manager.domain.next_hops import next_hops
 
 SETTABLE: Final = tuple(
     field.name for field in fields(LineSetup) if field.name not in {"line_id", "coverage", "coverage_reason"}
@@ -16,7 +17,9 @@ SETTABLE: Final = tuple(
 """What people set; the verdict on coverage comes of a check (§3.8)."""
 POLICY_PREFIX: Final = "policy."
 """A column or option ``policy.misses`` is one value of the line's own policy."""
-_ADDRESSES: Final = frozenset({"line_address", "mobile_address", "fixed_gateway", "mobile_gateway"})
+_ADDRESSES: Final = frozenset({"line_address", "mobile_address"})
+_GATEWAYS: Final = frozenset({"fixed_gateway", "mobile_gateway"})
+"""An address of each family at the most; see `domain.next_hops`."""
 _SWITCHES: Final = frozenset({"watched", "ordered"})
 _COVERAGE: Final = frozenset({"coverage", "coverage_reason"})
 _LONGEST: Final = 200
@@ -96,6 +99,9 @@ def _value(name: str, value: object) -> object:
     text = value.strip()
     if len(text) > _LONGEST or not text.isprintable():
         raise InputError(f"{name} is too long, or holds what cannot be printed")
+    if name in _GATEWAYS:
+        next_hops(text)
+        return text
     if name in _ADDRESSES:
         return _address(name, text)
     if name == "fixed_ipv4":

@@ -234,7 +234,7 @@ def _line_or_box(memory: Memory, case: _Case, now: float, policy: FailoverPolicy
     mobile = memory.mobile
     since = case.since
     asked = now - mobile.last <= stale_after(policy)
-    box_lives = memory.box.last_ok > since + 1.0 and memory.box.bad == 0 and not case.edge and not memory.down
+    box_lives = memory.box.last_ok > since and memory.box.bad == 0 and not case.edge and not memory.down
     if asked and mobile.last_ok > since and mobile.bad < policy.misses:
         return Condition.LINE_DOWN, inf
     life = max(memory.alive, memory.box.last_ok, mobile.last_ok)
@@ -288,6 +288,10 @@ def _shades(memory: Memory, case: _Case, now: float, policy: FailoverPolicy) -> 
         return Condition.UNKNOWN
     if memory.up_since is None:
         memory.up_since = memory.fixed.first_good if memory.fixed.good else now
+    if case.refuted:
+        # What was lost was lost on our own way.
+        memory.forget_losses()
+        return Condition.MANAGEMENT_ONLY
     share = 0.0 if sum(memory.lost) < _LEAST_LOST else _share(memory, _LEAST_SENT)
     worst = max(share, memory.errors)
     if worst >= policy.degraded_loss:
@@ -298,7 +302,7 @@ def _shades(memory: Memory, case: _Case, now: float, policy: FailoverPolicy) -> 
     if memory.degraded:
         return Condition.DEGRADED
     box = memory.box
-    if case.refuted or (box.heard and box.bad >= policy.misses):
+    if box.heard and box.bad >= policy.misses:
         return Condition.MANAGEMENT_ONLY
     return Condition.UP
 

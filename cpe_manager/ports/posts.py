@@ -21,6 +21,10 @@ class Posted:
 
 
 class Posts(Protocol):
+    def check(self, url: str) -> None:
+        """Raises ``InputError`` for what cannot be posted to, whoever would listen there."""
+        ...
+
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, seconds: float, most: int = 0) -> Posted:
         """Send a body once; follow no redirect. ``seconds``: for all of it. ``most``: bytes of the answer that are
         wanted; what is beyond them is not read.

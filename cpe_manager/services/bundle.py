@@ -25,6 +25,7 @@ from cpe_manager.services.replacements import Replacements
 from cpe_manager.services.rollouts import Rollouts
 from cpe_manager.services.scheduling import Scheduling
 from cpe_manager.services.tokens import Tokens
+from cpe_manager.services.webhooks import Webhooks
 from cpe_manager.services.worker import ShardWorker
 
 
@@ -47,6 +48,7 @@ class Services:
     scheduling: Scheduling
     tokens: Tokens
     keys: Keys
+    webhooks: Webhooks
     worker: ShardWorker
     events: EventStore
     maintenance: Maintenance

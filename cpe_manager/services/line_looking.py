@@ -16,6 +16,7 @@ from cpe_manager.domain.settings_inheritance import resolve
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.driver import Drivers
 from cpe_manager.ports.line_oids import LineTarget
+from cpe_manager.ports.platform import Platforms
 from cpe_manager.ports.sessions import Credentials
 from cpe_manager.ports.stores import DeviceFilter, InventoryStore
 from cpe_manager.services.line_fleet import woken
@@ -31,6 +32,8 @@ GATHER_SECONDS: Final = 0.2
 ANEW_SECONDS: Final = 300.0
 """Between looks at addresses and log-ins, which change without a word from the lines."""
 AGAIN_SECONDS: Final = 2.0
+WARM_SECONDS: Final = 20.0
+"""Between looks at whether platforms are ready."""
 
 
 class Looking(Protocol):
@@ -56,6 +59,27 @@ class Lookers:
     polling: Polling
     traps: Sequence[Trapped] = ()
     ports: LinePorts | None = None
+
+
+class Warmth:
+    """Keeps the platforms of the watched lines ready, so that moving addresses need not connect first. ``run`` is a
+    task of the daemon's."""
+
+    def __init__(self, watcher: Watcher, platforms: Platforms, clock: Clock) -> None:
+        self._watcher, self._platforms, self._clock = watcher, platforms, clock
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            names = {record.line.setup.platform for record in self._watcher.records()} - {""}
+            await asyncio.gather(*(self._warm(name) for name in sorted(names)))
+            await self._clock.sleep(WARM_SECONDS)
+
+    async def _warm(self, name: str) -> None:
+        try:
+            await self._platforms.get(name).warm()
+        except CpeManagerError as error:
+            log.warning("platform.not_ready", platform=name, code=error.code, reason=str(error))
 
 
 class LineLooking:

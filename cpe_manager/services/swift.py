@@ -176,7 +176,7 @@ class SwiftPath:
             made_at = self._outside.clock.monotonic()
             ready = Ready(trip, swift, entries, version, made_at, opened.shell, token)
             self._ready[device_id] = ready
-            log.debug("swift.ready", device=trip.push.device)
+            log.info("swift.ready", device=trip.push.device)
             try:
                 await self._hold(ready)
             finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ _KINDS = (
     "Dot11Radio", "Cellular", "Vlan", "Dialer", "BVI", "Virtual-Template",
 )  # fmt: skip
 _NUMBERED = re.compile(r"(\d+)(?: +(.*))?")
+_ROUTE = re.compile(r"ip route (\d\S+) (\d\S+) \S+(?: \d+\.\S+)?(?: (\d+)(?= |\Z))?")
 _BANNER = re.compile(r"banner (\S+) (\S+)")
 
 
@@ -178,7 +180,10 @@ class IosEditor:
             _drop(block, _same_key(mode, number, text, block))
             return
         same = _same_key(mode, number, text, block)
-        if same:
+        if same and _ROUTE.match(text):
+            _drop(block, same)
+            _insert(block, mode, Node(text))
+        elif same:
             same[0].text = text
             _drop(block, same[1:])
         elif not any(node.text == text for node in block.children):
@@ -278,8 +283,12 @@ def _insert(block: Node, mode: Mode, node: Node) -> None:
 
 
 def _order(mode: Mode, node: Node) -> tuple[int, int, list[int]]:
-    """Where a line stands: by its kind, and interfaces by theirs and their number."""
+    """Where a line stands: by its kind; interfaces by theirs and their number, routes by what they lead to and how far
+    away they are."""
     rank = mode.patterns.rank(node.text)
+    if route := _ROUTE.match(node.text):
+        network, mask = (int(ipaddress.IPv4Address(word)) for word in route.groups()[:2])
+        return rank, 0, [network, mask, int(route[3] or 1)]
     if not node.text.startswith("interface "):
         return rank, 0, []
     found = re.match(r"interface ([A-Za-z-]+[0-9]*[A-Za-z]+)", node.text)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from simulators.dialects import busybox, uci_tool, uci_uplink
 from simulators.dialects.shell import TMP, Call, Shell, Tool, as_bytes, common_tools
 from simulators.dialects.shell_words import split_words
-from simulators.dialects.uci import UciError
+from simulators.dialects.uci import Package, UciError, parse_packages
 from simulators.dialects.uci_stage import UciStage
 from simulators.generate.site import make_site
 from simulators.personas.base import Effect, Reply, Traits
@@ -138,6 +138,9 @@ def _ubus(board: Board, state: DeviceState, call: Call) -> Reply:
     if words[:1] == ["list"]:
         return Reply("network\nnetwork.device\nnetwork.interface\nservice\nsystem\nuci\n")
     answers["network.interface dump"] = lambda: uci_uplink.dump(UciStage(state).package("network"), state)
+    packages = _packages(state)
+    if uci_uplink.watching(packages.get("mwan3")):
+        answers["mwan3 status"] = lambda: uci_uplink.balance(packages, state)
     answer = answers.get(" ".join(words[1:3])) if words[:1] == ["call"] else None
     if answer is None:
         return Reply(error="Command failed: Not found\n", status=4)
@@ -153,7 +156,11 @@ def _uname(board: Board, state: DeviceState, call: Call) -> Reply:
 
 
 def _ping(state: DeviceState, call: Call) -> Reply:
-    return uci_uplink.pinged(UciStage(state).package("network"), state, call)
+    return uci_uplink.pinged(_packages(state), state, call)
+
+
+def _packages(state: DeviceState) -> dict[str, Package]:
+    return parse_packages(state.running)
 
 
 def _host(board: Board, state: DeviceState, _call: Call) -> Reply:

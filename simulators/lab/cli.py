@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from simulators.lab import outputs
+from simulators.lab import compose, outputs
 from simulators.lab.control import Control, Direction, Side, Switch
 from simulators.lab.measure import Measuring
 from simulators.lab.netns import NetnsLab, Running
@@ -244,7 +244,7 @@ def execute(
     """Run a command inside a node; in `manager` with the machine's own files."""
     with _plainly():
         inside = Running.load(_folder(name)).within(place)
-    os.execvp(inside[0], [*inside, *command])
+    os.execvp(inside[0], [*inside, *(command[1:] if command[0] == "--" else command)])
 
 
 @app.command()
@@ -259,6 +259,15 @@ def inventory(
     with _plainly():
         folder = Running.load(_folder(name)).folder
     typer.echo((folder / files[what]).read_text(), nl=False)
+
+
+@app.command("compose")
+def print_compose(
+    cpes: Annotated[int, typer.Option(min=1, max=250, help="How many customers.")] = 2,
+    routing: Annotated[Routing, typer.Option(help="bgp: box and edge move by themselves.")] = "static",
+) -> None:
+    """Print the lab as a compose file, for `docker compose` or `podman-compose`."""
+    typer.echo(compose.text(LabPlan(cpes, routing)), nl=False)
 
 
 @app.command()

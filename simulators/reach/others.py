@@ -11,6 +11,7 @@ from simulators.reach.view import Surroundings, View, holds, interface, network,
 from simulators.state import DeviceState
 
 _ANY = IPv4Network("0.0.0.0/0")
+_MODEMS = ("qmi", "mbim", "modemmanager", "ncm", "3g", "wwan")
 Items = Callable[[str], list[Item]]
 Words = dict[str, "Words"]
 
@@ -24,6 +25,11 @@ def uci(state: DeviceState, at: Surroundings) -> View:
             view.addresses += [(section.name, address)] if address else []
             if gateway := _text(section, "gateway"):
                 view.routes.append((_ANY, gateway))
+                view.distances[_ANY, gateway] = int(_text(section, "metric") or 0)
+        elif section.kind == "interface" and _text(section, "proto") in _MODEMS and _up(section) and state.mobile_up:
+            view.mobile.add(section.name)
+            view.routes.append((_ANY, section.name))
+            view.distances[_ANY, section.name] = int(_text(section, "metric") or 0)
         elif section.kind == "route":
             net = network(f"{_text(section, 'target')}/{_text(section, 'netmask')}".rstrip("/"))
             view.routes += [(net, _text(section, "gateway"))] if net else []

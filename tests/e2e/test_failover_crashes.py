@@ -25,6 +25,7 @@ probe_every = 1.0
 up_for = 3.0
 up_for_most = 10.0
 flap_memory = 1.0
+switch_within = 600
 retry_after = 5.0
 test_every_days = 0
 """

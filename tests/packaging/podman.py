@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from shlex import quote
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -81,6 +82,17 @@ class Podman:
         assert done.returncode == 0, f"podman {' '.join(map(str, argv))}: {done.stdout}\n{done.stderr}"
         return done.stdout
 
+    def script(self, path: Path) -> Path:
+        """A program that is this podman, for tools that start one themselves. Its networks are the test's own, too."""
+        networks = self._folder / "networks"
+        networks.mkdir(exist_ok=True)
+        with self._settings.open("a") as settings:
+            settings.write(f'[network]\nnetwork_config_dir = "{networks}"\n')
+        words = " ".join(quote(word) for word in self._program)
+        path.write_text(f'#!/bin/sh\nexport CONTAINERS_CONF={quote(str(self._settings))}\nexec {words} "$@"\n')
+        path.chmod(0o755)
+        return path
+
     def build(self, tag: str) -> None:
         """Build the repository's Dockerfile on the stand-in base."""
         self("import", base_archive(), BASE)
@@ -125,15 +137,15 @@ def _local_place(word: str) -> Path | None:
     return place if place.exists() and place != Path("/") else None
 
 
-def base_archive() -> Path:
-    """A minimal Debian with Python, as the root file system of an image; made once and kept under ``var/``."""
-    recipe = hashlib.sha256(f"{_SUITE} {_BASE_PACKAGES}".encode()).hexdigest()[:12]
+def base_archive(packages: str = _BASE_PACKAGES) -> Path:
+    """A minimal Debian with packages, as the root file system of an image; made once and kept under ``var/``."""
+    recipe = hashlib.sha256(f"{_SUITE} {packages}".encode()).hexdigest()[:12]
     archive = ROOT / "var" / "container" / f"base-{recipe}.tar"
     if not archive.exists():
         archive.parent.mkdir(parents=True, exist_ok=True)
         part = archive.with_name(f"{os.getpid()}-{archive.name}")
         try:
-            command("mmdebstrap", "--quiet", "--variant=minbase", f"--include={_BASE_PACKAGES}", _SUITE, part)
+            command("mmdebstrap", "--quiet", "--variant=minbase", f"--include={packages}", _SUITE, part)
             part.rename(archive)
         finally:
             part.unlink(missing_ok=True)

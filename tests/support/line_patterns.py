@@ -114,7 +114,8 @@ def drizzle_then_loss(random: Random, number: int) -> Pattern:
     (first,) = times(random, 1, 3 * HOUR)
     at = first + 20 * MINUTE
     changes = ((first, "fixed", share), (at, "fixed", 1.0), (at + 600, "fixed", share), (at + 2400, "fixed", 0.0))
-    return Pattern("", changes, switches=(1, 1))
+    # Before anyone can know that it loses single packets, chance may make three in a row, which is a loss by policy.
+    return Pattern("", changes, switches=(1, 2))
 
 
 def asymmetric(random: Random, number: int) -> Pattern:

@@ -148,6 +148,9 @@ class World:
         self.record = LineRecord(Line("line", "", "site", "device", "cpe", "node", setup))
         self.log: list[Logged] = []
         self.truth: list[Moment] = []
+        self.chance: list[float] = []
+        """Switches when a line that loses single packets had lost as many probes in a row as make a loss by policy."""
+        self._run = 0
         self.evidence = 0
         self.verdicts = 0
         self._queue: list[tuple[float, int, Callable[..., None], tuple[object, ...]]] = []
@@ -319,10 +322,12 @@ class World:
             if decision.act is not Act.NOTHING:
                 self._sequence += 1
                 if decision.act is Act.SWITCH:
+                    if self._run >= self.policy.misses:
+                        self.chance.append(self.now)
                     self.record = replace(after, switch_id=f"switch-{self._sequence}")
                 took = self.random.uniform(0.3, 6.0)
                 self.at(self.now + took, self._done, decision.act, after.since)
-            well = seen.condition is Condition.UP and not seen.suspicion
+            well = seen.condition is Condition.UP and not seen.suspicion and decision.state is FailoverState.FIXED
             self._only_stale = well and decision.look_again == seen.look_again
             if decision.look_again is None:
                 return
@@ -361,6 +366,7 @@ class World:
         unseen = bool(state.own)
         source = Source.TCP if self.pattern.tcp else Source.ICMP
         ok = not (unseen or self._lost(self.fixed_loss))
+        self._run = self._run + 1 if not ok and 0.0 < self.fixed_loss < 1.0 else 0
         self._deliver(0.012 if ok else timeout, source, Way.FIXED, ok=ok)
         if self.pattern.tcp:
             self._deliver(timeout, Source.ICMP, Way.FIXED, ok=False)
@@ -478,7 +484,7 @@ def false_switches(world: World) -> Iterator[str]:
     """A switch without a line that was lost, within the time that it takes to see it, by a box that was alive."""
     for at in switches(world):
         moments = during(world, at - world.pattern.bound, at)
-        if not any(moment.loss >= 0.3 and moment.booted for moment in moments):
+        if at not in world.chance and not any(moment.loss >= 0.3 and moment.booted for moment in moments):
             yield f"false switch at {at:.1f}"
 
 

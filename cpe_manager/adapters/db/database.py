@@ -22,6 +22,7 @@ from cpe_manager.adapters.db.rollouts import SqlRollouts
 from cpe_manager.adapters.db.schedules import SqlSchedules
 from cpe_manager.adapters.db.tokens import SqlTokens
 from cpe_manager.adapters.db.transactions import Connections
+from cpe_manager.adapters.db.webhooks import SqlWebhooks
 from cpe_manager.ports.addresses import AddressStore
 from cpe_manager.ports.drift import DriftStore
 from cpe_manager.ports.drills import DrillStore
@@ -33,6 +34,7 @@ from cpe_manager.ports.rollouts import RolloutStore
 from cpe_manager.ports.schedules import ScheduleStore
 from cpe_manager.ports.stores import BackupStore, EventStore, InventoryStore, JobStore
 from cpe_manager.ports.tokens import TokenStore
+from cpe_manager.ports.webhooks import WebhookStore
 
 
 class Database:
@@ -54,6 +56,7 @@ class Database:
         self.drift: DriftStore = SqlDrift(connections)
         self.addresses: AddressStore = SqlAddresses(connections)
         self.lines: LineStore = SqlLines(connections)
+        self.webhooks: WebhookStore = SqlWebhooks(connections)
         self.maintenance = SqlMaintenance(connections)
 
     @classmethod

@@ -83,5 +83,11 @@ EVENT_KINDS: Final[Mapping[str, str]] = {
     "incident.opened": "An incident began: P1 line down without backup, P2 backup active, P3 backup defective (§5.1.1)",
     "incident.changed": "An incident has another priority or another parent than before; `data` has both",
     "incident.closed": "An incident is over; `data` says why",
+    "webhook.added": "Somebody has events told to another server",
+    "webhook.removed": "A webhook was removed, with its secret",
+    "webhook.replayed": "Somebody has events told once more, or a disabled webhook tried again",
+    "webhook.failing": "A webhook's receiver did not take an event; it is tried again, and nothing is told past it",
+    "webhook.recovered": "A webhook's receiver takes events again",
+    "webhook.disabled": "A webhook has failed for too long, or its receiver said that it is gone; `data` says which",
     "verify.broken": "Verification found versions that do not open or do not re-hash",
 }

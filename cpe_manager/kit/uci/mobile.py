@@ -75,13 +75,18 @@ def _interfaces(box: Uci, mobile: Section) -> tuple[list[Section], list[Section]
     return [*([line] if line else []), *with_gateway], [mobile]
 
 
-def _beside(box: Uci, mobile: Section) -> list[Section]:
+def _beside(box: Uci, mobile: Section | None) -> list[Section]:
     """What stands on the fixed line beside ``wan``: a fixed address over PPPoE, IPv6."""
     line = box.named("network", "wan", "interface")
     device = (line.text("device") or line.text("ifname")) if line else ""
     there = {"@wan", device} - {""}
     others = (s for s in box.all("network", "interface") if s is not line and s is not mobile)
     return [section for section in others if section.text("device", section.text("ifname")) in there]
+
+
+def fixed_names(box: Uci) -> frozenset[str]:
+    """The logical interfaces on the fixed line."""
+    return frozenset(("wan", *(section.name for section in _beside(box, None))))
 
 
 def _metric(section: Section, default: int) -> int:
@@ -109,7 +114,7 @@ def _move(
 
     def put(section: Section, by: int) -> None:
         value = max(default, _metric(section, default) + by)
-        edit.put(section, "metric", str(value) if value != default or "metric" in section.options else None)
+        edit.put(section, "metric", str(value) if value else None)
 
     for section in (*fixed, *(other for other in others if all(other is not one for one in fixed))):
         put(section, step)

@@ -29,10 +29,11 @@ _PRIVATE: Final = tuple(IPv4Network(net) for net in ("10.0.0.0/8", "172.16.0.0/1
 
 @dataclass(frozen=True, slots=True)
 class MobileWay:
-    """How a family writes its mobile interface."""
+    """How a family writes its mobile interface; ``section``: where that is."""
 
     read: Callable[[Uci], Mobile | None]
     write: Callable[[Edit, Mobile | None], None]
+    section: Callable[[Uci], Section | None]
 
 
 def read(box: Uci, way: MobileWay) -> CpeConfig:

@@ -22,19 +22,24 @@ until_true() {  # until_true WHAT COMMAND...: up to 30 s
     done
 }
 
-# A router that answers over the way a packet did not come by is no martian here; a route without carrier is none.
+# A router that answers over the way a packet did not come by is no martian here; a route without carrier is none; an
+# IPv6 address is good at once, and stays when its link goes down.
 forwarding() {
     local file
-    echo 1 >/proc/sys/net/ipv4/ip_forward
-    for file in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 >"$file"; done
-    for file in /proc/sys/net/ipv4/conf/*/send_redirects; do echo 0 >"$file"; done
-    for file in /proc/sys/net/ipv4/conf/*/ignore_routes_with_linkdown; do echo 1 >"$file"; done
-    for file in /proc/sys/net/ipv6/conf/*/disable_ipv6; do echo 0 >"$file"; done
-    for file in /proc/sys/net/ipv6/conf/*/ignore_routes_with_linkdown; do echo 1 >"$file"; done
-    # An address has to be good at once, and to stay when its link goes down.
-    for file in /proc/sys/net/ipv6/conf/*/accept_dad; do echo 0 >"$file"; done
-    for file in /proc/sys/net/ipv6/conf/*/keep_addr_on_down; do echo 1 >"$file"; done
-    echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
+    put 1 /proc/sys/net/ipv4/ip_forward
+    for file in /proc/sys/net/ipv4/conf/*/rp_filter; do put 0 "$file"; done
+    for file in /proc/sys/net/ipv4/conf/*/send_redirects; do put 0 "$file"; done
+    for file in /proc/sys/net/ipv4/conf/*/ignore_routes_with_linkdown; do put 1 "$file"; done
+    for file in /proc/sys/net/ipv6/conf/*/disable_ipv6; do put 0 "$file"; done
+    for file in /proc/sys/net/ipv6/conf/*/ignore_routes_with_linkdown; do put 1 "$file"; done
+    for file in /proc/sys/net/ipv6/conf/*/accept_dad; do put 0 "$file"; done
+    for file in /proc/sys/net/ipv6/conf/*/keep_addr_on_down; do put 1 "$file"; done
+    put 1 /proc/sys/net/ipv6/conf/all/forwarding
+}
+
+# In a container the engine may keep settings from us; what is needed is in the compose file then.
+put() {
+    { echo "$1" >"$2"; } 2>/dev/null || [ "$LAB_BACKEND" = container ]
 }
 
 # A container engine names interfaces as it likes: find one by its address. The old name stays as another one, since
@@ -44,16 +49,10 @@ name_link() {  # name_link ADDRESS/LENGTH NAME
     local old
     old=$(ip -o -4 address show | awk -v wanted="$1" '$4 == wanted { print $2; exit }')
     [ -n "$old" ] || { echo "$LAB_NODE: no interface with address $1" >&2; exit 1; }
-    [ "$old" != "$2" ] || return 0
-    # Somebody else may have the name for the moment.
-    if ip link show dev "$2" >/dev/null 2>&1; then rename "$2" "$2-was"; fi
-    rename "$old" "$2"
-}
-
-rename() {
-    ip link set dev "$1" down
-    ip link set dev "$1" name "$2"
-    ip link property add dev "$2" altname "$1" 2>/dev/null || true
+    case $old in "$2") return 0 ;; esac
+    ip link set dev "$old" down
+    ip link set dev "$old" name "$2"
+    ip link property add dev "$2" altname "$old"
     ip link set dev "$2" up
 }
 

@@ -6,9 +6,18 @@ daemons() {
     [ "$LAB_BFD" != bfd ] || echo bfdd
 }
 
+# A container engine has called it something; most often eth0 as well.
+fixed_port() {
+    PORT=eth0
+    [ "$LAB_BACKEND" = netns ] || PORT=$(ip -o -4 address show | awk -v own="$LAB_LINE/29" '$4 == own { print $2; exit }')
+    [ -n "$PORT" ] || { echo "$LAB_NODE: no interface with address $LAB_LINE" >&2; exit 1; }
+    # The plug may be pulled later, and then there is no address to find it by.
+    echo "declare -x PORT=$PORT" >>/run/lab.env
+}
+
 # Once, as in the workshop: what is on flash. The box is managed from these files.
 prepare() {
-    name_link "$LAB_LINE/29" eth0
+    fixed_port
     name_link "$LAB_MOBILE/29" wwan0
     name_link "$LAB_LAN_ADDRESS" lan1
     rm -rf /etc/nftables* /etc/dnsmasq* /etc/hostapd/*.conf /etc/ppp/peers /etc/sysctl.d/* /etc/network/interfaces*
@@ -37,13 +46,13 @@ files_of_links() {
     [ "$LAB_ROUTING" = bgp ] || managed="
     up ip rule add from $LAB_MANAGEMENT lookup 103
     up ip route add default via $LAB_MOBILE_GATEWAY dev wwan0 onlink table 103 metric 10
-    up ip route add default via $LAB_LINE_GATEWAY dev eth0 onlink table 103 metric 20"
+    up ip route add default via $LAB_LINE_GATEWAY dev $PORT onlink table 103 metric 20"
     cat >/etc/network/interfaces <<FILE
 auto lo
 iface lo inet loopback
 
-auto eth0
-iface eth0 inet manual
+auto $PORT
+iface $PORT inet manual
 
 source /etc/network/interfaces.d/*
 FILE
@@ -52,11 +61,11 @@ FILE
 auto wwan0
 iface wwan0 inet manual
     up ip rule add from $LAB_LINE lookup 101
-    up ip route add default via $LAB_LINE_GATEWAY dev eth0 onlink table 101
+    up ip route add default via $LAB_LINE_GATEWAY dev $PORT onlink table 101
     up ip rule add from $LAB_MOBILE lookup 102
     up ip route add default via $LAB_MOBILE_GATEWAY dev wwan0 onlink table 102
     up ip -6 rule add from $LAB_LINE6 lookup 101
-    up ip -6 route add default via $LAB_LINE6_GATEWAY dev eth0 onlink table 101
+    up ip -6 route add default via $LAB_LINE6_GATEWAY dev $PORT onlink table 101
     up ip -6 rule add from $LAB_MOBILE6 lookup 102
     up ip -6 route add default via $LAB_MOBILE6_GATEWAY dev wwan0 onlink table 102$managed
 FILE
@@ -74,7 +83,7 @@ delete table ip fixed_address
 table ip fixed_address {
 	chain postrouting {
 		type nat hook postrouting priority srcnat - 10; policy accept;
-		oifname { "eth0", "wwan0" } ip saddr $LAB_LAN_NET snat to $LAB_FIXED
+		oifname { "$PORT", "wwan0" } ip saddr $LAB_LAN_NET snat to $LAB_FIXED
 	}
 }
 FILE
@@ -84,7 +93,7 @@ delete table inet operator
 table inet operator {
 	chain input {
 		type filter hook input priority filter; policy accept;
-		iifname != { "eth0", "wwan0" } accept
+		iifname != { "$PORT", "wwan0" } accept
 		ct state established,related accept
 		meta l4proto ipv6-icmp accept
 		jump management
@@ -93,8 +102,8 @@ table inet operator {
 	}
 	chain forward {
 		type filter hook forward priority filter; policy accept;
-		oifname { "eth0", "wwan0" } tcp flags syn tcp option maxseg size set rt mtu
-		iifname != { "eth0", "wwan0" } accept
+		oifname { "$PORT", "wwan0" } tcp flags syn tcp option maxseg size set rt mtu
+		iifname != { "$PORT", "wwan0" } accept
 		ct state established,related accept
 		jump inbound
 		ct status dnat accept
@@ -135,7 +144,7 @@ interface lo
  ip address $LAB_MANAGEMENT/32
  ip address $LAB_FIXED/32
 exit
-interface eth0
+interface $PORT
  description fixed line
  ip address $LAB_LINE/29
  ipv6 address $LAB_LINE6/64
@@ -165,7 +174,7 @@ bfd
   transmit-interval 100
  exit
 FILE
-    [ "$LAB_ROUTING" = bgp ] || printf ' peer %s interface eth0\n  profile line\n exit\n' "$LAB_LINE_GATEWAY"
+    [ "$LAB_ROUTING" = bgp ] || printf ' peer %s interface %s\n  profile line\n exit\n' "$LAB_LINE_GATEWAY" "$PORT"
     echo exit
 }
 
@@ -219,7 +228,7 @@ address flush dev lan1
 link set lan1 master br-lan
 link set lan1 up
 link set br-lan up
-link set eth0 up
+link set $PORT up
 link set wwan0 up
 FILE
     forwarding
@@ -242,8 +251,8 @@ halt() {
     kill -9 -1 || true
     nft flush ruleset
     local link
-    for link in eth0 wwan0 lan1; do ip link set $link down; done
-    for link in lo eth0 wwan0; do
+    for link in $PORT wwan0 lan1; do ip link set $link down; done
+    for link in lo $PORT wwan0; do
         ip address flush dev $link scope global
     done
     ip link delete br-lan 2>/dev/null || true
@@ -257,5 +266,5 @@ halt() {
         ip -6 route flush table $table 2>/dev/null || true
     done
     tc qdisc del dev wwan0 root 2>/dev/null || true
-    find /run -mindepth 1 -maxdepth 1 ! -name 'lab.*' ! -name layers -exec rm -rf {} +
+    find /run -mindepth 1 -maxdepth 1 ! -name 'lab.*' ! -name layers -exec rm -rf {} + 2>/dev/null || true
 }

@@ -56,8 +56,8 @@ boot() {
     forwarding
     while read -r n rest; do
         # A box whose route over the modem has no next hop asks for every address: the network answers for all.
-        echo 1 >"/proc/sys/net/ipv4/conf/sim$n/proxy_arp"
-        echo 0 >"/proc/sys/net/ipv4/neigh/sim$n/proxy_delay"
+        put 1 "/proc/sys/net/ipv4/conf/sim$n/proxy_arp"
+        put 0 "/proc/sys/net/ipv4/neigh/sim$n/proxy_delay"
         tc qdisc replace dev "sim$n" root tbf rate "$LAB_MOBILE_DOWN" burst 32k latency 300ms
     done <<<"$LAB_CPES"
     counters sim

@@ -19,7 +19,8 @@ if [ "$LAB_BACKEND" = netns ]; then
     read -r || exit 0
 else
     mount -o remount,rw /proc/sys 2>/dev/null || true
-    ip route flush default || true
+    rm -f /run/lab.*
+    while ip route del default 2>/dev/null; do :; done
 fi
 
 ip link set lo up
@@ -27,6 +28,7 @@ forwarding
 [ "$LAB_ROLE" != cpe ] || export -p | grep ' LAB_' >/run/lab.env
 prepare
 boot
+[ "$LAB_BACKEND" = netns ] || : >/run/lab.ready
 echo ready
 
 if [ "$LAB_BACKEND" = netns ]; then
@@ -34,5 +36,5 @@ if [ "$LAB_BACKEND" = netns ]; then
     read -r || true
 else
     trap 'exit 0' TERM INT
-    while :; do sleep 3600 & wait $!; done
+    while :; do sleep 3600 & wait $! || true; done
 fi

@@ -17,6 +17,7 @@ from backups.vault import Vault
 from cpe_manager.adapters.clock import SystemIds
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.drill_process import ProcessStand
+from cpe_manager.adapters.http_posts import HttpPosts
 from cpe_manager.adapters.inventory.formats import InventoryFormats
 from cpe_manager.adapters.snmp.poller import SnmpPoller
 from cpe_manager.adapters.ssh.sessions import SshSessions
@@ -51,6 +52,7 @@ from cpe_manager.services.rollout_orders import RolloutOrders
 from cpe_manager.services.rollouts import Rollouts
 from cpe_manager.services.scheduling import ScheduleStores, Scheduling
 from cpe_manager.services.tokens import Tokens
+from cpe_manager.services.webhooks import WebhookParts, WebhookRules, Webhooks
 from drivers.roster import DriverRoster
 from tests.fakes.clock import SimulatedClock
 from tests.fakes.credentials import FixedCredentials
@@ -179,7 +181,9 @@ async def opened(home: Path, house: LineHouse | None = None) -> AsyncIterator[Wo
     keys.create(clock.now())
     async with await Database.open(f"sqlite:///{home / 'test.sqlite3'}") as database:
         await database.maintenance.migrate()
-        yield _world(database, keys, clock, ids, house)
+        world = _world(database, keys, clock, ids, house)
+        yield world
+        await world.services.webhooks.close()
 
 
 def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: SystemIds, house: LineHouse | None) -> World:
@@ -227,6 +231,12 @@ def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: System
         scheduling=Scheduling(schedule_stores, jobs, cast("Any", DailyTimer()), clock, ids),
         tokens=Tokens(database.tokens, database.events, clock, ids),
         keys=Keys(keys, database.backups, jobs, database.events, clock),
+        webhooks=Webhooks(
+            WebhookParts(database.webhooks, database.events, vault, HttpPosts(private=True)),
+            clock,
+            ids,
+            WebhookRules("test", plain=True),
+        ),
         worker=cast("Any", worker),
         events=database.events,
         maintenance=database.maintenance,

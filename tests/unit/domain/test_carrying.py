@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -9,11 +11,12 @@ from hypothesis import strategies as st
 from cpe_manager.domain.carrying import carried, fingerprint
 from cpe_manager.domain.cpe_config import CpeConfig, Role, Wan
 from cpe_manager.domain.cpe_config_data import changed, patch_between, to_data
-from cpe_manager.domain.cpe_features import Feature, missing
+from cpe_manager.domain.cpe_features import Feature, missing, needed
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.interface_names import Interfaces, map_names
 from cpe_manager.domain.releases import compare
 from tests.contract.drivers.cpe_configs import cpe_configs
+from tests.contract.drivers.rich_configs import rich
 
 PRESENT = CpeConfig("NEW-1", wan=Wan("dhcp"))
 ALWAYS = {Feature.WAN_DHCP, Feature.WAN_STATIC, Feature.WAN_PPPOE}
@@ -29,6 +32,21 @@ def test_what_is_left_is_what_the_family_has_and_every_gap_is_named(wanted: CpeC
     named = {loss.part for loss in losses}
     assert set(missing(wanted, features)) <= named
     assert (left == wanted) == (not losses)
+
+
+@pytest.mark.parametrize("feature", sorted(Feature))
+def test_each_part_can_be_the_one_that_is_lacking(feature: Feature) -> None:
+    wanted, features = rich(frozenset(Feature), ""), frozenset(Feature) - {feature}
+    left, losses = carried(wanted, PRESENT, features)
+    assert missing(left, features) == ()
+    assert (feature in needed(wanted)) == (feature in {loss.part for loss in losses})
+
+
+def test_a_backup_that_cannot_go_first_stands_by() -> None:
+    wanted = rich(frozenset(Feature), "")
+    left, _ = carried(wanted, PRESENT, frozenset(Feature) - {Feature.MOBILE_PREFERRED, Feature.MOBILE_BARRED})
+    assert wanted.mobile is not None
+    assert left.mobile == replace(wanted.mobile, preferred=False, barred=())
 
 
 @a_few
