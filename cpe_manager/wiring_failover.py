@@ -9,6 +9,7 @@ from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.icmp import IcmpEchoes
 from cpe_manager.adapters.platform.file import PlatformFile
 from cpe_manager.adapters.reach import TcpReach
+from cpe_manager.adapters.snmp.gets import SnmpGets
 from cpe_manager.adapters.snmp.line_poller import SnmpLinePoller
 from cpe_manager.adapters.snmp.poller import SnmpPoller
 from cpe_manager.adapters.ssh.sessions import SshSessions
@@ -76,7 +77,8 @@ def failover(settings: Settings, database: Database, hands: Hands) -> Failover:
     conductor = Conductor(box, platforms, echoes, clock)
     parts = WatcherParts(database.lines, conductor, clock, outside.ids, hands.metrics.lines, swift)
     watcher = Watcher(parts, WatcherRules(hands.worker.limits.owner, policy, settings.push_freezes))
-    line_poller = SnmpLinePoller(hands.poller, clock)
+    gets = SnmpGets(hands.poller)
+    line_poller = SnmpLinePoller(gets, clock)
     senses = Senses(echoes, line_poller, TcpReach(), platforms)
     rhythm = Rhythm(fixed_source=settings.failover_fixed_source, mobile_source=settings.failover_mobile_source)
     sensing = Sensing(senses, watcher.observe, policy, clock, hands.metrics, rhythm)
@@ -92,6 +94,7 @@ def failover(settings: Settings, database: Database, hands: Hands) -> Failover:
 
     async def close() -> None:
         echoes.close()
+        gets.close()
         await platforms.close()
 
     tasks = {
