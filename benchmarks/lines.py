@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import socket
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -19,26 +16,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.backup import measure
+from benchmarks.lines_agents import free_port, start
 from benchmarks.lines_clients import OURS, PEER, POLL_EVERY
 
 MOST_SHARE = 0.5
 MOST_MICROSECONDS = 250.0
 PEER_LINES = 50
 """The first poll of each new target costs pysnmp many times a later one, and the more the more there are."""
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def start_agents(port: int) -> subprocess.Popen[str]:
-    argv = [sys.executable, "-m", "benchmarks.lines_agents", str(port)]
-    agents = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    if agents.stdout is None or agents.stdout.readline() != "ready\n":
-        raise SystemExit("the agents did not start")
-    return agents
 
 
 def microseconds(one: dict[str, Any]) -> float:
@@ -76,7 +60,7 @@ def main() -> None:
     chosen = parser.parse_args()
     console = Console(width=110)
     port = free_port()
-    agents = start_agents(port)
+    agents = start(port)
     found: dict[str, dict[str, Any]] = {}
     try:
         with tempfile.TemporaryDirectory(prefix="cpe-bench-") as folder:
