@@ -23,6 +23,7 @@ from cpe_manager.kit.linux.change import FRR_CHANGES, TODO
 from cpe_manager.kit.linux.guard import (
     KEPT,
     NAMES,
+    PLACES,
     READY,
     STORE,
     Links,
@@ -40,8 +41,9 @@ _SHOW: Final = "vtysh -c 'show running-config no-header'"
 _END: Final = 'echo "cpe-manager $?"'
 _CHECKED, _ARMED, _APPLIED = (f"cpe-manager {word}" for word in ("checked", "armed", "applied"))
 _SOCKETS: Final = "/run/frr"
-# Without a file: what each daemon runs. With one: its lines, as one change; what a daemon says to them is printed, and
-# the status is 1 when it has refused any. An answer ends in three NULs and a status.
+# `print`: what each daemon runs, which files there are, and what is in them. `same FILE`: whether that is what it was.
+# `tell FILE`: lines for FRR, as one change; what is said to them is printed, and the status is 1 when any was refused.
+# An answer of a daemon's ends in three NULs and a status.
 _SPEAK: Final = f"""\
 use strict; use Socket;
 sub dial {{
@@ -52,16 +54,24 @@ sub ask {{
   until ($said =~ s/\\0\\0\\0(.)\\z//s) {{ sysread($s, $said, 65536, length $said) or die "$line: no answer\\n" }}
   return (ord $1, $said);
 }}
-if (!@ARGV) {{
+sub slurp {{ open(my $file, "<", $_[0]) or return ""; local $/; my $text = <$file>; defined $text ? $text : "" }}
+sub all {{
+  my $all = "";
   for my $path (sort <{_SOCKETS}/*.vty>) {{
     my $s = dial($path); ask($s, "enable"); my ($status, $text) = ask($s, "write terminal");
-    die "$path: $text\\n" if $status; print "$path\\n$text";
+    die "$path: $text\\n" if $status; $all .= "$path\\n$text";
   }}
-  exit 0;
+  for my $path (sort grep {{ -e }} glob("{" ".join(PLACES)} {_CONF}")) {{
+    $all .= "$path\\n" . (-f $path ? slurp($path) : "");
+  }}
+  return $all;
 }}
-open(my $file, "<", $ARGV[0]) or die "$ARGV[0]: $!\\n"; chomp(my @lines = <$file>); my $bad = 0;
-my $s = dial("{_SOCKETS}/staticd.vty");
-for ("enable", "configure terminal", "XFRR_start_configuration", @lines, "XFRR_end_configuration", "end") {{
+my ($verb, $path) = @ARGV;
+if ($verb eq "print") {{ print all(); exit 0 }}
+if ($verb eq "same") {{ exit(all() eq slurp($path) ? 0 : 1) }}
+my $s = dial("{_SOCKETS}/staticd.vty"); my $bad = 0;
+my @lines = ("XFRR_start_configuration", split(/\\n/, slurp($path)), "XFRR_end_configuration");
+for ("enable", "configure terminal", @lines, "end") {{
   my ($status, $said) = ask($s, $_); $bad = 1 if $status; print $said;
 }}
 exit $bad;
@@ -82,7 +92,7 @@ def preparing(lines: Sequence[str], back: Sequence[str] | None, files: Sequence[
     if back:
         yield from writing(f"{STORE}/speak", _SPEAK)
         yield from writing(f"{STORE}/back", "\n".join(back))
-        short = f"[ -e {KEPT}/direct ] && perl {KEPT}/speak {KEPT}/back || vtysh -f {KEPT}/back"
+        short = f"[ -e {KEPT}/direct ] && perl {KEPT}/speak tell {KEPT}/back || vtysh -f {KEPT}/back"
         yield from writing(f"{STORE}/shortly", short)
         script.insert(0, f'[ "$1" = boot ] || sh {KEPT}/shortly >/dev/null 2>&1')
     yield from writing(f"{STORE}/way", "\n".join(script))
@@ -98,7 +108,8 @@ def preparing(lines: Sequence[str], back: Sequence[str] | None, files: Sequence[
 
 DIRECTLY: Final = (
     f"umask 077; [ -e {STORE}/back ] && [ ! -e {_SOCKETS}/mgmtd.vty ] && "
-    f"perl {READY}/speak >{READY}/told 2>/dev/null && [ -s {READY}/told ] && {_SHOW} | cmp -s - {READY}/frr && "
+    f"perl {READY}/speak print >{READY}/told 2>/dev/null && [ -s {READY}/told ] && {_SHOW} | cmp -s - {READY}/frr && "
+    f"sha256sum -c --status {READY}/sums && {NAMES} | cmp -s - {READY}/names && "
     f': >{STORE}/direct && echo yes; echo "cpe-manager 0"'
 )
 """Whether FRR's daemons can be spoken to without vtysh, and what they say that they run: prints ``yes``."""
@@ -111,17 +122,19 @@ def finishing(name: str) -> str:
 
 def striking(name: str, token: str, seconds: int, *, systemd: bool, directly: bool) -> str:
     """The strike."""
-    same = f"perl {READY}/speak | cmp -s - {READY}/told" if directly else f"{_SHOW} | cmp -s - {READY}/frr"
-    checks = (
-        f"[ -e {READY}/{name} ] && [ ! -e {KEPT} ] && sha256sum -c --status {READY}/sums && "
-        f"{NAMES} | cmp -s - {READY}/names && {same} && echo '{_CHECKED}'"
+    # To start a program costs as much as what most of them do here.
+    same = (
+        f"perl {READY}/speak same {READY}/told"
+        if directly
+        else f"sha256sum -c --status {READY}/sums && {NAMES} | cmp -s - {READY}/names && {_SHOW} | cmp -s - {READY}/frr"
     )
+    checks = f"[ -e {READY}/{name} ] && [ ! -e {KEPT} ] && {same} && echo '{_CHECKED}'"
     arms = (
         f"umask 077 && mv {STORE} {KEPT} && echo '# cpe-manager {token}' >{KEPT}/undo && "
         f"echo 'sh {KEPT}/way $1' >>{KEPT}/undo && sync {KEPT}/undo {KEPT} && "
         f"{at_boot(systemd)} && {timer(seconds, systemd)} && echo '{_ARMED}'"
     )
-    told = f"perl {READY}/speak {READY}/changes" if directly else f"vtysh -f {READY}/changes"
+    told = f"perl {READY}/speak tell {READY}/changes" if directly else f"vtysh -f {READY}/changes"
     return f"{checks} && {arms} && {told} && echo '{_APPLIED}'; {_END}; rm -rf {READY}"
 
 
