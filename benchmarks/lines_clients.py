@@ -23,6 +23,7 @@ from benchmarks.lines_agents import COMMUNITY, DSL, WWAN, address_of, extend
 from cpe_manager.adapters.clock import SystemClock
 from cpe_manager.adapters.icmp import IcmpEchoes
 from cpe_manager.adapters.reach import TcpReach
+from cpe_manager.adapters.snmp.gets import SnmpGets
 from cpe_manager.adapters.snmp.line_poller import SnmpLinePoller
 from cpe_manager.adapters.snmp.poller import SnmpPoller
 from cpe_manager.domain.errors import InputError
@@ -107,9 +108,9 @@ def targets(lines: int, port: int) -> dict[str, LineTarget]:
 
 
 async def ours(client: str, lines: int, seconds: float, port: int, every: float) -> Figures:
-    open_files(2 * lines + 500)
+    open_files(10_000)
     clock, tally = SystemClock(), Tally()
-    poller = SnmpLinePoller(SnmpPoller(clock, most_sessions=lines + 100), clock)
+    poller = SnmpLinePoller(SnmpGets(SnmpPoller(clock)), clock)
     poller.set_targets(targets(lines, port))
     senses = Senses(IcmpEchoes(), poller, TcpReach(), NoPlatforms())
     sensing = Sensing(senses, tally.tell, FailoverPolicy(poll_every=every), clock, tally)

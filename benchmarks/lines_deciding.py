@@ -25,6 +25,7 @@ from cpe_manager.adapters.clock import SystemClock, SystemIds
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.icmp import IcmpEchoes
 from cpe_manager.adapters.reach import TcpReach
+from cpe_manager.adapters.snmp.gets import SnmpGets
 from cpe_manager.adapters.snmp.line_poller import SnmpLinePoller
 from cpe_manager.adapters.snmp.poller import SnmpPoller
 from cpe_manager.adapters.snmp.receiver import LocalEngine, TrapPort, new_engine
@@ -106,7 +107,7 @@ async def stock(database: Database, lines: int, clock: SystemClock) -> None:
 
 
 async def measured(home: Path, lines: int, failing: int) -> list[Deciding]:
-    open_files(2 * lines + 500)
+    open_files(10_000)
     clock, metrics, tally = SystemClock(), Metrics(), Tally()
     ids = SystemIds(clock)
     port = free_port()
@@ -118,7 +119,7 @@ async def measured(home: Path, lines: int, failing: int) -> list[Deciding]:
         watcher = Watcher(
             WatcherParts(database.lines, noting, clock, ids, metrics.lines), WatcherRules("benchmark", FailoverPolicy())
         )
-        reader = SnmpPoller(clock, most_sessions=lines + 100)
+        reader = SnmpGets(SnmpPoller(clock))
         poller = SnmpLinePoller(reader, clock)
         senses = Senses(IcmpEchoes(), poller, TcpReach(), NoPlatforms())
         sensing = Sensing(senses, watcher.observe, FailoverPolicy(), clock, tally)
