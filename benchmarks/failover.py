@@ -34,7 +34,7 @@ from simulators.lab.measure import Measuring, Result
 from simulators.lab.netns import NetnsLab, Running, missing
 from simulators.lab.plan import LabPlan, Routing
 from tests.e2e.world import eventually
-from tests.lab.managed import managed
+from tests.lab.managed import QUICK, managed
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def managed_by(row: Row, plan: LabPlan, runs: int) -> None:
     fixed = str(plan.cpe(1).fixed.network_address)
     with tempfile.TemporaryDirectory() as home, NetnsLab(plan) as lab:
         lab.settle()
-        with managed(lab, Path(home)) as made:
+        with managed(lab, Path(home), f'log_level = "debug"\n{QUICK}') as made:
             for number in range(1, runs + 1):
                 if plan.routing == "static":
                     eventually("a ready box", lambda n=number: made.log_has("swift.ready", n))
