@@ -33,8 +33,7 @@ from simulators.lab.control import Control
 from simulators.lab.measure import Measuring, Result
 from simulators.lab.netns import NetnsLab, Running, missing
 from simulators.lab.plan import LabPlan, Routing
-from tests.e2e.world import eventually
-from tests.lab.managed import QUICK, managed
+from tests.lab.managed import managed
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +120,10 @@ def managed_by(row: Row, plan: LabPlan, runs: int) -> None:
     fixed = str(plan.cpe(1).fixed.network_address)
     with tempfile.TemporaryDirectory() as home, NetnsLab(plan) as lab:
         lab.settle()
-        with managed(lab, Path(home), f'log_level = "debug"\n{QUICK}') as made:
+        with managed(lab, Path(home)) as made:
             for number in range(1, runs + 1):
                 if plan.routing == "static":
-                    eventually("a ready box", lambda n=number: made.log_has("swift.ready", n))
-                eventually("the line to be seen", lambda: made.rows("select condition from line_state") == [("up",)])
+                    made.ready_again(number)
                 with made.measured(6.0) as away:
                     away.do("cut", lambda: made.control.cut_silent(1))
                     made.reaches("mobile")
