@@ -5,9 +5,10 @@ outage is what a datagram each millisecond between the customer's host and the i
 no answer to the next one that did; the stall is that of a TCP stream. The fixed address and the open session have to be
 kept in every run.
 
-Rows without a manager say what boxes do by themselves. Rows of other products' detectors are reproduced from the
-constants in their documentation, with a switch of box and edge that takes no time beside that: their ``outage`` is a
-lower bound. Their runs are those of as many customers at once, each cut at another moment of the detector's period.
+Rows without a manager say what boxes do by themselves; rows with it switch, verify and return by it. Rows of other
+products' detectors are reproduced from the constants in their documentation, with a switch of box and edge that takes
+no time beside that: their ``outage`` is a lower bound. Their runs are those of as many customers at once, each cut at
+another moment of the detector's period.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import random
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -31,13 +33,15 @@ from simulators.lab.control import Control
 from simulators.lab.measure import Measuring, Result
 from simulators.lab.netns import NetnsLab, Running, missing
 from simulators.lab.plan import LabPlan, Routing
+from tests.e2e.world import eventually
+from tests.lab.managed import managed
 
 
 @dataclass(frozen=True, slots=True)
 class Detector:
     """A product's way of seeing a loss: an echo every ``interval`` seconds after the last one ended, each waited for
-    ``timeout`` seconds at most; ``down`` failures in a row are a loss. ``fixed_rate``: the interval is from beginning to
-    beginning. ``source``: where the constants are told."""
+    ``timeout`` seconds at most; ``down`` failures in a row are a loss. ``fixed_rate``: the interval is between
+    the beginnings of two echoes. ``source``: where the constants are told."""
 
     interval: float
     timeout: float
@@ -109,6 +113,26 @@ def alone(row: Row, plan: LabPlan, kind: str, runs: int, seconds: float) -> None
                 back.do("restore", lambda: control.restore(1))
             row.add(away.result(), back.result(), fixed)
             lab.settle()
+
+
+def managed_by(row: Row, plan: LabPlan, runs: int) -> None:
+    """Cut and restored with the manager in the lab, whose probes are 200 ms apart. A run begins when the box is ready
+    to be switched in one round trip and the line has been seen up; the return is the manager's, too."""
+    fixed = str(plan.cpe(1).fixed.network_address)
+    with tempfile.TemporaryDirectory() as home, NetnsLab(plan) as lab:
+        lab.settle()
+        with managed(lab, Path(home)) as made:
+            for number in range(1, runs + 1):
+                if plan.routing == "static":
+                    eventually("a ready box", lambda n=number: made.log_has("swift.ready", n))
+                eventually("the line to be seen", lambda: made.rows("select condition from line_state") == [("up",)])
+                with made.measured(6.0) as away:
+                    away.do("cut", lambda: made.control.cut_silent(1))
+                    made.reaches("mobile")
+                with made.measured(16.0) as back:
+                    back.do("restore", lambda: made.control.restore(1))
+                    made.reaches("fixed")
+                row.add(away.result(), back.result(), fixed)
 
 
 def detected(row: Row, detector: Detector, runs: int) -> None:
@@ -189,11 +213,16 @@ def rows() -> dict[str, Play]:
         "silent, BGP and BFD 100 ms x 3": by_itself(SILENT, "bgp", 3.0),
         "silent, BGP hold time 9 s": by_itself(SILENT, "bgp", 18.0, bfd=False),
     }
+    ours: dict[str, Play] = {
+        "silent, manager": lambda row, runs: managed_by(row, LabPlan(bfd=False), runs),
+        "silent, manager and BFD at the edge": lambda row, runs: managed_by(row, LabPlan(bfd=True), runs),
+        "silent, BGP and BFD, verified by the manager": lambda row, runs: managed_by(row, LabPlan(routing="bgp"), runs),
+    }
     theirs: dict[str, Play] = {
         f"silent, as {name}": lambda row, runs, detector=detector: detected(row, detector, runs)  # type: ignore[misc]
         for name, detector in OTHERS.items()
     }
-    return own | theirs
+    return own | ours | theirs
 
 
 def play(chosen: Sequence[str], runs: int) -> Iterator[Row]:

@@ -15,6 +15,7 @@ from cpe_manager.adapters.snmp.poller import SnmpPoller
 from cpe_manager.adapters.ssh.sessions import SshSessions
 from cpe_manager.domain.coverage import CoverageGoals
 from cpe_manager.domain.failover_policy import policy_of
+from cpe_manager.domain.lines import Barrier
 from cpe_manager.ports.platform import Platforms
 from cpe_manager.ports.sensing import LinePoller
 from cpe_manager.runtime.metrics import Metrics
@@ -23,6 +24,7 @@ from cpe_manager.services.commit_path import CommitPath
 from cpe_manager.services.coverage import BoxCoverage, TransferTest
 from cpe_manager.services.failover import Conductor
 from cpe_manager.services.failover_box import BoxParts, PushedBox
+from cpe_manager.services.failover_change import RouteChange
 from cpe_manager.services.line_looking import LineLooking, Lookers, Trapped, Warmth
 from cpe_manager.services.line_ports import LinePorts
 from cpe_manager.services.line_rounds import WatcherParts
@@ -71,9 +73,11 @@ def failover(settings: Settings, database: Database, hands: Hands) -> Failover:
     platforms = PlatformFile(settings.platforms, hands.ssh, clock)
     stores = PushStores(database.pushes, database.inventory, database.backups)
     rules = SwiftRules(settings.failover_warm_sessions, settings.failover_renew_seconds)
-    swift = SwiftPath(hands.pushing, stores, hands.worker, outside, rules)
+    barrier = Barrier(settings.failover_voice_sip, settings.failover_voice_rtp)
+    change = RouteChange(database.inventory, database.backups, outside, barrier)
+    swift = SwiftPath(hands.pushing, stores, hands.worker, change, rules)
     echoes = IcmpEchoes()
-    box = PushedBox(BoxParts(hands.pushes, database.inventory, outside, swift))
+    box = PushedBox(BoxParts(hands.pushes, database.inventory, outside, change, swift))
     conductor = Conductor(box, platforms, echoes, clock)
     parts = WatcherParts(database.lines, conductor, clock, outside.ids, hands.metrics.lines, swift)
     watcher = Watcher(parts, WatcherRules(hands.worker.limits.owner, policy, settings.push_freezes))
