@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import structlog
 
@@ -19,6 +19,7 @@ from cpe_manager.domain.settings_inheritance import resolve
 from cpe_manager.ports.driver import Carrying
 from cpe_manager.ports.stores import InventoryStore
 from cpe_manager.services.attempt import Outside
+from cpe_manager.services.failover_change import RouteChange
 from cpe_manager.services.pushes import PushAsked, Pushes
 from cpe_manager.services.swift import Struck, SwiftPath
 from cpe_manager.services.targets import known, target_of
@@ -71,6 +72,7 @@ class BoxParts:
     pushes: Pushes
     inventory: InventoryStore
     outside: Outside
+    change: RouteChange
     swift: SwiftPath | None = None
 
 
@@ -119,7 +121,7 @@ class PushedBox:
         return struck
 
     async def _ask(self, record: LineRecord, over: Carrier, key: str) -> Push:
-        change: dict[str, Any] = {"mobile": {"preferred": over is Carrier.MOBILE}}
+        change = await self._parts.change.patch(record.line.device_id, over)
         asked = PushAsked(
             record.line.device_id, change=change, guard_seconds=GUARD_SECONDS, key=key, priority=Priority.URGENT
         )

@@ -8,6 +8,7 @@ and why: ``python -m tests.support.line_world --pattern NAME``.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -32,7 +33,7 @@ OTHERS = [pattern for pattern in ALL if pattern not in SAMPLE]
 def right(pattern: Pattern) -> None:
     world = World(pattern).run()
     assert list(faults(world)) == [], "\n".join(map(str, world.log))
-    assert world.evidence > 10_000
+    assert world.evidence > 5_000
 
 
 @pytest.mark.parametrize("pattern", SAMPLE, ids=lambda pattern: pattern.name)
@@ -87,8 +88,5 @@ def test_a_return_before_its_time_is_called_early() -> None:
 
 
 def test_a_manager_that_believes_a_single_miss_is_found_out() -> None:
-    hasty = next(pattern for pattern in ALL if pattern.name == "drizzle-06")
-    from dataclasses import replace
-
-    world = World(replace(hasty, policy=FailoverPolicy(misses=1, recover=1))).run()
-    assert list(faults(world))
+    blinks = next(pattern for pattern in ALL if pattern.name == "blinks-01")
+    assert list(faults(World(replace(blinks, policy=FailoverPolicy(misses=1, recover=1))).run()))

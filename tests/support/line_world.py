@@ -166,6 +166,7 @@ class World:
         self._last_change = -1e9
         self._mobile_asap = False
         self._only_stale = False
+        self._ticks = 0
         self._sequence = 0
 
     # -- the clockwork
@@ -401,19 +402,25 @@ class World:
         state, pattern, clock = self.state, self.pattern, self.clock
         fixed, mobile = not state.own and self.fixed_loss < 1.0, not state.own and self.mobile_loss < 1.0
         reached = (fixed or mobile) and not state.management
+        source = Source.TCP if pattern.tcp else Source.ICMP
         seen = [
-            Evidence("line", Source.TCP if pattern.tcp else Source.ICMP, Way.FIXED, fixed, clock),
+            Evidence("line", source, Way.FIXED, fixed, clock),
             Evidence("line", Source.ICMP, Way.MOBILE, mobile, clock),
-            Evidence("line", Source.TCP, Way.MANAGEMENT, reached, clock),
         ]
         if pattern.bfd:
             up = self._bfd_up
             seen += [Evidence("line", source, Way.FIXED, up, clock) for source in (Source.BFD, Source.BGP)]
-        if reached and pattern.answer[0] < 5.0:
-            order = round(self.now - self._agent_at, 2)
-            up = bool(state.carrier) and self.now >= self._trained_at
-            seen.append(Evidence("line", Source.SNMP, Way.FIXED, up, clock, order=order))
-            seen.append(Evidence("line", Source.SNMP, Way.MOBILE, self.now >= self._registered_at, clock, order=order))
+        self._ticks += 1
+        if not (fixed and mobile and reached) or self._ticks % 4 == 0:
+            # Who says again that all is well need not be asked as often as what would go stale.
+            seen.append(Evidence("line", Source.TCP, Way.MANAGEMENT, reached, clock))
+            if reached and pattern.answer[0] < 5.0:
+                order = round(self.now - self._agent_at, 2)
+                up = bool(state.carrier) and self.now >= self._trained_at
+                seen.append(Evidence("line", Source.SNMP, Way.FIXED, up, clock, order=order))
+                seen.append(
+                    Evidence("line", Source.SNMP, Way.MOBILE, self.now >= self._registered_at, clock, order=order)
+                )
         self.evidence += len(seen)
         news = [observe(self.memory, each, self.policy) for each in seen]
         if any(news):
