@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from cpe_manager.domain.cpe_config import CpeConfig
+from cpe_manager.domain.cpe_mobile import Barred, Ports
 from cpe_manager.domain.errors import CommandRefused
 from cpe_manager.domain.lines import Carrier
 from cpe_manager.ports.driver import Guard, Script
@@ -127,3 +128,41 @@ async def test_no_packet_is_without_a_way_while_the_switch_is_made(box: RealCpe)
             await DRIVER.confirm(shell, GUARD)
             box.run("sh", "-c", "for i in $(seq 100); do grep -q received /run/pinged && exit; sleep 0.1; done; exit 1")
             assert " 0% packet loss" in box.read("/run/pinged"), box.read("/run/pinged")
+
+
+async def test_a_call_that_is_under_way_does_not_go_over_mobile(box: RealCpe) -> None:
+    """One flow, known to the box from the fixed line: it is what a drop behind `ct state established` would let by."""
+    counters = (
+        "table ip seen {\n chain input {\n  type filter hook input priority 0;\n"
+        + "".join(f'  iifname "{dev}" udp dport {port} counter\n' for dev in ("line", "mob") for port in (5060, 5999))
+        + " }\n}\n"
+    )
+    box.run("sh", "-c", f"printf '%s' '{counters}' >/run/seen.nft; ip netns exec inet nft -f /run/seen.nft")
+    box.run("sh", "-c", "ip netns exec host ip address add 192.168.40.7/24 dev lan0")
+    box.run("sh", "-c", "ip netns exec host ip route add default via 192.168.40.1")
+
+    def call() -> None:
+        code = "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', {0})); "
+        for port in (5060, 5999):
+            said = code.format(40000 + port) + f"s.sendto(b'x', ('{INTERNET}', {port}))"
+            box.host("/usr/bin/python3", "-c", said)
+
+    def seen() -> list[int]:
+        rows = box.inet("nft", "list", "table", "ip", "seen").splitlines()
+        return [int(row.split(" packets ")[1].split()[0]) for row in rows if " packets " in row]
+
+    async with session(box) as shell:
+        text = (await DRIVER.fetch(shell)).text
+        found = DRIVER.parse(text)
+        assert found.mobile is not None
+        barred = replace(found.mobile, barred=(Barred("udp", Ports(5060, 5061)),))
+        await DRIVER.apply(shell, DRIVER.render(text, replace(found, mobile=barred)))
+        call()
+        assert seen() == [1, 1, 0, 0]
+        change, wanted = script((await DRIVER.fetch(shell)).text)
+        prepared = await DRIVER.prepare(shell, change, GUARD)
+        await DRIVER.strike(shell, prepared, GUARD)
+        await leads(box, "wwan0")
+        call()
+        assert seen() == [1, 1, 0, 1]
+        assert DRIVER.parse((await DRIVER.fetch(shell)).text) == wanted
