@@ -50,6 +50,7 @@ _TRIED: Final[tuple[tuple[Vtysh, str], ...]] = (
 )
 _SETTLING: Final = 2.0
 """Seconds in which a route that was accepted has to be in the kernel."""
+_LOOKS: Final = 4
 _MOST: Final = 500
 _FEW: Final = 24
 """Commands from which on a vtysh of their own is quicker than one after the other."""
@@ -221,11 +222,13 @@ class FrrEdge:
         """Wait until the kernel has what was ordered; what is found instead for each order where it does not."""
         late = dict.fromkeys(orders, "")
         until = self._clock.monotonic() + _SETTLING
-        pause = 0.01
+        pause, looks = 0.01, 0
         while late:
             found = await self._routes([routed for routed, _ in late])
             late = {order: state for order in late if (state := self._missing(order, found))}
-            if not late or self._clock.monotonic() > until:
+            looks += 1
+            # On a busy edge one look at many lines takes longer than they need to settle: what it found is old then.
+            if not late or (looks >= _LOOKS and self._clock.monotonic() > until):
                 break
             await self._clock.sleep(pause)
             pause = min(2 * pause, 0.2)
