@@ -55,10 +55,11 @@ lab: $(READY)  ## Edge, internet, mobile network and CPES=2 real CPEs in namespa
 	@sh scripts/debian-packages.sh lab
 	@$(VENV)/cpe-sim lab up --cpes $(or $(CPES),2) --routing $(or $(ROUTING),static)
 
-bench: $(READY)  ## Measure a night's backup, what a configuration costs, and SNMP polls and traps
+bench: $(READY)  ## Measure a night's backup, what a configuration costs, SNMP, and looking at ten thousand lines
 	@$(VENV)/python -m benchmarks.backup
 	@$(VENV)/python -m benchmarks.parsing
 	@$(VENV)/python -m benchmarks.snmp
+	@$(VENV)/python -m benchmarks.lines
 
 docs: $(READY)  ## Write the generated part of docs/
 	@$(VENV)/python -m scripts.docs

@@ -1,16 +1,14 @@
 """CPU and memory of looking at ten thousand lines: ``python -m benchmarks.lines [--lines N] [--seconds S]``.
 
-The agents run in a process of their own and are not counted. Ours with polls alone, ours with an echo a second to each
-line besides, and pysnmp asking for the same objects, as fast as it can, in the same run.
+The agents run in a process of their own and are not counted. First ours with polls alone, ours with an echo a second to
+each line besides, and pysnmp asking for the same objects as fast as it can, in the same run; then how long it takes
+until losses are decided on (``benchmarks.lines_deciding``).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import socket
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -19,26 +17,14 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.backup import measure
+from benchmarks.lines_agents import free_port, start
 from benchmarks.lines_clients import OURS, PEER, POLL_EVERY
 
 MOST_SHARE = 0.5
 MOST_MICROSECONDS = 250.0
+MOST_SECONDS = {"trap": 5.0, "poll": 15.0}
 PEER_LINES = 50
 """The first poll of each new target costs pysnmp many times a later one, and the more the more there are."""
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def start_agents(port: int) -> subprocess.Popen[str]:
-    argv = [sys.executable, "-m", "benchmarks.lines_agents", str(port)]
-    agents = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    if agents.stdout is None or agents.stdout.readline() != "ready\n":
-        raise SystemExit("the agents did not start")
-    return agents
 
 
 def microseconds(one: dict[str, Any]) -> float:
@@ -68,15 +54,27 @@ def judge(found: dict[str, dict[str, Any]], lines: int, console: Console) -> Non
     )
 
 
+def show_deciding(decided: list[dict[str, Any]], console: Console) -> None:
+    for one in decided:
+        most = MOST_SECONDS[one["by"]]
+        met = "met    " if one["p95"] <= most and not one["missed"] else "NOT MET"
+        console.print(
+            f"{met}  {one['failing']} of {one['lines']} lines lost at once, told by {one['by']}: decided after "
+            f"{one['median']:.1f} s, p95 {one['p95']:.1f} s (at most {most:g}), {one['missed']} missed; "
+            f"{one['cpu'] / one['wall']:.2f} of a core, {one['peak_mb']:.0f} MiB"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--lines", type=int, default=10_000)
+    parser.add_argument("--failing", type=int, default=500, help="lines that lose their link at once")
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     chosen = parser.parse_args()
     console = Console(width=110)
     port = free_port()
-    agents = start_agents(port)
+    agents = start(port)
     found: dict[str, dict[str, Any]] = {}
     try:
         with tempfile.TemporaryDirectory(prefix="cpe-bench-") as folder:
@@ -88,8 +86,12 @@ def main() -> None:
         agents.wait()
     show(found, console)
     judge(found, chosen.lines, console)
+    with tempfile.TemporaryDirectory(prefix="cpe-bench-") as folder:
+        words = (str(chosen.lines), str(chosen.failing))
+        decided = measure("benchmarks.lines_deciding", *words, log=Path(folder) / "log")
+    show_deciding(decided, console)
     if chosen.json:
-        chosen.json.write_text(json.dumps(found, indent=1))
+        chosen.json.write_text(json.dumps({"sensing": found, "deciding": decided}, indent=1))
 
 
 if __name__ == "__main__":

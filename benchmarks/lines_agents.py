@@ -2,8 +2,8 @@
 
 Each line's box has an address of its own on loopback (``address_of``), all behind one UDP socket that answers from the
 address it was asked at. Messages are cut up by hand, for the agents must cost less than who asks them. Commands come on
-standard input, one a line: ``down FIRST COUNT TRAPS`` (the fixed ports of so many boxes lose their link; a port to send
-linkDown traps to, or 0), ``up``. Prints ``ready``, and after each command ``done`` with the time it took effect.
+standard input, one a line: ``down FIRST COUNT STEP TRAPS`` (the fixed ports of so many boxes lose their link; a port to
+send linkDown traps to, or 0), ``up``. Prints ``ready``, and after each command ``done`` with the time of its effect.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import ipaddress
 import os
 import selectors
 import socket
+import subprocess
 import sys
 import time
 from bisect import bisect_right
@@ -104,6 +105,21 @@ def table(*, down: bool) -> dict[Oid, bytes]:
     return {arcs(name): value for name, value in found.items()}
 
 
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start(port: int) -> subprocess.Popen[str]:
+    """A process of agents that answers already."""
+    argv = [sys.executable, "-m", "benchmarks.lines_agents", str(port)]
+    agents = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    if agents.stdout is None or agents.stdout.readline() != "ready\n":
+        raise SystemExit("the agents did not start")
+    return agents
+
+
 class Agents:
     def __init__(self, port: int) -> None:
         self.began = time.monotonic()
@@ -187,10 +203,11 @@ class Agents:
     def command(self, line: str) -> None:
         words = line.split()
         if words and words[0] == "down":
-            first, count, port = (int(word) for word in words[1:])
-            self.down |= set(range(first, first + count))
+            first, count, step, port = (int(word) for word in words[1:])
+            failing = range(first, first + count * step, step)
+            self.down |= set(failing)
             at = time.time()
-            for number in range(first, first + count) if port else ():
+            for number in failing if port else ():
                 self.trap(number, port)
         else:
             self.down.clear()

@@ -1,6 +1,7 @@
-"""One way of polling lines, in a process of its own: ``python -m benchmarks.lines_clients CLIENT LINES SECONDS PORT``.
+"""One way of polling lines, in a process of its own: ``python -m benchmarks.lines_clients CLIENT LINES SECONDS PORT
+[EVERY]``.
 
-Every client asks each of the agents of ``benchmarks.lines_agents`` once every ``POLL_EVERY`` seconds for the same
+Every client asks each of the agents of ``benchmarks.lines_agents`` once every ``EVERY`` seconds (5) for the same
 objects: uptime, state, errors, frames and octets of both ports, synchronisation, registration, signal. What is learned
 first is not counted. Prints one JSON line; CPU is this process's own (user and system).
 """
@@ -22,6 +23,7 @@ from benchmarks.lines_agents import COMMUNITY, DSL, WWAN, address_of, extend
 from cpe_manager.adapters.clock import SystemClock
 from cpe_manager.adapters.icmp import IcmpEchoes
 from cpe_manager.adapters.reach import TcpReach
+from cpe_manager.adapters.snmp.gets import SnmpGets
 from cpe_manager.adapters.snmp.line_poller import SnmpLinePoller
 from cpe_manager.adapters.snmp.poller import SnmpPoller
 from cpe_manager.domain.errors import InputError
@@ -105,18 +107,18 @@ def targets(lines: int, port: int) -> dict[str, LineTarget]:
     }
 
 
-async def ours(client: str, lines: int, seconds: float, port: int) -> Figures:
-    open_files(2 * lines + 500)
+async def ours(client: str, lines: int, seconds: float, port: int, every: float) -> Figures:
+    open_files(10_000)
     clock, tally = SystemClock(), Tally()
-    poller = SnmpLinePoller(SnmpPoller(clock, most_sessions=lines + 100), clock)
+    poller = SnmpLinePoller(SnmpGets(SnmpPoller(clock)), clock)
     poller.set_targets(targets(lines, port))
     senses = Senses(IcmpEchoes(), poller, TcpReach(), NoPlatforms())
-    sensing = Sensing(senses, tally.tell, FailoverPolicy(poll_every=POLL_EVERY), clock, tally)
+    sensing = Sensing(senses, tally.tell, FailoverPolicy(poll_every=every), clock, tally)
     sensing.set_lines(records(lines, echoes=client == OURS[1]))
     running = asyncio.create_task(sensing.run())
     while tally.polls["answered"] < lines or tally.stretch > 1.0:
         await asyncio.sleep(1)
-    await asyncio.sleep(POLL_EVERY)
+    await asyncio.sleep(every)
     before, began, tally.polls, tally.late = cpu(), time.perf_counter(), Counter(), 0.0
     tally.echoes.clear()
     await asyncio.sleep(seconds)
@@ -188,7 +190,8 @@ async def pysnmp(lines: int, seconds: float, port: int) -> Figures:
 
 def main() -> None:
     client, lines, seconds, port = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
-    work = pysnmp(lines, seconds, port) if client == PEER else ours(client, lines, seconds, port)
+    every = float(sys.argv[5]) if len(sys.argv) > 5 else POLL_EVERY
+    work = pysnmp(lines, seconds, port) if client == PEER else ours(client, lines, seconds, port, every)
     print(json.dumps(asdict(uvloop.run(work))))
 
 

@@ -13,7 +13,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from cpe_manager.domain.errors import InputError, SettingsError
 from cpe_manager.domain.failover_policy import policy_of
+from cpe_manager.domain.lines import Barrier
 from cpe_manager.domain.push_windows import freezes_of, windows_of
+from cpe_manager.domain.voice_barrier import barred_of
 
 FILE_NAME = "cpe-manager.toml"
 
@@ -155,6 +157,10 @@ class Settings(BaseSettings):
     """Sessions to boxes kept open, so that their switch takes one round trip; 0: each switch is an ordinary push."""
     failover_renew_seconds: float = Field(default=600.0, ge=30)
     """After so long what was prepared for a switch is prepared anew."""
+    failover_voice_sip: str = "5060-5061"
+    """Ports (UDP and TCP) that stay off mobile where a family can keep them off (§7.6); empty: none."""
+    failover_voice_rtp: str = "10000-20000"
+    """The same for UDP alone."""
     failover_fixed_source: str = ""
     """Where echoes over fixed lines go out: an address or an interface of this machine; empty: as its routes say."""
     failover_mobile_source: str = ""
@@ -188,6 +194,15 @@ class Settings(BaseSettings):
         except InputError as error:
             raise ValueError(str(error)) from None
         return values
+
+    @field_validator("failover_voice_sip", "failover_voice_rtp")
+    @classmethod
+    def _voice(cls, text: str) -> str:
+        try:
+            barred_of(Barrier(text, ""))
+        except InputError as error:
+            raise ValueError(str(error)) from None
+        return text
 
     @property
     def url(self) -> str:

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from backups.keyfile import KeyFile
 from backups.vault import Vault
@@ -35,6 +36,7 @@ from cpe_manager.kit.log_redaction import Redactor
 from cpe_manager.ports.clock import Clock, Ids
 from cpe_manager.ports.engine import Engine
 from cpe_manager.ports.timer import Timer
+from cpe_manager.runtime.limits import open_files
 from cpe_manager.runtime.metrics import Metrics
 from cpe_manager.services.attempt import Attempt, Outside, RetryPolicy
 from cpe_manager.services.bundle import Services
@@ -94,6 +96,9 @@ class Parts:
     """For the process that serves."""
 
 
+MOST_SNMP_SESSIONS: Final = 12_000
+
+
 async def _engine(settings: Settings, clock: Clock) -> Engine:
     if not settings.scaled:
         return EmbeddedEngine(clock=clock)
@@ -121,7 +126,8 @@ async def build(
     long_tail = NetmikoSessions(credentials, NetmikoLimits(threads=settings.netmiko_threads))
     metrics.watch_threads(lambda: long_tail.counts.running, lambda: long_tail.counts.abandoned)
     sessions = Transports({"ssh": ssh, "telnet": TelnetSessions(credentials)}, long_tail)
-    poller = SnmpPoller(clock)
+    # A session is a descriptor: as many as the machine grants, and others are opened when they are needed.
+    poller = SnmpPoller(clock, most_sessions=min(MOST_SNMP_SESSIONS, open_files(2 * MOST_SNMP_SESSIONS) // 2))
     outside = Outside(sessions, drivers, credentials, vault, clock, ids, redactor)
     attempt = Attempt(outside, RetryPolicy(settings.retry_base_seconds, settings.retry_cap_seconds))
     limits = WorkerLimits(owner, settings.sessions, settings.sessions_per_access_node, settings.lease_seconds)
@@ -198,7 +204,7 @@ async def build(
         ("drills", drills.watch.look),
         ("figures", Figures(FigureStores(database.inventory, database.events, database.drift), jobs, metrics).look),
     ]
-    traps = await _traps(settings, database, Snmp(poller, credentials, clock, metrics, redactor))
+    traps = await _traps(settings, database, Snmp(poller, credentials, clock, metrics, redactor), moving)
     if traps is not None:
         chores.append(("traps", traps.look))
     sweep = Sweep(database.jobs, engine, clock, Rhythm(settings.sweep_seconds), chores)
@@ -207,6 +213,7 @@ async def build(
         if not settings.scaled:
             await database.jobs.release_all(clock.now())
             await database.replacements.release_all()
+            await database.webhooks.release_all()
             await moving.watcher.take_over()
 
     tasks: dict[str, Callable[[], Awaitable[None]]] = {
@@ -283,7 +290,7 @@ class Snmp:
     redactor: Redactor
 
 
-async def _traps(settings: Settings, database: Database, snmp: Snmp) -> Traps | None:
+async def _traps(settings: Settings, database: Database, snmp: Snmp, moving: Failover) -> Traps | None:
     """None unless a port is set."""
     if not settings.snmp_trap_port:
         return None
@@ -292,6 +299,8 @@ async def _traps(settings: Settings, database: Database, snmp: Snmp) -> Traps | 
     stores = TrapStores(database.inventory, database.events, snmp.credentials)
     traps = Traps(intake, stores, snmp.poller, snmp.clock, snmp.metrics, snmp.redactor)
     traps.senders.engine_place = snmp.poller.engine_host
+    if settings.failover_enabled:
+        moving.hear(traps)
     return traps
 
 

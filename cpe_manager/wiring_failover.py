@@ -9,11 +9,13 @@ from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.icmp import IcmpEchoes
 from cpe_manager.adapters.platform.file import PlatformFile
 from cpe_manager.adapters.reach import TcpReach
+from cpe_manager.adapters.snmp.gets import SnmpGets
 from cpe_manager.adapters.snmp.line_poller import SnmpLinePoller
 from cpe_manager.adapters.snmp.poller import SnmpPoller
 from cpe_manager.adapters.ssh.sessions import SshSessions
 from cpe_manager.domain.coverage import CoverageGoals
 from cpe_manager.domain.failover_policy import policy_of
+from cpe_manager.domain.lines import Barrier
 from cpe_manager.ports.platform import Platforms
 from cpe_manager.ports.sensing import LinePoller
 from cpe_manager.runtime.metrics import Metrics
@@ -22,7 +24,9 @@ from cpe_manager.services.commit_path import CommitPath
 from cpe_manager.services.coverage import BoxCoverage, TransferTest
 from cpe_manager.services.failover import Conductor
 from cpe_manager.services.failover_box import BoxParts, PushedBox
-from cpe_manager.services.line_looking import LineLooking, Lookers
+from cpe_manager.services.failover_change import RouteChange
+from cpe_manager.services.line_looking import LineLooking, Lookers, Trapped, Warmth
+from cpe_manager.services.line_ports import LinePorts
 from cpe_manager.services.line_rounds import WatcherParts
 from cpe_manager.services.line_sensing import Senses, Sensing
 from cpe_manager.services.line_watching import Watcher, WatcherRules
@@ -30,19 +34,23 @@ from cpe_manager.services.lines import LineHouse, Lines, LineStores
 from cpe_manager.services.pushes import Pushes, PushStores
 from cpe_manager.services.sensing_terms import Rhythm
 from cpe_manager.services.swift import SwiftPath, SwiftRules
+from cpe_manager.services.trap_evidence import TrapEvidence
+from cpe_manager.services.traps import Traps
 from cpe_manager.services.worker import ShardWorker
 from cpe_manager.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Failover:
-    """``tasks`` run under supervision in the process that serves; ``stop`` is phase one, ``close`` the end."""
+    """``tasks`` run under supervision in the process that serves; ``close`` is the end. ``hear``: have the traps that
+    come in be evidence."""
 
     watcher: Watcher
     platforms: Platforms
     poller: LinePoller
     tasks: Mapping[str, Callable[[], Awaitable[None]]]
     close: Callable[[], Awaitable[None]]
+    hear: Callable[[Traps], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +73,32 @@ def failover(settings: Settings, database: Database, hands: Hands) -> Failover:
     platforms = PlatformFile(settings.platforms, hands.ssh, clock)
     stores = PushStores(database.pushes, database.inventory, database.backups)
     rules = SwiftRules(settings.failover_warm_sessions, settings.failover_renew_seconds)
-    swift = SwiftPath(hands.pushing, stores, hands.worker, outside, rules)
+    barrier = Barrier(settings.failover_voice_sip, settings.failover_voice_rtp)
+    change = RouteChange(database.inventory, database.backups, outside, barrier)
+    swift = SwiftPath(hands.pushing, stores, hands.worker, change, rules)
     echoes = IcmpEchoes()
-    box = PushedBox(BoxParts(hands.pushes, database.inventory, outside, swift))
+    box = PushedBox(BoxParts(hands.pushes, database.inventory, outside, change, swift))
     conductor = Conductor(box, platforms, echoes, clock)
     parts = WatcherParts(database.lines, conductor, clock, outside.ids, hands.metrics.lines, swift)
     watcher = Watcher(parts, WatcherRules(hands.worker.limits.owner, policy, settings.push_freezes))
-    line_poller = SnmpLinePoller(hands.poller, clock)
+    gets = SnmpGets(hands.poller)
+    line_poller = SnmpLinePoller(gets, clock)
     senses = Senses(echoes, line_poller, TcpReach(), platforms)
     rhythm = Rhythm(fixed_source=settings.failover_fixed_source, mobile_source=settings.failover_mobile_source)
     sensing = Sensing(senses, watcher.observe, policy, clock, hands.metrics, rhythm)
-    looking = LineLooking(
-        watcher, Lookers(sensing, line_poller), database.inventory, (outside.drivers, outside.credentials), clock
-    )
+    heard: list[Trapped] = []
+    ports = LinePorts(database.inventory, database.backups, outside.drivers, clock)
+    lookers = Lookers(sensing, line_poller, heard, ports)
+    looking = LineLooking(watcher, lookers, database.inventory, (outside.drivers, outside.credentials), clock)
+
+    def hear(traps: Traps) -> None:
+        evidence = TrapEvidence(line_poller, watcher.observe, sensing.hurry, traps.names.get)
+        traps.watching = evidence.note
+        heard.extend((evidence, traps.senders))
 
     async def close() -> None:
         echoes.close()
+        gets.close()
         await platforms.close()
 
     tasks = {
@@ -88,8 +106,9 @@ def failover(settings: Settings, database: Database, hands: Hands) -> Failover:
         "line-sensing": sensing.run,
         "line-looking": looking.run,
         "ready-boxes": swift.run,
+        "ready-platforms": Warmth(watcher, platforms, clock).run,
     }
-    return Failover(watcher, platforms, line_poller, tasks if settings.failover_enabled else {}, close)
+    return Failover(watcher, platforms, line_poller, tasks if settings.failover_enabled else {}, close, hear)
 
 
 def line_service(settings: Settings, database: Database, outside: Outside, moving: Failover) -> Lines:

@@ -15,12 +15,12 @@ from cpe_manager.ports.driver import Guard, Script
 from cpe_manager.ports.shell import Shell
 from drivers._linux_guard import LinuxGuard, ask
 
-_SYSTEMD, _CRON = "s", "c"
+_SYSTEMD, _DIRECTLY = "s", "d"
 
 
 class LinuxSwift(LinuxGuard):
     """``ports.driver.Swift`` for a box that is managed as root. What was prepared is named by a word whose first letter
-    tells who starts things on the box."""
+    tells who starts things on the box, and the second one how FRR is spoken to."""
 
     async def prepare(self, shell: Shell, script: Script, guard: Guard) -> str:
         lines = swift.frr_alone(script.commands)
@@ -35,21 +35,24 @@ class LinuxSwift(LinuxGuard):
         files = [path for path in file_bundle.sections(text) if path.startswith("/")]
         back = default_routes.back(lines, Box.read(text).top)
         made = "\n".join((guard.token, *lines, text))
-        letter = _SYSTEMD if starter == "systemd" else _CRON
-        name = f"{letter}{hashlib.sha256(made.encode()).hexdigest()[:16]}"
+        digest = hashlib.sha256(made.encode()).hexdigest()[:16]
         try:
             kept = await ask(shell, linux_guard.keeping(files, linux_guard.STORE), "keeping the configuration")
             if not linux_guard.kept_whole(kept, files):
                 raise FetchIncomplete("the configuration that the box would go back to was not kept whole")
-            for line in swift.preparing(name, lines, back, files, self.links(text)):
+            for line in swift.preparing(lines, back, files, self.links(text)):
                 await ask(shell, line, "preparing the change")
+            directly = (await ask(shell, swift.DIRECTLY, "asking FRR's daemons")).strip() == "yes"
+            name = f"{_SYSTEMD if starter == 'systemd' else 'c'}{_DIRECTLY if directly else 'v'}{digest}"
+            await ask(shell, swift.finishing(name), "preparing the change")
         except (CommandRefused, FetchIncomplete):
             await shell.execute(f"rm -rf {linux_guard.STORE} {linux_guard.READY}")
             raise
         return name
 
     async def strike(self, shell: Shell, prepared: str, guard: Guard) -> None:
-        line = swift.striking(prepared, guard.token, guard.seconds, prepared.startswith(_SYSTEMD))
+        systemd, directly = prepared[:1] == _SYSTEMD, prepared[1:2] == _DIRECTLY
+        line = swift.striking(prepared, guard.token, guard.seconds, systemd=systemd, directly=directly)
         try:
             result = await shell.execute(line)
         except (SessionDropped, DeviceTimeout) as error:

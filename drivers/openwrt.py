@@ -56,7 +56,8 @@ def _write_interface(edit: Edit, wanted: Mobile | None) -> None:
     if bool(wanted.username) != (section.text("auth", "none") != "none"):
         edit.put(section, "auth", "both" if wanted.username else None)
     if wanted.active:
-        edit.put(section, "metric", section.text("metric", _STANDBY_METRIC))
+        if not uci_mobile.preferred(edit.box, section):
+            edit.put(section, "metric", section.text("metric", _STANDBY_METRIC))
         for option in ("auto", "defaultroute", "disabled"):
             edit.put(section, option, None)
     else:

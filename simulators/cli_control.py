@@ -120,6 +120,18 @@ def restore_line(context: typer.Context, name: Name) -> None:
     _ask(context, "restore_line", name=name)
 
 
+@app.command("lose-mobile")
+def lose_mobile(context: typer.Context, name: Name) -> None:
+    """Lose a box's mobile network."""
+    _ask(context, "lose_mobile", name=name)
+
+
+@app.command("restore-mobile")
+def restore_mobile(context: typer.Context, name: Name) -> None:
+    """Bring a box's mobile network back."""
+    _ask(context, "restore_mobile", name=name)
+
+
 @app.command()
 def stats(context: typer.Context, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """Show what the boxes have counted."""

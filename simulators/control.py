@@ -18,6 +18,7 @@ The client sends one JSON object a line and gets one back for each, in order:
     {"op": "restart", "name": N, "down": SECONDS}
     {"op": "lose_line", "name": N, "kind": "carrier"}    or "silent": everything stays up and carries nothing
     {"op": "restore_line", "name": N}
+    {"op": "lose_mobile", "name": N}                     its mobile network, and `restore_mobile` brings it back
     {"op": "stats"}                                      counters of each box and of all together
 
 Answers are `{"ok": true, "result": ...}` or `{"ok": false, "error": "..."}`. The socket is open to its owner alone.
@@ -114,6 +115,12 @@ class ControlClient:
 
     def restore_line(self, name: str) -> None:
         self.call("restore_line", name=name)
+
+    def lose_mobile(self, name: str) -> None:
+        self.call("lose_mobile", name=name)
+
+    def restore_mobile(self, name: str) -> None:
+        self.call("restore_mobile", name=name)
 
     def stats(self) -> dict[str, Any]:
         return dict(self.call("stats"))

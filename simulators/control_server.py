@@ -157,6 +157,14 @@ def _restore_line(fleet: Fleet, request: Request) -> None:
     fleet.device(request["name"]).restore_line()
 
 
+def _lose_mobile(fleet: Fleet, request: Request) -> None:
+    fleet.device(request["name"]).lose_mobile()
+
+
+def _restore_mobile(fleet: Fleet, request: Request) -> None:
+    fleet.device(request["name"]).restore_mobile()
+
+
 def _stats(fleet: Fleet, _request: Request) -> dict[str, Any]:
     each = {device.name: _counters(device) for device in fleet.devices}
     total = {key: sum(counters[key] for counters in each.values()) for key in _SUMMED}
@@ -187,6 +195,8 @@ _OPERATIONS: Mapping[str, Callable[[Fleet, Request], Any]] = MappingProxyType(
         "restart": _restart,
         "lose_line": _lose_line,
         "restore_line": _restore_line,
+        "lose_mobile": _lose_mobile,
+        "restore_mobile": _restore_mobile,
         "stats": _stats,
     }
 )

@@ -115,7 +115,8 @@ def return_wait(record: LineRecord, now: float, policy: FailoverPolicy) -> float
     """Seconds that the line has to be up without a break before traffic returns by itself. What was lost longer ago
     than is remembered no longer counts."""
     wait, _ = hold_down(record, policy)
-    if record.flaps and now - record.flaps[-1] > max(policy.flap_memory, wait):
+    # A loss is noted when it begins: the line has to be up for all of the wait after it.
+    if record.flaps and now - record.flaps[-1] > max(policy.flap_memory, wait) + wait:
         return policy.up_for
     return wait
 

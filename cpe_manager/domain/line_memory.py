@@ -181,7 +181,7 @@ class Memory:
     port: Word = field(default_factory=Word)
     """The box of its fixed port: traps, polls, sessions."""
     radio: Word = field(default_factory=Word)
-    """The box of its mobile connection."""
+    """The box of its mobile connection, or the edge's BFD session over it."""
     agent: Agent = field(default_factory=Agent)
     newest: float = -inf
     alive: float = -inf
@@ -249,10 +249,11 @@ def observe(memory: Memory, seen: Evidence, policy: FailoverPolicy) -> bool:
         else:
             memory.box.take(seen)
         return not (steady and seen.ok)
-    if source is Source.BFD:
-        memory.bfd.take(seen.ok, at)
-    elif source is Source.BGP:
-        memory.bgp.take(seen.ok, at)
+    if source is Source.BFD or source is Source.BGP:
+        if seen.way is not Way.MOBILE:
+            (memory.bfd if source is Source.BFD else memory.bgp).take(seen.ok, at)
+        elif source is Source.BFD:
+            memory.radio.take(seen.ok, at)
     else:
         _from_box(memory, seen)
         if seen.carries is not None or seen.loss:

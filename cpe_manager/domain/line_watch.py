@@ -118,6 +118,7 @@ def _judged(memory: Memory, case: _Case, now: float, policy: FailoverPolicy) -> 
         return guess
     if not memory.down:
         memory.down, memory.down_since, memory.brown, memory.relapses = True, case.since, case.brown, 0
+    case.suspicion, case.again = False, inf
     case.wait_until = _training(memory, guess, now, policy)
     return guess
 
@@ -134,21 +135,23 @@ def _newest_word(memory: Memory) -> float:
 def _against(memory: Memory, case: _Case, now: float, policy: FailoverPolicy) -> None:
     """What speaks against a line that was not down."""
     probes, bfd = memory.fixed, memory.bfd
-    asked = now - probes.last <= stale_after(policy)
+    limit = now - stale_after(policy)
+    asked = probes.last >= limit
     failing = asked and probes.bad > 0
-    if bfd.ok is False and probes.last_ok <= bfd.at:
+    if bfd.ok is False and bfd.seen >= limit and probes.last_ok <= bfd.at:
         second = memory.unrest < _RESTLESS or (failing and probes.last > bfd.at)
         _charge(case, bfd.at - policy.bfd_detect, now, bfd.at if second else _alone(bfd.at, policy, asked=asked))
         case.edge = True
     if not case.down and failing:
         _by_probes(memory, case, now, policy)
-    if not case.down and memory.port.ok is False and probes.last_ok <= memory.port.at:
+    port = memory.port
+    if not case.down and port.ok is False and port.seen >= limit and probes.last_ok <= port.at:
         _by_port(memory, case, now, policy, failing=failing)
     bgp = memory.bgp
-    if not case.down and bgp.ok is False and probes.last_ok <= bgp.at:
+    if not case.down and bgp.ok is False and bgp.seen >= limit and probes.last_ok <= bgp.at:
         if failing:
             _charge(case, min(bgp.at, probes.first_bad), now, now)
-        elif not asked and bfd.ok is None and memory.port.ok is not True:
+        elif not asked and bfd.ok is None and port.ok is not True:
             _charge(case, bgp.at, now, bgp.at + policy.trap_confirm)
         case.edge = True
     # A session that stands at the edge would not, on a line that loses every second packet.
@@ -284,7 +287,7 @@ def _time_to_train(memory: Memory, policy: FailoverPolicy) -> float:
 def _shades(memory: Memory, case: _Case, now: float, policy: FailoverPolicy) -> Condition:
     """A line that is not down: degraded, out of our reach only, or up; unknown while nothing has spoken for it yet."""
     words = (memory.bfd.ok, memory.port.ok, memory.bgp.ok)
-    if memory.fixed.last_ok == -inf and True not in words:
+    if memory.up_since is None and memory.fixed.last_ok == -inf and True not in words:
         return Condition.UNKNOWN
     if memory.up_since is None:
         memory.up_since = memory.fixed.first_good if memory.fixed.good else now

@@ -16,9 +16,11 @@ from cpe_manager.domain.settings_inheritance import resolve
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.driver import Drivers
 from cpe_manager.ports.line_oids import LineTarget
+from cpe_manager.ports.platform import Platforms
 from cpe_manager.ports.sessions import Credentials
 from cpe_manager.ports.stores import DeviceFilter, InventoryStore
 from cpe_manager.services.line_fleet import woken
+from cpe_manager.services.line_ports import NONE, LinePorts
 from cpe_manager.services.line_watching import Watcher
 from cpe_manager.services.sensed_lines import Place
 from cpe_manager.services.targets import known, snmp_target_of
@@ -30,6 +32,8 @@ GATHER_SECONDS: Final = 0.2
 ANEW_SECONDS: Final = 300.0
 """Between looks at addresses and log-ins, which change without a word from the lines."""
 AGAIN_SECONDS: Final = 2.0
+WARM_SECONDS: Final = 20.0
+"""Between looks at whether platforms are ready."""
 
 
 class Looking(Protocol):
@@ -48,9 +52,34 @@ class Trapped(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Lookers:
+    """``traps``: whoever has to know the lines so that traps are evidence; ``ports``: what configurations say of the
+    interfaces of boxes whose lines name none."""
+
     sensing: Looking
     polling: Polling
-    traps: Trapped | None = None
+    traps: Sequence[Trapped] = ()
+    ports: LinePorts | None = None
+
+
+class Warmth:
+    """Keeps the platforms of the watched lines ready, so that moving addresses need not connect first. ``run`` is a
+    task of the daemon's."""
+
+    def __init__(self, watcher: Watcher, platforms: Platforms, clock: Clock) -> None:
+        self._watcher, self._platforms, self._clock = watcher, platforms, clock
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            names = {record.line.setup.platform for record in self._watcher.records()} - {""}
+            await asyncio.gather(*(self._warm(name) for name in sorted(names)))
+            await self._clock.sleep(WARM_SECONDS)
+
+    async def _warm(self, name: str) -> None:
+        try:
+            await self._platforms.get(name).warm()
+        except CpeManagerError as error:
+            log.warning("platform.not_ready", platform=name, code=error.code, reason=str(error))
 
 
 class LineLooking:
@@ -99,8 +128,25 @@ class LineLooking:
                 targets[record.line.id] = target
         self._lookers.polling.set_targets(targets)
         self._lookers.sensing.set_lines(records, places)
-        if self._lookers.traps is not None:
-            self._lookers.traps.set_lines(records)
+        for each in self._lookers.traps:
+            each.set_lines(records)
+        await self._learn_ports(records, devices, groups)
+
+    async def _learn_ports(
+        self, records: Sequence[LineRecord], devices: Mapping[str, Device], groups: Mapping[str, Group]
+    ) -> None:
+        ports = self._lookers.ports
+        if ports is None:
+            return
+        unnamed = {
+            device.id: family
+            for record in records
+            if not (record.line.setup.fixed_port and record.line.setup.mobile_port)
+            and (device := devices.get(record.line.device_id)) is not None
+            and (family := resolve(device, groups).family)
+        }
+        if await ports.learn(unnamed):
+            self._changed.set()
 
     async def _devices(self, records: Sequence[LineRecord]) -> Mapping[str, Device]:
         if not records:
@@ -117,6 +163,7 @@ class LineLooking:
         if access is None:
             return None
         oids = self._drivers.get(known("family", resolved.family)).spec.snmp.line
-        fixed = (setup.fixed_port,) if setup.fixed_port else ()
-        mobile = (setup.mobile_port,) if setup.mobile_port else ()
+        words = self._lookers.ports.get(device.id) if self._lookers.ports is not None else NONE
+        fixed = (setup.fixed_port,) if setup.fixed_port else words.fixed
+        mobile = (setup.mobile_port,) if setup.mobile_port else words.mobile
         return LineTarget(snmp_target_of(device, resolved, access), oids, fixed, mobile)

@@ -30,13 +30,14 @@ from cpe_manager.domain.errors import (
 )
 from cpe_manager.domain.inventory import Group, LifeState
 from cpe_manager.domain.jobs import Job, JobKind, JobState, Priority
+from cpe_manager.domain.lines import Carrier
 from cpe_manager.domain.pushes import Order, Push, PushKind
 from cpe_manager.ports.driver import Swift
 from cpe_manager.ports.pushes import Prepared
 from cpe_manager.ports.shell import Shell
 from cpe_manager.ports.stores import Claimed, DeviceView, Lease
-from cpe_manager.services.attempt import Outside
 from cpe_manager.services.commit_path import CommitPath
+from cpe_manager.services.failover_change import RouteChange
 from cpe_manager.services.push_trip import Trip, cause_of
 from cpe_manager.services.pushes import PushStores
 from cpe_manager.services.swift_strike import Ready, Strike, Striking, SwiftDriver
@@ -44,7 +45,6 @@ from cpe_manager.services.worker import Visit, WorkerLimits
 
 log = structlog.get_logger()
 
-TO_MOBILE: Final[Mapping[str, Any]] = {"mobile": {"preferred": True}}
 SUMMARY: Final = "change of mobile"
 LOOK_SECONDS: Final = 1.0
 HEARTBEAT_SECONDS: Final = 20.0
@@ -86,9 +86,10 @@ class SwiftPath:
     """One per process. ``run`` is a task of the daemon's."""
 
     def __init__(
-        self, path: CommitPath, stores: PushStores, hands: Hands, outside: Outside, rules: SwiftRules | None = None
+        self, path: CommitPath, stores: PushStores, hands: Hands, change: RouteChange, rules: SwiftRules | None = None
     ) -> None:
-        self._path, self._stores, self._hands, self._outside = path, stores, hands, outside
+        self._path, self._stores, self._hands = path, stores, hands
+        self._change, self._outside = change, change.outside
         self._rules = rules or SwiftRules()
         self._ready: dict[str, Ready] = {}
         self._keeping: dict[str, asyncio.Task[None]] = {}
@@ -176,7 +177,7 @@ class SwiftPath:
             made_at = self._outside.clock.monotonic()
             ready = Ready(trip, swift, entries, version, made_at, opened.shell, token)
             self._ready[device_id] = ready
-            log.debug("swift.ready", device=trip.push.device)
+            log.info("swift.ready", device=trip.push.device)
             try:
                 await self._hold(ready)
             finally:
@@ -210,7 +211,14 @@ class SwiftPath:
             created_at=now, requested_by="", token=secrets.token_hex(4), guard_seconds=self._rules.guard_seconds,
             priority=Priority.URGENT, any_time=True,
         )  # fmt: skip
-        return Trip(claimed, push, Order(PushKind.CHANGE, patch=TO_MOBILE), [], groups, held)
+        return Trip(
+            claimed,
+            push,
+            Order(PushKind.CHANGE, patch=await self._change.patch(device.id, Carrier.MOBILE)),
+            [],
+            groups,
+            held,
+        )
 
     async def _last_good(self, view: DeviceView) -> LastGood | None:
         if view.status.current_backup_id is None:

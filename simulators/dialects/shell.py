@@ -296,11 +296,17 @@ def _test(call: Call) -> Reply:
         return Reply(status=int(equal == (words[1] in ("!=", "-ne"))))
     if words[:1] == ["!"]:
         return Reply(status=int(not _test(dataclasses.replace(call, words=words[1:])).status))
+    if (
+        len(words) == 2
+        and words[0] in ("-d", "-e")
+        and any(path.startswith(f"{words[1]}/") for path in call.shell.files.paths())
+    ):
+        return Reply()
     if len(words) == 2 and words[0] in ("-f", "-e", "-s", "-r", "-x"):
         text = call.shell.files.read(words[1])
         return Reply(status=0 if (text if words[0] == "-s" else text is not None) else 1)
     if len(words) == 2 and words[0] == "-d":
-        return Reply(status=0 if any(path.startswith(f"{words[1]}/") for path in call.shell.files.paths()) else 1)
+        return Reply(status=1)
     if len(words) == 2 and words[0] in ("-n", "-z"):
         return Reply(status=int(bool(words[1]) == (words[0] == "-z")))
     return Reply(status=0 if words else 1)

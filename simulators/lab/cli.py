@@ -244,7 +244,7 @@ def execute(
     """Run a command inside a node; in `manager` with the machine's own files."""
     with _plainly():
         inside = Running.load(_folder(name)).within(place)
-    os.execvp(inside[0], [*inside, *command])
+    os.execvp(inside[0], [*inside, *(command[1:] if command[0] == "--" else command)])
 
 
 @app.command()

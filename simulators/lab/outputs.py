@@ -38,8 +38,10 @@ def credentials(key_file: str) -> str:
 
 
 def lines(plan: LabPlan) -> str:
-    """What is known of each line beforehand, as JSON: a list of objects, each with its ``device``."""
-    return json.dumps([line_setup(cpe) for cpe in plan.all_cpes()], indent=2) + "\n"
+    """What is known of each line beforehand, as JSON for ``cpe-manager lines import``: objects with their ``device``.
+    The coverage check (§3.8) is no part of it: ``cpe-manager failover coverage`` writes that down."""
+    setups = [line_setup(cpe) for cpe in plan.all_cpes()]
+    return json.dumps([{k: v for k, v in setup.items() if k != "coverage"} for setup in setups], indent=2) + "\n"
 
 
 def line_setup(cpe: CpePlan) -> dict[str, Any]:

@@ -82,8 +82,23 @@ class Managed:
             assert ended["phase"] == "confirmed" or "nothing to change" in (ended["reason"] or ""), ended
             line = outputs.line_setup(cpe)
             line.pop("coverage")
+            if cpe.routing == "bgp":
+                line.pop("fixed_ipv6")  # in the lab BGP carries IPv4 alone
             self.api("PUT", f"lines/{line.pop('device')}", line)
             self.api("POST", f"lines/{cpe.name}/coverage", {"verdict": "passed", "reason": "measured in the lab"})
+
+    def is_ready(self) -> None:
+        """The line was seen up, and its box is ready to be switched in one round trip."""
+        eventually("a ready box", lambda: self.log_has("swift.ready"), within=60)
+        eventually("the line to be seen", lambda: self.rows("select condition from line_state") == [("up",)])
+
+    def ready_again(self, number: int) -> None:
+        """The same after ``number - 1`` switches."""
+        eventually("a ready box", lambda: self.log_has("swift.ready", number), within=120)
+        eventually("the line to be seen", lambda: self.rows("select condition from line_state") == [("up",)])
+
+    def log(self) -> str:
+        return (self.w.home / "daemon.log").read_text(errors="replace")
 
     def _ended(self, push_id: str) -> Any:
         push = self.api("GET", f"pushes/{push_id}")

@@ -73,6 +73,8 @@ def test_every_question_has_an_answer_and_always_the_same(
     record: LineRecord, seen: Verdict, now: float, done: Outcome | None, node: bool, said: tuple[str, str, str]
 ) -> None:
     entitled, back, away = said
+    if record.state is State.SWITCHING:
+        record = replace(record, carrier=Carrier.FIXED)  # only what is not moved is switched, see below
 
     def ask(record: LineRecord, done: Outcome | None) -> tuple[LineRecord, Act]:
         more = {"node_down": node, "entitled": entitled, "done": done, "may_return": back, "may_switch": away}

@@ -40,7 +40,8 @@ _MOST_ROWS = 500
 
 @dataclass(frozen=True, slots=True)
 class _Port:
-    """Where a way's objects are; ``signs`` and ``signal`` with their whole names."""
+    """Where a way's objects are; ``signs`` and ``signal`` with their whole names. ``last``: of each text what it said
+    last and what that means, for most polls bring the same."""
 
     way: Way
     index: int
@@ -50,6 +51,7 @@ class _Port:
     errors: str = ""
     frames: str = ""
     octets: tuple[str, str] = ("", "")
+    last: dict[str, tuple[Value, bool | float | None]] = field(default_factory=dict, compare=False)
 
 
 @dataclass(slots=True)
@@ -197,13 +199,13 @@ def _port(way: Way, index: int, signs: tuple[tuple[str, Sign], ...], signal: str
     )  # fmt: skip
 
 
-def _names(ports: Iterable[_Port]) -> list[str]:
+def _names(ports: Iterable[_Port]) -> tuple[str, ...]:
     """Everything that one question asks for."""
     names = [_UPTIME]
     for port in ports:
         names += [name for name in (port.oper, port.errors, port.frames, *port.octets, port.signal) if name]
         names += [name for name, _ in port.signs]
-    return names
+    return tuple(names)
 
 
 def _reading(port: _Port, got: Mapping[str, Value]) -> PortReading:
@@ -213,16 +215,24 @@ def _reading(port: _Port, got: Mapping[str, Value]) -> PortReading:
     if up is False and isinstance(status, int):
         what = f"interface {_OPER_WORDS[status]}"
     for name, sign in port.signs:
-        said = _said(sign, got.get(name))
+        value = got.get(name)
+        before = port.last.get(name)
+        if before is None or before[0] != value:
+            before = port.last[name] = value, _said(sign, value)
+        said = before[1]
         if said is False:
             up, what = False, f"{what}, {sign.what}" if what else sign.what
         elif said and up is None:
             up = True
+    signal = got.get(port.signal)
+    heard = port.last.get(port.signal)
+    if heard is None or heard[0] != signal:
+        heard = port.last[port.signal] = signal, _figure(signal)
     errors, frames, octets = got.get(port.errors), got.get(port.frames), [got.get(name) for name in port.octets]
     both = [each for each in octets if isinstance(each, int)]
     return PortReading(
         port.way, up, errors if isinstance(errors, int) else None, sum(both) if both else None,
-        _figure(got.get(port.signal)), what, frames if isinstance(frames, int) else None,
+        heard[1], what, frames if isinstance(frames, int) else None,
     )  # fmt: skip
 
 

@@ -165,7 +165,7 @@ class SnmpPoller:
             kept.users -= 1
 
     async def _opened(self, target: SnmpTarget) -> _Kept:
-        host = await _numeric(target.host)
+        host = await numeric(target.host)
         access = target.access
         if access.user:
             engine = self.engines.get((target.host, target.port))
@@ -243,7 +243,7 @@ async def _walk(session: SnmpSession, name: str, root: str, most: int) -> dict[s
     return found
 
 
-async def _numeric(host: str) -> str:
+async def numeric(host: str) -> str:
     """An address: the library would look a name up itself, and hold up the event loop. Raises ``OSError``."""
     try:
         ipaddress.ip_address(host)

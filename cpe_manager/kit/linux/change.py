@@ -120,7 +120,7 @@ def _write_files(box: Box, found: CpeConfig, wanted: CpeConfig) -> None:
         daemon_words.serve_on(files, box.lan)
     link_words.write_wifi(files, wanted.wifi)
     daemon_words.write_snmp(files, wanted.snmp)
-    _write_table(box, wanted)
+    _write_table(box, found, wanted)
     if found.management.ssh != wanted.management.ssh:
         if wanted.management.ssh:
             files.remove(NO_SSH)
@@ -147,19 +147,32 @@ def _insisted(wan: Wan | None) -> IPv4Interface | None:
     return wan.address if wan and wan.mode == "pppoe" else None
 
 
-def _write_table(box: Box, wanted: CpeConfig) -> None:
-    files = box.files
-    table = nft_table.Table(
+def _table(box: Box, config: CpeConfig) -> nft_table.Table:
+    mobile = config.mobile
+    return nft_table.Table(
         outside=tuple(sorted({box.nic, box.ppp, box.mobile})),
-        firewall=wanted.firewall,
-        mappings=wanted.port_mappings,
-        sources=wanted.management.sources,
-        pack=wanted.wan.ip_pack if wanted.wan else None,
+        firewall=config.firewall,
+        mappings=config.port_mappings,
+        sources=config.management.sources,
+        pack=config.wan.ip_pack if config.wan else None,
         door=box.ssh_port,
-        snmp=bool(wanted.snmp.communities),
-        barred=wanted.mobile.barred if wanted.mobile else (),
-        mobile=box.mobile if wanted.mobile and wanted.mobile.barred else "",
+        snmp=bool(config.snmp.communities),
+        barred=mobile.barred if mobile else (),
+        mobile=box.mobile if mobile and mobile.barred else "",
     )
+
+
+def _ways_out(box: Box, config: CpeConfig) -> set[str]:
+    """The interfaces that a configuration makes use of towards the internet."""
+    line = box.ppp if config.wan and config.wan.mode == "pppoe" else box.nic
+    return {line, *([box.mobile] if config.mobile and config.mobile.active else [])}
+
+
+def _write_table(box: Box, found: CpeConfig, wanted: CpeConfig) -> None:
+    """Our table, when anything that it says is to be another; a switch to mobile is not."""
+    files, table = box.files, _table(box, wanted)
+    if _table(box, found) == table and _ways_out(box, wanted) <= _ways_out(box, found):
+        return
     # A box without our table has other people's rules: it gets ours only when there is something to say, and of it what
     # is said.
     nothing = replace(NO_TABLE, outside=table.outside, door=table.door, snmp=table.snmp, bare=True)

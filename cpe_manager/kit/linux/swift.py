@@ -39,6 +39,33 @@ _CONF: Final = "/etc/frr/frr.conf"
 _SHOW: Final = "vtysh -c 'show running-config no-header'"
 _END: Final = 'echo "cpe-manager $?"'
 _CHECKED, _ARMED, _APPLIED = (f"cpe-manager {word}" for word in ("checked", "armed", "applied"))
+_SOCKETS: Final = "/run/frr"
+# Without a file: what each daemon runs. With one: its lines, as one change; what a daemon says to them is printed, and
+# the status is 1 when it has refused any. An answer ends in three NULs and a status.
+_SPEAK: Final = f"""\
+use strict; use Socket;
+sub dial {{
+  my $s; socket($s, PF_UNIX, SOCK_STREAM, 0) && connect($s, sockaddr_un($_[0])) or die "$_[0]: $!\\n"; $s;
+}}
+sub ask {{
+  my ($s, $line) = @_; my $said = ""; alarm 5; syswrite($s, "$line\\0");
+  until ($said =~ s/\\0\\0\\0(.)\\z//s) {{ sysread($s, $said, 65536, length $said) or die "$line: no answer\\n" }}
+  return (ord $1, $said);
+}}
+if (!@ARGV) {{
+  for my $path (sort <{_SOCKETS}/*.vty>) {{
+    my $s = dial($path); ask($s, "enable"); my ($status, $text) = ask($s, "write terminal");
+    die "$path: $text\\n" if $status; print "$path\\n$text";
+  }}
+  exit 0;
+}}
+open(my $file, "<", $ARGV[0]) or die "$ARGV[0]: $!\\n"; chomp(my @lines = <$file>); my $bad = 0;
+my $s = dial("{_SOCKETS}/staticd.vty");
+for ("enable", "configure terminal", "XFRR_start_configuration", @lines, "XFRR_end_configuration", "end") {{
+  my ($status, $said) = ask($s, $_); $bad = 1 if $status; print $said;
+}}
+exit $bad;
+"""
 Stage = Literal["nothing", "checked", "armed", "applied"]
 
 
@@ -48,38 +75,54 @@ def frr_alone(commands: Sequence[str]) -> tuple[str, ...] | None:
     return tuple(shlex.split(found[1])) if found and tuple(commands[1:]) == _REST else None
 
 
-def preparing(
-    name: str, lines: Sequence[str], back: Sequence[str] | None, files: Sequence[str], links: Links
-) -> Iterator[str]:
+def preparing(lines: Sequence[str], back: Sequence[str] | None, files: Sequence[str], links: Links) -> Iterator[str]:
     """Shell lines behind ``guard.keeping`` into ``STORE``. ``back``: FRR's lines that undo ``lines``, the short way;
     what FRR does not run again after them is brought back the long way."""
     script = list(way_back(files, links))
     if back:
+        yield from writing(f"{STORE}/speak", _SPEAK)
         yield from writing(f"{STORE}/back", "\n".join(back))
-        script.insert(0, f'[ "$1" = boot ] || vtysh -f {KEPT}/back >/dev/null 2>&1')
+        short = f"[ -e {KEPT}/direct ] && perl {KEPT}/speak {KEPT}/back || vtysh -f {KEPT}/back"
+        yield from writing(f"{STORE}/shortly", short)
+        script.insert(0, f'[ "$1" = boot ] || sh {KEPT}/shortly >/dev/null 2>&1')
     yield from writing(f"{STORE}/way", "\n".join(script))
     yield from writing(f"{STORE}/tell", "\n".join(telling(links)))
-    yield f"umask 077; rm -rf {READY}; mkdir -p {READY}; {_END}"
+    # Nobody is armed: what still lies there is of one who was.
+    yield f"umask 077; rm -rf {READY} {KEPT}; mkdir -p {READY}; {_END}"
+    yield from writing(f"{READY}/speak", _SPEAK)
     yield from writing(f"{READY}/changes", "\n".join(lines))
-    # What was made is on flash before anybody may make use of it.
     yield f"cp -p {STORE}/names {STORE}/frr {READY} && sha256sum {' '.join(map(quote, files))} >{READY}/sums; {_END}"
     yield f"[ ! -e {_CONF} ] || sha256sum {_CONF} >>{READY}/sums; {_END}"
-    yield f"vtysh -C -f {READY}/changes && sync && : >{READY}/{name}; {_END}"
+    yield f"vtysh -C -f {READY}/changes; {_END}"
 
 
-def striking(name: str, token: str, seconds: int, systemd: bool) -> str:
+DIRECTLY: Final = (
+    f"umask 077; [ -e {STORE}/back ] && [ ! -e {_SOCKETS}/mgmtd.vty ] && "
+    f"perl {READY}/speak >{READY}/told 2>/dev/null && [ -s {READY}/told ] && {_SHOW} | cmp -s - {READY}/frr && "
+    f': >{STORE}/direct && echo yes; echo "cpe-manager 0"'
+)
+"""Whether FRR's daemons can be spoken to without vtysh, and what they say that they run: prints ``yes``."""
+
+
+def finishing(name: str) -> str:
+    """What was made is on flash before anybody may make use of it."""
+    return f"sync && : >{READY}/{name}; {_END}"
+
+
+def striking(name: str, token: str, seconds: int, *, systemd: bool, directly: bool) -> str:
     """The strike."""
+    same = f"perl {READY}/speak | cmp -s - {READY}/told" if directly else f"{_SHOW} | cmp -s - {READY}/frr"
     checks = (
-        f"[ -e {READY}/{name} ] && [ ! -e {KEPT}/undo ] && sha256sum -c --status {READY}/sums && "
-        f"{NAMES} | cmp -s - {READY}/names && {_SHOW} | cmp -s - {READY}/frr && echo '{_CHECKED}'"
+        f"[ -e {READY}/{name} ] && [ ! -e {KEPT} ] && sha256sum -c --status {READY}/sums && "
+        f"{NAMES} | cmp -s - {READY}/names && {same} && echo '{_CHECKED}'"
     )
     arms = (
-        f"umask 077 && rm -rf {KEPT} && mv {STORE} {KEPT} && echo '# cpe-manager {token}' >{KEPT}/undo.new && "
-        f"cat {KEPT}/way >>{KEPT}/undo.new && mv -f {KEPT}/undo.new {KEPT}/undo && sync {KEPT}/undo {KEPT} && "
+        f"umask 077 && mv {STORE} {KEPT} && echo '# cpe-manager {token}' >{KEPT}/undo && "
+        f"echo 'sh {KEPT}/way $1' >>{KEPT}/undo && sync {KEPT}/undo {KEPT} && "
         f"{at_boot(systemd)} && {timer(seconds, systemd)} && echo '{_ARMED}'"
     )
-    applies = f"vtysh -f {READY}/changes && echo '{_APPLIED}'"
-    return f"{checks} && {arms} && {applies}; {_END}; rm -rf {READY}"
+    told = f"perl {READY}/speak {READY}/changes" if directly else f"vtysh -f {READY}/changes"
+    return f"{checks} && {arms} && {told} && echo '{_APPLIED}'; {_END}; rm -rf {READY}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -266,5 +266,5 @@ halt() {
         ip -6 route flush table $table 2>/dev/null || true
     done
     tc qdisc del dev wwan0 root 2>/dev/null || true
-    find /run -mindepth 1 -maxdepth 1 ! -name 'lab.*' ! -name layers -exec rm -rf {} +
+    find /run -mindepth 1 -maxdepth 1 ! -name 'lab.*' ! -name layers -exec rm -rf {} + 2>/dev/null || true
 }

@@ -77,6 +77,12 @@ def test_every_family_of_this_file_is_asked_and_has_the_features() -> None:
         assert {Feature.MOBILE_PREFERRED, Feature.MOBILE_BARRED} <= driver.spec.features
 
 
+def test_whatever_can_be_moved_can_be_asked_where_it_went() -> None:
+    for case in MODELLED:
+        driver = DriverRoster().get(case.family)
+        assert isinstance(driver, Carrying) or Feature.MOBILE_PREFERRED not in driver.spec.features, case
+
+
 @pytest.mark.parametrize("wan", WANS, ids=("as-it-is", "dhcp", "static"))
 @every_family
 async def test_a_preferred_mobile_connection_carries_whatever_the_fixed_line_does(
@@ -131,6 +137,31 @@ async def test_a_generated_site_with_mobile_backup_is_ready_to_carry_all_but_cal
     assert plain.mobile is not None
     assert not plain.mobile.barred
     assert found.firewall == plain.firewall
+
+
+async def test_an_ios_default_route_that_ppp_gives_is_gone_before_all_the_same() -> None:
+    """Nobody sets the distance of such a route; two halves are longer than it."""
+    case = next(case for case in TELLING if case.family == "cisco_ios")
+    async with box(case) as (device, shell):
+        device.change("interface Dialer1\nppp ipcp route default\nexit\nno ip route 0.0.0.0 0.0.0.0 Dialer1")
+        bring(device, case, None, standing_by(case))
+        assert await driver_of(case).carrying(shell, shown(device)) is Carrier.FIXED
+        bring(device, case, None, replace(standing_by(case), preferred=True))
+        assert "128.0.0.0" in shown(device)
+        assert await driver_of(case).carrying(shell, shown(device)) is Carrier.MOBILE
+        assert (await driver_of(case).line(shell, shown(device))).default_route is True
+        bring(device, case, None, standing_by(case))
+        assert "128.0.0.0" not in shown(device)
+        assert await driver_of(case).carrying(shell, shown(device)) is Carrier.FIXED
+
+
+@every_family
+async def test_a_router_that_is_wired_by_next_hops_is_asked_for_the_interface(case: DriverCase) -> None:
+    async with box(case) as (device, shell):
+        bring(device, case, FIXED_WAN, standing_by(case))
+        assert await driver_of(case).carrying(shell, shown(device)) is Carrier.FIXED
+        line = await driver_of(case).line(shell, shown(device))
+        assert str(line.address and line.address.ip) == "198.18.77.2"
 
 
 @every_family

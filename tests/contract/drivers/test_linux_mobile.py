@@ -14,6 +14,7 @@ from cpe_manager.kit.linux.default_routes import CLIENT_METRIC, IPV4, IPV6, back
 from cpe_manager.ports.driver import Carrying
 from drivers.frr_linux import DRIVER
 from simulators.device import Device
+from simulators.dialects.linux_box import files_of
 from simulators.fleet import Fleet
 from simulators.state import DeviceState
 from tests.contract.drivers.harness import sessions_for, shown, specs_of, target_of
@@ -144,6 +145,16 @@ def test_voice_is_kept_off_by_chains_of_their_own_and_other_people_s_rules_are_l
     assert mobile_of(model(device)).barred == tuple(sorted(VOICE))
     bring(device, replace(model(device), mobile=None))
     assert 'oifname "wwan0" udp' not in device.state.files["/etc/nftables.d/cpe.nft"]
+
+
+def test_a_switch_leaves_a_table_alone_that_somebody_has_written_his_own_way() -> None:
+    device = linux_box()
+    path = "/etc/nftables.d/cpe.nft"
+    device.state.files[path] = (
+        files_of(device.state)[path].replace(', "ppp0"', "").replace('"eth0", ', '"eth0", "eth9", ')
+    )
+    script = bring(device, preferring(model(device)))
+    assert not [command for command in script.commands if "nft" in command]
 
 
 def test_a_switch_of_the_workshop_s_box_goes_there_and_back() -> None:

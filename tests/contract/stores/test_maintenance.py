@@ -16,6 +16,7 @@ from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.db.engine import migrator, target
 from cpe_manager.adapters.db.tables import metadata
 from cpe_manager.domain import replacements
+from cpe_manager.domain.backups import SealedObject
 from cpe_manager.domain.checks import Held
 from cpe_manager.domain.commit_path import Entry, Step
 from cpe_manager.domain.drills import DrillResult, Verdict
@@ -27,6 +28,7 @@ from cpe_manager.domain.lines import LineSetup, Transition
 from cpe_manager.domain.rollouts import Strategy
 from cpe_manager.domain.schedules import Schedule
 from cpe_manager.domain.tokens import Scope, Token
+from cpe_manager.domain.webhooks import Attempt, Endpoint
 from cpe_manager.ports.addresses import Read
 from cpe_manager.ports.driver import Facts
 from cpe_manager.ports.facts import DeviceFacts
@@ -144,6 +146,11 @@ async def furnish(db: Database) -> None:
     step = Transition(new_id(), record.line.id, NOW, record.state, record.state, record.condition, ("é",), "op")
     await db.lines.move([Move(record, step, (IncidentChange("line", 1, "down", parent),))])
     assert await db.lines.lead("w1", after(5), NOW)
+    hook = Endpoint(new_id(), "désk", "https://desk.example/", ("line.*",), new_id(), NOW, "op")
+    await db.webhooks.add(hook, SealedObject(hook.object_id, 1, "key-1", b"w", b"n", b"c"))
+    await db.events.add([NewEvent("line.held", NOW)])
+    (held,) = await db.webhooks.take("w1", now=NOW, until=after(5), known=await db.events.last_id())
+    await db.webhooks.settle(held, [Attempt(1, NOW, False, None, 0.25, "é")], until=after(5))
     await db.maintenance.meta_set("keyring", "check")
 
 

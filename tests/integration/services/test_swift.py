@@ -26,6 +26,7 @@ from cpe_manager.ports.shell import Credential, Shell
 from cpe_manager.ports.stores import Claimed, InventoryChanges, SiteChange
 from cpe_manager.services.attempt import Outside
 from cpe_manager.services.commit_path import CommitPath
+from cpe_manager.services.failover_change import RouteChange
 from cpe_manager.services.pushes import PushAsked, Pushes, PushStores
 from cpe_manager.services.swift import Struck, SwiftPath, SwiftRules
 from cpe_manager.services.worker import Visit, WorkerLimits
@@ -89,7 +90,8 @@ class Bench:
     def path(self, **more: Any) -> SwiftPath:
         commit = CommitPath(self.outside, self.database.pushes, self.database.backups)
         stores = PushStores(self.database.pushes, self.database.inventory, self.database.backups)
-        swift = SwiftPath(commit, stores, self.hands, self.outside, SwiftRules(**more))
+        change = RouteChange(self.database.inventory, self.database.backups, self.outside)
+        swift = SwiftPath(commit, stores, self.hands, change, SwiftRules(**more))
         self.tasks.append(asyncio.create_task(swift.run()))
         return swift
 

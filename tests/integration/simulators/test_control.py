@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import sys
 import tomllib
@@ -46,6 +47,40 @@ async def running(tmp_path):
     if process.returncode is None:
         process.terminate()
         await asyncio.wait_for(process.wait(), 60)
+
+
+async def test_both_ways_of_a_box_are_lost_and_found_from_another_process(running):
+    _, folder = running
+    login = tomllib.loads((folder / "credentials").read_text())["credentials"]["cpe-0001"]
+    with ControlClient(folder / "control") as client:
+        box = client.devices()[0]
+        client.change("cpe-0001", "interface Cellular0/2/0\nno shutdown\nexit")
+        key = asyncssh.import_known_hosts(f"[{box['address']}]:{box['port']} {box['host_key']}\n")
+
+        async def way():
+            async with asyncssh.connect(
+                box["address"],
+                box["port"],
+                username=login["username"],
+                password=login["password"],
+                known_hosts=key,
+            ) as connection:
+                route = (await connection.run("show ip route 0.0.0.0")).stdout
+                echo = (await connection.run("ping 198.51.100.7 repeat 1 timeout 2")).stdout
+            found = re.search(r"connected, via (\S+)", route)
+            return found[1] if found else "", "Success rate is 100" in echo
+
+        assert await way() == ("Dialer1", True)
+        client.lose_line("cpe-0001", "silent")
+        assert await way() == ("Dialer1", False)
+        client.restore_line("cpe-0001")
+        client.lose_line("cpe-0001")
+        assert await way() == ("Cellular0/2/0", True)
+        client.lose_mobile("cpe-0001")
+        assert await way() == ("", False)
+        client.restore_mobile("cpe-0001")
+        client.restore_line("cpe-0001")
+        assert await way() == ("Dialer1", True)
 
 
 async def test_a_fleet_is_steered_from_another_process_and_stops_cleanly(running):

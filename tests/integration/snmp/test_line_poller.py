@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import pytest
 
 from cpe_manager.adapters.clock import SystemClock
+from cpe_manager.adapters.snmp.gets import SnmpGets
 from cpe_manager.adapters.snmp.line_poller import SnmpLinePoller
 from cpe_manager.adapters.snmp.poller import SnmpPoller
 from cpe_manager.domain.errors import CredentialMissing, DeviceTimeout
@@ -25,7 +26,7 @@ FAMILIES = pytest.mark.parametrize("family", ROSTER.families())
 class Counting:
     """The real reader, and how often it was asked."""
 
-    def __init__(self, real: SnmpPoller) -> None:
+    def __init__(self, real: SnmpGets) -> None:
         self._real = real
         self.gets = self.walks = 0
 
@@ -50,8 +51,10 @@ class Scene:
 
 
 @pytest.fixture
-def reader() -> Counting:
-    return Counting(SnmpPoller(SystemClock()))
+async def reader() -> AsyncIterator[Counting]:
+    gets = SnmpGets(SnmpPoller(SystemClock()))
+    yield Counting(gets)
+    gets.close()
 
 
 @FAMILIES

@@ -96,12 +96,13 @@ def test_each_loss_soon_after_another_doubles_the_wait_up_to_the_most(
 def test_losses_are_forgotten_after_long_enough_a_peace() -> None:
     record = losses(0, 600)
     assert return_wait(record, START + 700.0, POLICY) == 600.0
-    assert return_wait(record, START + 600.0 + 3601.0, POLICY) == 300.0
+    assert return_wait(record, START + 600.0 + 4100.0, POLICY) == 600.0
+    assert return_wait(record, START + 600.0 + 4201.0, POLICY) == 300.0
 
 
 def test_a_hold_down_longer_than_the_memory_is_still_served_to_its_end() -> None:
     record = losses(*(600.0 * number for number in range(7)))
-    assert return_wait(record, START + 3600.0 + 14_000.0, POLICY) == 14_400.0
+    assert return_wait(record, START + 3600.0 + 14_500.0, POLICY) == 14_400.0
 
 
 def test_retries_grow_and_are_capped() -> None:

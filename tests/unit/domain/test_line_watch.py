@@ -98,6 +98,13 @@ def test_bfd_that_has_fallen_silent_does_not_hold_a_loss_back_for_long() -> None
     assert seen.probes(4, False, True).condition is LINE_DOWN
 
 
+def test_a_session_over_mobile_says_nothing_of_the_fixed_line() -> None:
+    seen = Seen().well().of(Source.BFD, Way.MOBILE, False).of(Source.BGP, Way.MOBILE, False)
+    assert (seen.condition, seen.verdict.suspicion) == (UP, False)
+    alone = Seen().probes(70, True).of(Source.BFD, Way.MOBILE, False)
+    assert alone.verdict.mobile_ok is False
+
+
 def test_a_link_down_alone_waits_for_a_second_witness() -> None:
     policy = policy_of({"trap_confirm": 2.0, "probe_every": 30.0})
     seen = Seen(policy).well().wait(1.0).trap(False, 500.0)
