@@ -33,7 +33,6 @@ from simulators.lab.control import Control
 from simulators.lab.measure import Measuring, Result
 from simulators.lab.netns import NetnsLab, Running, missing
 from simulators.lab.plan import LabPlan, Routing
-from tests.e2e.world import eventually
 from tests.lab.managed import managed
 
 
@@ -124,8 +123,7 @@ def managed_by(row: Row, plan: LabPlan, runs: int) -> None:
         with managed(lab, Path(home)) as made:
             for number in range(1, runs + 1):
                 if plan.routing == "static":
-                    eventually("a ready box", lambda n=number: made.log_has("swift.ready", n))
-                eventually("the line to be seen", lambda: made.rows("select condition from line_state") == [("up",)])
+                    made.ready_again(number)
                 with made.measured(6.0) as away:
                     away.do("cut", lambda: made.control.cut_silent(1))
                     made.reaches("mobile")

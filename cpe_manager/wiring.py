@@ -213,6 +213,7 @@ async def build(
         if not settings.scaled:
             await database.jobs.release_all(clock.now())
             await database.replacements.release_all()
+            await database.webhooks.release_all()
             await moving.watcher.take_over()
 
     tasks: dict[str, Callable[[], Awaitable[None]]] = {

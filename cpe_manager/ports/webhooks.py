@@ -57,6 +57,10 @@ class WebhookStore(Protocol):
         is over."""
         ...
 
+    async def release_all(self) -> None:
+        """Let go of every endpoint, whoever holds it: for a start as the only process."""
+        ...
+
     async def replay(
         self, endpoint_id: str, since: datetime | None, events: Sequence[NewEvent], at: datetime
     ) -> Endpoint:

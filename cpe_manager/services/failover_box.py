@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import structlog
 
-from cpe_manager.domain.commit_path import END, Phase
+from cpe_manager.domain.commit_path import Phase
 from cpe_manager.domain.errors import Conflict, CpeManagerError
 from cpe_manager.domain.jobs import Priority
 from cpe_manager.domain.lines import Carrier, LineRecord
@@ -32,7 +31,8 @@ FIRST_LOOK, LAST_LOOK = 0.2, 2.0
 """Seconds between looks at a push that somebody else works on, growing from one to the other."""
 RECENT: Final = 100
 """Pushes of a device among which one of a switch under way is looked for."""
-_APPLIED: Final = frozenset({Phase.APPLIED, Phase.PROBED}) | END
+_APPLIED: Final = frozenset({Phase.APPLIED, Phase.PROBED})
+_ENDED: Final[frozenset[Phase]] = frozenset()
 _INTERRUPTED: Final = "interrupted"
 
 
@@ -98,12 +98,12 @@ class PushedBox:
         if over is Carrier.MOBILE and (struck := await self._strike(record, key)) is not None:
             if not struck.error:
                 return Moving(struck.push_id)
-            push = await self._when(struck.push_id, END.__contains__)
+            push = await self._when(struck.push_id, _ENDED)
         else:
-            push = await self._when((await self._ask(record, over, key)).id, _APPLIED.__contains__)
+            push = await self._when((await self._ask(record, over, key)).id, _APPLIED)
         if _once_more(push):
             log.info("failover.once_more", device=record.line.device, push_id=push.id, reason=push.reason)
-            push = await self._when((await self._ask(record, over, f"{key}:again")).id, _APPLIED.__contains__)
+            push = await self._when((await self._ask(record, over, f"{key}:again")).id, _APPLIED)
         return Moving(push.id, _failure(push))
 
     async def _strike(self, record: LineRecord, key: str) -> Struck | None:
@@ -130,7 +130,7 @@ class PushedBox:
     async def end(self, moving: Moving) -> str:
         if not moving.push_id:
             return moving.failed
-        return _failure(await self._when(moving.push_id, END.__contains__))
+        return _failure(await self._when(moving.push_id, _ENDED))
 
     async def give_up(self, record: LineRecord, key: str) -> bool:
         names = {f"{BY}:{key}", f"{BY}:{key}:again"}
@@ -140,16 +140,17 @@ class PushedBox:
             if push.ended_at is None:
                 with suppress(Conflict):  # it has ended meanwhile
                     await self._parts.pushes.withdraw(push.id, by=BY)
-            ended = await self._when(push.id, END.__contains__)
+            ended = await self._when(push.id, _ENDED)
             in_force = in_force or ended.phase in {Phase.CONFIRMED, Phase.STUCK}
         return in_force
 
-    async def _when(self, push_id: str, there: Callable[[Phase], bool]) -> Push:
-        """The push, once it is where it is waited for."""
+    async def _when(self, push_id: str, there: frozenset[Phase]) -> Push:
+        """The push, once it is where it is waited for, or has ended. A phase that is an end is written a moment before
+        the end itself, which alone says why."""
         clock, pause = self._parts.outside.clock, FIRST_LOOK
         while True:
             push = (await self._parts.pushes.show(push_id)).push
-            if there(push.phase) or push.ended_at is not None:
+            if push.phase in there or push.ended_at is not None:
                 return push
             task = self._followed.tasks.get(push_id)
             if task is not None and not task.done():

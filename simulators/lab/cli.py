@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -75,13 +76,16 @@ def up(  # noqa: PLR0913, PLR0917  (a command's options are its parameters)
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     lab = NetnsLab(plan, folder)
-    with _plainly(), contextlib.suppress(KeyboardInterrupt), lab as running:
-        key = running.run("edge", "cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()[:2]
-        outputs.write(folder, plan, " ".join(key))
-        settled = running.settle() if settle else 0.0
-        typer.echo(_greeting(running, lab.started_in, settled, name))
-        sys.stdout.flush()
-        signal.pause()
+    try:
+        with _plainly(), contextlib.suppress(KeyboardInterrupt), lab as running:
+            key = running.run("edge", "cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()[:2]
+            outputs.write(folder, plan, " ".join(key))
+            settled = running.settle() if settle else 0.0
+            typer.echo(_greeting(running, lab.started_in, settled, name))
+            sys.stdout.flush()
+            signal.pause()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _detached(folder: Path) -> None:

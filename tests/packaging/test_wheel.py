@@ -53,6 +53,15 @@ def test_the_wheel_brings_the_example_configuration(wheel: Path) -> None:
     assert {f"{data}/data/share/cpe-manager/{name}" for name in shipped} <= names
 
 
+def test_the_wheel_brings_what_the_nodes_of_the_lab_run(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    lab = ROOT / "simulators" / "lab"
+    expected = {str(path.relative_to(ROOT)) for path in (lab / "nodes").glob("*.sh")}
+    expected |= {f"simulators/lab/{name}" for name in ("Dockerfile", "docker-compose.yml", "probes.py")}
+    assert len(expected) > 10
+    assert expected <= names
+
+
 def test_the_programs_start_and_tell_their_version_and_use(installed: Path) -> None:
     version = command(installed / "bin" / "cpe-manager", "--version")
     assert version.split()[-1] == "0.1.0"

@@ -9,21 +9,18 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from random import Random
 
 import pytest
 
-from cpe_manager.domain.lines import FailoverPolicy, FailoverState
+from cpe_manager.domain.failover import Outcome, decide, record_after
+from cpe_manager.domain.failover_policy import may_switch, policy_of
+from cpe_manager.domain.lines import Act, Condition, FailoverPolicy, FailoverState, Source, Way
+from cpe_manager.domain.node_watch import Nodes
+from tests.support.line_evidence import START, Seen, a_record
+from tests.support.line_judge import early_returns, false_switches, faults, missed_losses, switches
 from tests.support.line_patterns import FAMILIES, patterns
-from tests.support.line_world import (
-    Moment,
-    Pattern,
-    World,
-    early_returns,
-    false_switches,
-    faults,
-    missed_losses,
-    switches,
-)
+from tests.support.line_world import Moment, Pattern, World
 
 ALL = list(patterns())
 SAMPLE = [pattern for pattern in ALL if pattern.name.endswith("-01")]
@@ -58,6 +55,42 @@ def test_the_corpus_is_large_and_every_day_of_it_another() -> None:
 def test_a_day_runs_the_same_way_twice() -> None:
     pattern = next(pattern for pattern in ALL if pattern.name == "everything-01")
     assert World(pattern).run().log == World(pattern).run().log
+
+
+def test_a_node_outage_is_one_outage_and_no_storm_of_switches() -> None:
+    """Sixty lines of one node: all are moved, a few at a time, none a second time."""
+    policy = policy_of({"node_switches_at_once": 8})
+    nodes, random = Nodes(), Random(7)
+    lines = {f"line-{number:02d}": (Seen(policy), a_record(since=START - 1e5)) for number in range(60)}
+    under_way: dict[str, float] = {}
+    switched: Counter[str] = Counter()
+    most, now = 0, START
+    for step in range(400):
+        now += 0.5
+        for name, (seen, record) in lines.items():
+            seen.now = now
+            if step % 2 == int(name[-2:]) % 2:
+                seen.of(Source.ICMP, Way.FIXED, not 100 < step < 300).of(Source.ICMP, Way.MOBILE, True)
+            said = seen.verdict
+            nodes.note("node-1", name, said.since if said.condition is Condition.LINE_DOWN else None)
+            down = bool(nodes.down("node-1", now, policy))
+            turn = may_switch(record, policy, len(under_way))
+            done = Outcome(True, "verified") if under_way.get(name, now + 1.0) <= now else None
+            decision = decide(record, said, now, policy, node_down=down, done=done, may_switch=turn)
+            if done is not None:
+                del under_way[name]
+            if decision.act is Act.SWITCH:
+                under_way[name] = now + random.uniform(0.4, 3.0)
+                switched[name] += 1
+            most = max(most, len(under_way))
+            lines[name] = seen, record_after(record, decision, said, now)
+        if step == 120:
+            assert len(nodes.down("node-1", now, policy)) == 60
+    assert set(switched.values()) == {1}
+    assert len(switched) == 60
+    assert most == 8
+    assert nodes.down("node-1", now, policy) == ()
+    assert {record.state for _, record in lines.values()} == {FailoverState.MOBILE}
 
 
 # The judge itself: each kind of wrong is called so.

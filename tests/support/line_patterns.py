@@ -347,7 +347,7 @@ FAMILIES: dict[str, tuple[int, Callable[[Random, int], Pattern]]] = {
     "traps-reordered": (8, with_traps(Traps(twice=0.3, delay=(0.02, 60.0)))),
     "traps-late": (8, late_traps),
     "traps-false": (6, false_traps),
-    "flaps": (20, flaps),
+    "flaps": (15, flaps),
     "own-way-cut": (12, own_way_cut),
     "mobile-dead": (9, mobile_dead),
     "mobile-fades": (6, mobile_fades),

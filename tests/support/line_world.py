@@ -16,7 +16,7 @@ import argparse
 import heapq
 import itertools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from random import Random
 
@@ -121,6 +121,7 @@ class Logged:
     decision: Decision
     condition: Condition
     outcome: str = ""
+    flaps: tuple[float, ...] = ()
 
     def __str__(self) -> str:
         hours, rest = divmod(self.at, 3600)
@@ -316,7 +317,9 @@ class World:
             after = record_after(self.record, decision, seen, now)
             if after.state is not self.record.state or decision.act is not Act.NOTHING:
                 self.log.append(
-                    Logged(self.now, self.record.state, decision, seen.condition, done.reason if done else "")
+                    Logged(
+                        self.now, self.record.state, decision, seen.condition, done.reason if done else "", after.flaps
+                    )
                 )
             self.record = after
             done = None
@@ -458,113 +461,8 @@ class World:
         self.at(self.now + 2.0, self._edge)
 
 
-# -- whether it was right
-
-
-def faults(world: World) -> Iterator[str]:
-    """All that was decided wrongly in a run, from the truth alone."""
-    yield from false_switches(world)
-    yield from missed_losses(world)
-    yield from early_returns(world)
-    yield from unexplained(world)
-    count = len(switches(world))
-    if world.pattern.switches is not None and not world.pattern.switches[0] <= count <= world.pattern.switches[1]:
-        yield f"{count} switches, {world.pattern.switches[0]}-{world.pattern.switches[1]} are right"
-    if count > (most := most_switches(world.policy, world.pattern.length)):
-        yield f"{count} switches, the policy allows {most}"
-
-
-def switches(world: World) -> list[float]:
-    return [entry.at for entry in world.log if entry.decision.act is Act.SWITCH]
-
-
-def during(world: World, first: float, last: float) -> list[Moment]:
-    """The moments in force at any time within."""
-    found = []
-    for moment, following in itertools.zip_longest(world.truth, world.truth[1:]):
-        if moment.at <= last and (following is None or following.at > first):
-            found.append(moment)
-    return found
-
-
-def false_switches(world: World) -> Iterator[str]:
-    """A switch without a line that was lost, within the time that it takes to see it, by a box that was alive."""
-    for at in switches(world):
-        moments = during(world, at - world.pattern.bound, at)
-        if at not in world.chance and not any(moment.loss >= 0.3 and moment.booted for moment in moments):
-            yield f"false switch at {at:.1f}"
-
-
-def missed_losses(world: World) -> Iterator[str]:
-    """A loss that lasted longer than it takes to see it, with a mobile way that works, and nothing was done."""
-    pattern = world.pattern
-    ends = [*world.truth[1:], Moment(pattern.length, 0, True, True, 0, False)]
-    begun: float | None = None
-    for moment, following in zip(world.truth, ends, strict=True):
-        hard = moment.loss >= 0.95 and moment.booted and moment.trained and moment.mobile < 0.3 and not moment.own
-        if not hard:
-            begun = None
-            continue
-        begun = moment.at if begun is None else begun
-        due = begun
-        for when in (*pattern.restarts, *(when for when, _ in pattern.steps)):
-            if begun - 60.0 <= when <= following.at:
-                due = max(due, when)
-        if any(not before.booted for before in during(world, begun - pattern.boot - pattern.train, begun)):
-            due += world.policy.restart_grace
-        due += pattern.bound + 12.0
-        if following.at <= due or moment.at > due:
-            continue
-        if state_at(world, due) not in (FailoverState.SWITCHING, FailoverState.MOBILE):
-            yield f"missed loss from {begun:.1f}: {state_at(world, due)} at {due:.1f}"
-
-
-def state_at(world: World, at: float) -> FailoverState:
-    state = FailoverState.FIXED
-    for entry in world.log:
-        if entry.at > at:
-            break
-        state = entry.decision.state
-    return state
-
-
-def early_returns(world: World) -> Iterator[str]:
-    """A return while the line was not up for as long as the policy wants, though mobile worked."""
-    for entry in world.log:
-        if entry.decision.act is not Act.RETURN:
-            continue
-        before = during(world, entry.at - world.policy.up_for + world.pattern.bound, entry.at)
-        mobile_dead = any(moment.mobile > 0.5 for moment in during(world, entry.at - world.pattern.bound, entry.at))
-        if not mobile_dead and any(moment.loss >= 0.95 and moment.at < entry.at for moment in lasting(world, before)):
-            yield f"early return at {entry.at:.1f}"
-
-
-def lasting(world: World, moments: list[Moment]) -> list[Moment]:
-    """Without those that were over before anyone could see them, as the policy counts."""
-    ends = {moment.at: following.at for moment, following in itertools.pairwise(world.truth)}
-    blink = (world.policy.misses + 1) * world.policy.probe_every
-    return [moment for moment in moments if ends.get(moment.at, world.pattern.length) - moment.at > blink]
-
-
-def unexplained(world: World) -> Iterator[str]:
-    for entry in world.log:
-        if not entry.decision.reasons or not all(entry.decision.reasons):
-            yield f"no reasons at {entry.at:.1f}"
-
-
-def most_switches(policy: FailoverPolicy, length: float) -> int:
-    """The most that a line can be switched by the policy in a time, whatever happens to it: after each loss it has to
-    be up for the hold-down; peace for longer than ``flap_memory`` and the hold-down begins anew."""
-    wait, growing, spent = policy.up_for, 0, 0.0
-    while spent < length:
-        spent += wait
-        growing += 1
-        wait = min(policy.up_for_most, wait * policy.flap_factor)
-    # Never shorter than these two: grow at once and stay there, or wait each time until it is forgotten.
-    return max(growing, int(length / max(policy.flap_memory, policy.up_for)) + 1) + 2
-
-
 def main(arguments: list[str]) -> int:
+    from tests.support.line_judge import faults, switches
     from tests.support.line_patterns import patterns
 
     parser = argparse.ArgumentParser(description="Decisions of fail-over over a simulated day, line by line")

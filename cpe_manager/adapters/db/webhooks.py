@@ -145,6 +145,10 @@ class SqlWebhooks:
 
         return await self._db.write(work)
 
+    async def release_all(self) -> None:
+        free = {"owner": None, "held_until": None, "fence": _W.fence + 1}
+        await self._db.write(lambda tx: tx.run(update(webhook).where(_W.owner.is_not(None)).values(free)))
+
     async def replay(
         self, endpoint_id: str, since: datetime | None, events: Sequence[NewEvent], at: datetime
     ) -> Endpoint:

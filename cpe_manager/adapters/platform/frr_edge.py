@@ -30,6 +30,7 @@ from cpe_manager.domain.errors import (
     CommandRefused,
     CpeManagerError,
     DeviceError,
+    DeviceState,
     DeviceTimeout,
     FetchIncomplete,
     InputError,
@@ -50,6 +51,7 @@ _TRIED: Final[tuple[tuple[Vtysh, str], ...]] = (
 )
 _SETTLING: Final = 2.0
 """Seconds in which a route that was accepted has to be in the kernel."""
+_LOOKS: Final = 4
 _MOST: Final = 500
 _FEW: Final = 24
 """Commands from which on a vtysh of their own is quicker than one after the other."""
@@ -178,8 +180,9 @@ class FrrEdge:
                 said[order] = await self._enter(lines)
             late = {order: state for order, state in late.items() if order not in again}
             late |= await self._settled(list(again))
+        left = await self._taken_out([routed for routed, over in late if over is Carrier.MOBILE])
         for order, state in late.items():
-            trouble[order] = await self._given_up(order, state, said[order])
+            trouble[order] = self._given_up(order, state, said[order], left)
         if todo and self._options.save:
             await self._save()
         return {order: trouble.get(order) for order in orders}
@@ -221,11 +224,13 @@ class FrrEdge:
         """Wait until the kernel has what was ordered; what is found instead for each order where it does not."""
         late = dict.fromkeys(orders, "")
         until = self._clock.monotonic() + _SETTLING
-        pause = 0.01
+        pause, looks = 0.01, 0
         while late:
             found = await self._routes([routed for routed, _ in late])
             late = {order: state for order in late if (state := self._missing(order, found))}
-            if not late or self._clock.monotonic() > until:
+            looks += 1
+            # On a busy edge one look at many lines takes longer than they need to settle: what it found is old then.
+            if not late or (looks >= _LOOKS and self._clock.monotonic() > until):
                 break
             await self._clock.sleep(pause)
             pause = min(2 * pause, 0.2)
@@ -241,20 +246,21 @@ class FrrEdge:
                 wrong.append(f"{prefix.network} goes over {here or 'neither'}")
         return ", ".join(wrong)
 
-    async def _given_up(self, order: Order, state: str, complaints: Sequence[str]) -> CommandRefused:
+    async def _taken_out(self, lines: Sequence[Routed]) -> DeviceState:
         """A route over mobile that the edge does not use is taken out again: it would come alive by itself later."""
+        prefixes = [prefix for routed in lines for prefix in _prefixes(routed)]
+        try:
+            said = await self._enter([f"no {p.route(str(p.mobile), self._options.static)}" for p in prefixes])
+        except DeviceError:
+            return "unknown"
+        return "changed" if said else "untouched"
+
+    def _given_up(self, order: Order, state: str, complaints: Sequence[str], left: DeviceState) -> CommandRefused:
         routed, over = order
         said = f"; the edge says: {'; '.join(complaints)[:300]}" if complaints else ""
         hop = f": is {routed.mobile_gateway} reached from it?" if over is Carrier.MOBILE and not complaints else ""
         error = CommandRefused(f"{self._name}: line {routed.line_id} over {over}: {state}{hop}{said}")
-        error.device_state = "changed"
-        if over is Carrier.MOBILE:
-            lines = [f"no {p.route(str(p.mobile), self._options.static)}" for p in _prefixes(routed)]
-            try:
-                if not await self._enter(lines):
-                    error.device_state = "untouched"
-            except DeviceError:
-                error.device_state = "unknown"
+        error.device_state = left if over is Carrier.MOBILE else "changed"
         return error
 
     async def _save(self) -> None:

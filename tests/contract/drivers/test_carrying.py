@@ -77,6 +77,12 @@ def test_every_family_of_this_file_is_asked_and_has_the_features() -> None:
         assert {Feature.MOBILE_PREFERRED, Feature.MOBILE_BARRED} <= driver.spec.features
 
 
+def test_whatever_can_be_moved_can_be_asked_where_it_went() -> None:
+    for case in MODELLED:
+        driver = DriverRoster().get(case.family)
+        assert isinstance(driver, Carrying) or Feature.MOBILE_PREFERRED not in driver.spec.features, case
+
+
 @pytest.mark.parametrize("wan", WANS, ids=("as-it-is", "dhcp", "static"))
 @every_family
 async def test_a_preferred_mobile_connection_carries_whatever_the_fixed_line_does(

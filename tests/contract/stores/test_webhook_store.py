@@ -77,6 +77,14 @@ async def test_one_owner_at_a_time_has_an_endpoint_and_only_while_there_is_somet
     assert len(await taken(db, "a", at=40)) == 1
 
 
+async def test_a_start_as_the_only_process_takes_every_endpoint_from_whoever_had_it(db: Database) -> None:
+    await added(db)
+    (mine,) = await taken(db, "a")
+    await db.webhooks.release_all()
+    assert not await db.webhooks.settle(mine, [], until=NOW)
+    assert len(await taken(db, "b")) == 1
+
+
 async def test_what_fails_waits_for_its_time_and_what_is_disabled_for_a_person(db: Database) -> None:
     await added(db)
     (mine,) = await taken(db, "a")

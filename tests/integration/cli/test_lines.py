@@ -204,9 +204,12 @@ def test_events_of_a_line_are_followed_through_the_stream(cli: Cli, fleet: Live)
 
 
 class OneEvent(Client):
-    """A client whose stream ends with its first event, as Ctrl-C would end it."""
+    """A client whose stream ends with its first event, as Ctrl-C would end it. ``happens`` once it has begun."""
+
+    happens: Callable[[], Any]
 
     def follow_events(self, after: int, **where: Any) -> Iterator[EventView]:
+        self.happens()
         yield next(super().follow_events(after, **where))
 
 
@@ -216,12 +219,8 @@ def test_watching_without_a_terminal_is_a_line_for_each_event(
 ) -> None:
     entitled(cli)
     with OneEvent(fleet.url, fleet.token) as client:
-        loss = threading.Timer(
-            0.3, lambda: fleet.run(moves(fleet, FailoverState.FAILED, IncidentChange("line", 1, "down")))
-        )
-        loss.start()
+        client.happens = lambda: fleet.run(moves(fleet, FailoverState.FAILED, IncidentChange("line", 1, "down")))
         live_view.follow(client, lambda: ((), (), ""), as_json=as_json, line="r1")
-        loss.join()
     (line,) = capsys.readouterr().out.splitlines()
     if as_json:
         assert json.loads(line)["kind"] == "incident.opened"

@@ -1,0 +1,160 @@
+"""The box in a fail-over, over the commit path: moved once, given up, and asked once more after a dying process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from cpe_manager.domain.commit_path import Phase
+from cpe_manager.domain.errors import CommandRefused
+from cpe_manager.domain.lines import Carrier, Line, LineRecord, LineSetup
+from cpe_manager.services.commit_path import CommitPath
+from cpe_manager.services.failover_box import BoxParts, PushedBox
+from cpe_manager.services.failover_change import RouteChange
+from cpe_manager.services.pushes import Pushes, PushStores
+from cpe_manager.services.swift import SwiftPath
+from tests.fakes.drivers import FixedDrivers
+from tests.fakes.guarded_box import BoxDriver, Killed
+from tests.integration.services.test_swift import NEW, OLD, Bench, bench  # noqa: F401
+
+
+@dataclass
+class Working:
+    """An engine whose tickets are worked off at once, by a worker that a test may kill."""
+
+    bench: Bench
+    owners: int = 0
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def enqueue(self, tickets: Sequence[Any]) -> None:
+        for ticket in tickets:
+            self.tasks.append(asyncio.ensure_future(self._work(ticket.id.rpartition("/")[0])))
+
+    async def _work(self, job_id: str) -> None:
+        database, outside = self.bench.database, self.bench.outside
+        while True:
+            self.owners += 1
+            rows = await database.jobs.claim(
+                job_id, 0, owner=f"w{self.owners}", now=self.bench.clock.now(), ttl=30, limit=1, per_access_node=0
+            )
+            if not rows:
+                await self.bench.clock.sleep(1.0)
+                if (await database.jobs.job(job_id)).finished_at is not None:
+                    return
+                continue
+            try:
+                settled = await CommitPath(outside, database.pushes, database.backups).run(rows[0], {})
+            except Killed:
+                await self.bench.clock.sleep(40)
+                continue
+            await database.jobs.settle([settled])
+
+
+@dataclass
+class Scene:
+    bench: Bench
+    box: PushedBox
+    record: LineRecord
+    swift: SwiftPath | None = None
+
+    async def do(self, made: Any) -> Any:
+        task = asyncio.ensure_future(made)
+        await self.bench.until(task.done)
+        return task.result()
+
+    async def phases(self) -> list[tuple[str, Phase]]:
+        found = (await self.bench.database.pushes.pushes()).items
+        return sorted((one.key or "", one.phase) for one in found)
+
+
+@pytest.fixture
+async def scene(bench: Bench) -> Scene:  # noqa: F811
+    return made(bench)
+
+
+def made(bench: Bench, *, swift: SwiftPath | None = None) -> Scene:  # noqa: F811
+    database, outside = bench.database, bench.outside
+    engine = Working(bench)
+    pushes = Pushes(PushStores(database.pushes, database.inventory, database.backups), engine, outside)  # type: ignore[arg-type]
+    change = RouteChange(database.inventory, database.backups, outside)
+    line = Line("l1", "L1", "s1", bench.device.id, "r1", "", LineSetup("l1"))
+    box = PushedBox(BoxParts(pushes, database.inventory, outside, change, swift))
+    return Scene(bench, box, LineRecord(line, switch_id="s1"), swift)
+
+
+def moves_to_mobile(bench: Bench) -> bool:  # noqa: F811
+    mobile = BoxDriver().parse(bench.box.running).mobile
+    return mobile is not None and mobile.preferred
+
+
+async def test_a_box_is_moved_there_and_back_by_urgent_pushes(scene: Scene) -> None:
+    scene.bench.outside = replace(scene.bench.outside, drivers=FixedDrivers(BoxDriver()))
+    scene = made(scene.bench)
+    moving = await scene.do(scene.box.move(scene.record, Carrier.MOBILE, "s1"))
+    assert (moving.failed, scene.bench.box.running) == ("", NEW)
+    assert await scene.do(scene.box.end(moving)) == ""
+    back = await scene.do(scene.box.move(scene.record, Carrier.FIXED, "s1:return:1"))
+    assert await scene.do(scene.box.end(back)) == ""
+    assert (scene.bench.box.running, scene.bench.box.startup, scene.bench.box.token) == (OLD, OLD, "")
+    assert await scene.phases() == [("failover:s1", Phase.CONFIRMED), ("failover:s1:return:1", Phase.CONFIRMED)]
+
+
+async def test_the_same_move_again_is_the_same_push(scene: Scene) -> None:
+    first = await scene.do(scene.box.move(scene.record, Carrier.MOBILE, "s1"))
+    await scene.do(scene.box.end(first))
+    again = await scene.do(scene.box.move(scene.record, Carrier.MOBILE, "s1"))
+    assert again == first
+    assert len(await scene.phases()) == 1
+
+
+async def test_what_is_so_already_is_no_failure(scene: Scene) -> None:
+    moving = await scene.do(scene.box.move(scene.record, Carrier.FIXED, "s1:back:1"))
+    assert await scene.do(scene.box.end(moving)) == ""
+    assert await scene.phases() == [("failover:s1:back:1", Phase.WITHDRAWN)]
+
+
+async def test_a_refusal_is_told_and_not_tried_again(scene: Scene) -> None:
+    scene.bench.box.before["apply"] = CommandRefused("% no")
+    moving = await scene.do(scene.box.move(scene.record, Carrier.MOBILE, "s1"))
+    assert "reverted" in moving.failed or "reverted" in await scene.do(scene.box.end(moving))
+    assert [phase for _, phase in await scene.phases()] == [Phase.REVERTED]
+
+
+async def test_a_push_that_a_dying_process_left_is_followed_by_another_one(scene: Scene) -> None:
+    scene.bench.box.after["apply"] = Killed()
+    moving = await scene.do(scene.box.move(scene.record, Carrier.MOBILE, "s1"))
+    assert await scene.do(scene.box.end(moving)) == ""
+    assert moves_to_mobile(scene.bench)
+    assert await scene.phases() == [("failover:s1", Phase.REVERTED), ("failover:s1:again", Phase.CONFIRMED)]
+
+
+async def test_a_box_that_was_changed_since_it_was_made_ready_takes_the_ordinary_path(bench: Bench) -> None:  # noqa: F811
+    swift = await bench.ready()
+    scene = made(bench, swift=swift)
+    changed = bench.box.running.replace("SITE-1", "SITE-2")
+    bench.box.running = bench.box.startup = changed
+    moving = await scene.do(scene.box.move(scene.record, Carrier.MOBILE, "s1"))
+    assert await scene.do(scene.box.end(moving)) == ""
+    assert moves_to_mobile(bench)
+    assert "SITE-2" in bench.box.running
+    assert await scene.phases() == [("failover:s1", Phase.WITHDRAWN), ("failover:s1:again", Phase.CONFIRMED)]
+
+
+async def test_what_is_in_force_has_to_be_moved_back_and_what_is_not_is_given_up(scene: Scene) -> None:
+    assert await scene.do(scene.box.give_up(scene.record, "s1")) is False
+    moving = await scene.do(scene.box.move(scene.record, Carrier.MOBILE, "s1"))
+    await scene.do(scene.box.end(moving))
+    assert await scene.do(scene.box.give_up(scene.record, "s1")) is True
+
+
+async def test_the_box_says_over_what_it_goes(scene: Scene) -> None:
+    assert await scene.do(scene.box.carrying(scene.record)) is Carrier.FIXED
+    moving = await scene.do(scene.box.move(scene.record, Carrier.MOBILE, "s1"))
+    await scene.do(scene.box.end(moving))
+    assert await scene.do(scene.box.carrying(scene.record)) is Carrier.MOBILE
+    scene.bench.outside = replace(scene.bench.outside, drivers=FixedDrivers(BoxDriver()))
+    assert await scene.do(made(scene.bench).box.carrying(scene.record)) is None
