@@ -9,7 +9,7 @@ for tier in "$@"; do
         venv) packages="$packages python3-venv" ;;
         lab)
             packages="$packages openssh-server openssh-client openssl frr frr-snmp iproute2 procps util-linux"
-            packages="$packages nftables dnsmasq snmpd snmp hostapd ppp busybox ifupdown isc-dhcp-client"
+            packages="$packages nftables dnsmasq snmpd snmp hostapd ppp busybox ifupdown isc-dhcp-client curl"
             ;;
         postgres) packages="$packages postgresql" ;;
         snmp) packages="$packages snmp snmpd snmptrapd" ;;
