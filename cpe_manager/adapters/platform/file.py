@@ -11,6 +11,7 @@
     [platforms.bras]
     kind = "command"
     command = ["/usr/local/lib/bras-hook", "--region", "west"]
+    seconds = 30                           # what a call may take, 10 unless it is said
 
     [platforms.orchestrator]
     kind = "http"
@@ -35,7 +36,7 @@ from typing import Any, Final, get_args
 
 from cpe_manager.adapters.http_posts import HttpPosts, plain_text_allowed, read_url
 from cpe_manager.adapters.platform.frr_edge import FrrEdge, FrrOptions, Vtysh
-from cpe_manager.adapters.platform.hook import CommandCaller, Hook, HttpCaller
+from cpe_manager.adapters.platform.hook import DEADLINE, Caller, CommandCaller, Hook, HttpCaller
 from cpe_manager.adapters.platform.vtysh import Static
 from cpe_manager.domain.errors import CredentialMissing, InputError
 from cpe_manager.ports.clock import Clock
@@ -57,8 +58,8 @@ _KEYS: Final[Mapping[str, Mapping[str, type]]] = {
         "save": bool,
         "session_seconds": int,
     },
-    "command": {"command": list},
-    "http": {"url": str, "token_file": str, "token_env": str, "ca_file": str},
+    "command": {"command": list, "seconds": int},
+    "http": {"url": str, "token_file": str, "token_env": str, "ca_file": str, "seconds": int},
 }
 _NEEDED: Final = {"frr": ("address", "credential", "host_key"), "command": ("command",), "http": ("url",)}
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -66,6 +67,7 @@ _FINGERPRINT: Final = re.compile(r"SHA256:[A-Za-z0-9+/]{43}=?")
 _PUBLIC_KEY: Final = re.compile(r"(?:ssh-|ecdsa-)[a-z0-9-]+ [A-Za-z0-9+/]+={0,3}(?: .*)?")
 _SOURCE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,63}")
 _MAX_BYTES: Final = 1024 * 1024
+_SECONDS: Final = ("seconds", 1, 300)
 _PLACE: Final = re.compile(r"\(at line (\d+)")
 _log = logging.getLogger(__name__)
 
@@ -153,7 +155,7 @@ class PlatformFile:
     def _make(self, name: str, entry: Entry) -> Platform:
         kinds: Mapping[str, Callable[[str, Entry], Platform]] = {
             "frr": self._frr,
-            "command": lambda name, entry: Hook(name, CommandCaller(name, tuple(entry["command"]))),
+            "command": lambda name, entry: _hook(name, entry, CommandCaller(name, tuple(entry["command"]))),
             "http": self._http,
         }
         return kinds[entry["kind"]](name, entry)
@@ -179,7 +181,7 @@ class PlatformFile:
         ca_file = self._path.parent / entry["ca_file"] if "ca_file" in entry else None
         # An operator's own orchestrator has a private address as a rule; who writes this file decides.
         posts = HttpPosts(private=True, ca_file=ca_file)
-        return Hook(name, HttpCaller(name, entry["url"], posts, token=self._token(name, entry)))
+        return _hook(name, entry, HttpCaller(name, entry["url"], posts, token=self._token(name, entry)))
 
     def _token(self, name: str, entry: Entry) -> str:
         if variable := entry.get("token_env"):
@@ -228,6 +230,10 @@ def read_file(path: Path) -> dict[str, Entry]:
     return dict(tables)
 
 
+def _hook(name: str, entry: Entry, caller: Caller) -> Hook:
+    return Hook(name, caller, seconds=float(entry.get("seconds", DEADLINE)))
+
+
 @dataclass(frozen=True, slots=True)
 class _Judge:
     """Looks at entries, and finds the lines of what is wrong with them."""
@@ -272,6 +278,11 @@ class _Judge:
                 raise self.wrong(f"has no {key}", name, "kind")
         {"frr": self._frr, "command": self._command, "http": self._http}[kind](name, entry)
 
+    def _numbers(self, name: str, entry: Entry, *bounds: tuple[str, int, int]) -> None:
+        for number, least, most in bounds:
+            if number in entry and not least <= entry[number] <= most:
+                raise self.wrong(f"{number} is from {least} to {most}, not {entry[number]}", name, number)
+
     def _frr(self, name: str, entry: Entry) -> None:
         key = entry["host_key"]
         if not _FINGERPRINT.fullmatch(key) and not _PUBLIC_KEY.fullmatch(key):
@@ -279,17 +290,21 @@ class _Judge:
                 "host_key is a fingerprint (SHA256:...) or a public key (ssh-ed25519 AAAA...); ssh-keyscan shows them",
                 name, "host_key",
             )  # fmt: skip
-        for number, least, most in (
-            *(("port", 1, 65535), ("distance", 1, 254), ("tag", 0, 2**32 - 1), ("session_seconds", 60, 86_400)),
-        ):
-            if number in entry and not least <= entry[number] <= most:
-                raise self.wrong(f"{number} is from {least} to {most}, not {entry[number]}", name, number)
+        self._numbers(
+            name,
+            entry,
+            ("port", 1, 65535),
+            ("distance", 1, 254),
+            ("tag", 0, 2**32 - 1),
+            ("session_seconds", 60, 86_400),
+        )
         if entry.get("vtysh", "auto") not in get_args(Vtysh):
             raise self.wrong(f"vtysh is one of {', '.join(get_args(Vtysh))}", name, "vtysh")
         if entry.get("source") and not _SOURCE.fullmatch(entry["source"]):
             raise self.wrong("source is an address or an interface of the edge", name, "source")
 
     def _command(self, name: str, entry: Entry) -> None:
+        self._numbers(name, entry, _SECONDS)
         argv = entry["command"]
         if not all(isinstance(word, str) for word in argv):
             raise self.wrong("command is a list of words in quotes", name, "command")
@@ -300,6 +315,7 @@ class _Judge:
             raise self.wrong(f"command: {program} is no program that can be run here", name, "command")
 
     def _http(self, name: str, entry: Entry) -> None:
+        self._numbers(name, entry, _SECONDS)
         try:
             read_url(entry["url"])
         except InputError as error:

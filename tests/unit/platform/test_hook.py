@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -168,3 +169,27 @@ async def test_an_answer_that_is_not_in_the_contract_is_an_error(server: HookSer
     hook = hook_at(server)
     with pytest.raises(DeviceError):
         await (hook.sessions() if verb == "sessions" else getattr(hook, verb)(LINE))
+
+
+async def test_what_an_edge_says_of_its_sessions_does_not_queue_behind_slow_orders() -> None:
+    moved = asyncio.Event()
+
+    class Slow:
+        async def call(self, document: Mapping[str, Any], key: str, seconds: float) -> Mapping[str, Any]:
+            if document["verb"] == "sessions":
+                return {"sessions": {"10.0.0.1": {"bfd": False}}}
+            await moved.wait()
+            return {"over": document["over"]}
+
+        async def close(self) -> None: ...
+
+    hook = Hook("x", Slow())
+    orders = [asyncio.create_task(hook.carry(LINE, Carrier.MOBILE)) for _ in range(100)]
+    await asyncio.sleep(0.05)
+    async with asyncio.timeout(5):
+        sessions = await hook.sessions()
+    assert sessions is not None
+    assert sessions["10.0.0.1"].bfd is False
+    assert not any(order.done() for order in orders)
+    moved.set()
+    await asyncio.gather(*orders)

@@ -74,6 +74,8 @@ def test_what_the_first_file_shows_is_right_when_it_is_put_into_force(tmp_path: 
         (EDGE + "[platforms.b]\nkind = 'command'\ncommand = ['hook']\n", 8, "the whole path of 'hook'"),
         ("[platforms.b]\nkind = 'command'\ncommand = ['/no/such/hook']\n", 3, "no program that can be run"),
         ("[platforms.b]\nkind = 'command'\ncommand = []\n", 2, "has no command"),
+        ("[platforms.b]\nkind = 'command'\ncommand = ['/bin/true']\nseconds = 0\n", 4, "seconds is from 1 to 300"),
+        ("[platforms.b]\nkind = 'http'\nurl = 'https://o/'\nseconds = 301\n", 4, "seconds is from 1 to 300"),
         ("[platforms.b]\nkind = 'http'\nurl = 'http://o.example/'\n", 3, "write https://"),
         ("[platforms.b]\nkind = 'http'\nurl = 'https://u:pass@o.example/'\n", 3, "would be shown"),
         ("[platforms.'b b']\nkind = 'http'\nurl = 'https://o.example/'\n", 1, "is no name"),
