@@ -37,7 +37,7 @@ AT_REST = {
     "held a": ("held", "fixed", (P1,)),
     "held b": ("held", "mobile", (P2,)),
 }
-BACK = {group: ("fixed", "fixed", ()) for group in GROUPS} | {
+BACK = dict.fromkeys(GROUPS, ("fixed", "fixed", ())) | {
     "suspect b": ("mobile", "mobile", (P2,)),
     "mobile": ("mobile", "mobile", (P2,)),
 }
