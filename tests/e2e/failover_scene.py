@@ -4,15 +4,17 @@ The lines are in groups by the state that they are in at the first kill; of each
 second (``b``) get there, or go on from there, in different ways:
 
 =========  ===========================================================================================================
-fixed      lost after the kill; the daemon is killed again while their traffic moves, and once more while they and those
-           that switched return, at whatever each of them is at
+fixed      lost after the kill; the daemon is killed again while their traffic moves, and once more while it returns, at
+           whatever each of them is at
 suspect    their boxes say that the port is down, and nobody else does; ``a`` come back, ``b`` turn out to be lost, for
            the rest of the scene
-switching  the edge was asked to move them and had not done so when the daemon died; then it forgot ``a``, and did ``b``
+switching  the edge was asked to move them and had not done so when the daemon died; then it forgot ``a`` and did ``b``,
+           which all stay lost to the end
 mobile     stay there to the end
 returning  as those that switch, the other way round
 failed     ``a``: the edge refuses to move them; ``b``: have no mobile backup
-held       ``a``: while the fixed line carried, lost while the daemon is dead; ``b``: while mobile carried
+held       ``a``: while the fixed line carried, lost while the daemon is dead; ``b``: while mobile carried,
+           to which they are released in the end
 =========  ===========================================================================================================
 """
 
@@ -36,7 +38,7 @@ EACH = 20
 GROUPS = ("fixed", "suspect", "switching", "mobile", "returning", "failed", "held")
 LONG = 240.0
 """Seconds that a step may take on a busy machine; none of them needs ten."""
-PLATFORMS = 4
+PLATFORMS = 3
 """Names of one edge: at most sixteen orders wait at a time for each name."""
 SETTINGS = """
 sessions_per_access_node = 0
@@ -126,7 +128,7 @@ class Scene:
     @property
     def away(self) -> list[str]:
         """Lines that stay lost to the end."""
-        return [*self.of("mobile"), *self.of("suspect", half="b")]
+        return [*self.of("switching", "mobile"), *self.of("suspect", "held", half="b")]
 
     # What is.
 
@@ -247,7 +249,7 @@ def _set_up(scene: Scene) -> None:
         }  # fmt: skip
         if group == "suspect":
             # What only the box itself says is a suspicion for so long.
-            values |= {"policy.trap_confirm": 60.0, "policy.poll_every": 1.0}
+            values |= {"policy.trap_confirm": 60.0, "policy.poll_every": 5.0}
         else:
             scene.edge.sessions[place.gateway] = True
         rows.append({"number": number + 1, "device": name, "values": values})
@@ -337,13 +339,13 @@ def _to_rest(scene: Scene) -> None:
 
 def _and_back(scene: Scene) -> None:
     scene.edge.refused.clear()
-    back = scene.of("fixed", "switching")
-    scene.lose([*back, *scene.of("failed", "held")], up=True)
-    scene.kill_among(back, "returning", 0.4)
+    back = scene.of("fixed")
+    scene.lose([*back, *scene.of("failed"), *scene.of("held", half="a")], up=True)
+    scene.kill_among(back, "returning", 0.5)
 
     def up() -> bool:
         found = scene.look()
-        return all(found[line].condition == "up" for line in scene.of("held"))
+        return all(found[line].condition == "up" for line in scene.of("held", half="a"))
 
     eventually("word of the held lines", up, within=LONG)
     scene.order(scene.of("held"), "release")

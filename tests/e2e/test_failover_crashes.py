@@ -37,10 +37,9 @@ AT_REST = {
     "held a": ("held", "fixed", (P1,)),
     "held b": ("held", "mobile", (P2,)),
 }
-BACK = dict.fromkeys(GROUPS, ("fixed", "fixed", ())) | {
-    "suspect b": ("mobile", "mobile", (P2,)),
-    "mobile": ("mobile", "mobile", (P2,)),
-}
+BACK = dict.fromkeys(GROUPS, ("fixed", "fixed", ())) | dict.fromkeys(
+    ("suspect b", "switching", "mobile", "held b"), ("mobile", "mobile", (P2,))
+)
 STOPS = {"killed": AT_THE_KILL, "taken up": TAKEN_UP, "at rest": AT_REST, "back": BACK}
 SWITCHES = Counter({
     "fixed": 1, "suspect b": 1, "switching": 1, "mobile": 1, "returning": 1, "failed a": 1, "held b": 1,
@@ -70,7 +69,7 @@ def test_twenty_lines_were_in_each_state_when_the_daemon_was_killed(scene: Scene
     assert first == {f"{group} {group}": EACH for group in GROUPS}
     # At whatever they were at there.
     assert second["fixed switching"] + second["suspect switching"] >= EACH // 2 + EACH // 4
-    assert third["fixed returning"] + third["switching returning"] >= EACH * 2 * 0.4
+    assert third["fixed returning"] >= EACH // 2
     assert scene.w.starts == 4
 
 
