@@ -21,7 +21,7 @@ from cpe_manager.domain.failover import act_under_way, decide, record_after
 from cpe_manager.domain.failover_policy import may_return, may_switch
 from cpe_manager.domain.line_outlook import with_due
 from cpe_manager.domain.line_watch import observe, verdict
-from cpe_manager.domain.lines import Act, Evidence, FailoverPolicy, FailoverState, LineRecord, Verdict
+from cpe_manager.domain.lines import Act, Carrier, Evidence, FailoverPolicy, FailoverState, LineRecord, Verdict
 from cpe_manager.domain.mobile_volume import volume_of
 from cpe_manager.services.failover import Done
 from cpe_manager.services.line_acts import Acts
@@ -212,7 +212,7 @@ class Watcher:
             done=None if done is None else done.outcome,
             may_return=may_return(now, policy, self._rules.freezes),
             may_switch=may_switch(
-                record, policy, self._fleet.switching(record) if node_down else 0, octets=watched.volume.within(now)
+                record, policy, self._fleet.switching(record) if node_down else 0, octets=_capped(watched, said, now)
             ),
         )  # fmt: skip
         self._fleet.look_again(watched, decision.look_again, now)
@@ -295,3 +295,10 @@ class Watcher:
 
     def _news(self) -> None:
         self.changed()
+
+
+def _capped(watched: Watched, said: Verdict, now: float) -> int:
+    """Octets over mobile that a cap is compared with. A box that has moved by itself spends them whatever we do: that
+    the edge does not follow would only take the customer's address from them."""
+    there = watched.record.line.setup.moves == "cpe" and said.carries is Carrier.MOBILE
+    return 0 if there else watched.volume.within(now)

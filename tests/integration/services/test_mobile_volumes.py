@@ -90,6 +90,19 @@ async def test_a_cap_that_is_reached_while_mobile_carries_leaves_it_carrying(ben
     await bench.reach(site, S.FAILED)
 
 
+async def test_the_edge_follows_a_box_that_moves_by_itself_whatever_the_cap_says(bench: Bench) -> None:
+    site = await well(bench, moves="cpe", **CAPPED)
+    carried(bench, site, CAP * MB)
+    site.fixed_up = False
+    await bench.reach(site, S.FAILED)
+    assert "data cap" in record(bench, site).reasons[0]
+    site.box = Carrier.MOBILE
+    at = bench.clock.now().timestamp()
+    bench.observe(Evidence(site.line_id, Source.CPE, Way.MANAGEMENT, True, at, carries=Carrier.MOBILE))
+    await bench.reach(site, S.MOBILE)
+    assert (site.served, site.log) == (True, ["edge mobile"])
+
+
 async def test_a_test_of_the_backup_is_refused_at_the_cap(bench: Bench) -> None:
     site = await well(bench, **CAPPED)
     carried(bench, site, CAP * MB)
