@@ -17,8 +17,8 @@ from cpe_manager.domain.line_watch import Memory
 from cpe_manager.domain.lines import Condition, FailoverPolicy, FailoverState, Incident, LineRecord, Verdict
 from cpe_manager.domain.node_watch import Nodes
 from cpe_manager.ports.clock import Clock
-from cpe_manager.services.failover import Done
-from cpe_manager.services.line_moves import Incidents
+from cpe_manager.services.failover.conductor import Done
+from cpe_manager.services.failover.moves import Incidents
 
 log = structlog.get_logger()
 
