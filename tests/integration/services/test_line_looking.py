@@ -17,9 +17,16 @@ from cpe_manager.ports.line_oids import LineTarget
 from cpe_manager.ports.shell import Credential
 from cpe_manager.ports.snmp import SnmpAccess
 from cpe_manager.ports.stores import DeviceFilter, InventoryChanges
-from cpe_manager.services.line_looking import AGAIN_SECONDS, ANEW_SECONDS, WARM_SECONDS, LineLooking, Lookers, Warmth
-from cpe_manager.services.line_ports import LinePorts
-from cpe_manager.services.sensed_lines import Place
+from cpe_manager.services.failover.line_ports import LinePorts
+from cpe_manager.services.failover.looking import (
+    AGAIN_SECONDS,
+    ANEW_SECONDS,
+    WARM_SECONDS,
+    LineLooking,
+    Lookers,
+    Warmth,
+)
+from cpe_manager.services.failover.sensed_lines import Place
 from drivers.roster import DriverRoster
 from simulators.device import Device as Simulated
 from tests.contract.drivers.harness import shown, specs_of

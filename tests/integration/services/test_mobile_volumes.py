@@ -13,8 +13,8 @@ from cpe_manager.domain.errors import StoreBusy
 from cpe_manager.domain.lines import Carrier, Evidence, FailoverState, LineRecord, Source, Way
 from cpe_manager.domain.mobile_volume import MonthVolume, month_of, volume_of
 from cpe_manager.ports.sensing import LineReading, PortReading
-from cpe_manager.services.line_sensing import Senses, Sensing
-from cpe_manager.services.line_volumes import LEAST, WRITE_SECONDS
+from cpe_manager.services.failover.sensing import Senses, Sensing
+from cpe_manager.services.failover.volumes import LEAST, WRITE_SECONDS
 from tests.fakes.failover import Site
 from tests.fakes.line_store import MemoryLineStore
 from tests.fakes.sensing import FakeEchoes, FakeLinePoller, FakePlatforms, FakeReach

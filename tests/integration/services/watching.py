@@ -11,9 +11,9 @@ from typing import Any
 
 from cpe_manager.domain.inventory import Device, LifeState
 from cpe_manager.domain.lines import Evidence, FailoverPolicy, FailoverState, Incident, LineRecord, LineSetup
-from cpe_manager.services.failover import Conductor
-from cpe_manager.services.line_rounds import Readying, WatcherParts
-from cpe_manager.services.line_watching import Watcher, WatcherRules
+from cpe_manager.services.failover.conductor import Conductor
+from cpe_manager.services.failover.rounds import Readying, WatcherParts
+from cpe_manager.services.failover.watching import Watcher, WatcherRules
 from tests.fakes.clock import CountingIds, SimulatedClock
 from tests.fakes.failover import Counts, Site, Sites
 from tests.fakes.line_store import MemoryLineStore

@@ -15,9 +15,9 @@ from cpe_manager.domain.errors import AuthFailed, ConnectFailed, DeviceTimeout
 from cpe_manager.domain.lines import Evidence, FailoverPolicy, Line, LineRecord, LineSetup, Source, Way
 from cpe_manager.ports.platform import EdgeSession
 from cpe_manager.ports.sensing import LineReading, PortReading, SensingFigures
-from cpe_manager.services.line_sensing import Senses, Sensing
-from cpe_manager.services.sensed_lines import Place, own_policy
-from cpe_manager.services.sensing_terms import Rhythm
+from cpe_manager.services.failover.sensed_lines import Place, own_policy
+from cpe_manager.services.failover.sensing import Senses, Sensing
+from cpe_manager.services.failover.sensing_terms import Rhythm
 from tests.fakes.clock import SimulatedClock
 from tests.fakes.sensing import FakeEchoes, FakeLinePoller, FakePlatform, FakePlatforms, FakeReach, NoSnmp
 

@@ -17,7 +17,7 @@ from cpe_manager.domain.errors import StoreError
 from cpe_manager.domain.mobile_volume import MonthVolume
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.lines import LineStore
-from cpe_manager.services.line_fleet import Fleet, Watched
+from cpe_manager.services.failover.fleet import Fleet, Watched
 
 log = structlog.get_logger()
 

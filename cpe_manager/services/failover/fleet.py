@@ -18,8 +18,8 @@ from cpe_manager.domain.lines import Condition, FailoverPolicy, FailoverState, I
 from cpe_manager.domain.mobile_volume import MonthVolume, volume_of
 from cpe_manager.domain.node_watch import Nodes
 from cpe_manager.ports.clock import Clock
-from cpe_manager.services.failover import Done
-from cpe_manager.services.line_moves import Incidents
+from cpe_manager.services.failover.conductor import Done
+from cpe_manager.services.failover.moves import Incidents
 
 log = structlog.get_logger()
 

@@ -23,13 +23,13 @@ from cpe_manager.domain.line_outlook import with_due
 from cpe_manager.domain.line_watch import observe, verdict
 from cpe_manager.domain.lines import Act, Carrier, Evidence, FailoverPolicy, FailoverState, LineRecord, Verdict
 from cpe_manager.domain.mobile_volume import volume_of
-from cpe_manager.services.failover import Done
-from cpe_manager.services.line_acts import Acts
-from cpe_manager.services.line_fleet import Fleet, Watched, woken
-from cpe_manager.services.line_moves import Change, Pending, move_of
-from cpe_manager.services.line_rounds import Rounds, WatcherParts
-from cpe_manager.services.line_volumes import Volumes
-from cpe_manager.services.line_writing import Writer
+from cpe_manager.services.failover.acts import Acts
+from cpe_manager.services.failover.conductor import Done
+from cpe_manager.services.failover.fleet import Fleet, Watched, woken
+from cpe_manager.services.failover.moves import Change, Pending, move_of
+from cpe_manager.services.failover.rounds import Rounds, WatcherParts
+from cpe_manager.services.failover.volumes import Volumes
+from cpe_manager.services.failover.writing import Writer
 
 log = structlog.get_logger()
 
