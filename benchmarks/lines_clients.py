@@ -33,7 +33,7 @@ from cpe_manager.ports.platform import Platform
 from cpe_manager.ports.sensing import SensingFigures
 from cpe_manager.ports.snmp import SnmpAccess, SnmpTarget
 from cpe_manager.runtime.limits import open_files
-from cpe_manager.services.line_sensing import Senses, Sensing
+from cpe_manager.services.failover.sensing import Senses, Sensing
 
 POLL_EVERY = 5.0
 OURS = ("ours", "ours and echoes")

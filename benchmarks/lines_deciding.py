@@ -38,11 +38,11 @@ from cpe_manager.ports.snmp import SnmpAccess
 from cpe_manager.ports.stores import InventoryChanges, LineChange, SiteChange
 from cpe_manager.runtime.limits import open_files
 from cpe_manager.runtime.metrics import Metrics
-from cpe_manager.services.failover import Done
-from cpe_manager.services.line_rounds import WatcherParts
-from cpe_manager.services.line_sensing import Senses, Sensing
-from cpe_manager.services.line_watching import Watcher, WatcherRules
-from cpe_manager.services.trap_evidence import TrapEvidence
+from cpe_manager.services.failover.conductor import Done
+from cpe_manager.services.failover.rounds import WatcherParts
+from cpe_manager.services.failover.sensing import Senses, Sensing
+from cpe_manager.services.failover.trap_evidence import TrapEvidence
+from cpe_manager.services.failover.watching import Watcher, WatcherRules
 from cpe_manager.services.trap_senders import TrapStores
 from cpe_manager.services.traps import Traps
 from tests.fakes.credentials import FixedCredentials

@@ -22,19 +22,19 @@ from cpe_manager.runtime.metrics import Metrics
 from cpe_manager.services.attempt import Outside
 from cpe_manager.services.commit_path import CommitPath
 from cpe_manager.services.coverage import BoxCoverage, TransferTest
-from cpe_manager.services.failover import Conductor
-from cpe_manager.services.failover_box import BoxParts, PushedBox
-from cpe_manager.services.failover_change import RouteChange
-from cpe_manager.services.line_looking import LineLooking, Lookers, Trapped, Warmth
-from cpe_manager.services.line_ports import LinePorts
-from cpe_manager.services.line_rounds import WatcherParts
-from cpe_manager.services.line_sensing import Senses, Sensing
-from cpe_manager.services.line_watching import Watcher, WatcherRules
+from cpe_manager.services.failover.box import BoxParts, PushedBox
+from cpe_manager.services.failover.change import RouteChange
+from cpe_manager.services.failover.conductor import Conductor
+from cpe_manager.services.failover.line_ports import LinePorts
+from cpe_manager.services.failover.looking import LineLooking, Lookers, Trapped, Warmth
+from cpe_manager.services.failover.rounds import WatcherParts
+from cpe_manager.services.failover.sensing import Senses, Sensing
+from cpe_manager.services.failover.sensing_terms import Rhythm
+from cpe_manager.services.failover.swift import SwiftPath, SwiftRules
+from cpe_manager.services.failover.trap_evidence import TrapEvidence
+from cpe_manager.services.failover.watching import Watcher, WatcherRules
 from cpe_manager.services.lines import LineHouse, Lines, LineStores
 from cpe_manager.services.pushes import Pushes, PushStores
-from cpe_manager.services.sensing_terms import Rhythm
-from cpe_manager.services.swift import SwiftPath, SwiftRules
-from cpe_manager.services.trap_evidence import TrapEvidence
 from cpe_manager.services.traps import Traps
 from cpe_manager.services.worker import ShardWorker
 from cpe_manager.settings import Settings

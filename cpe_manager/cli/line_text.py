@@ -78,7 +78,7 @@ def describe(found: LineDetailView) -> None:
             ("coverage", f"{setup.coverage}{': ' if setup.coverage_reason else ''}{setup.coverage_reason}"),
             ("last test", tested), ("failed switches", found.attempts or None),
             ("losses lately", ", ".join(f"{one.astimezone():%m-%d %H:%M}" for one in found.flaps[-5:]) or None),
-            ("over mobile this month", volume(found.mobile_bytes)),
+            ("over mobile this month", volume(found.mobile_bytes) + _cap(found.policy.get("data_cap_mb"))),
             ("fixed addresses", ", ".join(filter(None, (setup.fixed_ipv4, setup.fixed_ipv6)))),
             ("platform", setup.platform), ("line address", setup.line_address),
             ("mobile address", setup.mobile_address),
@@ -128,6 +128,10 @@ def show_incidents(found: Iterable[IncidentView]) -> None:
     ]  # fmt: skip
     heads = ("priority", "subject", "about", "site", "opened", "closed", "reason", "incident")
     table(heads, rows, none="no incidents")
+
+
+def _cap(megabytes: object) -> str:
+    return f" of {volume(megabytes * 1_000_000)}" if isinstance(megabytes, int) and megabytes else ""
 
 
 def volume(octets: int) -> str:

@@ -139,12 +139,13 @@ def may_return(now: float, policy: FailoverPolicy, freezes: str = "") -> str:
     return ""
 
 
-def may_switch(record: LineRecord, policy: FailoverPolicy, switching: int = 0) -> str:
+def may_switch(record: LineRecord, policy: FailoverPolicy, switching: int = 0, *, octets: int | None = None) -> str:
     """The data cap, and one's turn: ``switching`` lines of the same access node are being switched already. A freeze
-    does not hold back a switch: the customer is without internet."""
-    if policy.data_cap_mb and record.mobile_bytes >= policy.data_cap_mb * 1_000_000:
-        used = record.mobile_bytes / 1_000_000
-        return f"data cap: {used:.0f} of {policy.data_cap_mb} MB used over mobile this month"
+    does not hold back a switch: the customer is without internet. ``octets``: over mobile in this month, as they are
+    counted at this moment (None: as they were written last)."""
+    used = record.mobile_bytes if octets is None else octets
+    if policy.data_cap_mb and used >= policy.data_cap_mb * 1_000_000:
+        return f"data cap: {used / 1_000_000:.0f} of {policy.data_cap_mb} MB used over mobile this month"
     if switching >= policy.node_switches_at_once:
         node = record.line.node or "its access node"
         return f"its turn has not come: {switching} lines behind {node} are being switched"

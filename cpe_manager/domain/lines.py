@@ -64,6 +64,8 @@ class Evidence:
     """The box said that it has just started (coldStart, or an uptime that began anew)."""
     carries: Carrier | None = None
     """Over what the box says that its own traffic goes at this moment (``Source.CPE``)."""
+    octets: int = 0
+    """What went over the way, in and out, since the last poll (``Source.SNMP``); of the month of ``at`` alone."""
 
 
 class Condition(StrEnum):
@@ -317,7 +319,9 @@ class LineRecord:
     tested_at: float | None = None
     test_ok: bool | None = None
     mobile_bytes: int = 0
-    """Over mobile in this calendar month."""
+    """Over mobile in the calendar month ``mobile_month``, as it was written last (`domain.mobile_volume`)."""
+    mobile_month: str = ""
+    """``2026-11``, of Brussels; empty: nothing was counted yet."""
     revision: int = 0
     """Counts up with each write: who writes names the one it has read."""
 

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.lines import FailoverState, Incident, LineRecord, LineSetup, Transition
+from cpe_manager.domain.mobile_volume import MonthVolume
 from cpe_manager.domain.paging import Page
 
 Wanted = Literal["switch", "return", "hold", "release", "test"]
@@ -67,6 +68,11 @@ class LineStore(Protocol):
         """Write many. The line ids of those that were refused, since their revision is no longer the one that was
         read; the others are written. Opens, re-prioritises and closes incidents, at most one open of a line and
         subject, with events ``incident.opened|changed|closed``."""
+        ...
+
+    async def count_mobile(self, volumes: Mapping[str, MonthVolume]) -> None:
+        """Write what went over mobile, by line id. A volume of an older month than the one that is written, or a
+        smaller one of the same month, changes nothing; neither is anybody's revision counted up."""
         ...
 
     async def want(

@@ -35,7 +35,7 @@ class Echoes(Protocol):
 class PortReading:
     """What an agent says of one way. ``up``: operational, and synchronised or registered where the box tells that;
     None: not told. ``signal`` dBm. Counters since the agent started: ``errors`` and ``frames`` that came in (32 bits,
-    they wrap), ``octets`` in and out (64 bits)."""
+    they wrap), ``octets`` in and out together, of counters that have ``octet_bits`` each. ``port``: ifIndex."""
 
     way: Way
     up: bool | None
@@ -44,6 +44,8 @@ class PortReading:
     signal: float | None = None
     what: str = ""
     frames: int | None = None
+    octet_bits: int = 64
+    port: int = 0
 
 
 @dataclass(frozen=True, slots=True)

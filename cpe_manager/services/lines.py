@@ -28,6 +28,7 @@ from cpe_manager.domain.lines import (
     LineSetup,
     Transition,
 )
+from cpe_manager.domain.mobile_volume import at_this_time
 from cpe_manager.domain.paging import Page
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.coverage import CoverageMeter
@@ -135,15 +136,16 @@ class Lines:
         self, *, state: FailoverState | None = None, node: str | None = None, after: str | None = None, limit: int = 50
     ) -> Page[LineRecord]:
         """Lines that were set up, by the names of their devices."""
-        return await self._lines.lines(state=state, node=node, after=after, limit=limit)
+        found = await self._lines.lines(state=state, node=node, after=after, limit=limit)
+        return Page(tuple(self._now(one) for one in found.items), found.next)
 
     async def line(self, name: str) -> LineRecord:
         """By id, device or ref. Raises ``NotFound``."""
-        return await self._lines.line(name)
+        return self._now(await self._lines.line(name))
 
     async def show(self, name: str) -> LineShown:
         """Raises ``NotFound``."""
-        record = await self._lines.line(name)
+        record = await self.line(name)
         incidents = await self._lines.incidents(line_id=record.line.id, open_only=True)
         recent = (await self._lines.history(record.line.id, limit=RECENT)).items
         policy = self.policy_of(record)
@@ -275,7 +277,7 @@ class Lines:
         if order.what == "test" and record.state is not FailoverState.FIXED:
             raise Conflict(f"the line of {record.line.device} is {record.state}: only a line that is well is tested")
         if not record.wanted and _is_so(record, order.what):
-            return record
+            return self._now(record)
         key = None if order.key is None else f"{by}:{order.key}"
         now = self._clock.now()
         return self._told(
@@ -284,7 +286,11 @@ class Lines:
 
     def _told(self, record: LineRecord) -> LineRecord:
         self._house.news()
-        return record
+        return self._now(record)
+
+    def _now(self, record: LineRecord) -> LineRecord:
+        """What was counted over mobile in another month is nothing in this one."""
+        return at_this_time(record, self._clock.now().timestamp())
 
     # Coverage (§3.8)
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.world import World, eventually, world
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 FAMILIES = ("cisco_ios", "openwrt", "frr_linux")
 KEPT = {"cisco_ios": ("snmp", "wifi", "ppp"), "openwrt": ("snmp", "wifi", "ppp"), "frr_linux": ()}
 """What each family has in the text that is backed up; FRR's own configuration knows neither wifi nor PPP."""

@@ -14,7 +14,7 @@ from cpe_manager.domain.errors import DeviceError, DeviceTimeout, InputError, Se
 from cpe_manager.domain.lines import Carrier, Evidence, FailoverState, LineRecord, Source, Way
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.platform import EdgeSession, Platform, Routed
-from cpe_manager.services.failover_box import Moving
+from cpe_manager.services.failover.box import Moving
 
 
 @dataclass

@@ -12,6 +12,7 @@ from cpe_manager.domain.errors import Conflict, NotFound
 from cpe_manager.domain.events import NewEvent, Severity
 from cpe_manager.domain.inventory import Device, LifeState
 from cpe_manager.domain.lines import FailoverState, Incident, Line, LineRecord, LineSetup, Transition
+from cpe_manager.domain.mobile_volume import MonthVolume, volume_of
 from cpe_manager.domain.paging import Page
 from cpe_manager.ports.lines import IncidentChange, Move, Wanted
 
@@ -121,6 +122,13 @@ class MemoryLineStore:
                 self._change(one.record, change, _at(one))
             self.events.extend(one.events)
         return refused
+
+    async def count_mobile(self, volumes: Mapping[str, MonthVolume]) -> None:
+        for line_id, one in volumes.items():
+            row = self.rows.get(line_id)
+            written = volume_of(row.record) if row is not None else None
+            if row is not None and written is not None and (written.month, written.octets) < (one.month, one.octets):
+                row.record = replace(row.record, mobile_month=one.month, mobile_bytes=one.octets)
 
     async def want(
         self, line_id: str, what: Wanted, *, by: str, at: datetime, reason: str = "", key: str | None = None

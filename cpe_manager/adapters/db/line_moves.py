@@ -6,18 +6,19 @@ The rows of ``line_state`` are locked first, in order of line: that is the lock 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import BigInteger, String, and_, bindparam, or_, select, update
 
 from cpe_manager.adapters.db.line_rows import moment, state_values, transition_values
 from cpe_manager.adapters.db.line_tables import incident, line_state, line_transition
 from cpe_manager.adapters.db.transactions import Transaction, Values, chunks, in_chunks
 from cpe_manager.domain.events import NewEvent, Severity
 from cpe_manager.domain.lines import LineRecord
+from cpe_manager.domain.mobile_volume import MonthVolume
 from cpe_manager.ports.lines import IncidentChange, Move
 
 _SUBJECTS = {"line": "line", "backup": "mobile backup", "node": "access node"}
@@ -55,6 +56,15 @@ async def _write_states(tx: Transaction, written: Sequence[tuple[Move, int]]) ->
     told = [(one.transition, revision) for one, revision in written if one.transition is not None]
     for part in chunks(told):
         await tx.run(line_transition.insert(), [transition_values(one, number) for one, number in part])
+
+
+async def count_mobile(tx: Transaction, volumes: Mapping[str, MonthVolume]) -> None:
+    """As ``LineStore.count_mobile`` says."""
+    columns, month, octets = line_state.c, bindparam("month", type_=String(7)), bindparam("octets", type_=BigInteger)
+    more = or_(columns.mobile_month < month, and_(columns.mobile_month == month, columns.mobile_bytes < octets))
+    change = update(line_state).where(columns.line_id == bindparam("of"), more)
+    values = [{"of": of, "month": one.month, "octets": one.octets} for of, one in sorted(volumes.items())]
+    await tx.many(change.values(mobile_month=month, mobile_bytes=octets), values)
 
 
 async def close_all(tx: Transaction, record: LineRecord, reason: str, at: datetime) -> None:

@@ -77,6 +77,7 @@ def to_record(row: AnyRow) -> LineRecord:
         tested_at=row.tested_at,
         test_ok=row.test_ok,
         mobile_bytes=row.mobile_bytes,
+        mobile_month=row.mobile_month,
         revision=row.revision,
     )
 
@@ -104,6 +105,7 @@ def state_values(record: LineRecord) -> Values:
         "tested_at": record.tested_at,
         "test_ok": record.test_ok,
         "mobile_bytes": record.mobile_bytes,
+        "mobile_month": record.mobile_month,
     }
 
 

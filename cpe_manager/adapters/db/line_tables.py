@@ -61,6 +61,7 @@ line_state: Final = Table(
     Column("tested_at", Float),
     Column("test_ok", Boolean),
     Column("mobile_bytes", BigInteger, nullable=False),
+    Column("mobile_month", String(7), nullable=False, server_default=""),  # of mobile_bytes, as 2026-11
     Column("revision", Integer, nullable=False),
 )
 Index(

@@ -38,6 +38,7 @@ from cpe_manager.domain.errors import Conflict, NotFound
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.inventory import LifeState
 from cpe_manager.domain.lines import FailoverState, Incident, Line, LineRecord, LineSetup, Transition
+from cpe_manager.domain.mobile_volume import MonthVolume
 from cpe_manager.domain.paging import Page
 from cpe_manager.ports.lines import Move, Wanted
 
@@ -82,6 +83,10 @@ class SqlLines:
 
     async def move(self, moves: Sequence[Move]) -> Sequence[str]:
         return await self._db.write(lambda tx: line_moves.move(tx, moves)) if moves else []
+
+    async def count_mobile(self, volumes: Mapping[str, MonthVolume]) -> None:
+        if volumes:
+            await self._db.write(lambda tx: line_moves.count_mobile(tx, volumes))
 
     async def want(
         self, line_id: str, what: Wanted, *, by: str, at: datetime, reason: str = "", key: str | None = None

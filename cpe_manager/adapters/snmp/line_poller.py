@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from cpe_manager.domain.errors import CredentialMissing
@@ -25,6 +25,7 @@ LEARNED_IN_PART_FOR: Final = 300.0
 """Seconds that what was learned is believed: whole, and when an interface was not found."""
 _UPTIME: Final = "1.3.6.1.2.1.1.3.0"
 _IF_DESCR, _IF_TYPE, _IF_OPER, _IF_FRAMES, _IF_ERRORS = (f"1.3.6.1.2.1.2.2.1.{column}" for column in (2, 3, 8, 11, 14))
+_IF_IN32, _IF_OUT32 = (f"1.3.6.1.2.1.2.2.1.{column}" for column in (10, 16))
 _IF_NAME, _IF_IN, _IF_OUT = (f"1.3.6.1.2.1.31.1.1.1.{column}" for column in (1, 6, 10))
 _DSL_TYPES: Final = frozenset({94, 97, 230, 238, 250, 251})
 """IANAifType: adsl, vdsl, adsl2, adsl2plus, gpon, vdsl2."""
@@ -51,6 +52,7 @@ class _Port:
     errors: str = ""
     frames: str = ""
     octets: tuple[str, str] = ("", "")
+    octet_bits: int = 64
     last: dict[str, tuple[Value, bool | float | None]] = field(default_factory=dict, compare=False)
 
 
@@ -140,6 +142,8 @@ class SnmpLinePoller:
                 signal = await self._signal(target, index) if way is Way.MOBILE else ""
                 if index or placed or signal:
                     ports.append(_port(way, index, tuple(placed), signal))
+                    if index and way is Way.MOBILE:
+                        ports[-1] = await self._counted(target, ports[-1])
         whole = {port.way for port in ports if port.index} == {Way.FIXED, Way.MOBILE}
         until = self._clock.monotonic() + (LEARNED_FOR if whole else LEARNED_IN_PART_FOR)
         plan = _Plan(tuple(ports), _names(ports), ways, until, before.uptime if before is not None else None)
@@ -169,6 +173,14 @@ class SnmpLinePoller:
             if name:
                 found.append((name, sign))
         return found
+
+    async def _counted(self, target: LineTarget, port: _Port) -> _Port:
+        """A port with the octet counters of 32 bits where the agent has none of 64."""
+        narrow = f"{_IF_IN32}.{port.index}", f"{_IF_OUT32}.{port.index}"
+        had = await self._had(target, (*port.octets, *narrow))
+        if not set(port.octets) <= set(had) and set(narrow) <= set(had):
+            return replace(port, octets=narrow, octet_bits=32)
+        return port
 
     async def _signal(self, target: LineTarget, index: int) -> str:
         if target.oids.signal_exact:
@@ -231,8 +243,8 @@ def _reading(port: _Port, got: Mapping[str, Value]) -> PortReading:
     errors, frames, octets = got.get(port.errors), got.get(port.frames), [got.get(name) for name in port.octets]
     both = [each for each in octets if isinstance(each, int)]
     return PortReading(
-        port.way, up, errors if isinstance(errors, int) else None, sum(both) if both else None,
-        heard[1], what, frames if isinstance(frames, int) else None,
+        port.way, up, errors if isinstance(errors, int) else None, sum(both) if len(both) == len(octets) else None,
+        heard[1], what, frames if isinstance(frames, int) else None, port.octet_bits, port.index,
     )  # fmt: skip
 
 

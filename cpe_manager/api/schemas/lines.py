@@ -101,7 +101,9 @@ class LineView(View):
     due_at: datetime | None
     tested_at: datetime | None = Field(description="Last exercise of the backup")
     test_ok: bool | None
-    mobile_bytes: int = Field(description="Over mobile in this calendar month")
+    mobile_bytes: int = Field(
+        description="Over mobile, in and out, in this calendar month of Brussels; written now and then"
+    )
     switch_id: str
     push_id: str
     revision: int = Field(description="The `ETag`: name it in `If-Match` to write only over what was read")

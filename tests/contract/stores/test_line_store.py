@@ -16,6 +16,7 @@ from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.inventory import Device, LifeState
 from cpe_manager.domain.jobs import JobKind
 from cpe_manager.domain.lines import Carrier, Condition, FailoverState, LineRecord, LineSetup, Transition
+from cpe_manager.domain.mobile_volume import MonthVolume
 from cpe_manager.ports.lines import IncidentChange, LineStore, Move
 from cpe_manager.ports.stores import InventoryChanges, LineChange, NewWork, SiteChange
 from tests.contract.stores.making import NOW, a_device, a_job, a_push, after, an_order, claim, ended, new_id
@@ -249,6 +250,7 @@ async def test_a_move_is_written_whole_with_history_and_events(bench: Bench) -> 
         "tested_at": 1772332200.25,
         "test_ok": False,
         "mobile_bytes": 2**40,
+        "mobile_month": "2026-11",
     }
     move = a_move(record, FailoverState.MOBILE, at=3.25, **values)
     assert await bench.store.move([move]) == []
@@ -257,6 +259,28 @@ async def test_a_move_is_written_whole_with_history_and_events(bench: Bench) -> 
     assert await bench.kinds("line.") == ["line.changed", "line.mobile"]
     await bench.store.move([replace(move, record=replace(move.record, revision=2), transition=None, events=())])
     assert len((await bench.store.history(None)).items) == 1
+
+
+async def test_a_volume_over_mobile_only_grows_within_its_month_and_is_no_change_of_the_line(bench: Bench) -> None:
+    one, two = await bench.lines(2)
+
+    async def written(*volumes: tuple[str, int]) -> tuple[str, int]:
+        for volume in volumes:
+            await bench.store.count_mobile({one.line.id: MonthVolume(*volume), new_id(): MonthVolume(*volume)})
+        found = await bench.store.line(one.line.id)
+        return found.mobile_month, found.mobile_bytes
+
+    assert await written() == ("", 0)
+    assert await written(("2026-11", 5 * 2**40)) == ("2026-11", 5 * 2**40)
+    assert await written(("2026-11", 7), ("2026-10", 2**50)) == ("2026-11", 5 * 2**40)
+    assert await written(("2026-12", 7)) == ("2026-12", 7)
+    assert await written(("2026-11", 2**50), ("2026-12", 8)) == ("2026-12", 8)
+    await bench.store.count_mobile({})
+    assert await bench.store.revisions() == {one.line.id: 1, two.line.id: 1}
+    move = a_move(one, FailoverState.SUSPECT, mobile_bytes=9, mobile_month="2026-12")
+    assert await bench.store.move([move]) == []
+    assert await written() == ("2026-12", 9)
+    assert (await bench.store.line(two.line.id)).mobile_bytes == 0
 
 
 async def test_a_move_with_an_old_revision_is_refused_and_the_others_are_written(bench: Bench) -> None:

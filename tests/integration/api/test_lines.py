@@ -13,6 +13,7 @@ import pytest
 from cpe_manager.domain.coverage import CoverageReading
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.lines import Carrier, Condition, FailoverState, Line, LineRecord, Transition
+from cpe_manager.domain.mobile_volume import MonthVolume, month_of
 from cpe_manager.domain.tokens import Scope
 from cpe_manager.ports.lines import IncidentChange, Move
 from cpe_manager.ports.platform import Platform
@@ -96,6 +97,26 @@ async def moved(world: World, to: FailoverState, *incidents: IncidentChange, **m
     )  # fmt: skip
     assert await world.database.lines.move([Move(after, step, incidents)]) == []
     return after
+
+
+async def test_the_volume_over_mobile_is_that_of_this_month_wherever_a_line_is_shown(
+    world: World, http: httpx.AsyncClient
+) -> None:
+    await set_up(http)
+    line_id = (await world.database.lines.line("r1")).line.id
+    now = world.clock.now().timestamp()
+
+    async def shown() -> set[int]:
+        listed = (await http.get("/api/v1/lines")).json()["items"]
+        hold = await http.post(f"{LINE}/orders", json={"what": "hold"})
+        made = await http.put(LINE, json=SETUP)
+        views = [*listed, hold.json(), made.json(), (await http.get(LINE)).json()]
+        return {view["mobile_bytes"] for view in views}
+
+    await world.database.lines.count_mobile({line_id: MonthVolume(month_of(now - 40 * 86_400), 5)})
+    assert await shown() == {0}
+    await world.database.lines.count_mobile({line_id: MonthVolume(month_of(now), 3_000_000_000)})
+    assert await shown() == {3_000_000_000}
 
 
 async def test_a_line_is_set_up_as_a_whole_and_shown_with_what_it_lacks(http: httpx.AsyncClient) -> None:

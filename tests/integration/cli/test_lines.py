@@ -16,6 +16,7 @@ from cpe_manager.api.schemas.system import EventView
 from cpe_manager.cli import live as live_view
 from cpe_manager.client import Client
 from cpe_manager.domain.lines import Carrier, Condition, FailoverState, LineRecord, Transition
+from cpe_manager.domain.mobile_volume import month_of
 from cpe_manager.ports.lines import IncidentChange, Move
 from simulators.lab.outputs import lines as lab_lines
 from simulators.lab.plan import LabPlan
@@ -116,11 +117,13 @@ def test_the_lines_of_the_lab_are_set_up_as_it_hands_them_out(cli: Cli, fleet: L
 
 def test_a_line_at_night_reads_from_what_it_is_to_what_happens_next(cli: Cli, fleet: Live) -> None:
     entitled(cli)
+    ok(cli("lines", "set", "r1", "policy.data_cap_mb=5000"))
     due = fleet.world.clock.now().timestamp() + 252
     fleet.run(
         moves(
             fleet, FailoverState.MOBILE, IncidentChange("line", 2, "backup carries"),
             carrier=Carrier.MOBILE, condition=Condition.UP, due="returns", due_at=due, mobile_bytes=3_400_000_000,
+            mobile_month=month_of(due - 252),
         )
     )  # fmt: skip
     text = ok(cli("lines", "show", "r1"))
@@ -129,7 +132,7 @@ def test_a_line_at_night_reads_from_what_it_is_to_what_happens_next(cli: Cli, fl
     places = [text.index(word) for word in order]
     assert places == sorted(places)
     for words in ("mobile since", "moved by manager", "  3 echoes lost", "  returns in 4:12", "  P2 line since",
-                  "change of dns, by op", "3.4 GB"):  # fmt: skip
+                  "change of dns, by op", "over mobile this month", "3.4 GB of 5.0 GB"):  # fmt: skip
         assert words in text
     status = ok(cli("failover", "status"))
     assert status.startswith("1 mobile; open incidents: 1 P2; NOBODY WATCHES")

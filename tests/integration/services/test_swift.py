@@ -26,9 +26,9 @@ from cpe_manager.ports.shell import Credential, Shell
 from cpe_manager.ports.stores import Claimed, InventoryChanges, SiteChange
 from cpe_manager.services.attempt import Outside
 from cpe_manager.services.commit_path import CommitPath
-from cpe_manager.services.failover_change import RouteChange
+from cpe_manager.services.failover.change import RouteChange
+from cpe_manager.services.failover.swift import Struck, SwiftPath, SwiftRules
 from cpe_manager.services.pushes import PushAsked, Pushes, PushStores
-from cpe_manager.services.swift import Struck, SwiftPath, SwiftRules
 from cpe_manager.services.worker import Visit, WorkerLimits
 from tests.fakes.clock import CountingIds, SimulatedClock
 from tests.fakes.credentials import FixedCredentials

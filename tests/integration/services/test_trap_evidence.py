@@ -16,7 +16,7 @@ import pytest
 
 from cpe_manager.domain.lines import Evidence, Line, LineRecord, LineSetup, Source, Way
 from cpe_manager.ports.snmp import SnmpAccess
-from cpe_manager.services.trap_evidence import TrapEvidence
+from cpe_manager.services.failover.trap_evidence import TrapEvidence
 from simulators.snmp.line import Sink
 from tests.fakes.sensing import FakeLinePoller
 from tests.integration.foreign.net_snmp import run

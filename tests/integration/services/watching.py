@@ -11,9 +11,9 @@ from typing import Any
 
 from cpe_manager.domain.inventory import Device, LifeState
 from cpe_manager.domain.lines import Evidence, FailoverPolicy, FailoverState, Incident, LineRecord, LineSetup
-from cpe_manager.services.failover import Conductor
-from cpe_manager.services.line_rounds import WatcherParts
-from cpe_manager.services.line_watching import Watcher, WatcherRules
+from cpe_manager.services.failover.conductor import Conductor
+from cpe_manager.services.failover.rounds import Readying, WatcherParts
+from cpe_manager.services.failover.watching import Watcher, WatcherRules
 from tests.fakes.clock import CountingIds, SimulatedClock
 from tests.fakes.failover import Counts, Site, Sites
 from tests.fakes.line_store import MemoryLineStore
@@ -29,6 +29,7 @@ class Bench:
     ids: CountingIds
     sites: Sites
     counts: Counts = field(default_factory=Counts)
+    readying: Readying | None = None
     silent: bool = False
     """Nobody looks at the lines."""
     watcher: Watcher | None = None
@@ -57,7 +58,7 @@ class Bench:
 
     async def start(self, owner: str = "w1", policy: FailoverPolicy = POLICY) -> Watcher:
         conductor = Conductor(self.sites, self.sites, self.sites, self.clock)
-        parts = WatcherParts(self.store, conductor, self.clock, self.ids, self.counts)
+        parts = WatcherParts(self.store, conductor, self.clock, self.ids, self.counts, self.readying)
         self.watcher = Watcher(parts, WatcherRules(owner, policy))
         self.task = asyncio.create_task(self.watcher.run())
         await self.clock.advance(0.1)

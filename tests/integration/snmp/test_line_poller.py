@@ -79,6 +79,44 @@ async def test_a_box_tells_of_its_line_and_its_modem_and_what_is_the_matter_with
     assert (got[Way.FIXED].up, got[Way.MOBILE].up) == (True, True)
 
 
+class Partial(Counting):
+    """An agent that has no object under some roots."""
+
+    def __init__(self, real: SnmpGets, *without: str) -> None:
+        super().__init__(real)
+        self.without = tuple(f"{root}." for root in without)
+
+    async def get(self, target: SnmpTarget, names: Sequence[str]) -> Mapping[str, Value]:
+        found = await super().get(target, names)
+        return {name: value for name, value in found.items() if not name.startswith(self.without)}
+
+
+HC_IN, HC_OUT, IN, OUT = (
+    "1.3.6.1.2.1.31.1.1.1.6",
+    "1.3.6.1.2.1.31.1.1.1.10",
+    "1.3.6.1.2.1.2.2.1.10",
+    "1.3.6.1.2.1.2.2.1.16",
+)
+
+
+@pytest.mark.parametrize(
+    ("without", "bits"), [((), 64), ((HC_IN, HC_OUT), 32), ((HC_OUT,), 32), ((HC_OUT, OUT), None), ((IN,), 64)]
+)
+async def test_octets_over_mobile_are_in_and_out_of_the_widest_counters_that_a_box_has(snmp_box, without, bits):
+    gets = SnmpGets(SnmpPoller(SystemClock()))
+    scene = Scene(await snmp_box(), Partial(gets, *without))
+    ports = scene.box.snmp.ports
+    mobile = ports.states[3]
+    mobile.in_octets, mobile.out_octets, mobile.in_rate, mobile.out_rate = 2.0**32 + 1000, 2.0**33 + 200, 0.0, 0.0
+    got = (await scene.ports())[Way.MOBILE]
+    gets.close()
+    if bits is None:
+        assert got.octets is None  # half of it would be no volume
+        return
+    said = {64: 2**32 + 1000 + 2**33 + 200, 32: 1200}[bits]
+    assert (got.octets, got.octet_bits, got.port) == (said, bits, 4)
+
+
 async def test_after_the_first_poll_each_is_one_question(snmp_box, reader):
     scene = Scene(await snmp_box(), reader)
     await scene.ports()

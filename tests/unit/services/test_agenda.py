@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cpe_manager.services.agenda import NEVER, Agenda, Entry
+from cpe_manager.services.failover.agenda import NEVER, Agenda, Entry
 
 
 def test_what_is_due_is_done_in_its_order_and_comes_again_when_it_says():

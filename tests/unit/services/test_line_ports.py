@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cpe_manager.domain.errors import StoreBusy
-from cpe_manager.services.line_ports import AT_A_LOOK, NONE, READ_FOR, LinePorts
+from cpe_manager.services.failover.line_ports import AT_A_LOOK, NONE, READ_FOR, LinePorts
 from drivers.roster import DriverRoster
 from simulators.device import Device
 from tests.contract.drivers.harness import shown, specs_of

@@ -15,9 +15,9 @@ from cpe_manager.domain.errors import AuthFailed, ConnectFailed, DeviceTimeout
 from cpe_manager.domain.lines import Evidence, FailoverPolicy, Line, LineRecord, LineSetup, Source, Way
 from cpe_manager.ports.platform import EdgeSession
 from cpe_manager.ports.sensing import LineReading, PortReading, SensingFigures
-from cpe_manager.services.line_sensing import Senses, Sensing
-from cpe_manager.services.sensed_lines import Place, own_policy
-from cpe_manager.services.sensing_terms import Rhythm
+from cpe_manager.services.failover.sensed_lines import Place, own_policy
+from cpe_manager.services.failover.sensing import Senses, Sensing
+from cpe_manager.services.failover.sensing_terms import Rhythm
 from tests.fakes.clock import SimulatedClock
 from tests.fakes.sensing import FakeEchoes, FakeLinePoller, FakePlatform, FakePlatforms, FakeReach, NoSnmp
 
@@ -137,6 +137,38 @@ async def test_a_poll_tells_of_the_box_and_of_each_way_with_the_share_of_errors_
     assert [one.signal for one in world.of(Source.SNMP, Way.MOBILE)] == [-71.0] * 3
     box = world.of(Source.SNMP, Way.MANAGEMENT)
     assert [(one.ok, one.restarted) for one in box] == [(True, False), (True, False), (True, True)]
+
+
+async def test_polls_tell_what_went_over_mobile_since_the_one_before_and_nothing_of_the_fixed_line(worlds):
+    world = worlds()
+    world.sensing.set_lines([record()])
+    course = [(2**64 - 100, 500.0, 4), (50, 505.0, 4), (None, 510.0, 4), (80, 515.0, 4), (7, 2.0, 4), (9, 7.0, 5)]
+    for octets, uptime, port in course:
+        fixed = PortReading(Way.FIXED, True, octets=None if octets is None else octets * 2)
+        mobile = PortReading(Way.MOBILE, True, octets=octets, port=port)
+        world.poller.readings["a"] = LineReading((fixed, mobile), uptime)
+        await world.clock.advance(5)
+    assert [one.octets for one in world.of(Source.SNMP, Way.MOBILE)] == [0, 150, 0, 30, 7, 0]
+    assert {one.octets for one in world.of(Source.SNMP, Way.FIXED)} == {0}
+
+
+async def test_another_box_on_the_line_and_a_line_that_comes_back_are_counted_from_their_first_poll_on(worlds):
+    world = worlds()
+
+    async def polled(octets: int) -> list[int]:
+        world.poller.readings["a"] = LineReading((PortReading(Way.MOBILE, True, octets=octets),), 100.0)
+        await world.clock.advance(5)
+        return [one.octets for one in world.of(Source.SNMP, Way.MOBILE)]
+
+    world.sensing.set_lines([record()], {"a": Place("192.0.2.1", 22)})
+    assert await polled(1000) == [0]
+    world.sensing.set_lines([record(formula="pro-plus")], {"a": Place("192.0.2.1", 22)})
+    assert await polled(1500) == [0, 500]
+    world.sensing.set_lines([record()], {"a": Place("192.0.2.2", 22)})
+    assert await polled(9000) == [0, 500, 0]
+    world.sensing.set_lines([])
+    world.sensing.set_lines([record()], {"a": Place("192.0.2.2", 22)})
+    assert await polled(9500) == [0, 500, 0, 0]
 
 
 @pytest.mark.parametrize("error", [DeviceTimeout("x"), AuthFailed("x"), ConnectFailed("x")])

@@ -21,7 +21,7 @@ from cpe_manager.domain.lines import Carrier, Condition, FailoverPolicy, LineRec
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.platform import Platform, Platforms, Routed
 from cpe_manager.ports.sensing import Echoes
-from cpe_manager.services.failover_box import Box, Moving
+from cpe_manager.services.failover.box import Box, Moving
 
 log = structlog.get_logger()
 

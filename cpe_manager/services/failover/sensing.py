@@ -24,10 +24,10 @@ from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.platform import Platforms
 from cpe_manager.ports.reach import Reach
 from cpe_manager.ports.sensing import Echoes, LinePoller, SensingFigures
-from cpe_manager.services.agenda import Agenda
-from cpe_manager.services.edge_sensing import EdgeSensing
-from cpe_manager.services.sensed_lines import Place, SensedLine, sensed
-from cpe_manager.services.sensing_terms import Rhythm, SensingObserver, Sink
+from cpe_manager.services.failover.agenda import Agenda
+from cpe_manager.services.failover.edge_sensing import EdgeSensing
+from cpe_manager.services.failover.sensed_lines import Place, SensedLine, sensed
+from cpe_manager.services.failover.sensing_terms import Rhythm, SensingObserver, Sink
 
 log = structlog.get_logger(__name__)
 

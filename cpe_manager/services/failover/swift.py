@@ -37,10 +37,10 @@ from cpe_manager.ports.pushes import Prepared
 from cpe_manager.ports.shell import Shell
 from cpe_manager.ports.stores import Claimed, DeviceView, Lease
 from cpe_manager.services.commit_path import CommitPath
-from cpe_manager.services.failover_change import RouteChange
+from cpe_manager.services.failover.change import RouteChange
+from cpe_manager.services.failover.strike import Ready, Strike, Striking, SwiftDriver
 from cpe_manager.services.push_trip import Trip, cause_of
 from cpe_manager.services.pushes import PushStores
-from cpe_manager.services.swift_strike import Ready, Strike, Striking, SwiftDriver
 from cpe_manager.services.worker import Visit, WorkerLimits
 
 log = structlog.get_logger()

@@ -12,10 +12,10 @@ import structlog
 from cpe_manager.domain.errors import CpeManagerError
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.platform import EdgeSession, Platforms
-from cpe_manager.services.agenda import NEVER, Agenda, Entry
-from cpe_manager.services.line_evidence import TELL_AGAIN, neighbours
-from cpe_manager.services.sensed_lines import SensedLine
-from cpe_manager.services.sensing_terms import Rhythm, Sink
+from cpe_manager.services.failover.agenda import NEVER, Agenda, Entry
+from cpe_manager.services.failover.evidence import TELL_AGAIN, neighbours
+from cpe_manager.services.failover.sensed_lines import SensedLine
+from cpe_manager.services.failover.sensing_terms import Rhythm, Sink
 
 log = structlog.get_logger(__name__)
 

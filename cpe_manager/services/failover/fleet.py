@@ -15,14 +15,16 @@ from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.failover_policy import policy_of
 from cpe_manager.domain.line_watch import Memory
 from cpe_manager.domain.lines import Condition, FailoverPolicy, FailoverState, Incident, LineRecord, Verdict
+from cpe_manager.domain.mobile_volume import MonthVolume, volume_of
 from cpe_manager.domain.node_watch import Nodes
 from cpe_manager.ports.clock import Clock
-from cpe_manager.services.failover import Done
-from cpe_manager.services.line_moves import Incidents
+from cpe_manager.services.failover.conductor import Done
+from cpe_manager.services.failover.moves import Incidents
 
 log = structlog.get_logger()
 
 NEVER: Final = float("inf")
+_NOTHING: Final = MonthVolume()
 
 
 @dataclass(slots=True)
@@ -42,6 +44,9 @@ class Watched:
     """Of the last verdict."""
     suspicion: bool = False
     last_change: str = ""
+    volume: MonthVolume = _NOTHING
+    """Over mobile, as it is counted here; ``written``: as the database has it."""
+    written: MonthVolume = _NOTHING
 
     @property
     def calm(self) -> bool:
@@ -83,7 +88,8 @@ class Fleet:
         known = self.lines.get(line_id)
         policy = self.policy(record)
         if known is None:
-            self.lines[line_id] = Watched(record, policy)
+            volume = volume_of(record)
+            self.lines[line_id] = Watched(record, policy, volume=volume, written=volume)
             self._nodes.note(node, line_id, None)
             return
         if known.record.line.node != node:

@@ -12,7 +12,7 @@ from cpe_manager.domain.errors import CpeManagerError, StoreError
 from cpe_manager.domain.failover import Outcome
 from cpe_manager.domain.lines import Act, FailoverPolicy, LineRecord
 from cpe_manager.ports.clock import Clock
-from cpe_manager.services.failover import Done
+from cpe_manager.services.failover.conductor import Done
 
 log = structlog.get_logger()
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from cpe_manager.domain.lines import Evidence, Source, Way
+from cpe_manager.domain.mobile_volume import OctetCount, OctetMeter
 from cpe_manager.ports.platform import EdgeSession
 from cpe_manager.ports.sensing import LineReading, PortReading
 
@@ -25,11 +26,12 @@ _COUNTER32: Final = 2**32
 class PollMemory:
     """What a line's last poll said: small, there are ten thousand of them."""
 
-    __slots__ = ("_counted", "_uptime")
+    __slots__ = ("_counted", "_mobile", "_uptime")
 
     def __init__(self) -> None:
         self._uptime: float | None = None
         self._counted: dict[Way, tuple[int, int]] = {}
+        self._mobile = OctetMeter()
 
     def evidence(self, line_id: str, reading: LineReading, at: float) -> Iterator[Evidence]:
         """What a poll says of the box and of each way."""
@@ -44,8 +46,15 @@ class PollMemory:
         )
         for port in reading.ports:
             yield Evidence(
-                line_id, Source.SNMP, port.way, port.up, at, port.what, uptime, self._share(port), port.signal
-            )
+                line_id, Source.SNMP, port.way, port.up, at, port.what, uptime, self._share(port), port.signal,
+                octets=self._passed(port, at, restarted),
+            )  # fmt: skip
+
+    def _passed(self, port: PortReading, at: float, restarted: bool) -> int:
+        """What went over mobile since the last poll."""
+        if port.way is not Way.MOBILE or port.octets is None:
+            return 0
+        return self._mobile.passed(OctetCount(port.octets, port.octet_bits, port.port), at, restarted=restarted)
 
     def _share(self, port: PortReading) -> float | None:
         """Of the frames that came in since the last poll, those that had errors."""

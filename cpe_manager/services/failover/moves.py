@@ -10,7 +10,7 @@ from typing import Any, Final
 from cpe_manager.domain.events import NewEvent, Severity
 from cpe_manager.domain.lines import Act, Decision, FailoverState, LineRecord, Transition
 from cpe_manager.ports.lines import IncidentChange, Move
-from cpe_manager.services.failover import Done
+from cpe_manager.services.failover.conductor import Done
 
 _SEVERITY: Final[Mapping[FailoverState, Severity]] = {
     FailoverState.FAILED: "error",

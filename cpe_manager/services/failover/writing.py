@@ -12,7 +12,7 @@ import structlog
 from cpe_manager.domain.errors import StoreError
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.lines import LineStore, Move
-from cpe_manager.services.line_moves import Pending
+from cpe_manager.services.failover.moves import Pending
 
 log = structlog.get_logger()
 

@@ -15,9 +15,9 @@ from cpe_manager.domain.failover_policy import test_due
 from cpe_manager.domain.lines import Carrier, Condition, FailoverState
 from cpe_manager.ports.clock import Clock, Ids
 from cpe_manager.ports.lines import LineStore
-from cpe_manager.services.line_acts import Conducting
-from cpe_manager.services.line_fleet import Fleet, woken
-from cpe_manager.services.line_writing import Writer
+from cpe_manager.services.failover.acts import Conducting
+from cpe_manager.services.failover.fleet import Fleet, woken
+from cpe_manager.services.failover.writing import Writer
 
 log = structlog.get_logger()
 

@@ -21,13 +21,15 @@ from cpe_manager.domain.failover import act_under_way, decide, record_after
 from cpe_manager.domain.failover_policy import may_return, may_switch
 from cpe_manager.domain.line_outlook import with_due
 from cpe_manager.domain.line_watch import observe, verdict
-from cpe_manager.domain.lines import Act, Evidence, FailoverPolicy, FailoverState, LineRecord, Verdict
-from cpe_manager.services.failover import Done
-from cpe_manager.services.line_acts import Acts
-from cpe_manager.services.line_fleet import Fleet, Watched, woken
-from cpe_manager.services.line_moves import Change, Pending, move_of
-from cpe_manager.services.line_rounds import Rounds, WatcherParts
-from cpe_manager.services.line_writing import Writer
+from cpe_manager.domain.lines import Act, Carrier, Evidence, FailoverPolicy, FailoverState, LineRecord, Verdict
+from cpe_manager.domain.mobile_volume import volume_of
+from cpe_manager.services.failover.acts import Acts
+from cpe_manager.services.failover.conductor import Done
+from cpe_manager.services.failover.fleet import Fleet, Watched, woken
+from cpe_manager.services.failover.moves import Change, Pending, move_of
+from cpe_manager.services.failover.rounds import Rounds, WatcherParts
+from cpe_manager.services.failover.volumes import Volumes
+from cpe_manager.services.failover.writing import Writer
 
 log = structlog.get_logger()
 
@@ -57,6 +59,7 @@ class Watcher:
         self._writer = Writer(parts.store, parts.clock, self._written, self._refused, self._opened)
         self._acts = Acts(parts.conductor, parts.clock, self._came, parts.observer)
         self._rounds = Rounds(parts, self._fleet, self._writer, self._news)
+        self._volumes = Volumes(parts.store, self._fleet, parts.clock)
         self._stopping = False
         self.leading = False
         self.changed: Callable[[], None] = lambda: None
@@ -72,6 +75,8 @@ class Watcher:
         if watched is None:
             return
         observe(watched.memory, seen, watched.policy)
+        if seen.octets:
+            watched.volume = watched.volume.plus(seen.octets, seen.at)
         if not (seen.ok is True and seen.carries is None and not seen.loss and watched.calm):
             self._fleet.mark(seen.line_id)
 
@@ -101,7 +106,8 @@ class Watcher:
             try:
                 await self._load()
                 await self._together(
-                    self._judging, self._writer.run, self._rounds.asking, self._rounds.looking, self._staying
+                    self._judging, self._writer.run, self._rounds.asking, self._rounds.looking, self._staying,
+                    self._volumes.run,
                 )  # fmt: skip
             except StoreError as error:
                 log.error("lines.hindered", code=error.code, reason=str(error))
@@ -151,6 +157,7 @@ class Watcher:
 
     async def _let_go(self) -> None:
         await self._acts.stop()
+        await self._volumes.flush()
         self._writer.drop()
         self._fleet.clear()
         self.changed()
@@ -204,7 +211,9 @@ class Watcher:
             record, said, now, policy, node_down=node_down, entitled=record.line.setup.entitled,
             done=None if done is None else done.outcome,
             may_return=may_return(now, policy, self._rules.freezes),
-            may_switch=may_switch(record, policy, self._fleet.switching(record) if node_down else 0),
+            may_switch=may_switch(
+                record, policy, self._fleet.switching(record) if node_down else 0, octets=_capped(watched, said, now)
+            ),
         )  # fmt: skip
         self._fleet.look_again(watched, decision.look_again, now)
         after = record_after(record, decision, said, now)
@@ -224,6 +233,8 @@ class Watcher:
 
     def _write(self, watched: Watched, change: Change) -> None:
         watched.writing = True
+        counted = replace(change.after, mobile_bytes=watched.volume.octets, mobile_month=watched.volume.month)
+        change = replace(change, after=counted)
         looked_for = change.after.state in {FailoverState.SUSPECT, FailoverState.FAILED} and not watched.last_change
         act = change.decision.act
         watched.switching = act is Act.SWITCH
@@ -258,6 +269,7 @@ class Watcher:
         before = watched.record
         watched.writing = watched.switching = False
         watched.record = replace(pending.move.record, revision=pending.move.record.revision + 1)
+        watched.written = volume_of(watched.record)
         watched.incidents = pending.left
         if watched.done is pending.done:
             watched.done = None
@@ -283,3 +295,10 @@ class Watcher:
 
     def _news(self) -> None:
         self.changed()
+
+
+def _capped(watched: Watched, said: Verdict, now: float) -> int:
+    """Octets over mobile that a cap is compared with. A box that has moved by itself spends them whatever we do: that
+    the edge does not follow would only take the customer's address from them."""
+    there = watched.record.line.setup.moves == "cpe" and said.carries is Carrier.MOBILE
+    return 0 if there else watched.volume.within(now)

@@ -19,10 +19,10 @@ from cpe_manager.ports.line_oids import LineTarget
 from cpe_manager.ports.platform import Platforms
 from cpe_manager.ports.sessions import Credentials
 from cpe_manager.ports.stores import DeviceFilter, InventoryStore
-from cpe_manager.services.line_fleet import woken
-from cpe_manager.services.line_ports import NONE, LinePorts
-from cpe_manager.services.line_watching import Watcher
-from cpe_manager.services.sensed_lines import Place
+from cpe_manager.services.failover.fleet import woken
+from cpe_manager.services.failover.line_ports import NONE, LinePorts
+from cpe_manager.services.failover.sensed_lines import Place
+from cpe_manager.services.failover.watching import Watcher
 from cpe_manager.services.targets import known, snmp_target_of
 
 log = structlog.get_logger()

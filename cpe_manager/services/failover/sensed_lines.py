@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 from cpe_manager.domain.lines import FailoverPolicy, Line, LineSetup, Way
-from cpe_manager.services.agenda import NEVER, Entry
-from cpe_manager.services.line_evidence import EdgeMemory, PollMemory
+from cpe_manager.services.failover.agenda import NEVER, Entry
+from cpe_manager.services.failover.evidence import EdgeMemory, PollMemory
 
 FIRST_WAIT: Final = 1.0
 """Seconds for an answer while a way's own time is not known."""

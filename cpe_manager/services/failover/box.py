@@ -18,9 +18,9 @@ from cpe_manager.domain.settings_inheritance import resolve
 from cpe_manager.ports.driver import Carrying
 from cpe_manager.ports.stores import InventoryStore
 from cpe_manager.services.attempt import Outside
-from cpe_manager.services.failover_change import RouteChange
+from cpe_manager.services.failover.change import RouteChange
+from cpe_manager.services.failover.swift import Struck, SwiftPath
 from cpe_manager.services.pushes import PushAsked, Pushes
-from cpe_manager.services.swift import Struck, SwiftPath
 from cpe_manager.services.targets import known, target_of
 
 log = structlog.get_logger()
