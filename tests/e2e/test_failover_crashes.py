@@ -4,7 +4,7 @@ one incident, nothing moved twice. Twenty lines in each state; see ``failover_sc
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -47,12 +47,6 @@ SWITCHES = Counter({
 """Begun in the whole scene, by group (and half); none otherwise. Those that failed never moved the edge."""
 
 
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with played(tmp_path_factory.mktemp("failover")) as made:
-        yield made
-
-
 def lines(scene: Scene, group: str, stop: str) -> list[tuple[str, str, Line]]:
     """Twenty lines at a stop, each with its id and its half of the group."""
     found = [(line, scene.lines[line].half, scene.seen[stop][line]) for line in scene.of(group)]
@@ -64,7 +58,7 @@ def switched(group: str, half: str) -> bool:
     return bool(SWITCHES[group] or SWITCHES[f"{group} {half}"])
 
 
-def test_twenty_lines_were_in_each_state_when_the_daemon_was_killed(scene: Scene) -> None:
+def twenty_lines_were_in_each_state_when_the_daemon_was_killed(scene: Scene) -> None:
     first, second, third = scene.caught
     assert first == {f"{group} {group}": EACH for group in GROUPS}
     # At whatever they were at there.
@@ -73,9 +67,7 @@ def test_twenty_lines_were_in_each_state_when_the_daemon_was_killed(scene: Scene
     assert scene.w.starts == 4
 
 
-@pytest.mark.parametrize("stop", STOPS)
-@pytest.mark.parametrize("group", GROUPS)
-def test_it_is_where_it_should_be_with_one_incident_where_it_is_lost_and_none_where_it_carries(
+def it_is_where_it_should_be_with_one_incident_where_it_is_lost_and_none_where_it_carries(
     scene: Scene, group: str, stop: str
 ) -> None:
     for line, half, now in lines(scene, group, stop):
@@ -91,8 +83,7 @@ def test_it_is_where_it_should_be_with_one_incident_where_it_is_lost_and_none_wh
             assert scene.edge_over(stop, line) == carrier, line
 
 
-@pytest.mark.parametrize("group", GROUPS)
-def test_who_takes_over_goes_on_under_the_same_name_and_begins_nothing(scene: Scene, group: str) -> None:
+def who_takes_over_goes_on_under_the_same_name_and_begins_nothing(scene: Scene, group: str) -> None:
     for line, _, now in lines(scene, group, "taken up"):
         before = scene.seen["killed"][line]
         assert (now.switch_id, now.steps, now.attempts) == (before.switch_id, before.steps, before.attempts), line
@@ -106,8 +97,7 @@ def test_who_takes_over_goes_on_under_the_same_name_and_begins_nothing(scene: Sc
         assert now.orders == (*before.orders, *again), line
 
 
-@pytest.mark.parametrize("group", GROUPS)
-def test_nothing_was_moved_twice_in_the_end(scene: Scene, group: str) -> None:
+def nothing_was_moved_twice_in_the_end(scene: Scene, group: str) -> None:
     for line, half, now in lines(scene, group, "back"):
         assert now.switches == len({switch_id for state, switch_id in now.steps if state == "switching"}), line
         assert now.switches == switched(group, half), line
@@ -127,9 +117,23 @@ def test_nothing_was_moved_twice_in_the_end(scene: Scene, group: str) -> None:
         assert not {"stuck"} & set(now.pushes.values()), line
 
 
-def test_only_lines_that_are_lost_have_an_incident_in_the_end(scene: Scene) -> None:
+def only_lines_that_are_lost_have_an_incident_in_the_end(scene: Scene) -> None:
     assert Counter(scene.seen["back"][line].state for line in scene.away) == {"mobile": len(scene.away)}
     found = scene.rows("select line_id, count(*) from incident where subject = 'line' and closed_at is null group by 1")
     degraded = {line for line, now in scene.seen["back"].items() if now.condition == "degraded"}
     assert set(scene.away) <= {line for line, _ in found} <= set(scene.away) | degraded
     assert {number for _, number in found} == {1}
+
+
+def test_a_daemon_killed_in_any_state_is_followed_by_one_that_ends_it(tmp_path: Path) -> None:
+    """One test, as the scene costs much more than what is asked of it."""
+    with played(tmp_path) as scene:
+        twenty_lines_were_in_each_state_when_the_daemon_was_killed(scene)
+        for group in GROUPS:
+            for stop in STOPS:
+                it_is_where_it_should_be_with_one_incident_where_it_is_lost_and_none_where_it_carries(
+                    scene, group, stop
+                )
+            who_takes_over_goes_on_under_the_same_name_and_begins_nothing(scene, group)
+            nothing_was_moved_twice_in_the_end(scene, group)
+        only_lines_that_are_lost_have_an_incident_in_the_end(scene)
