@@ -19,7 +19,7 @@ LABELS: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 class LineMetrics:
-    """``services.line_rounds.LineObserver``."""
+    """``services.failover.rounds.LineObserver``."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._states = Gauge(

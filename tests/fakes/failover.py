@@ -65,7 +65,7 @@ class Sites:
         self.of[line_id] = Site(line_id, **more)
         return self.of[line_id]
 
-    # services.failover_box.Box
+    # services.failover.box.Box
 
     async def move(self, record: LineRecord, over: Carrier, key: str) -> Moving:
         site = self.of[record.line.id]
@@ -156,7 +156,7 @@ class Sites:
 
 @dataclass
 class Counts:
-    """``services.line_rounds.LineObserver``."""
+    """``services.failover.rounds.LineObserver``."""
 
     states: Mapping[str, int] = field(default_factory=dict)
     decisions: list[float] = field(default_factory=list)

@@ -302,7 +302,7 @@ async def test_a_platform_that_comes_back_or_gets_its_first_line_is_warmed_in_th
 
 @dataclass
 class Ready:
-    """``services.line_rounds.Readying``."""
+    """``services.failover.rounds.Readying``."""
 
     wanted: list[str] = field(default_factory=list)
 
