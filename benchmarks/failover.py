@@ -90,6 +90,9 @@ class Row:
             self.lost_on_return.append(back.udp.lost)
             survived = survived and (back.tcp is None or back.tcp.survived)
         self.kept += set(away.udp.sources) <= {fixed} and survived
+        # A row takes minutes: whoever breaks it off has seen something.
+        lost = f", {self.lost_on_return[-1]} lost on return" if back is not None else ""
+        sys.stderr.write(f"{self.name}: {away.udp.outage * 1000:.0f} ms{lost}\n")
 
 
 def cut(control: Control, kind: str, number: int) -> None:
