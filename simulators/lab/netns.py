@@ -112,7 +112,7 @@ class Running:
             finally:
                 _enter(own.fileno())
 
-    def settle(self, seconds: float = 40.0) -> float:
+    def settle(self, seconds: float = 90.0) -> float:
         """Wait until routing has come to rest: every session of the edge is up, and each box that moves by itself has
         its way out over the fixed line. How long that took. Raises ``LabError`` when it does not come to that."""
         began = time.monotonic()
