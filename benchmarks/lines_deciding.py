@@ -31,7 +31,7 @@ from cpe_manager.adapters.snmp.poller import SnmpPoller
 from cpe_manager.adapters.snmp.receiver import LocalEngine, TrapPort, new_engine
 from cpe_manager.domain.failover import Outcome
 from cpe_manager.domain.inventory import Device, LifeState
-from cpe_manager.domain.lines import FailoverPolicy, LineRecord, LineSetup
+from cpe_manager.domain.lines import Condition, FailoverPolicy, LineRecord, LineSetup
 from cpe_manager.kit.log_redaction import Redactor
 from cpe_manager.ports.shell import Credential
 from cpe_manager.ports.snmp import SnmpAccess
@@ -140,7 +140,8 @@ async def measured(home: Path, lines: int, failing: int) -> list[Deciding]:
             poller.set_targets({by_device[target.target.name]: target for target in known.values()})
             sensing.set_lines(records)
             evidence.set_lines(records)
-            while tally.polls["answered"] < lines:
+            # A line that nothing good was heard of yet is not moved.
+            while any(record.condition is not Condition.UP for record in watcher.records()):
                 await asyncio.sleep(1)
             await asyncio.sleep(5)
             step = max(1, lines // failing)
