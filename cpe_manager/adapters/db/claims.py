@@ -46,6 +46,15 @@ from cpe_manager.ports.stores import Claimed, Lease
 
 
 @dataclass(frozen=True, slots=True)
+class Holder:
+    """Who takes leases, and for how many seconds."""
+
+    owner: str
+    now: datetime
+    ttl: float
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """The arguments of ``JobStore.claim``; ``ttl`` in seconds."""
 
@@ -76,7 +85,9 @@ async def claim(tx: Transaction, wanted: Wanted) -> Sequence[Claimed]:
     if kind is JobKind.BACKUP and await _drop_inactive(tx, wanted):
         await close_when_ended(tx, job, wanted.now)
     rows = await _candidates(tx, wanted, kind, job.priority)
-    leases = await _take(tx, wanted, [row.device_id for row in rows])
+    free = or_(device_lease.c.owner.is_(None), device_lease.c.expires <= wanted.now)
+    holder = Holder(wanted.owner, wanted.now, wanted.ttl)
+    leases = await take(tx, holder, [row.device_id for row in rows], free=free)
     taken = [row for row in rows if row.device_id in leases]
     return await describe(tx, job, taken, leases)
 
@@ -182,11 +193,14 @@ def _busy_nodes(now: datetime) -> Any:
     )
 
 
-async def _take(tx: Transaction, wanted: Wanted, device_ids: Sequence[str]) -> dict[str, Lease]:
-    """Become the owner: a first lease has fence 1, each later one counts up."""
+async def take(
+    tx: Transaction, holder: Holder, device_ids: Sequence[str], *, free: ColumnElement[bool] | None = None
+) -> dict[str, Lease]:
+    """Become the owner: a first lease has fence 1, each later one counts up. Only of those that are ``free``, if that
+    is given; whoever else holds one loses it."""
     if not device_ids:
         return {}
-    expires = wanted.now + timedelta(seconds=wanted.ttl)
+    expires = holder.now + timedelta(seconds=holder.ttl)
     insert = tx.insert(device_lease)
     statement = insert.on_conflict_do_update(
         index_elements=["device_id"],
@@ -196,12 +210,12 @@ async def _take(tx: Transaction, wanted: Wanted, device_ids: Sequence[str]) -> d
             "expires": insert.excluded.expires,
             "preempt": False,
         },
-        where=or_(device_lease.c.owner.is_(None), device_lease.c.expires <= wanted.now),
+        where=free,
     ).returning(device_lease.c.device_id, device_lease.c.fence)
-    new = {"owner": wanted.owner, "fence": 1, "expires": expires, "preempt": False}
+    new = {"owner": holder.owner, "fence": 1, "expires": expires, "preempt": False}
     values = [{"device_id": device_id, **new} for device_id in sorted(device_ids)]
     rows = (await tx.run(statement, values)).all()
-    return {row.device_id: Lease(row.device_id, wanted.owner, row.fence, expires) for row in rows}
+    return {row.device_id: Lease(row.device_id, holder.owner, row.fence, expires) for row in rows}
 
 
 async def describe(tx: Transaction, job: AnyRow, rows: Sequence[AnyRow], leases: dict[str, Lease]) -> Sequence[Claimed]:

@@ -3,15 +3,14 @@ in one transaction, since nothing may happen on a device that is not written dow
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
 
 from sqlalchemy import exists, select
 
 from cpe_manager.adapters.db import claims, push_holds
 from cpe_manager.adapters.db.push_rows import entry_values
 from cpe_manager.adapters.db.push_writes import create_pushes, write_snapshot
-from cpe_manager.adapters.db.tables import device, device_lease, job, job_device, push, push_step, sealed_object
+from cpe_manager.adapters.db.tables import device, job, job_device, push, push_step, sealed_object
 from cpe_manager.adapters.db.transactions import Lock, Transaction
 from cpe_manager.adapters.db.versions import sealed_values
 from cpe_manager.domain.commit_path import phase_of
@@ -19,19 +18,10 @@ from cpe_manager.domain.errors import Conflict
 from cpe_manager.domain.inventory import LifeState
 from cpe_manager.domain.pushes import Push
 from cpe_manager.ports.pushes import Prepared
-from cpe_manager.ports.stores import Claimed, Lease, NewWork
+from cpe_manager.ports.stores import Claimed, NewWork
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Who takes the device's lease, and for how many seconds."""
-
-    owner: str
-    now: datetime
-    ttl: float
-
-
-async def create(tx: Transaction, new: Prepared, holder: Holder) -> Claimed:
+async def create(tx: Transaction, new: Prepared, holder: claims.Holder) -> Claimed:
     """As the port says. Whoever else holds the device's lease loses it here and now: only what changes nothing can,
     since a push that has taken its snapshot keeps this one away."""
     await tx.lock(Lock.CLAIM)
@@ -43,12 +33,12 @@ async def create(tx: Transaction, new: Prepared, holder: Holder) -> Claimed:
     await create_pushes(tx, new.job, [(replace(of, phase=phase_of(new.journal)), new.order.id, work)])
     steps = [{"push_id": of.id, "number": number, **entry_values(entry)} for number, entry in enumerate(new.journal, 1)]
     await tx.run(push_step.insert(), steps)
-    lease = await _take(tx, of.device_id, holder)
+    leases = await claims.take(tx, holder, [of.device_id])
     if of.snapshot_id is not None:
-        await write_snapshot(tx, of, of.snapshot_id, new.draft, holder.now, lease)
+        await write_snapshot(tx, of, of.snapshot_id, new.draft, holder.now, leases[of.device_id])
     made = (await tx.rows(select(job).where(job.c.id == new.job.id)))[0]
     rows = await tx.rows(select(job_device.c.device_id, job_device.c.attempts).where(job_device.c.job_id == new.job.id))
-    (claimed,) = await claims.describe(tx, made, rows, {of.device_id: lease})
+    (claimed,) = await claims.describe(tx, made, rows, leases)
     return claimed
 
 
@@ -66,20 +56,3 @@ async def _refuse(tx: Transaction, of: Push) -> None:
     )  # fmt: skip
     if (await tx.rows(select(begun)))[0][0]:
         raise Conflict(f"another push of {of.device} is in the middle of its work")
-
-
-async def _take(tx: Transaction, device_id: str, holder: Holder) -> Lease:
-    expires = holder.now + timedelta(seconds=holder.ttl)
-    insert = tx.insert(device_lease)
-    statement = insert.on_conflict_do_update(
-        index_elements=["device_id"],
-        set_={
-            "owner": insert.excluded.owner,
-            "fence": device_lease.c.fence + 1,
-            "expires": insert.excluded.expires,
-            "preempt": False,
-        },
-    ).returning(device_lease.c.fence)
-    new = {"device_id": device_id, "owner": holder.owner, "fence": 1, "expires": expires, "preempt": False}
-    row = (await tx.run(statement, [new])).all()[0]
-    return Lease(device_id, holder.owner, row.fence, expires)

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Select, and_, exists, func, insert, or_, select, update
 
 from cpe_manager.adapters.db import cursors, prepared_pushes, push_holds
+from cpe_manager.adapters.db.claims import Holder
 from cpe_manager.adapters.db.job_rows import lock_jobs
 from cpe_manager.adapters.db.overdue import raise_alarms
-from cpe_manager.adapters.db.prepared_pushes import Holder
 from cpe_manager.adapters.db.push_rows import entry_values, offer_value, push_event, to_entry, to_push
 from cpe_manager.adapters.db.push_writes import create_pushes, fenced, write_snapshot
 from cpe_manager.adapters.db.rows import SEALED_COLUMNS, to_sealed
