@@ -6,6 +6,8 @@ The script and the judging of answers are in ``cpe_manager.kit.linux.guard``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from cpe_manager.domain.errors import CommandRefused, DeviceError, DeviceTimeout, FetchIncomplete, SessionDropped
 from cpe_manager.kit.linux import file_bundle
@@ -16,6 +18,15 @@ from cpe_manager.ports.driver import Capture, Guard
 from cpe_manager.ports.shell import Shell
 from drivers._line_probe import linux_ping
 from drivers._transfer import linux_transfer
+
+
+@dataclass(frozen=True, slots=True)
+class Unarmed:
+    """A box that can be armed: all that it runs, its managed files, and whether systemd starts things on it."""
+
+    text: str = field(repr=False)
+    files: tuple[str, ...]
+    systemd: bool
 
 
 class LinuxGuard(ABC):
@@ -36,18 +47,11 @@ class LinuxGuard(ABC):
 
     async def arm(self, shell: Shell, guard: Guard) -> None:
         """A script on flash that puts back the files and what FRR runs now, run by a timer and by the next boot."""
-        text = await self._whole(shell)
-        if await self.armed(shell) is not None:
-            raise CommandRefused("a way back is laid down there already")
-        starter = (await ask(shell, linux_guard.INIT, "looking for systemd or cron")).strip()
-        if not starter:
-            raise CommandRefused("neither systemd nor cron would go back after a restart")
-        files = [path for path in file_bundle.sections(text) if path.startswith("/")]
+        box = await self._unarmed(shell)
         try:
-            kept = await ask(shell, linux_guard.keeping(files), "keeping the configuration")
-            if not linux_guard.kept_whole(kept, files):
-                raise FetchIncomplete("the configuration that the box would go back to was not kept whole")
-            for line in linux_guard.arming(guard.token, guard.seconds, starter == "systemd", files, self.links(text)):
+            await self._keep(shell, box.files, linux_guard.KEPT)
+            links = self.links(box.text)
+            for line in linux_guard.arming(guard.token, guard.seconds, box.systemd, box.files, links):
                 await ask(shell, line, "laying down the way back")
         except (CommandRefused, FetchIncomplete):
             await shell.execute(linux_guard.DISARM)
@@ -99,6 +103,23 @@ class LinuxGuard(ABC):
         if text.startswith(f"{FRR}\n"):
             return ""
         return "the stored text is not of a whole box: the files of the daemons are not in it"
+
+    async def _unarmed(self, shell: Shell) -> Unarmed:
+        """Raises ``CommandRefused`` for a box with an open promise, and for one that could make none."""
+        text = await self._whole(shell)
+        if await self.armed(shell) is not None:
+            raise CommandRefused("a way back is laid down there already")
+        starter = (await ask(shell, linux_guard.INIT, "looking for systemd or cron")).strip()
+        if not starter:
+            raise CommandRefused("neither systemd nor cron would go back after a restart")
+        files = tuple(path for path in file_bundle.sections(text) if path.startswith("/"))
+        return Unarmed(text, files, starter == "systemd")
+
+    async def _keep(self, shell: Shell, files: Sequence[str], folder: str) -> None:
+        """Copies of the files and of what FRR runs, in a folder of the box; whole, or ``FetchIncomplete``."""
+        kept = await ask(shell, linux_guard.keeping(files, folder), "keeping the configuration")
+        if not linux_guard.kept_whole(kept, files):
+            raise FetchIncomplete("the configuration that the box would go back to was not kept whole")
 
     async def _whole(self, shell: Shell) -> str:
         text = (await self.fetch(shell)).text

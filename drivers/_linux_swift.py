@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 
 from cpe_manager.domain.errors import CommandRefused, DeviceTimeout, FetchIncomplete, SessionDropped
-from cpe_manager.kit.linux import default_routes, file_bundle, swift
+from cpe_manager.kit.linux import default_routes, swift
 from cpe_manager.kit.linux import guard as linux_guard
 from cpe_manager.kit.linux.box import Box
 from cpe_manager.ports.driver import Guard, Script
@@ -26,24 +26,16 @@ class LinuxSwift(LinuxGuard):
         lines = swift.frr_alone(script.commands)
         if lines is None:
             raise CommandRefused("the change touches more than FRR: it takes the ordinary path")
-        text = await self._whole(shell)
-        if await self.armed(shell) is not None:
-            raise CommandRefused("a way back is laid down there already")
-        starter = (await ask(shell, linux_guard.INIT, "looking for systemd or cron")).strip()
-        if not starter:
-            raise CommandRefused("neither systemd nor cron would go back after a restart")
-        files = [path for path in file_bundle.sections(text) if path.startswith("/")]
-        back = default_routes.back(lines, Box.read(text).top)
-        made = "\n".join((guard.token, *lines, text))
+        box = await self._unarmed(shell)
+        back = default_routes.back(lines, Box.read(box.text).top)
+        made = "\n".join((guard.token, *lines, box.text))
         digest = hashlib.sha256(made.encode()).hexdigest()[:16]
         try:
-            kept = await ask(shell, linux_guard.keeping(files, linux_guard.STORE), "keeping the configuration")
-            if not linux_guard.kept_whole(kept, files):
-                raise FetchIncomplete("the configuration that the box would go back to was not kept whole")
-            for line in swift.preparing(lines, back, files, self.links(text)):
+            await self._keep(shell, box.files, linux_guard.STORE)
+            for line in swift.preparing(lines, back, box.files, self.links(box.text)):
                 await ask(shell, line, "preparing the change")
             directly = (await ask(shell, swift.DIRECTLY, "asking FRR's daemons")).strip() == "yes"
-            name = f"{_SYSTEMD if starter == 'systemd' else 'c'}{_DIRECTLY if directly else 'v'}{digest}"
+            name = f"{_SYSTEMD if box.systemd else 'c'}{_DIRECTLY if directly else 'v'}{digest}"
             await ask(shell, swift.finishing(name), "preparing the change")
         except (CommandRefused, FetchIncomplete):
             await shell.execute(f"rm -rf {linux_guard.STORE} {linux_guard.READY}")
