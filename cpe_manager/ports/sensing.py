@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -66,12 +66,6 @@ class LinePoller(Protocol):
         """Which way an interface of the line's box belongs to, by ifIndex or, where that is 0, by ifName or ifDescr;
         None: to none of both, or it is not known yet. What was learned is asked; no device is."""
         ...
-
-
-class Watchable(Protocol):
-    """Who takes evidence in. Never waits, never raises."""
-
-    def counts(self) -> Mapping[str, int]: ...
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-from simulators.lab.places import NODES, PROBES, LabError, attempt, run
+from simulators.lab.places import NODES, PROBES, LabError, run
 from simulators.lab.plan import APN_NET, LabPlan, environment, links, second
 
 PROGRAMS: Final = (
@@ -293,9 +293,3 @@ class NetnsLab:
                 elif not said:
                     log = (self.folder / "logs" / node).read_text()
                     raise LabError(f"node {node} did not start:\n{log}")
-
-
-def leftovers(folder: Path) -> list[str]:
-    """Mounts of a lab that the machine still sees; for tests."""
-    shown = attempt(("findmnt", "--noheadings", "--raw", "--output", "TARGET"))
-    return [line for line in shown.stdout.splitlines() if str(folder) in line]
