@@ -54,6 +54,11 @@ class DeviceView:
     status: DeviceStatus
     host_keys: tuple[HostKey, ...] = ()
 
+    @property
+    def pinned_keys(self) -> tuple[str, ...]:
+        """What a session is opened with; empty for a device that was never visited."""
+        return tuple(key.key for key in self.host_keys if key.state == "pinned")
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceFilter:

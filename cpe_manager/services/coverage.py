@@ -56,10 +56,9 @@ class BoxCoverage:
         view = await self._inventory.device(line.device_id)
         resolved = resolve(view.device, {group.name: group for group in await self._inventory.groups()})
         driver = self._outside.drivers.get(known("family", resolved.family))
-        pinned = tuple(key.key for key in view.host_keys if key.state == "pinned")
-        if not pinned and resolved.settings.transport == "ssh":
+        if not view.pinned_keys and resolved.settings.transport == "ssh":
             raise Conflict(f"{line.device} was never visited; its first backup learns its host key")
-        target = target_of(view.device, resolved, pinned)
+        target = target_of(view.device, resolved, view.pinned_keys)
         reading = await self._told(line)
         if not isinstance(driver, Transferring):
             return _with(reading, f"a {driver.spec.family} box cannot measure a transfer from here")

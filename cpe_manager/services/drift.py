@@ -221,10 +221,9 @@ class DriftBook:
         outside = self._outside
         resolved = resolve(view.device, {group.name: group for group in await self._inventory.groups()})
         driver = outside.drivers.get(known("family", resolved.family))
-        pinned = tuple(key.key for key in view.host_keys if key.state == "pinned")
-        if not pinned and resolved.settings.transport == "ssh":
+        if not view.pinned_keys and resolved.settings.transport == "ssh":
             raise Conflict(f"{view.device.name} was never visited; its next backup learns its host key")
-        target = target_of(view.device, resolved, pinned)
+        target = target_of(view.device, resolved, view.pinned_keys)
         secrets: Sequence[str] = tuple(outside.credentials.get(target.credential_ref).secrets())
         with ExitStack() as held:
             held.enter_context(outside.redactor.holding(*secrets))

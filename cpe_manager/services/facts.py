@@ -138,11 +138,10 @@ class DeviceFactsBook:
             problems.append(error)
 
     async def _in_session(self, view: DeviceView, resolved: Resolved) -> Facts:
-        pinned = [key.key for key in view.host_keys if key.state == "pinned"]
-        if not pinned and resolved.settings.transport == "ssh":
+        if not view.pinned_keys and resolved.settings.transport == "ssh":
             raise Conflict(f"{view.device.name} was never visited; its first backup learns its host key")
         driver = self._ways.drivers.get(known("family", resolved.family))
-        async with self._slots, self._ways.sessions.open(target_of(view.device, resolved, pinned)) as opened:
+        async with self._slots, self._ways.sessions.open(target_of(view.device, resolved, view.pinned_keys)) as opened:
             return await driver.facts(opened.shell)
 
 

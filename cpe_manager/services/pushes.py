@@ -98,8 +98,7 @@ class Pushes:
         groups = {group.name: group for group in await self._inventory.groups()}
         resolved = resolve(view.device, groups)
         driver = able(self._outside.drivers.get(known("family", resolved.family)))
-        pinned = tuple(key.key for key in view.host_keys if key.state == "pinned")
-        target = target_of(view.device, resolved, pinned)
+        target = target_of(view.device, resolved, view.pinned_keys)
         log_in = self._outside.credentials.get(target.credential_ref).secrets()
         with ExitStack() as held:
             held.enter_context(self._outside.redactor.holding(*log_in))

@@ -171,8 +171,7 @@ class PushedBox:
         driver = parts.outside.drivers.get(known("family", resolved.family))
         if not isinstance(driver, Carrying):
             return None
-        pinned = tuple(key.key for key in view.host_keys if key.state == "pinned")
-        target = target_of(view.device, resolved, pinned)
+        target = target_of(view.device, resolved, view.pinned_keys)
         with ExitStack() as held:
             held.enter_context(
                 parts.outside.redactor.holding(*parts.outside.credentials.get(target.credential_ref).secrets())

@@ -17,7 +17,6 @@ from cpe_manager.domain.line_watch import Memory
 from cpe_manager.domain.lines import Condition, FailoverPolicy, FailoverState, Incident, LineRecord, Verdict
 from cpe_manager.domain.mobile_volume import MonthVolume, volume_of
 from cpe_manager.domain.node_watch import Nodes
-from cpe_manager.ports.clock import Clock
 from cpe_manager.services.failover.conductor import Done
 from cpe_manager.services.failover.moves import Incidents
 
@@ -173,16 +172,3 @@ class Fleet:
         """Other lines of its node that are being switched."""
         others = (one for one in self.of_node(record.line.node) if one.record.line.id != record.line.id)
         return sum(one.switching or one.record.state is FailoverState.SWITCHING for one in others)
-
-
-async def woken(event: asyncio.Event, clock: Clock, seconds: float) -> None:
-    """Until the event is set, or ``seconds`` have passed."""
-    if event.is_set():
-        return
-    sleep = asyncio.ensure_future(clock.sleep(seconds))
-    told = asyncio.ensure_future(event.wait())
-    try:
-        await asyncio.wait({sleep, told}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        sleep.cancel()
-        told.cancel()

@@ -19,9 +19,9 @@ from cpe_manager.ports.line_oids import LineTarget
 from cpe_manager.ports.platform import Platforms
 from cpe_manager.ports.sessions import Credentials
 from cpe_manager.ports.stores import DeviceFilter, InventoryStore
-from cpe_manager.services.failover.fleet import woken
 from cpe_manager.services.failover.line_ports import NONE, LinePorts
 from cpe_manager.services.failover.sensed_lines import Place
+from cpe_manager.services.failover.waiting import woken
 from cpe_manager.services.failover.watching import Watcher
 from cpe_manager.services.targets import known, snmp_target_of
 

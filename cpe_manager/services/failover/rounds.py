@@ -16,7 +16,8 @@ from cpe_manager.domain.lines import Carrier, Condition, FailoverState
 from cpe_manager.ports.clock import Clock, Ids
 from cpe_manager.ports.lines import LineStore
 from cpe_manager.services.failover.acts import Conducting
-from cpe_manager.services.failover.fleet import Fleet, woken
+from cpe_manager.services.failover.fleet import Fleet
+from cpe_manager.services.failover.waiting import woken
 from cpe_manager.services.failover.writing import Writer
 
 log = structlog.get_logger()

@@ -39,6 +39,7 @@ from cpe_manager.ports.stores import Claimed, DeviceView, Lease
 from cpe_manager.services.commit_path import CommitPath
 from cpe_manager.services.failover.change import RouteChange
 from cpe_manager.services.failover.strike import Ready, Strike, Striking, SwiftDriver
+from cpe_manager.services.failover.waiting import woken
 from cpe_manager.services.push_trip import Trip, cause_of
 from cpe_manager.services.pushes import PushStores
 from cpe_manager.services.worker import Visit, WorkerLimits
@@ -120,13 +121,7 @@ class SwiftPath:
             while True:
                 self._look()
                 self._wake.clear()
-                sleep = asyncio.ensure_future(self._outside.clock.sleep(LOOK_SECONDS))
-                woken = asyncio.ensure_future(self._wake.wait())
-                try:
-                    await asyncio.wait({sleep, woken}, return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    sleep.cancel()
-                    woken.cancel()
+                await woken(self._wake, self._outside.clock, LOOK_SECONDS)
         finally:
             keeping = tuple(self._keeping.values())
             for task in keeping:
@@ -204,8 +199,7 @@ class SwiftPath:
     async def _trip(self, view: DeviceView, held: ExitStack) -> Trip:
         now, device = self._outside.clock.now(), view.device
         groups = {group.name: group for group in await self._stores.inventory.groups()}
-        pinned = tuple(key.key for key in view.host_keys if key.state == "pinned")
-        claimed = Claimed("", Lease(device.id, "", 0, now), 0, device, pinned, await self._last_good(view))
+        claimed = Claimed("", Lease(device.id, "", 0, now), 0, device, view.pinned_keys, await self._last_good(view))
         push = Push(
             id="", job_id="", device_id=device.id, device=device.name, kind=PushKind.CHANGE, summary=SUMMARY,
             created_at=now, requested_by="", token=secrets.token_hex(4), guard_seconds=self._rules.guard_seconds,
@@ -230,13 +224,7 @@ class SwiftPath:
         """Returns when it is of no use any more."""
         clock = self._outside.clock
         while not ready.let_go.is_set():
-            sleep = asyncio.ensure_future(clock.sleep(HEARTBEAT_SECONDS))
-            told = asyncio.ensure_future(ready.let_go.wait())
-            try:
-                await asyncio.wait({sleep, told}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                sleep.cancel()
-                told.cancel()
+            await woken(ready.let_go, clock, HEARTBEAT_SECONDS)
             if ready.let_go.is_set() or clock.monotonic() - ready.made_at >= self._rules.renew:
                 return
             view = await self._stores.inventory.device(ready.device_id)

@@ -25,10 +25,11 @@ from cpe_manager.domain.lines import Act, Carrier, Evidence, FailoverPolicy, Fai
 from cpe_manager.domain.mobile_volume import volume_of
 from cpe_manager.services.failover.acts import Acts
 from cpe_manager.services.failover.conductor import Done
-from cpe_manager.services.failover.fleet import Fleet, Watched, woken
+from cpe_manager.services.failover.fleet import Fleet, Watched
 from cpe_manager.services.failover.moves import Change, Pending, move_of
 from cpe_manager.services.failover.rounds import Rounds, WatcherParts
 from cpe_manager.services.failover.volumes import Volumes
+from cpe_manager.services.failover.waiting import woken
 from cpe_manager.services.failover.writing import Writer
 
 log = structlog.get_logger()

@@ -13,6 +13,7 @@ from cpe_manager.domain.errors import StoreError
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.lines import LineStore, Move
 from cpe_manager.services.failover.moves import Pending
+from cpe_manager.services.failover.waiting import woken
 
 log = structlog.get_logger()
 
@@ -66,7 +67,7 @@ class Writer:
         while True:
             await self._any.wait()
             if not self._urgent:
-                await self._linger()
+                await woken(self._hurry, self._clock, LINGER_SECONDS)
             self._any.clear()
             self._hurry.clear()
             try:
@@ -77,15 +78,6 @@ class Writer:
                 log.error("lines.write_refused", code=error.code, reason=str(error))
                 self._any.set()
                 await self._clock.sleep(AGAIN_SECONDS)
-
-    async def _linger(self) -> None:
-        sleep = asyncio.ensure_future(self._clock.sleep(LINGER_SECONDS))
-        told = asyncio.ensure_future(self._hurry.wait())
-        try:
-            await asyncio.wait({sleep, told}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sleep.cancel()
-            told.cancel()
 
     async def _urgent_ones(self) -> None:
         while self._urgent:
