@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from simulators.lab import netns
 from tests.lab.box import LoginShell, RealBox, missing
 from tests.lab.cpe import PROGRAMS, RealCpe
 
@@ -16,6 +17,13 @@ StartBox = Callable[[str, LoginShell], RealBox]
 @pytest.fixture
 def lab_possible() -> None:
     if reason := missing():
+        pytest.skip(f"no lab: {reason}")
+
+
+@pytest.fixture(scope="session")
+def network_possible() -> None:
+    """For the whole lab of edge, operator, internet and CPEs."""
+    if reason := netns.missing():
         pytest.skip(f"no lab: {reason}")
 
 

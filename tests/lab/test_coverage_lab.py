@@ -14,7 +14,7 @@ from cpe_manager.domain.errors import CommandRefused
 from cpe_manager.ports.coverage import Transfer, Transferring
 from cpe_manager.ports.shell import ExecResult
 from drivers.roster import DriverRoster
-from simulators.lab.netns import NetnsLab, Running, missing
+from simulators.lab.netns import NetnsLab, Running
 from simulators.lab.plan import INTERNET_NET, LabPlan, second
 from tests.fakes.shell import ScriptedShell
 
@@ -41,9 +41,7 @@ class CpeShell(ScriptedShell):
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[Running]:
-    if reason := missing():
-        pytest.skip(f"no lab: {reason}")
+def lab(network_possible: None) -> Iterator[Running]:
     with NetnsLab(LabPlan(mobile_down=DOWN, mobile_up=UP)) as running:
         web = [*running.within("internet"), sys.executable, str(Path(__file__).with_name("web.py")), str(PORT)]
         with subprocess.Popen(web, stdout=subprocess.PIPE, text=True) as server:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from simulators.lab.measure import Result
-from simulators.lab.netns import NetnsLab, missing
+from simulators.lab.netns import NetnsLab
 from simulators.lab.plan import LabPlan
 from tests.lab.managed import Managed, managed
 
@@ -18,13 +18,7 @@ FIXED = "203.0.113.1"
 
 
 @pytest.fixture
-def possible() -> None:
-    if reason := missing():
-        pytest.skip(f"no lab: {reason}")
-
-
-@pytest.fixture
-def static(possible: None, tmp_path: Path) -> Iterator[Managed]:
+def static(network_possible: None, tmp_path: Path) -> Iterator[Managed]:
     """Nothing but the manager moves traffic at a silent loss."""
     with NetnsLab(LabPlan(bfd=False)) as lab:
         lab.settle()
@@ -33,7 +27,7 @@ def static(possible: None, tmp_path: Path) -> Iterator[Managed]:
 
 
 @pytest.fixture
-def bgp(possible: None, tmp_path: Path) -> Iterator[Managed]:
+def bgp(network_possible: None, tmp_path: Path) -> Iterator[Managed]:
     """Box and edge move by themselves."""
     with NetnsLab(LabPlan(routing="bgp")) as lab:
         lab.settle()

@@ -13,7 +13,7 @@ from cpe_manager.ports.shell import Credential, Target
 from drivers.frr_linux import FrrLinux
 from simulators.lab.control import Control
 from simulators.lab.measure import Measuring, Result
-from simulators.lab.netns import NetnsLab, Running, missing
+from simulators.lab.netns import NetnsLab, Running
 from simulators.lab.places import LabError
 from simulators.lab.plan import EDGE_LOOPBACK, LabPlan
 from tests.lab.product import OneCredential
@@ -24,13 +24,7 @@ FIXED = "203.0.113.1"
 
 
 @pytest.fixture
-def possible() -> None:
-    if reason := missing():
-        pytest.skip(f"no lab: {reason}")
-
-
-@pytest.fixture
-def static(possible: None) -> Iterator[Running]:
+def static(network_possible: None) -> Iterator[Running]:
     """Two customers; nothing but carrier moves their traffic."""
     with NetnsLab(LabPlan(cpes=2)) as running:
         running.settle()
@@ -38,7 +32,7 @@ def static(possible: None) -> Iterator[Running]:
 
 
 @pytest.fixture
-def bgp(possible: None) -> Iterator[Running]:
+def bgp(network_possible: None) -> Iterator[Running]:
     """A customer whose box and edge move by themselves: BGP, with BFD on the fixed line."""
     with NetnsLab(LabPlan(routing="bgp")) as running:
         running.settle()
@@ -125,7 +119,7 @@ def test_a_host_has_the_fixed_address_in_the_internet_and_nothing_is_lost_at_res
     assert result.udp.lost == 0
 
 
-def test_a_host_gets_its_address_from_the_cpe(possible: None) -> None:
+def test_a_host_gets_its_address_from_the_cpe(network_possible: None) -> None:
     with NetnsLab(LabPlan(lan="dhcp")) as lab:
         told = ""
         for _ in range(100):

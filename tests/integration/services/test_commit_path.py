@@ -24,7 +24,7 @@ from cpe_manager.domain.jobs import Outcome
 from cpe_manager.domain.lockout import Lockout
 from cpe_manager.domain.pushes import Push
 from cpe_manager.ports.shell import Credential
-from cpe_manager.ports.stores import Claimed, InventoryChanges, Settled, SiteChange
+from cpe_manager.ports.stores import Claimed, InventoryChanges, Settled
 from cpe_manager.services.attempt import Outside
 from cpe_manager.services.commit_path import CommitPath
 from cpe_manager.services.pushes import PushAsked, Pushes, PushStores
@@ -32,6 +32,7 @@ from tests.fakes.clock import CountingIds, SimulatedClock
 from tests.fakes.credentials import FixedCredentials
 from tests.fakes.drivers import FixedDrivers, PlainDriver
 from tests.fakes.guarded_box import FAMILY, BoxDriver, BoxSessions, GuardedBox, Killed, text_of
+from tests.support.one_box import enrolled
 
 LOGIN = Credential("backup", "login-secret-1")
 BEFORE = CpeConfig(
@@ -105,13 +106,7 @@ async def opened(home: Path, url: str) -> AsyncIterator[Bench]:
     keys.create(clock.now())
     async with await Database.open(url) as database:
         await database.maintenance.migrate()
-        device = Device(
-            id=ids.new(), position_id=ids.new(), site_id="", site="s1", name="r1", address="192.0.2.1",
-            state=LifeState.ACTIVE, installed_at=clock.now(), family=FAMILY, credential="lab",
-        )  # fmt: skip
-        changes = InventoryChanges(at=clock.now(), sites=(SiteChange("s1", ids.new()),), add=(device,))
-        await database.inventory.apply(changes)
-        await database.inventory.pin(device.id, ["ssh-ed25519 AAAA"], at=clock.now(), by="test")
+        device = await enrolled(database, clock, ids, FAMILY)
         box = GuardedBox(clock, OLD)
         drivers = FixedDrivers(BoxDriver(), PlainDriver())
         credentials = FixedCredentials({"lab": LOGIN})

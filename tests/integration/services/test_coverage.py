@@ -17,20 +17,20 @@ from cpe_manager.domain.coverage import CoverageReading
 from cpe_manager.domain.cpe_config import Role
 from cpe_manager.domain.errors import CommandRefused, Conflict, ConnectFailed, DeviceTimeout, InputError
 from cpe_manager.domain.interface_names import Interfaces
-from cpe_manager.domain.inventory import Device, LifeState
+from cpe_manager.domain.inventory import Device
 from cpe_manager.domain.lines import Line, LineSetup, Way
 from cpe_manager.ports.coverage import Transfer
 from cpe_manager.ports.driver import Driver
 from cpe_manager.ports.sensing import LineReading, PortReading
 from cpe_manager.ports.sessions import OpenedSession
 from cpe_manager.ports.shell import Credential, ExecResult, Shell, Target
-from cpe_manager.ports.stores import InventoryChanges, SiteChange
 from cpe_manager.services.attempt import Outside
 from cpe_manager.services.coverage import BoxCoverage, TransferTest
 from tests.fakes.clock import CountingIds, SimulatedClock
 from tests.fakes.credentials import FixedCredentials
 from tests.fakes.drivers import FAMILY, FixedDrivers, PlainDriver
 from tests.fakes.shell import ScriptedShell
+from tests.support.one_box import enrolled
 
 TEST = TransferTest("http://192.0.2.80/25mb", "http://192.0.2.80/sink", 5)
 TOLD = LineReading((PortReading(Way.FIXED, True), PortReading(Way.MOBILE, True, signal=-83.0)))
@@ -116,13 +116,7 @@ async def bench(tmp_path: Path, sqlite_url: str) -> AsyncIterator[Bench]:
     keys = KeyFile(tmp_path / "keyring.json", ids)
     keys.create(clock.now())
     async with await Database.open(sqlite_url) as database:
-        device = Device(
-            id=ids.new(), position_id=ids.new(), site_id="", site="s1", name="r1", address="192.0.2.1",
-            state=LifeState.ACTIVE, installed_at=clock.now(), family=FAMILY, credential="lab",
-        )  # fmt: skip
-        changes = InventoryChanges(at=clock.now(), sites=(SiteChange("s1", ids.new()),), add=(device,))
-        await database.inventory.apply(changes)
-        await database.inventory.pin(device.id, ["ssh-ed25519 AAAA"], at=clock.now(), by="test")
+        device = await enrolled(database, clock, ids, FAMILY)
         yield Bench(database, keys, device)
 
 

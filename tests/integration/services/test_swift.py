@@ -18,12 +18,12 @@ from cpe_manager.domain.commit_path import Phase, Result
 from cpe_manager.domain.cpe_config import CpeConfig, Lan, Management, Wan
 from cpe_manager.domain.cpe_mobile import Mobile
 from cpe_manager.domain.errors import CommandRefused, Conflict, SessionDropped
-from cpe_manager.domain.inventory import Device, Group, LifeState
+from cpe_manager.domain.inventory import Device, Group
 from cpe_manager.domain.lines import Carrier
 from cpe_manager.domain.probes import LineState
 from cpe_manager.domain.pushes import Push
 from cpe_manager.ports.shell import Credential, Shell
-from cpe_manager.ports.stores import Claimed, InventoryChanges, SiteChange
+from cpe_manager.ports.stores import Claimed
 from cpe_manager.services.attempt import Outside
 from cpe_manager.services.commit_path import CommitPath
 from cpe_manager.services.failover.change import RouteChange
@@ -34,6 +34,7 @@ from tests.fakes.clock import CountingIds, SimulatedClock
 from tests.fakes.credentials import FixedCredentials
 from tests.fakes.drivers import FixedDrivers
 from tests.fakes.guarded_box import FAMILY, BoxDriver, BoxSessions, GuardedBox, Killed, SwiftBoxDriver, text_of
+from tests.support.one_box import enrolled
 
 LOGIN = Credential("backup", "login-secret-1")
 BEFORE = CpeConfig(
@@ -140,13 +141,7 @@ async def bench(tmp_path: Path, sqlite_url: str) -> AsyncIterator[Bench]:
     keys = KeyFile(tmp_path / "keyring.json", ids)
     keys.create(clock.now())
     async with await Database.open(sqlite_url) as database:
-        device = Device(
-            id=ids.new(), position_id=ids.new(), site_id="", site="s1", name="r1", address="192.0.2.1",
-            state=LifeState.ACTIVE, installed_at=clock.now(), family=FAMILY, credential="lab",
-        )  # fmt: skip
-        changes = InventoryChanges(at=clock.now(), sites=(SiteChange("s1", ids.new()),), add=(device,))
-        await database.inventory.apply(changes)
-        await database.inventory.pin(device.id, ["ssh-ed25519 AAAA"], at=clock.now(), by="test")
+        device = await enrolled(database, clock, ids, FAMILY)
         box = GuardedBox(clock, OLD)
         credentials = FixedCredentials({"lab": LOGIN})
         drivers = FixedDrivers(SwiftBoxDriver())
