@@ -1,9 +1,12 @@
-"""How long it takes until a loss is decided on: ``python -m benchmarks.lines_deciding LINES FAILING``.
+"""How long it takes until a loss is decided on: ``python -m benchmarks.lines_deciding LINES FAILING [BACKED_UP]``.
 
 Sensing, traps and the watcher run as in the daemon, on SQLite, over agents in a process of their own; the mobile way of
 each line is probed, its fixed one is not, so that nothing but traps or polls tells of the loss. So many lines, spread
 over all access nodes, lose their link at once: first with linkDown traps, then as many others without. Decided is a
-line when the conductor is told to switch it, which is after that was written down. Prints one JSON line.
+line when the conductor is told to switch it, which is after that was written down. Prints a JSON line for each way.
+
+With ``BACKED_UP`` the same process, on the same loop and in the same database, backs up that many simulated boxes over
+SSH meanwhile, over and over, as a night does: the second pair of lines is measured then.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from typing import Any
 
 import uvloop
 
+from benchmarks.backups_beside import Backups, backing_up
 from benchmarks.lines_agents import COMMUNITY, address_of, free_port, start
 from benchmarks.lines_clients import NoPlatforms, Tally, cpu, peak, targets
 from cpe_manager.adapters.clock import SystemClock, SystemIds
@@ -65,6 +69,8 @@ class Deciding:
     cpu: float
     wall: float
     peak_mb: float
+    backups: int = 0
+    """Boxes that were backed up while this was measured."""
 
 
 class Noting:
@@ -106,7 +112,7 @@ async def stock(database: Database, lines: int, clock: SystemClock) -> None:
         await database.lines.set_up(f"box-{number}", setup, clock.now(), "benchmark")
 
 
-async def measured(home: Path, lines: int, failing: int) -> list[Deciding]:
+async def measured(home: Path, lines: int, failing: int, backed_up: int) -> list[Deciding]:
     open_files(10_000)
     clock, metrics, tally = SystemClock(), Metrics(), Tally()
     ids = SystemIds(clock)
@@ -145,9 +151,16 @@ async def measured(home: Path, lines: int, failing: int) -> list[Deciding]:
                 await asyncio.sleep(1)
             await asyncio.sleep(5)
             step = max(1, lines // failing)
-            found = []
-            for by, first, trap_port in (("trap", 0, intake.port), ("poll", step // 2, 0)):
-                found.append(await fail(agents, noting, by, (first, failing, step, trap_port), lines))
+            ways = (("trap", intake.port), ("poll", 0))
+            found = [
+                await fail(agents, noting, by, (number * step // 4, failing, step, trap_port), lines)
+                for number, (by, trap_port) in enumerate(ways)
+            ]
+            if backed_up:
+                async with backing_up(home, database, backed_up) as backups:
+                    for number, (by, trap_port) in enumerate(ways, 2):
+                        command = (number * step // 4, failing, step, trap_port)
+                        found.append(await fail(agents, noting, by, command, lines, backups))
             return found
         finally:
             agents.terminate()
@@ -158,8 +171,11 @@ async def measured(home: Path, lines: int, failing: int) -> list[Deciding]:
             await intake.stop()
 
 
-async def fail(agents: Any, noting: Noting, by: str, command: tuple[int, int, int, int], lines: int) -> Deciding:
+async def fail(
+    agents: Any, noting: Noting, by: str, command: tuple[int, int, int, int], lines: int, backups: Backups | None = None
+) -> Deciding:  # fmt: skip
     noting.told.clear()
+    stored = backups.done if backups else 0
     first, failing, step, _ = command
     wanted = {f"box-{number}" for number in range(first, first + failing * step, step)}
     used, began = cpu(), time.time()
@@ -173,13 +189,14 @@ async def fail(agents: Any, noting: Noting, by: str, command: tuple[int, int, in
     used, wall = cpu() - used, time.time() - began
     missed = failing - len(took)
     ends = (took[len(took) // 2], took[int(len(took) * 0.95)], took[-1]) if took else (float("nan"),) * 3
-    return Deciding(by, lines, failing, missed, *ends, used, wall, peak())
+    beside = backups.done - stored if backups else 0
+    return Deciding(by, lines, failing, missed, *ends, used, wall, peak(), beside)
 
 
 def main() -> None:
-    lines, failing = int(sys.argv[1]), int(sys.argv[2])
+    lines, failing, backed_up = (int(word) for word in (*sys.argv[1:], "0")[:3])
     with tempfile.TemporaryDirectory(prefix="cpe-bench-") as folder:
-        for one in uvloop.run(measured(Path(folder), lines, failing)):
+        for one in uvloop.run(measured(Path(folder), lines, failing, backed_up)):
             print(json.dumps(asdict(one)))
 
 
