@@ -70,6 +70,7 @@ from cpe_manager.services.traps import Traps
 from cpe_manager.services.upkeep import Export, Retention, Rewrap, Step, Upkeep, UpkeepStores, Verify
 from cpe_manager.services.worker import ShardWorker, Visit, WorkerLimits
 from cpe_manager.settings import Settings
+from cpe_manager.wiring_audit import audit_book
 from cpe_manager.wiring_failover import Failover, Hands, failover, line_service
 from cpe_manager.wiring_webhooks import webhooks
 from drivers.roster import DriverRoster
@@ -188,6 +189,7 @@ async def build(
         tokens=Tokens(database.tokens, database.events, clock, ids),
         keys=Keys(keys, database.backups, jobs, database.events, clock),
         webhooks=webhooks(settings, database, outside, owner),
+        audit=audit_book(settings, database, keys, clock),
         worker=worker,
         events=database.events,
         maintenance=database.maintenance,
@@ -218,6 +220,7 @@ async def build(
 
     tasks: dict[str, Callable[[], Awaitable[None]]] = {
         "webhooks": services.webhooks.run,
+        "audit": services.audit.run,
         "writer": worker.settler.run,
         "leases": worker.keeper.run,
         "sweep": sweep.run,

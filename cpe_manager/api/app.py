@@ -10,9 +10,11 @@ from fastapi.openapi.utils import get_openapi
 from starlette.middleware import Middleware
 
 from cpe_manager.api import problems
+from cpe_manager.api.auditing import Audit
 from cpe_manager.api.feed import EventFeed, FeedRhythm
 from cpe_manager.api.middleware import API_PREFIX, Authentication, BodyLimit, NulInPath, RequestLog
 from cpe_manager.api.routes import (
+    audit,
     backups,
     detections,
     devices,
@@ -68,6 +70,7 @@ def create_app(
         redirect_slashes=False,
         middleware=[
             Middleware(RequestLog, metrics=metrics),
+            Middleware(Audit, book=services.audit, clock=services.clock),
             Middleware(Authentication, tokens=services.tokens),
             Middleware(NulInPath),
             Middleware(BodyLimit),
@@ -102,6 +105,7 @@ def _mount(app: FastAPI) -> None:
         tokens,
         keys,
         webhooks,
+        audit,
         events,
         system,
     ):

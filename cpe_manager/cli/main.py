@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from cpe_manager.cli import (
+    auditing,
     backup,
     devices,
     drifting,
@@ -165,6 +166,7 @@ app.command()(families.families)
 follow.attach(app)
 app.add_typer(tokens.app, name="token", help="API tokens.")
 app.add_typer(hooking.app, name="webhooks", help="Other servers that are told of events.")
+app.add_typer(auditing.app, name="audit", help="Who did what; and whether that log is whole.")
 app.add_typer(keys.app, name="key", help="The keys that seal the originals.")
 
 

@@ -10,6 +10,7 @@ from cpe_manager.ports.driver import Drivers
 from cpe_manager.ports.maintenance import Maintenance
 from cpe_manager.ports.sessions import Credentials
 from cpe_manager.ports.stores import EventStore
+from cpe_manager.services.audit import AuditBook
 from cpe_manager.services.detection import Detector
 from cpe_manager.services.drift import DriftBook
 from cpe_manager.services.drills import Drills
@@ -49,6 +50,7 @@ class Services:
     tokens: Tokens
     keys: Keys
     webhooks: Webhooks
+    audit: AuditBook
     worker: ShardWorker
     events: EventStore
     maintenance: Maintenance

@@ -16,6 +16,7 @@ from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.db.engine import migrator, target
 from cpe_manager.adapters.db.tables import metadata
 from cpe_manager.domain import replacements
+from cpe_manager.domain.audit import Link, NewAuditEntry
 from cpe_manager.domain.backups import SealedObject
 from cpe_manager.domain.checks import Held
 from cpe_manager.domain.commit_path import Entry, Step
@@ -53,6 +54,7 @@ from tests.contract.stores.making import (
     rollout_rows,
     run_for,
 )
+from tests.fakes.audit import KEY, FixedKeys
 
 Batches = list[tuple[str, Sequence[Mapping[str, Any]]]]
 
@@ -151,6 +153,7 @@ async def furnish(db: Database) -> None:
     await db.events.add([NewEvent("line.held", NOW)])
     (held,) = await db.webhooks.take("w1", now=NOW, until=after(5), known=await db.events.last_id())
     await db.webhooks.settle(held, [Attempt(1, NOW, False, None, 0.25, "é")], until=after(5))
+    await db.audit.append([NewAuditEntry(NOW, "é", "a1", "login")], Link(KEY, FixedKeys().secret, NOW))
     await db.maintenance.meta_set("keyring", "check")
 
 

@@ -12,6 +12,7 @@ from typing import Any, cast
 import httpx
 from fastapi import FastAPI
 
+from backups.auditing import RingAuditKeys
 from backups.keyfile import KeyFile
 from backups.vault import Vault
 from cpe_manager.adapters.clock import SystemIds
@@ -34,6 +35,7 @@ from cpe_manager.ports.shell import Credential
 from cpe_manager.ports.stores import DeviceFilter, Settled
 from cpe_manager.runtime.metrics import Metrics
 from cpe_manager.services.attempt import Outside
+from cpe_manager.services.audit import AuditBook
 from cpe_manager.services.bundle import Services
 from cpe_manager.services.detection import Detector
 from cpe_manager.services.drift import DriftBook, DriftStores
@@ -237,6 +239,7 @@ def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: System
             ids,
             WebhookRules("test", plain=True),
         ),
+        audit=AuditBook(database.audit, RingAuditKeys(keys), clock),
         worker=cast("Any", worker),
         events=database.events,
         maintenance=database.maintenance,
