@@ -108,9 +108,9 @@ class MemoryChangeStore:
         taken: set[str] = set()
         first = []
         for one in found:
-            if one.state is _S.SCHEDULED:
-                if one.device_id in taken or self._blocked(one):
-                    continue
+            if one.state is _S.SCHEDULED and (one.device_id in taken or self._blocked(one)):
+                continue
+            if one.state in (_S.APPROVED, _S.SCHEDULED):
                 taken.add(one.device_id)
             first.append(one)
         return first[:limit]

@@ -7,6 +7,7 @@ from typing import Self
 
 from cpe_manager.adapters.db.addresses import SqlAddresses
 from cpe_manager.adapters.db.backups import SqlBackups
+from cpe_manager.adapters.db.changes import SqlChanges
 from cpe_manager.adapters.db.drift import SqlDrift
 from cpe_manager.adapters.db.drills import SqlDrills
 from cpe_manager.adapters.db.engine import target
@@ -24,6 +25,7 @@ from cpe_manager.adapters.db.tokens import SqlTokens
 from cpe_manager.adapters.db.transactions import Connections
 from cpe_manager.adapters.db.webhooks import SqlWebhooks
 from cpe_manager.ports.addresses import AddressStore
+from cpe_manager.ports.changes import ChangeStore
 from cpe_manager.ports.drift import DriftStore
 from cpe_manager.ports.drills import DrillStore
 from cpe_manager.ports.facts import FactsStore
@@ -57,6 +59,7 @@ class Database:
         self.addresses: AddressStore = SqlAddresses(connections)
         self.lines: LineStore = SqlLines(connections)
         self.webhooks: WebhookStore = SqlWebhooks(connections)
+        self.changes: ChangeStore = SqlChanges(connections)
         self.maintenance = SqlMaintenance(connections)
 
     @classmethod

@@ -56,7 +56,7 @@ FROM: Final[Mapping[ChangeState, frozenset[ChangeState]]] = {
     _S.SUBMITTED: frozenset({_S.ACCEPTED, _S.REFUSED, _S.WITHDRAWN}),
     _S.ACCEPTED: frozenset({_S.APPROVED, _S.SCHEDULED, _S.DECLINED, _S.WITHDRAWN, _S.EXPIRED}),
     _S.APPROVED: frozenset({_S.SCHEDULED, _S.WITHDRAWN, _S.REFUSED}),
-    _S.SCHEDULED: frozenset({_S.SCHEDULED, _S.EXECUTING, _S.WITHDRAWN, _S.REFUSED}),
+    _S.SCHEDULED: frozenset({_S.SCHEDULED, _S.EXECUTING, _S.WITHDRAWN, _S.REFUSED, _S.ACCEPTED}),
     _S.EXECUTING: frozenset(
         {_S.DONE, _S.REVERTED, _S.STUCK, _S.ACCEPTED, _S.SCHEDULED, _S.REFUSED, _S.WITHDRAWN}
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Protocol
 
 from cpe_manager.domain.backups import SealedObject
@@ -33,8 +33,8 @@ class Entries(Protocol):
         """Raises ``InputError``, which names the field."""
         ...
 
-    def masked(self, name: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The same without secrets."""
+    def masked(self, wanted: Any) -> Mapping[str, Any]:
+        """Parameters as plain data, without secrets."""
         ...
 
 
@@ -55,8 +55,10 @@ class Subscriptions(Protocol):
 class Entitle(Protocol):
     """``domain.entitlement.entitled``."""
 
-    def __call__(self, catalogue: ServiceCatalogue, subscription: Subscription, operation: Operation, /) -> Entitled:
-        ...
+    def __call__(
+        self, catalogue: ServiceCatalogue, subscription: Subscription, operation: Operation | str, /, *,
+        components: Sequence[str] = (),
+    ) -> Entitled: ...  # fmt: skip
 
 
 class Pushing(Protocol):
@@ -135,7 +137,3 @@ def asked_of(device: str, effect: Effect, bound: Execution) -> PushAsked:
         device=device, change=effect.patch, basis=bound.basis, key=bound.key, any_time=bound.any_time,
         probes=effect.probes,
     )  # fmt: skip
-
-
-def first(times: Sequence[datetime | None]) -> datetime | None:
-    return min((at for at in times if at is not None), default=None)

@@ -83,7 +83,7 @@ class ChangeRequests:
             type=new.type,
             type_version=terms.version,
             catalogue_version=0,
-            parameters=entries.masked(new.type, new.parameters),
+            parameters=entries.masked(wanted),
             summary=kind.summary(wanted),
             submitted_by=by.name,
             submitted_by_id=by.id,
