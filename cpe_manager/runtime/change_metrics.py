@@ -19,7 +19,10 @@ class ChangeMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._standing = Gauge("cpe_changes", "Change requests by state", ("state",), registry=registry)
         self._turns = Counter(
-            "cpe_change_turns", "Steps that this process took with change requests", ("type", "state"), registry=registry
+            "cpe_change_turns",
+            "Steps that this process took with change requests",
+            ("type", "state"),
+            registry=registry,
         )
         self._began = Histogram(
             "cpe_change_begin_seconds",

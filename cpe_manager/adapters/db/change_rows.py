@@ -29,7 +29,9 @@ PLAIN: Final = (
 def select_changes() -> Select[Any]:
     tables = change_request.join(device, device.c.id == change_request.c.device_id)
     tables = tables.join(site, site.c.id == change_request.c.site_id)
-    return select(change_request, device.c.name.label("device_name"), site.c.name.label("site_name")).select_from(tables)
+    return select(change_request, device.c.name.label("device_name"), site.c.name.label("site_name")).select_from(
+        tables
+    )
 
 
 def ticket_of(number: int) -> str:

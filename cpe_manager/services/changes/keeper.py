@@ -15,8 +15,17 @@ from typing import Final, Protocol
 
 import structlog
 
-from cpe_manager.domain.changes.flow import Act, Decision, Seen, UNREACHABLE, decide, may_execute, pause, push_key
-from cpe_manager.domain.changes.flow import LONGEST_PAUSE
+from cpe_manager.domain.changes.flow import (
+    LONGEST_PAUSE,
+    UNREACHABLE,
+    Act,
+    Decision,
+    Seen,
+    decide,
+    may_execute,
+    pause,
+    push_key,
+)
 from cpe_manager.domain.changes.requests import ChangeRequest, ChangeState
 from cpe_manager.domain.changes.telling import ASKED_AGAIN
 from cpe_manager.domain.errors import Conflict, CpeManagerError, InputError, NotFound, StoreError

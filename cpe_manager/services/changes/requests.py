@@ -59,8 +59,8 @@ class ChangeRequests:
     async def submit(self, new: NewChange, *, by: Principal) -> ChangeRequest:
         """The request, about to be evaluated; the one that has the same key already, if any.
 
-        Raises ``Forbidden``, ``NotFound`` (no such site or device, also for what is not the principal's), ``InputError``
-        with the field named, ``Conflict`` (no device in service, a key that was used for something else).
+        Raises ``Forbidden``, ``NotFound`` (no such site or device; also for what is not the principal's), and with the
+        field named ``InputError``; ``Conflict`` for a device out of service, or a key that was used for something else.
         """
         by_right = new.type == Operation.WIFI_RIGHTS and by.may(Permission.OWN_WIFI)
         if not by_right:
@@ -118,7 +118,7 @@ class ChangeRequests:
         return await self._store.changes(replace(wanted, sites=bound(by, wanted.sites)), after=after, limit=limit)
 
     async def approvals(self, *, by: Principal, after: str | None = None, limit: int = 50) -> Page[ChangeRequest]:
-        """What waits for an approval that this principal may give, newest first: its own requests are not among them."""
+        """What waits for an approval that this principal may give, newest first; its own requests are not among it."""
         require(by, Permission.APPROVE_CHANGES)
         wanted = ChangeFilter(
             sites=bound(by), states=(ChangeState.ACCEPTED,), by_right=False, not_submitted_by=by.id
@@ -128,8 +128,8 @@ class ChangeRequests:
     async def approve(
         self, id_or_ticket: str, digest: str, *, by: Principal, words: str = "", revision: int | None = None
     ) -> ChangeRequest:
-        """Say yes to exactly what was shown. ``digest``: that of ``Shown``; ``words``: how a customer gave his approval,
-        where somebody else writes it down. Once more with the same digest changes nothing.
+        """Say yes to exactly what was shown. ``digest``: that of ``Shown``; ``words``: how a customer gave it, where
+        somebody else writes it down. Once more with the same digest changes nothing.
 
         Raises ``Forbidden`` (whoever submitted it), ``NotFound``, ``Conflict`` when it does not wait for an approval or
         something else is shown by now, or it is at another revision.
