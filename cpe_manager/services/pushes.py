@@ -6,13 +6,14 @@ Asking writes rows and hands out a ticket; the work is done on the commit path.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
 from cpe_manager.domain.commit_path import Phase
+from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.errors import Conflict, InputError
 from cpe_manager.domain.inventory import Device, LifeState
 from cpe_manager.domain.jobs import Job, JobKind, JobState, Priority
@@ -94,7 +95,12 @@ class Pushes:
         ``DeviceError`` when the device cannot be read.
         """
         view = await self._inventory.device(asked.device)
-        order, _ = await self._order(view.device, asked)
+        await self._order(view.device, asked)  # what cannot be meant disturbs no device
+        return await self.planned(asked.device, lambda _: asked)
+
+    async def planned(self, device: str, make: Callable[[CpeConfig], PushAsked]) -> PlanShown:
+        """As `plan`, of what ``make`` wants of what the device runs now. Raises what ``make`` raises, too."""
+        view = await self._inventory.device(device)
         groups = {group.name: group for group in await self._inventory.groups()}
         resolved = resolve(view.device, groups)
         driver = able(self._outside.drivers.get(known("family", resolved.family)))
@@ -104,6 +110,8 @@ class Pushes:
             held.enter_context(self._outside.redactor.holding(*log_in))
             async with self._outside.sessions.open(target) as opened:
                 text, manager = (await driver.fetch(opened.shell)).text, opened.manager
+        asked = make(driver.parse(text))
+        order, _ = await self._order(view.device, asked)
         stored = None
         if order.version is not None:
             stored = self._outside.vault.open_original(await self._backups.sealed(order.version))
@@ -221,6 +229,10 @@ class Pushes:
 
     async def show(self, push_id: str) -> PushRecord:
         return await self._pushes.push(push_id)
+
+    async def asked_before(self, key: str, *, by: str) -> Push | None:
+        """The push that ``by`` asked for with this key; None: there is none."""
+        return await self._pushes.keyed(f"{by}:{key}")
 
     async def list(
         self, *, device: str | None = None, open_only: bool = False, after: str | None = None, limit: int = 50

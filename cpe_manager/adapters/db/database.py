@@ -8,6 +8,7 @@ from typing import Self
 from cpe_manager.adapters.db.addresses import SqlAddresses
 from cpe_manager.adapters.db.backups import SqlBackups
 from cpe_manager.adapters.db.catalogues import SqlCatalogues
+from cpe_manager.adapters.db.changes import SqlChanges
 from cpe_manager.adapters.db.drift import SqlDrift
 from cpe_manager.adapters.db.drills import SqlDrills
 from cpe_manager.adapters.db.engine import target
@@ -27,6 +28,7 @@ from cpe_manager.adapters.db.transactions import Connections
 from cpe_manager.adapters.db.webhooks import SqlWebhooks
 from cpe_manager.ports.addresses import AddressStore
 from cpe_manager.ports.catalogue import CatalogueStore
+from cpe_manager.ports.changes import ChangeStore
 from cpe_manager.ports.drift import DriftStore
 from cpe_manager.ports.drills import DrillStore
 from cpe_manager.ports.facts import FactsStore
@@ -63,6 +65,7 @@ class Database:
         self.webhooks: WebhookStore = SqlWebhooks(connections)
         self.catalogues: CatalogueStore = SqlCatalogues(connections)
         self.subscriptions: SubscriptionStore = SqlSubscriptions(connections)
+        self.changes: ChangeStore = SqlChanges(connections)
         self.maintenance = SqlMaintenance(connections)
 
     @classmethod

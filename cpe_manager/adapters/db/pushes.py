@@ -55,6 +55,10 @@ class SqlPushes:
     async def push(self, push_id: str) -> PushRecord:
         return await self._db.read(lambda tx: _record(tx, push.c.id == push_id, f"no such push: {push_id}"))
 
+    async def keyed(self, key: str) -> Push | None:
+        rows = await self._db.read(lambda tx: tx.rows(_select().where(push.c.key == key)))
+        return to_push(rows[0]) if rows else None
+
     async def pushes(
         self, *, device_id: str | None = None, open_only: bool = False, after: str | None = None, limit: int = 50
     ) -> Page[Push]:
