@@ -25,7 +25,8 @@ class NewEvent:
     ``webhook.added|removed|replayed|failing|recovered|disabled``,
     ``replacement.ordered|asks|answered|failed|cancelling|closed|support|cancelled``,
     ``line.changed|suspect|switching|mobile|returning|fixed|failed|held|asked|tested|coverage``,
-    ``incident.opened|changed|closed``.
+    ``incident.opened|changed|closed``,
+    ``activation.ordered|rush_answered|step|tested|reported|activated|failed|retried|cancelling|cancelled``.
     """
 
     kind: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
+from cpe_manager.adapters.db.activations import SqlActivations
 from cpe_manager.adapters.db.addresses import SqlAddresses
 from cpe_manager.adapters.db.backups import SqlBackups
 from cpe_manager.adapters.db.drift import SqlDrift
@@ -23,6 +24,7 @@ from cpe_manager.adapters.db.schedules import SqlSchedules
 from cpe_manager.adapters.db.tokens import SqlTokens
 from cpe_manager.adapters.db.transactions import Connections
 from cpe_manager.adapters.db.webhooks import SqlWebhooks
+from cpe_manager.ports.activations import ActivationStore
 from cpe_manager.ports.addresses import AddressStore
 from cpe_manager.ports.drift import DriftStore
 from cpe_manager.ports.drills import DrillStore
@@ -57,6 +59,7 @@ class Database:
         self.addresses: AddressStore = SqlAddresses(connections)
         self.lines: LineStore = SqlLines(connections)
         self.webhooks: WebhookStore = SqlWebhooks(connections)
+        self.activations: ActivationStore = SqlActivations(connections)
         self.maintenance = SqlMaintenance(connections)
 
     @classmethod
