@@ -29,6 +29,8 @@ class NewEvent:
     ``incident.opened|changed|closed``,
     ``change.submitted|accepted|asked_again|approved|scheduled|executing|done|reverted|stuck|refused|declined|withdrawn|
     expired|closed``.
+    ``incident.opened|changed|closed``,
+    ``activation.ordered|rush_answered|step|tested|reported|activated|failed|retried|cancelling|cancelled``.
     """
 
     kind: str
