@@ -85,6 +85,11 @@ class Settings(BaseSettings):
     platforms_file: Path | None = None
     """What routes fixed addresses; default ``<data_dir>/platforms.toml``."""
 
+    service_catalogue_file: Path | None = None
+    """What is sold; default ``<data_dir>/service-catalogue.toml``, else the one that comes along."""
+    change_catalogue_file: Path | None = None
+    """What may be changed; default ``<data_dir>/change-catalogue.toml``, and so on."""
+
     host: str = "127.0.0.1"
     port: int = Field(default=8640, ge=0, le=65535)
 
@@ -229,6 +234,14 @@ class Settings(BaseSettings):
     @property
     def platforms(self) -> Path:
         return self.platforms_file or self.data_dir / "platforms.toml"
+
+    @property
+    def service_catalogue(self) -> Path:
+        return self.service_catalogue_file or self.data_dir / "service-catalogue.toml"
+
+    @property
+    def change_catalogue(self) -> Path:
+        return self.change_catalogue_file or self.data_dir / "change-catalogue.toml"
 
     @classmethod
     def settings_customise_sources(

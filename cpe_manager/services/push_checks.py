@@ -31,9 +31,10 @@ class Checks:
         self._addresses, self._entitlement = addresses, entitlement or NotJudged()
 
     async def judge(self, device: Device, plan: Plan, path: ManagementPath) -> tuple[Finding, ...]:
-        """All that is to be said of a plan, besides lock-outs. Of lines in the device's language nothing can be."""
+        """All that is to be said of a plan, besides lock-outs. Of lines in the device's language nothing can be, but
+        whether the box is the operator's to configure."""
         if plan.after is None:
-            return ()
+            return tuple(await self._entitlement.judge(device, ()))
         found = list(findings(plan.before, plan.after, path.port if path.service == "ssh" else 22))
         if any(one.kind is Lockout.PORT_MAPPING for one in plan.lockouts(path)):
             # Said there already, in stronger words and with an override of its own.

@@ -103,5 +103,7 @@ EVENT_KINDS: Final[Mapping[str, str]] = {
     "webhook.failing": "A webhook's receiver did not take an event; it is tried again, and nothing is told past it",
     "webhook.recovered": "A webhook's receiver takes events again",
     "webhook.disabled": "A webhook has failed for too long, or its receiver said that it is gone; `data` says which",
+    "catalogue.changed": "Another version of the catalogues is in force; `data` says which, and where it came from",
+    "subscription.changed": "What a site has, or who speaks for it, was written down or changed; `data` says how",
     "verify.broken": "Verification found versions that do not open or do not re-hash",
 }
