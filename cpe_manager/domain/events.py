@@ -25,13 +25,9 @@ class NewEvent:
     ``webhook.added|removed|replayed|failing|recovered|disabled``,
     ``replacement.ordered|asks|answered|failed|cancelling|closed|support|cancelled``,
     ``line.changed|suspect|switching|mobile|returning|fixed|failed|held|asked|tested|coverage``,
-<<<<<<< HEAD
-    ``incident.opened|changed|closed``,
+    ``incident.opened|changed|closed``, ``catalogue.changed``, ``subscription.changed``,
     ``change.submitted|accepted|asked_again|approved|scheduled|executing|done|reverted|stuck|refused|declined|withdrawn|
     expired|closed``.
-=======
-    ``incident.opened|changed|closed``, ``catalogue.changed``, ``subscription.changed``.
->>>>>>> main
     """
 
     kind: str

@@ -7,11 +7,8 @@ from typing import Self
 
 from cpe_manager.adapters.db.addresses import SqlAddresses
 from cpe_manager.adapters.db.backups import SqlBackups
-<<<<<<< HEAD
-from cpe_manager.adapters.db.changes import SqlChanges
-=======
 from cpe_manager.adapters.db.catalogues import SqlCatalogues
->>>>>>> main
+from cpe_manager.adapters.db.changes import SqlChanges
 from cpe_manager.adapters.db.drift import SqlDrift
 from cpe_manager.adapters.db.drills import SqlDrills
 from cpe_manager.adapters.db.engine import target
@@ -30,11 +27,8 @@ from cpe_manager.adapters.db.tokens import SqlTokens
 from cpe_manager.adapters.db.transactions import Connections
 from cpe_manager.adapters.db.webhooks import SqlWebhooks
 from cpe_manager.ports.addresses import AddressStore
-<<<<<<< HEAD
-from cpe_manager.ports.changes import ChangeStore
-=======
 from cpe_manager.ports.catalogue import CatalogueStore
->>>>>>> main
+from cpe_manager.ports.changes import ChangeStore
 from cpe_manager.ports.drift import DriftStore
 from cpe_manager.ports.drills import DrillStore
 from cpe_manager.ports.facts import FactsStore
@@ -69,12 +63,9 @@ class Database:
         self.addresses: AddressStore = SqlAddresses(connections)
         self.lines: LineStore = SqlLines(connections)
         self.webhooks: WebhookStore = SqlWebhooks(connections)
-<<<<<<< HEAD
         self.changes: ChangeStore = SqlChanges(connections)
-=======
         self.catalogues: CatalogueStore = SqlCatalogues(connections)
         self.subscriptions: SubscriptionStore = SqlSubscriptions(connections)
->>>>>>> main
         self.maintenance = SqlMaintenance(connections)
 
     @classmethod
