@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
+from cpe_manager.adapters.db.activations import SqlActivations
 from cpe_manager.adapters.db.addresses import SqlAddresses
 from cpe_manager.adapters.db.backups import SqlBackups
 from cpe_manager.adapters.db.catalogues import SqlCatalogues
@@ -26,6 +27,7 @@ from cpe_manager.adapters.db.subscriptions import SqlSubscriptions
 from cpe_manager.adapters.db.tokens import SqlTokens
 from cpe_manager.adapters.db.transactions import Connections
 from cpe_manager.adapters.db.webhooks import SqlWebhooks
+from cpe_manager.ports.activations import ActivationStore
 from cpe_manager.ports.addresses import AddressStore
 from cpe_manager.ports.catalogue import CatalogueStore
 from cpe_manager.ports.changes import ChangeStore
@@ -63,9 +65,10 @@ class Database:
         self.addresses: AddressStore = SqlAddresses(connections)
         self.lines: LineStore = SqlLines(connections)
         self.webhooks: WebhookStore = SqlWebhooks(connections)
-        self.changes: ChangeStore = SqlChanges(connections)
         self.catalogues: CatalogueStore = SqlCatalogues(connections)
         self.subscriptions: SubscriptionStore = SqlSubscriptions(connections)
+        self.changes: ChangeStore = SqlChanges(connections)
+        self.activations: ActivationStore = SqlActivations(connections)
         self.maintenance = SqlMaintenance(connections)
 
     @classmethod
