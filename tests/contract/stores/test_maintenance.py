@@ -15,7 +15,7 @@ from alembic.runtime.migration import MigrationContext
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.db.engine import migrator, target
 from cpe_manager.adapters.db.tables import metadata
-from cpe_manager.domain import replacements
+from cpe_manager.domain import activation_flow, activations, replacements
 from cpe_manager.domain.audit import Link, NewAuditEntry
 from cpe_manager.domain.backups import SealedObject
 from cpe_manager.domain.checks import Held
@@ -44,6 +44,7 @@ from tests.contract.stores.making import (
     a_replacement,
     a_rollout,
     after,
+    an_activation,
     an_order,
     back_up,
     claim,
@@ -154,6 +155,14 @@ async def furnish(db: Database) -> None:
     (held,) = await db.webhooks.take("w1", now=NOW, until=after(5), known=await db.events.last_id())
     await db.webhooks.settle(held, [Attempt(1, NOW, False, None, 0.25, "é")], until=after(5))
     await db.audit.append([NewAuditEntry(NOW, "é", "a1", "login")], Link(KEY, FixedKeys().secret, NOW))
+    activation = an_activation((await db.inventory.device(other.id)).device, progress=activations.Progress())
+    await db.activations.create(activation, an_order())
+    working = await db.activations.hold(activation.id, owner="w1", now=NOW, ttl=30)
+    assert working is not None
+    begun = activation_flow.Entry(activation_flow.Step.TEST, NOW, redo=(activation_flow.Step.WIFI,))
+    await db.activations.advance(working, activation.progress, begun)
+    report = activations.ActivationReport(activation.id, 1, NOW, False, {"é": [1, None]}, "<p>é</p>")
+    await db.activations.add_report(working, report)
     await db.maintenance.meta_set("keyring", "check")
 
 
