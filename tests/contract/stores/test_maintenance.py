@@ -151,6 +151,9 @@ async def furnish(db: Database) -> None:
     await db.events.add([NewEvent("line.held", NOW)])
     (held,) = await db.webhooks.take("w1", now=NOW, until=after(5), known=await db.events.last_id())
     await db.webhooks.settle(held, [Attempt(1, NOW, False, None, 0.25, "é")], until=after(5))
+    found = CatalogueFound(shipped_catalogue(), shipped_entries(), SHIPPED, "/etc/é.toml")
+    await db.catalogues.take(found, "digest", NOW)
+    await db.subscriptions.put(a_subscription(site_id=device.site_id, activated_at=NOW), at=NOW, by="op")
     await db.maintenance.meta_set("keyring", "check")
 
 
