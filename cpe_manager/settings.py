@@ -170,6 +170,11 @@ class Settings(BaseSettings):
     """Where echoes over fixed lines go out: an address or an interface of this machine; empty: as its routes say."""
     failover_mobile_source: str = ""
 
+    change_approval_days: float = Field(default=30.0, gt=0)
+    """How long an answer of the customer to a change request is awaited; then it expires."""
+    change_evaluations: int = Field(default=16, ge=1)
+    """Devices read at the same time for change requests, in one process."""
+
     webhook_private_addresses: bool = False
     """Receivers of webhooks may be on addresses that are not public, and be told without TLS."""
     webhook_give_up_days: float = Field(default=5.0, gt=0)
