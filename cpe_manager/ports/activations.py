@@ -1,4 +1,5 @@
-"""What activation needs from the database and from outside. Store methods are one transaction, and raise ``StoreError``.
+"""What activation needs from the database and from outside. Each method of a store is one
+transaction, and raises ``StoreError``.
 
 Who works on an activation holds it for a while, with a fence that counts up with each new holder: whatever is written
 under a hold that somebody else has taken over is refused with ``FenceLost``.
