@@ -1,4 +1,4 @@
-"""What activation needs from the database and from outside. Store methods are one transaction, and raise ``StoreError``.
+"""What activation needs from database and outside. Store methods are one transaction; all raise ``StoreError``.
 
 Who works on an activation holds it for a while, with a fence that counts up with each new holder: whatever is written
 under a hold that somebody else has taken over is refused with ``FenceLost``.
