@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from cpe_manager.domain.access import Permission, Principal, bound, require, require_site
 from cpe_manager.domain.catalogue import Formula, ServiceCatalogue, Speed
 from cpe_manager.domain.entitlement import all_entitled, speed_of
-from cpe_manager.domain.errors import CpeManagerError, InputError, NotFound
+from cpe_manager.domain.errors import Conflict, CpeManagerError, InputError, NotFound
 from cpe_manager.domain.paging import Page
 from cpe_manager.domain.subscription_rules import NEEDED, subscription_of
 from cpe_manager.domain.subscriptions import Entitled, Operation, Subscription
 from cpe_manager.ports.catalogue import Catalogues
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.subscriptions import SubscriptionStore
+
+_TRIES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,18 +111,33 @@ class Subscriptions:
 
     async def _row(self, row: SubscriptionRow, principal: Principal, *, dry_run: bool) -> RowResult:
         try:
-            before = await self._store.of_site(row.site)
-            after = await self._wanted(row.site, row.values, before, whole=False)
-            if not dry_run:
-                after = await self._store.put(after, at=self._clock.now(), by=principal.name)
+            before, after = await self._tried(row, principal, dry_run=dry_run)
         except CpeManagerError as error:
             if error.retryable:  # the database: nothing that is wrong with this row
                 raise
             return RowResult(row.number, row.site, "refused", str(error))
         if before is None:
             return RowResult(row.number, row.site, "new")
-        known = {"revision": before.revision, "catalogue_version": before.catalogue_version}
-        return RowResult(row.number, row.site, "unchanged" if replace(after, **known) == before else "changed")
+        told = replace(after, revision=before.revision, catalogue_version=before.catalogue_version)
+        return RowResult(row.number, row.site, "unchanged" if told == before else "changed")
+
+    async def _tried(
+        self, row: SubscriptionRow, principal: Principal, *, dry_run: bool
+    ) -> tuple[Subscription | None, Subscription]:
+        """Read again when somebody else writes meanwhile: what a row does not say is as it is then."""
+        for left in reversed(range(_TRIES)):
+            before = await self._store.of_site(row.site)
+            after = await self._wanted(row.site, row.values, before, whole=False)
+            if dry_run:
+                break
+            revision = 0 if before is None else before.revision
+            try:
+                after = await self._store.put(after, at=self._clock.now(), by=principal.name, revision=revision)
+                break
+            except Conflict:
+                if not left:
+                    raise
+        return before, after
 
     async def _wanted(
         self, site: str, values: Mapping[str, object], before: Subscription | None, *, whole: bool

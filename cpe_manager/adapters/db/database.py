@@ -9,6 +9,7 @@ from cpe_manager.adapters.db.activations import SqlActivations
 from cpe_manager.adapters.db.addresses import SqlAddresses
 from cpe_manager.adapters.db.backups import SqlBackups
 from cpe_manager.adapters.db.catalogues import SqlCatalogues
+from cpe_manager.adapters.db.changes import SqlChanges
 from cpe_manager.adapters.db.drift import SqlDrift
 from cpe_manager.adapters.db.drills import SqlDrills
 from cpe_manager.adapters.db.engine import target
@@ -29,6 +30,7 @@ from cpe_manager.adapters.db.webhooks import SqlWebhooks
 from cpe_manager.ports.activations import ActivationStore
 from cpe_manager.ports.addresses import AddressStore
 from cpe_manager.ports.catalogue import CatalogueStore
+from cpe_manager.ports.changes import ChangeStore
 from cpe_manager.ports.drift import DriftStore
 from cpe_manager.ports.drills import DrillStore
 from cpe_manager.ports.facts import FactsStore
@@ -66,6 +68,10 @@ class Database:
         self.activations: ActivationStore = SqlActivations(connections)
         self.catalogues: CatalogueStore = SqlCatalogues(connections)
         self.subscriptions: SubscriptionStore = SqlSubscriptions(connections)
+        self.catalogues: CatalogueStore = SqlCatalogues(connections)
+        self.subscriptions: SubscriptionStore = SqlSubscriptions(connections)
+        self.changes: ChangeStore = SqlChanges(connections)
+        self.activations: ActivationStore = SqlActivations(connections)
         self.maintenance = SqlMaintenance(connections)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Tests of the mobile backup (§3.8): its coverage, and a planned fail-over that carries the traffic and brings it back."""
+"""Tests of the mobile backup (§3.8): its coverage, and a planned fail-over that takes the traffic there and back."""
 
 from __future__ import annotations
 

@@ -17,9 +17,10 @@ from cpe_manager.domain.lines import Barrier
 from cpe_manager.domain.push_windows import PLACE
 from cpe_manager.domain.settings_inheritance import resolve
 from cpe_manager.domain.subscriptions import Subscription
-from cpe_manager.ports.activations import ActivationStore, Holidays, OutsideProber
+from cpe_manager.ports.activations import ActivationStore, OutsideProber
 from cpe_manager.ports.catalogue import Catalogues
 from cpe_manager.ports.driver import Driver, Modelled
+from cpe_manager.ports.holidays import Holidays
 from cpe_manager.ports.shell import Shell
 from cpe_manager.ports.stores import BackupStore, InventoryStore
 from cpe_manager.ports.subscriptions import SubscriptionStore
