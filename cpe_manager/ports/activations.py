@@ -1,5 +1,3 @@
-"""What activation needs from the database and from outside. Each method of a store is one
-transaction, and raises ``StoreError``.
 """What activation needs from database and outside. Store methods are one transaction; all raise ``StoreError``.
 
 Who works on an activation holds it for a while, with a fence that counts up with each new holder: whatever is written
