@@ -73,6 +73,7 @@ from cpe_manager.services.worker import ShardWorker, Visit, WorkerLimits
 from cpe_manager.settings import Settings
 from cpe_manager.wiring_audit import audit_book
 from cpe_manager.wiring_failover import Failover, Hands, failover, line_service
+from cpe_manager.wiring_mail import notices
 from cpe_manager.wiring_subscriptions import catalogue_files, sold
 from cpe_manager.wiring_webhooks import webhooks
 from drivers.roster import DriverRoster
@@ -161,8 +162,9 @@ async def build(
     upkeep = Upkeep(stores, steps, clock, owner=owner)
     engine.register(SHARD_TICKET, worker.handle)
     engine.register(SIMPLE_TICKET, upkeep.handle)
-    schedule_stores = ScheduleStores(database.schedules, database.inventory, database.events)
-    scheduling = Scheduling(schedule_stores, jobs, timer, clock, ids)
+    scheduling = Scheduling(
+        ScheduleStores(database.schedules, database.inventory, database.events), jobs, timer, clock, ids
+    )
     inventory = Inventory(database.inventory, clock, ids, drivers, credentials, jobs.first_backup)
     changing = _changing(
         settings, database, inventory, engine, Acting(outside, care, metrics, owner, what.entitling)
@@ -197,6 +199,7 @@ async def build(
         keys=Keys(keys, database.backups, jobs, database.events, clock),
         webhooks=webhooks(settings, database, outside, owner),
         audit=audit_book(settings, database, keys, clock),
+        notices=notices(settings, database, outside, owner, metrics.mail),
         worker=worker,
         events=database.events,
         maintenance=database.maintenance,
@@ -207,6 +210,7 @@ async def build(
     chores = [
         *changing.chores,
         ("schedules", scheduling.reload),
+        ("mail", services.notices.look),
         ("alarms", Alarms(database.inventory, database.events, clock).look),
         (
             "follow-ups",
@@ -230,11 +234,13 @@ async def build(
             await database.jobs.release_all(clock.now())
             await database.replacements.release_all()
             await database.webhooks.release_all()
+            await database.mail.release_all()
             await moving.watcher.take_over()
 
     tasks: dict[str, Callable[[], Awaitable[None]]] = {
         "webhooks": services.webhooks.run,
         "audit": services.audit.run,
+        "mail": services.notices.run,
         "writer": worker.settler.run,
         "leases": worker.keeper.run,
         "sweep": sweep.run,

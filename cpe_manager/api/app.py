@@ -29,6 +29,7 @@ from cpe_manager.api.routes import (
     jobs,
     keys,
     lines,
+    mail,
     pushes,
     replacements,
     rollouts,
@@ -110,6 +111,7 @@ def _mount(app: FastAPI) -> None:
         keys,
         webhooks,
         audit,
+        mail,
         events,
         system,
     ):

@@ -22,7 +22,7 @@ class NewEvent:
     ``trap.link_down|link_up|cold_start|warm_start|authentication_failure|storm|received``,
     ``drift.found|gone|adopted``, ``original.opened``, ``token.created|revoked``, ``schedule.skipped``,
     ``push.requested|withdrawing|confirmed|reverted|stuck|withdrawn|settled``,
-    ``webhook.added|removed|replayed|failing|recovered|disabled``,
+    ``webhook.added|removed|replayed|failing|recovered|disabled``, ``mail.sent|failed|failing|recovered|retried``,
     ``replacement.ordered|asks|answered|failed|cancelling|closed|support|cancelled``,
     ``line.changed|suspect|switching|mobile|returning|fixed|failed|held|asked|tested|coverage``,
     ``incident.opened|changed|closed``, ``catalogue.changed``, ``subscription.changed``,

@@ -22,6 +22,7 @@ from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.jobs import Jobs
 from cpe_manager.services.keys import Keys
 from cpe_manager.services.lines import Lines
+from cpe_manager.services.notices import Notices
 from cpe_manager.services.pushes import Pushes
 from cpe_manager.services.replacements import Replacements
 from cpe_manager.services.rollouts import Rollouts
@@ -55,6 +56,7 @@ class Services:
     keys: Keys
     webhooks: Webhooks
     audit: AuditBook
+    notices: Notices
     worker: ShardWorker
     events: EventStore
     maintenance: Maintenance

@@ -31,6 +31,7 @@ from cpe_manager.domain.schedules import Schedule
 from cpe_manager.domain.tokens import Scope
 from cpe_manager.ports.driver import Drivers
 from cpe_manager.ports.engine import Ticket
+from cpe_manager.ports.mail import Post
 from cpe_manager.ports.shell import Credential
 from cpe_manager.ports.stores import DeviceFilter, Settled
 from cpe_manager.runtime.metrics import Metrics
@@ -48,6 +49,7 @@ from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.jobs import Jobs, RunRequest
 from cpe_manager.services.keys import Keys
 from cpe_manager.services.lines import LineHouse, Lines, LineStores
+from cpe_manager.services.notices import NoticeParts, NoticeRules, Notices
 from cpe_manager.services.pushes import Pushes, PushStores
 from cpe_manager.services.replacements import Replacements
 from cpe_manager.services.rollout_orders import RolloutOrders
@@ -177,20 +179,27 @@ class World:
 
 
 @asynccontextmanager
-async def opened(home: Path, house: LineHouse | None = None) -> AsyncIterator[World]:
-    """A world with an empty database in ``home``."""
+async def opened(home: Path, house: LineHouse | None = None, post: Post | None = None) -> AsyncIterator[World]:
+    """A world with an empty database in ``home``. ``post``: by which mails go out."""
     clock = SimulatedClock()
     ids = SystemIds(clock)
     keys = KeyFile(home / "keyring.json", ids)
     keys.create(clock.now())
     async with await Database.open(f"sqlite:///{home / 'test.sqlite3'}") as database:
         await database.maintenance.migrate()
-        world = _world(database, keys, clock, ids, house)
+        world = _world(database, keys, (clock, ids), house, post)
         yield world
         await world.services.webhooks.close()
 
 
-def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: SystemIds, house: LineHouse | None) -> World:
+def _world(
+    database: Database,
+    keys: KeyFile,
+    now: tuple[SimulatedClock, SystemIds],
+    house: LineHouse | None,
+    post: Post | None,
+) -> World:
+    clock, ids = now
     what = sold(catalogue_files(Settings(data_dir=Path(database.label).parent)), database, clock)
     engine, worker, vault, metrics = Waiting(), Hindrance(), Vault(keys), Metrics()
     drivers: Drivers = DriverRoster(("cisco_s300",))
@@ -247,6 +256,12 @@ def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: System
             WebhookRules("test", plain=True),
         ),
         audit=AuditBook(database.audit, RingAuditKeys(keys), clock),
+        notices=Notices(
+            NoticeParts(database.mail, database.events, database.subscriptions, post, metrics.mail, {}),
+            clock,
+            ids,
+            NoticeRules("test", operator=("noc@operator.example",)),
+        ),
         worker=cast("Any", worker),
         events=database.events,
         maintenance=database.maintenance,
