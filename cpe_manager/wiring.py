@@ -70,6 +70,7 @@ from cpe_manager.services.traps import Traps
 from cpe_manager.services.upkeep import Export, Retention, Rewrap, Step, Upkeep, UpkeepStores, Verify
 from cpe_manager.services.worker import ShardWorker, Visit, WorkerLimits
 from cpe_manager.settings import Settings
+from cpe_manager.wiring_accounts import accounts
 from cpe_manager.wiring_failover import Failover, Hands, failover, line_service
 from cpe_manager.wiring_webhooks import webhooks
 from drivers.roster import DriverRoster
@@ -186,6 +187,7 @@ async def build(
         lines=line_service(settings, database, outside, moving),
         scheduling=scheduling,
         tokens=Tokens(database.tokens, database.events, clock, ids),
+        accounts=accounts(settings, database, clock, ids),
         keys=Keys(keys, database.backups, jobs, database.events, clock),
         webhooks=webhooks(settings, database, outside, owner),
         worker=worker,

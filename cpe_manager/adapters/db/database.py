@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
+from cpe_manager.adapters.db.accounts import SqlAccounts
 from cpe_manager.adapters.db.addresses import SqlAddresses
 from cpe_manager.adapters.db.backups import SqlBackups
 from cpe_manager.adapters.db.drift import SqlDrift
@@ -23,6 +24,7 @@ from cpe_manager.adapters.db.schedules import SqlSchedules
 from cpe_manager.adapters.db.tokens import SqlTokens
 from cpe_manager.adapters.db.transactions import Connections
 from cpe_manager.adapters.db.webhooks import SqlWebhooks
+from cpe_manager.ports.accounts import AccountStore
 from cpe_manager.ports.addresses import AddressStore
 from cpe_manager.ports.drift import DriftStore
 from cpe_manager.ports.drills import DrillStore
@@ -47,6 +49,7 @@ class Database:
         self.backups: BackupStore = SqlBackups(connections)
         self.schedules: ScheduleStore = SqlSchedules(connections)
         self.tokens: TokenStore = SqlTokens(connections)
+        self.accounts: AccountStore = SqlAccounts(connections)
         self.events: EventStore = SqlEvents(connections)
         self.facts: FactsStore = SqlFacts(connections)
         self.pushes: PushStore = SqlPushes(connections)
