@@ -21,6 +21,7 @@ IMPORTERS = {
     "dulwich": ("cpe_manager/adapters/git_export.py",),
     "fastapi": ("cpe_manager/api/",),
     "gufo": ("cpe_manager/adapters/snmp/",),
+    "holidays": ("cpe_manager/adapters/holidays.py",),
     # The client speaks to the daemon, and the daemon to hooks, webhooks and a provider of log-ins.
     "httpx": ("cpe_manager/client_http.py", "cpe_manager/adapters/http_posts.py", "cpe_manager/adapters/oidc.py"),
     "jinja2": ("cpe_manager/adapters/templates/child.py",),
@@ -28,7 +29,7 @@ IMPORTERS = {
     "netmiko": ("cpe_manager/adapters/netmiko/",),
     "paramiko": ("cpe_manager/adapters/netmiko/",),
     "procrastinate": ("cpe_manager/adapters/engine/",),
-    "prometheus_client": ("cpe_manager/runtime/metrics.py", "cpe_manager/runtime/line_metrics.py"),
+    "prometheus_client": ("cpe_manager/runtime/",),
     "psycopg": ("cpe_manager/adapters/db/", "cpe_manager/adapters/engine/"),
     "pydantic": ("cpe_manager/api/", "cpe_manager/cli/", "cpe_manager/client_http.py", "cpe_manager/settings.py"),
     "pydantic_settings": ("cpe_manager/settings.py",),

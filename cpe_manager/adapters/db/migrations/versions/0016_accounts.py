@@ -12,7 +12,7 @@ from alembic import op
 from cpe_manager.adapters.db.types import FreeText, UtcTime
 
 revision = "0016"
-down_revision = "0013"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
