@@ -71,6 +71,7 @@ from cpe_manager.services.traps import Traps
 from cpe_manager.services.upkeep import Export, Retention, Rewrap, Step, Upkeep, UpkeepStores, Verify
 from cpe_manager.services.worker import ShardWorker, Visit, WorkerLimits
 from cpe_manager.settings import Settings
+from cpe_manager.wiring_accounts import accounts
 from cpe_manager.wiring_failover import Failover, Hands, failover, line_service
 from cpe_manager.wiring_subscriptions import catalogue_files, sold
 from cpe_manager.wiring_webhooks import webhooks
@@ -193,6 +194,7 @@ async def build(
         subscriptions=what.subscriptions,
         scheduling=scheduling,
         tokens=Tokens(database.tokens, database.events, clock, ids),
+        accounts=accounts(settings, database, clock, ids),
         keys=Keys(keys, database.backups, jobs, database.events, clock),
         webhooks=webhooks(settings, database, outside, owner),
         worker=worker,

@@ -10,6 +10,7 @@ from cpe_manager.ports.driver import Drivers
 from cpe_manager.ports.maintenance import Maintenance
 from cpe_manager.ports.sessions import Credentials
 from cpe_manager.ports.stores import EventStore
+from cpe_manager.services.accounts.house import AccountHouse
 from cpe_manager.services.catalogues import CatalogueBook
 from cpe_manager.services.detection import Detector
 from cpe_manager.services.drift import DriftBook
@@ -51,6 +52,7 @@ class Services:
     drills: Drills
     scheduling: Scheduling
     tokens: Tokens
+    accounts: AccountHouse
     keys: Keys
     webhooks: Webhooks
     worker: ShardWorker

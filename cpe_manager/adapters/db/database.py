@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
+from cpe_manager.adapters.db.accounts import SqlAccounts
 from cpe_manager.adapters.db.activations import SqlActivations
 from cpe_manager.adapters.db.addresses import SqlAddresses
 from cpe_manager.adapters.db.backups import SqlBackups
@@ -27,6 +28,7 @@ from cpe_manager.adapters.db.subscriptions import SqlSubscriptions
 from cpe_manager.adapters.db.tokens import SqlTokens
 from cpe_manager.adapters.db.transactions import Connections
 from cpe_manager.adapters.db.webhooks import SqlWebhooks
+from cpe_manager.ports.accounts import AccountStore
 from cpe_manager.ports.activations import ActivationStore
 from cpe_manager.ports.addresses import AddressStore
 from cpe_manager.ports.catalogue import CatalogueStore
@@ -55,6 +57,7 @@ class Database:
         self.backups: BackupStore = SqlBackups(connections)
         self.schedules: ScheduleStore = SqlSchedules(connections)
         self.tokens: TokenStore = SqlTokens(connections)
+        self.accounts: AccountStore = SqlAccounts(connections)
         self.events: EventStore = SqlEvents(connections)
         self.facts: FactsStore = SqlFacts(connections)
         self.pushes: PushStore = SqlPushes(connections)
