@@ -78,7 +78,6 @@ def create_app(
             Middleware(RequestLog, metrics=metrics),
             Middleware(Authentication, access=services.accounts.access),
             Middleware(Audit, book=services.audit, clock=services.clock),
-            Middleware(Authentication, tokens=services.tokens),
             Middleware(NulInPath),
             Middleware(BodyLimit),
         ],
