@@ -215,8 +215,12 @@ class Client(Http):
     def group(self, name: str) -> GroupView:
         return self.get(f"/groups/{part(name)}", GroupView)
 
-    def put_group(self, name: str, body: Mapping[str, Any]) -> GroupView:
-        return self.put(f"/groups/{part(name)}", GroupView, body)
+    def group_tagged(self, name: str) -> tuple[GroupView, str]:
+        return self.get_tagged(f"/groups/{part(name)}", GroupView)
+
+    def put_group(self, name: str, body: Mapping[str, Any], *, match: int | str | None = None) -> GroupView:
+        """``match``: the tag that was read; 0: there was none."""
+        return self.put(f"/groups/{part(name)}", GroupView, body, match=match)
 
     def import_files(self, body: Mapping[str, Any]) -> ImportView:
         return self.post("/imports", ImportView, body, timeout=IMPORT_TIMEOUT)

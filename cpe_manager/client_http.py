@@ -63,8 +63,13 @@ class Http:
         headers = {"Idempotency-Key": key} if key else None
         return self._read(self._send("POST", path, body=body, timeout=timeout, headers=headers), view)
 
-    def put(self, path: str, view: type[V], body: Any, *, match: int | None = None) -> V:
-        """``match``: the revision that was read; it is written over that one alone."""
+    def get_tagged(self, path: str, view: type[V]) -> tuple[V, str]:
+        """With the tag that ``put`` takes as ``match``."""
+        response = self._send("GET", path)
+        return self._read(response, view), response.headers.get("etag", "").strip('"')
+
+    def put(self, path: str, view: type[V], body: Any, *, match: int | str | None = None) -> V:
+        """``match``: the revision or tag that was read; it is written over that one alone. 0: there was none."""
         headers = None if match is None else {"If-Match": f'"{match}"'}
         return self._read(self._send("PUT", path, body=body, headers=headers), view)
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 
+from cpe_manager.api.description import references
+from cpe_manager.api.examples import REQUESTS
 from cpe_manager.domain.tokens import Scope
 from tests.integration.api.world import World
 
 OPEN = {"/healthz", "/readyz", "/metrics"}
+ANYONE = {"/api/v1/problems", "/api/v1/problems/{code}"}
+"""For every valid token."""
 
 
 def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
@@ -38,12 +43,56 @@ async def test_every_operation_has_its_own_stable_id_a_tag_a_summary_and_its_err
                     assert list(answer["content"]) == ["application/problem+json"], (path, method, status)
 
 
+async def test_what_holds_for_every_operation_is_described(world: World) -> None:
+    document = world.app.openapi()
+    for path, method, operation in operations(document):
+        answers = operation["responses"]
+        where = (path, method)
+        assert all("X-Request-ID" in answer["headers"] for answer in answers.values()), where
+        assert ("413" in answers) == ("requestBody" in operation), where
+        assert "404" in answers or "{" not in path, where
+        names = {(one["in"], one["name"]) for one in operation.get("parameters", ())}
+        assert ("412" in answers) == (("header", "If-Match") in names), where
+        if ("header", "If-Match") in names:
+            assert "ETag" in answers["200"]["headers"], where
+        for status in ("201", "202"):
+            assert "Location" in answers.get(status, {"headers": ["Location"]})["headers"], where
+        assert "WWW-Authenticate" in answers.get("401", {"headers": ["WWW-Authenticate"]})["headers"], where
+        assert path in OPEN | ANYONE or operation["security"], where
+
+
+async def test_no_schema_is_missing_unused_or_named_after_a_module(world: World) -> None:
+    document = world.app.openapi()
+    schemas = document["components"]["schemas"]
+    used = set(references(document))
+    assert used == schemas.keys()
+    assert [name for name in schemas if "__" in name] == []
+
+
+async def test_every_body_has_an_example_that_its_own_schema_allows(world: World) -> None:
+    document = world.app.openapi()
+    seen = set()
+    for path, method, operation in operations(document):
+        if "requestBody" not in operation:
+            continue
+        content = operation["requestBody"]["content"]["application/json"]
+        assert content["examples"], (path, method)
+        schema = {**content["schema"], "components": document["components"]}
+        for example in content["examples"].values():
+            OAS31Validator(schema).validate(example["value"])
+        seen.add(operation["operationId"])
+    assert seen == REQUESTS.keys()
+
+
 async def test_every_operation_but_the_three_probes_names_one_scope(world: World) -> None:
     for path, method, operation in operations(world.app.openapi()):
         if path in OPEN:
             assert "security" not in operation
             continue
         scopes = [scope for requirement in operation["security"] for names in requirement.values() for scope in names]
+        if path in ANYONE:
+            assert scopes == []
+            continue
         assert len(scopes) == 1, (path, method)
         assert Scope(scopes[0])
         if method == "get" and "originals" not in scopes and "admin" not in scopes:
@@ -70,7 +119,7 @@ async def test_no_route_answers_without_a_token_but_the_three_probes(world: Worl
 
 async def test_every_route_refuses_a_token_that_has_all_scopes_but_its_own(world: World) -> None:
     for path, method, operation in operations(world.app.openapi()):
-        if path in OPEN:
+        if path in OPEN | ANYONE:
             continue
         needed = next(Scope(name) for names in operation["security"][0].values() for name in names)
         async with await world.client(*(set(Scope) - {needed})) as client:
