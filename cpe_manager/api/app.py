@@ -16,6 +16,7 @@ from cpe_manager.api.middleware import API_PREFIX, Authentication, NulInPath, Re
 from cpe_manager.api.once import Once
 from cpe_manager.api.routes import (
     backups,
+    catalogue,
     detections,
     devices,
     drift,
@@ -32,6 +33,7 @@ from cpe_manager.api.routes import (
     replacements,
     rollouts,
     schedules,
+    subscriptions,
     system,
     tokens,
     webhooks,
@@ -95,6 +97,8 @@ def _mount(app: FastAPI) -> None:
         drift,
         replacements,
         lines,
+        catalogue,
+        subscriptions,
         jobs,
         schedules,
         tokens,

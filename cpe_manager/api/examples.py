@@ -58,6 +58,16 @@ REQUESTS: Final[Mapping[str, Any]] = {
         "rows": [{"number": 2, "device": _DEVICE, "values": {"line_address": "192.0.2.10"}}],
         "dry_run": True,
     },
+    "putSubscription": {
+        "formula": "pro-plus",
+        "technology": "fibre",
+        "options": ["mobile-backup"],
+        "representatives": [{"name": "An Peeters", "email": "an.peeters@customer.example"}],
+    },
+    "importSubscriptions": {
+        "rows": [{"number": 2, "site": "GENT-01", "values": {"formula": "pro", "technology": "copper"}}],
+        "dry_run": True,
+    },
     "addSchedule": {"name": "nightly", "cron": "0 1 * * *", "timezone": "Europe/Brussels", "window_minutes": 240},
     "createToken": {"name": "monitoring", "scopes": ["read"], "days": 365},
     "createWebhook": {

@@ -8,7 +8,7 @@ from alembic import op
 from cpe_manager.adapters.db.types import UtcTime
 
 revision = "0021"
-down_revision = "0013"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 
