@@ -116,9 +116,8 @@ class Pushes:
             held.enter_context(self._outside.redactor.holding(*log_in))
             async with self._outside.sessions.open(target) as opened:
                 text, manager = (await driver.fetch(opened.shell)).text, opened.manager
-        asked = make(driver.parse(text))
-        order, _ = await self._order(view.device, asked)
-        stored = None
+                asked = make(driver.parse(text))
+                order, _ = await self._order(view.device, asked)
                 comes_up = await comes_up_with(driver, opened.shell, text, order)
         stored = comes_up
         if order.version is not None:

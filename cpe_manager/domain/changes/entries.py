@@ -16,6 +16,7 @@ from cpe_manager.domain.checks import Finding
 from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.cpe_features import Feature
 from cpe_manager.domain.lines import Barrier
+from cpe_manager.domain.lockout import Lockout
 from cpe_manager.domain.probes import Probe
 from cpe_manager.domain.subscriptions import Subscription
 
