@@ -118,8 +118,7 @@ class Pushes:
                 text, manager = (await driver.fetch(opened.shell)).text, opened.manager
                 asked = make(driver.parse(text))
                 order, _ = await self._order(view.device, asked)
-                comes_up = await comes_up_with(driver, opened.shell, text, order)
-        stored = comes_up
+                stored = await comes_up_with(driver, opened.shell, text, order)
         if order.version is not None:
             stored = self._outside.vault.open_original(await self._backups.sealed(order.version))
         moves = moved_to(asked, view.device)
