@@ -11,6 +11,8 @@ from cpe_manager.ports.maintenance import Maintenance
 from cpe_manager.ports.sessions import Credentials
 from cpe_manager.ports.stores import EventStore
 from cpe_manager.services.catalogues import CatalogueBook
+from cpe_manager.services.changes.bulk import BulkChanges
+from cpe_manager.services.changes.requests import ChangeRequests
 from cpe_manager.services.detection import Detector
 from cpe_manager.services.drift import DriftBook
 from cpe_manager.services.drills import Drills
@@ -49,6 +51,8 @@ class Services:
     lines: Lines
     catalogues: CatalogueBook
     subscriptions: Subscriptions
+    changes: ChangeRequests
+    bulk_changes: BulkChanges
     drills: Drills
     scheduling: Scheduling
     tokens: Tokens
