@@ -44,6 +44,7 @@ from cpe_manager.api.schemas.system import (
     TokenView,
 )
 from cpe_manager.api.schemas.webhooks import AttemptView, NewWebhookView, WebhookDetailView, WebhookView
+from cpe_manager.client_changes import ChangeCalls
 from cpe_manager.client_http import ASKING_TIMEOUT, IMPORT_TIMEOUT, Http, part
 from cpe_manager.client_subscriptions import SubscriptionCalls
 from cpe_manager.domain.errors import (
@@ -52,7 +53,7 @@ from cpe_manager.domain.errors import (
 from cpe_manager.domain.jobs import JobState
 
 
-class Client(SubscriptionCalls, Http):
+class Client(ChangeCalls, SubscriptionCalls, Http):
     """Raises our own errors: what the daemon said, ``DaemonUnreachable`` when there is none to say anything."""
 
     # Pushes
@@ -362,9 +363,9 @@ class Client(SubscriptionCalls, Http):
         """``where``: ``kind`` (a list, ``line.*`` for all that begin so), ``device``, ``line``."""
         return self.get("/events", PageOf[EventView], after=after, limit=limit, **where).items
 
-    def follow_events(self, after: int, **where: Any) -> Iterator[EventView]:
-        """Events after the given id, for ever; a connection that breaks is taken up again where it broke. ``where`` as
-        for ``events``."""
+    def follow_events(self, after: int | None, **where: Any) -> Iterator[EventView]:
+        """Events after the given id, or (None) from now on, for ever; a connection that breaks is taken up again where
+        it broke. ``where`` as for ``events``."""
         pause, failures = threading.Event(), 0
         while True:
             try:

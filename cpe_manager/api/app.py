@@ -17,6 +17,7 @@ from cpe_manager.api.once import Once
 from cpe_manager.api.routes import (
     backups,
     catalogue,
+    changes,
     detections,
     devices,
     drift,
@@ -98,6 +99,7 @@ def _mount(app: FastAPI) -> None:
         replacements,
         lines,
         catalogue,
+        changes,
         subscriptions,
         jobs,
         schedules,

@@ -16,7 +16,8 @@ from typing import Any, Final
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cpe_manager.api.problems import Entry, input_problem, plain_problem, pointer
+from cpe_manager.api.pointers import pointer
+from cpe_manager.api.problems import Entry, input_problem, plain_problem
 
 MEGABYTE: Final = 1024 * 1024
 BODY_LIMIT: Final = 1 * MEGABYTE

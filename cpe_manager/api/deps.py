@@ -61,6 +61,8 @@ Writer = Annotated[Token, Security(_caller, scopes=[Scope.WRITE.value])]
 Admin = Annotated[Token, Security(_caller, scopes=[Scope.ADMIN.value])]
 ChangeSeer = Annotated[Principal, Depends(_as_principal(Scope.READ))]
 Operator = Annotated[Principal, Depends(_as_principal(Scope.WRITE))]
+Submitter = Operator
+Approver = Operator
 OriginalsReader = Annotated[Token, Security(_caller, scopes=[Scope.ORIGINALS.value])]
 
 MOST_VERSIONS = 2**31 - 1

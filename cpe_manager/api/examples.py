@@ -59,6 +59,7 @@ REQUESTS: Final[Mapping[str, Any]] = {
         "dry_run": True,
     },
     "putSubscription": {
+        "customer": "Bakkerij Peeters",
         "formula": "pro-plus",
         "technology": "fibre",
         "options": ["mobile-backup"],
@@ -68,6 +69,16 @@ REQUESTS: Final[Mapping[str, Any]] = {
         "rows": [{"number": 2, "site": "GENT-01", "values": {"formula": "pro", "technology": "copper"}}],
         "dry_run": True,
     },
+    "submitChange": {
+        "type": "open-port",
+        "site": "GENT-01",
+        "parameters": {"ports": [{"protocol": "tcp", "port": 443, "inside": "192.168.1.10"}]},
+        "note": "for the new web shop",
+    },
+    "approveChange": {"digest": "5b2e4f0c9a7d", "words": "agreed by phone with An Peeters"},
+    "declineChange": {"reason": "not before the new cabling is there"},
+    "withdrawChange": {"reason": "asked for twice"},
+    "importChanges": {"csv": "type,site,enabled\nmobile-backup,GENT-01,true\n", "dry_run": True},
     "addSchedule": {"name": "nightly", "cron": "0 1 * * *", "timezone": "Europe/Brussels", "window_minutes": 240},
     "createToken": {"name": "monitoring", "scopes": ["read"], "days": 365},
     "createWebhook": {

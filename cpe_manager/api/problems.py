@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from cpe_manager.api.pointers import pointer
 from cpe_manager.api.problem_texts import title
 from cpe_manager.domain.errors import CpeManagerError, InputError
 from cpe_manager.domain.import_rules import ImportErrors
@@ -153,11 +154,6 @@ def _path(parts: Sequence[Any], body: Any, *, missing: bool) -> Sequence[Any]:
             return [*found, part] if missing and isinstance(at, Mapping) else found
         found.append(part)
     return found
-
-
-def pointer(path: Iterable[Any]) -> str:
-    """A JSON pointer (RFC 6901); empty: the whole."""
-    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:

@@ -35,6 +35,7 @@ from cpe_manager.ports.stores import DeviceFilter, Settled
 from cpe_manager.runtime.metrics import Metrics
 from cpe_manager.services.attempt import Outside
 from cpe_manager.services.bundle import Services
+from cpe_manager.services.changes.keeper import ChangeKeeper
 from cpe_manager.services.detection import Detector
 from cpe_manager.services.drift import DriftBook, DriftStores
 from cpe_manager.services.drilling import DrillStores
@@ -55,6 +56,7 @@ from cpe_manager.services.scheduling import ScheduleStores, Scheduling
 from cpe_manager.services.tokens import Tokens
 from cpe_manager.services.webhooks import WebhookParts, WebhookRules, Webhooks
 from cpe_manager.settings import Settings
+from cpe_manager.wiring_changes import Executing, change_requests
 from cpe_manager.wiring_subscriptions import catalogue_files, sold
 from drivers.roster import DriverRoster
 from tests.fakes.clock import SimulatedClock
@@ -125,6 +127,7 @@ class World:
     worker: Hindrance
     metrics: Metrics
     ids: SystemIds
+    changes: ChangeKeeper
     tokens: dict[frozenset[Scope], str] = field(default_factory=dict)
     added: int = 0
 
@@ -212,6 +215,9 @@ def _world(
     outside = Outside(sessions, drivers, credentials, vault, clock, ids)
     schedule_stores = ScheduleStores(database.schedules, database.inventory, database.events)
     pushes = Pushes(PushStores(database.pushes, database.inventory, database.backups), cast("Any", engine), outside)
+    requested = change_requests(
+        Settings(data_dir=Path(database.label).parent), database, Executing(outside, pushes, what.catalogues, metrics)
+    )
     drift_stores = DriftStores(database.drift, database.inventory, database.backups, database.pushes)
     services = Services(
         inventory=inventory,
@@ -257,6 +263,8 @@ def _world(
             ids,
             WebhookRules("test", plain=True),
         ),
+        changes=requested.requests,
+        bulk_changes=requested.bulk,
         request_keys=RequestKeys(database.request_keys, vault, clock),
         worker=cast("Any", worker),
         events=database.events,
@@ -267,4 +275,4 @@ def _world(
     )
     options = ApiOptions(engine="embedded", feed=FeedRhythm(poll=0.02, heartbeat=0.1))
     app = create_app(services, metrics=metrics, version="1.2.3", options=options)
-    return World(app, services, database, vault, clock, engine, worker, metrics, ids)
+    return World(app, services, database, vault, clock, engine, worker, metrics, ids, requested.keeper)
