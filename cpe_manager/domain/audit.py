@@ -149,7 +149,7 @@ class Checked:
 
 def clean(entry: NewAuditEntry) -> NewAuditEntry:
     """As it can be stored anywhere and read back the same; what is too long is cut and says so."""
-    texts = {
+    texts: dict[str, Any] = {
         name: _storable(str(getattr(entry, name)))
         for name in ("actor", "actor_id", "action", "target", "site", "source", "request_id")
     }

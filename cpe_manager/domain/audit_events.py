@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from cpe_manager.domain.audit import NewAuditEntry, Result
 from cpe_manager.domain.events import Event
@@ -27,7 +27,7 @@ def entry_of(event: Event) -> NewAuditEntry:
     target = next((f"{kind}:{data[name]}" for kind, name in _TARGETS if data.get(name)), "")
     if not target and event.device:
         target = f"device:{event.device}"
-    more = {name: data[name] for name in _KEPT if name in data}
+    more: dict[str, Any] = {name: data[name] for name in _KEPT if name in data}
     if event.message:
         more["message"] = event.message
     result: Result = "failed" if event.severity == "error" else "done"

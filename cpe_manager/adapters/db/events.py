@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, false, func, not_, or_, select
 
 from cpe_manager.adapters.db import overdue
 from cpe_manager.adapters.db.rows import STATUS_COLUMNS, select_alarms, to_alarm, to_status
@@ -74,14 +74,25 @@ async def events_after(tx: Transaction, event_id: int, limit: int, where: EventF
 def _matching(where: EventFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if where.kinds:
-        kind = event.c.kind
-        fits = (kind.startswith(one[:-1], autoescape=True) if one.endswith("*") else kind == one for one in where.kinds)
-        conditions.append(or_(*fits))
+        conditions.append(_kinds(where.kinds))
+    if where.sight.kinds is not None:
+        conditions.append(_kinds(where.sight.kinds))
+    if where.sight.hidden:
+        conditions.append(not_(_kinds(where.sight.hidden)))
+    if where.sight.sites is not None:
+        conditions.append(event.c.site.in_(sorted(where.sight.sites)))
     if where.device_id is not None:
         conditions.append(event.c.device_id == where.device_id)
     if where.line_id is not None:
         conditions.append(event.c.data["line_id"].as_string() == where.line_id)
     return conditions
+
+
+def _kinds(patterns: Sequence[str]) -> ColumnElement[bool]:
+    kind = event.c.kind
+    return or_(
+        false(), *(kind.startswith(one[:-1], autoescape=True) if one.endswith("*") else kind == one for one in patterns)
+    )
 
 
 def _to_event(row: AnyRow) -> Event:

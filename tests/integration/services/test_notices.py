@@ -19,7 +19,7 @@ from cpe_manager.domain.subscriptions import Representative
 from cpe_manager.ports.shell import Credential
 from cpe_manager.services.notices import NoticeParts, NoticeRules, Notices
 from tests.fakes.credentials import FixedCredentials
-from tests.integration.api.world import World, opened
+from tests.integration.api.world import Reach, World, opened
 from tests.support.catalogues import a_subscription
 from tests.support.certificates import authority
 from tests.support.mail_server import MailServer
@@ -43,7 +43,7 @@ def route(server: MailServer, **more: Any) -> Route:
 
 @pytest.fixture
 async def world(tmp_path: Path, server: MailServer) -> AsyncIterator[World]:
-    async with opened(tmp_path, post=SmtpPost(route(server), LOGINS)) as made:
+    async with opened(tmp_path, reach=Reach(mail=SmtpPost(route(server), LOGINS))) as made:
         await made.add_devices("gent", "luik")
         for site, language, people in (("gent", "nl", (AN, BO)), ("luik", "fr", ("x\r\nRCPT TO:<eve@x>", AN))):
             spoken = tuple(Representative("An", address) for address in people)
