@@ -9,12 +9,15 @@ from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 
 from cpe_manager.api import problems
+from cpe_manager.api.auditing import Audit
 from cpe_manager.api.bodies import Bodies
 from cpe_manager.api.description import DESCRIPTION, describe
 from cpe_manager.api.feed import EventFeed, FeedRhythm
 from cpe_manager.api.middleware import API_PREFIX, Authentication, NulInPath, RequestLog
 from cpe_manager.api.once import Once
 from cpe_manager.api.routes import (
+    accounts,
+    audit,
     backups,
     catalogue,
     changes,
@@ -34,6 +37,7 @@ from cpe_manager.api.routes import (
     replacements,
     rollouts,
     schedules,
+    session,
     subscriptions,
     system,
     tokens,
@@ -46,9 +50,11 @@ from cpe_manager.services.bundle import Services
 
 @dataclass(frozen=True, slots=True)
 class ApiOptions:
-    """``engine`` is shown to people; ``feed`` is how often the event stream looks."""
+    """``engine`` is shown to people; ``feed`` is how often the event stream looks; ``public_url``: under which browsers
+    reach us, where that is not how they ask."""
 
     engine: str = ""
+    public_url: str = ""
     feed: FeedRhythm = field(default_factory=FeedRhythm)
 
 
@@ -68,13 +74,15 @@ def create_app(
         redirect_slashes=False,
         middleware=[
             Middleware(RequestLog, metrics=metrics),
-            Middleware(Authentication, tokens=services.tokens),
+            Middleware(Authentication, access=services.accounts.access),
+            Middleware(Audit, book=services.audit, clock=services.clock),
             Middleware(NulInPath),
             Middleware(Bodies),
             Middleware(Once, keys=services.request_keys),
         ],
     )
     app.state.services, app.state.metrics, app.state.engine = services, metrics, chosen.engine
+    app.state.public_url = chosen.public_url
     metrics.identify(version=version, engine=chosen.engine)
     app.state.feed = EventFeed(services.events, chosen.feed)
     problems.install(app)
@@ -104,8 +112,11 @@ def _mount(app: FastAPI) -> None:
         jobs,
         schedules,
         tokens,
+        accounts,
+        session,
         keys,
         webhooks,
+        audit,
         events,
         system,
         problem_pages,
@@ -113,6 +124,7 @@ def _mount(app: FastAPI) -> None:
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(system.probes)
+    app.include_router(session.pages)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -14,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from cpe_manager.api.pointers import pointer
 from cpe_manager.api.problem_texts import title
-from cpe_manager.domain.errors import CpeManagerError, InputError
+from cpe_manager.domain.errors import CpeManagerError, InputError, Throttled
 from cpe_manager.domain.import_rules import ImportErrors
 from cpe_manager.domain.outcomes import http_status
 
@@ -47,6 +48,8 @@ def problem_response(
     extra = dict(headers or {})
     if status == 401:
         extra["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, Throttled):
+        extra["Retry-After"] = str(max(1, math.ceil(error.seconds)))
     if status == 503:
         extra["Retry-After"] = "2"
     body = _body(error.code, status, str(error), request_id)

@@ -12,6 +12,8 @@ import typer
 from typer.core import TyperGroup
 
 from cpe_manager.cli import (
+    accounts,
+    auditing,
     backup,
     changes,
     devices,
@@ -25,6 +27,7 @@ from cpe_manager.cli import (
     keys,
     lining,
     local,
+    login,
     pushing,
     rollouts,
     schedules,
@@ -169,8 +172,11 @@ app.add_typer(changes.app, name="changes", help="Change requests: ask, look, app
 app.add_typer(subscribing.app, name="subscriptions", help="What sites have, and what that entitles to.")
 app.command()(families.families)
 follow.attach(app)
+app.add_typer(accounts.app, name="account", help="People and programs, and what they may do.")
 app.add_typer(tokens.app, name="token", help="API tokens.")
+login.attach(app)
 app.add_typer(hooking.app, name="webhooks", help="Other servers that are told of events.")
+app.add_typer(auditing.app, name="audit", help="Who did what; and whether that log is whole.")
 app.add_typer(keys.app, name="key", help="The keys that seal the originals.")
 
 

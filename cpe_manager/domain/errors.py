@@ -8,7 +8,9 @@
     |-- Conflict                 conflict        no         untouched   the thing is not in the state the verb needs
     |   `-- PreconditionFailed   precondition_failed  no    untouched   it is not what the caller had read any more
     |-- Unauthorised             unauthorised    no         untouched   no or unknown token
-    |-- Forbidden                forbidden       no         untouched   token without the scope
+    |-- Forbidden                forbidden       no         untouched   who asks may not do that
+    |-- Throttled                throttled       yes        untouched   too many tries; says when the next one may be
+    |-- ProviderFailed           provider        yes        untouched   the provider of log-ins did not do its part
     |-- SettingsError            settings        no         untouched   the daemon's own configuration
     |-- KeyringError             key             no         untouched   sealing key missing, wrong or damaged
     |   `-- SealBroken           seal_broken     no         untouched   a sealed object does not open or re-hash
@@ -89,6 +91,22 @@ class Unauthorised(CpeManagerError):
 
 class Forbidden(CpeManagerError):
     code = "forbidden"
+
+
+class Throttled(CpeManagerError):
+    """``seconds``: before the next try is looked at."""
+
+    code = "throttled"
+    retryable = True
+
+    def __init__(self, message: str, *, seconds: float = 2.0) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class ProviderFailed(CpeManagerError):
+    code = "provider"
+    retryable = True
 
 
 class SettingsError(CpeManagerError):
