@@ -72,6 +72,7 @@ from cpe_manager.services.upkeep import Export, Retention, Rewrap, Step, Upkeep,
 from cpe_manager.services.worker import ShardWorker, Visit, WorkerLimits
 from cpe_manager.settings import Settings
 from cpe_manager.wiring_accounts import accounts
+from cpe_manager.wiring_audit import audit_book
 from cpe_manager.wiring_failover import Failover, Hands, failover, line_service
 from cpe_manager.wiring_subscriptions import catalogue_files, sold
 from cpe_manager.wiring_webhooks import webhooks
@@ -197,6 +198,7 @@ async def build(
         accounts=accounts(settings, database, clock, ids),
         keys=Keys(keys, database.backups, jobs, database.events, clock),
         webhooks=webhooks(settings, database, outside, owner),
+        audit=audit_book(settings, database, keys, clock),
         worker=worker,
         events=database.events,
         maintenance=database.maintenance,
@@ -234,6 +236,7 @@ async def build(
 
     tasks: dict[str, Callable[[], Awaitable[None]]] = {
         "webhooks": services.webhooks.run,
+        "audit": services.audit.run,
         "writer": worker.settler.run,
         "leases": worker.keeper.run,
         "sweep": sweep.run,

@@ -101,6 +101,7 @@ def _described(param: Any) -> str:
 
 def api_page() -> str:
     nothing = cast("Any", SimpleNamespace(events=None, accounts=SimpleNamespace(access=None)))
+    nothing = cast("Any", SimpleNamespace(tokens=None, events=None, audit=None, clock=None))
     document = create_app(nothing, metrics=Metrics(), version="0").openapi()
     parts = ["# The API\n\n", NOTE, "\n", document["info"]["description"], "\n\n", _API_TEXT]
     by_tag: dict[str, list[tuple[str, str, str, str]]] = {}

@@ -10,10 +10,12 @@ from fastapi.openapi.utils import get_openapi
 from starlette.middleware import Middleware
 
 from cpe_manager.api import problems
+from cpe_manager.api.auditing import Audit
 from cpe_manager.api.feed import EventFeed, FeedRhythm
 from cpe_manager.api.middleware import API_PREFIX, Authentication, BodyLimit, NulInPath, RequestLog
 from cpe_manager.api.routes import (
     accounts,
+    audit,
     backups,
     catalogue,
     detections,
@@ -75,6 +77,7 @@ def create_app(
         middleware=[
             Middleware(RequestLog, metrics=metrics),
             Middleware(Authentication, access=services.accounts.access),
+            Middleware(Audit, book=services.audit, clock=services.clock),
             Middleware(NulInPath),
             Middleware(BodyLimit),
         ],
@@ -113,6 +116,7 @@ def _mount(app: FastAPI) -> None:
         session,
         keys,
         webhooks,
+        audit,
         events,
         system,
     ):

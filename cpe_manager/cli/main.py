@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from cpe_manager.cli import (
     accounts,
+    auditing,
     backup,
     devices,
     drifting,
@@ -173,6 +174,7 @@ app.add_typer(accounts.app, name="account", help="People and programs, and what 
 app.add_typer(tokens.app, name="token", help="API tokens.")
 login.attach(app)
 app.add_typer(hooking.app, name="webhooks", help="Other servers that are told of events.")
+app.add_typer(auditing.app, name="audit", help="Who did what; and whether that log is whole.")
 app.add_typer(keys.app, name="key", help="The keys that seal the originals.")
 
 

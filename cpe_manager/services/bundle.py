@@ -11,6 +11,7 @@ from cpe_manager.ports.maintenance import Maintenance
 from cpe_manager.ports.sessions import Credentials
 from cpe_manager.ports.stores import EventStore
 from cpe_manager.services.accounts.house import AccountHouse
+from cpe_manager.services.audit import AuditBook
 from cpe_manager.services.catalogues import CatalogueBook
 from cpe_manager.services.detection import Detector
 from cpe_manager.services.drift import DriftBook
@@ -55,6 +56,7 @@ class Services:
     accounts: AccountHouse
     keys: Keys
     webhooks: Webhooks
+    audit: AuditBook
     worker: ShardWorker
     events: EventStore
     maintenance: Maintenance

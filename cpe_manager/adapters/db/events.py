@@ -31,14 +31,7 @@ class SqlEvents:
             await self._db.write(work)
 
     async def after(self, event_id: int, *, limit: int = 200, where: EventFilter = EVERYTHING) -> Sequence[Event]:
-        query = (
-            select(event, device.c.name)
-            .outerjoin(device, device.c.id == event.c.device_id)
-            .where(event.c.id > event_id, *_matching(where))
-            .order_by(event.c.id)
-            .limit(limit)
-        )
-        return [_to_event(row) for row in await self._db.read(lambda tx: tx.rows(query))]
+        return await self._db.read(lambda tx: events_after(tx, event_id, limit, where))
 
     async def last_id(self) -> int:
         rows = await self._db.read(lambda tx: tx.rows(select(func.coalesce(func.max(event.c.id), 0))))
@@ -64,6 +57,18 @@ class SqlEvents:
         )
         rows = await self._db.read(lambda tx: tx.rows(query))
         return [(row.name, row.family or "", row.group_name, to_status(row)) for row in rows]
+
+
+async def events_after(tx: Transaction, event_id: int, limit: int, where: EventFilter) -> Sequence[Event]:
+    """In the order of their ids."""
+    query = (
+        select(event, device.c.name)
+        .outerjoin(device, device.c.id == event.c.device_id)
+        .where(event.c.id > event_id, *_matching(where))
+        .order_by(event.c.id)
+        .limit(limit)
+    )
+    return [_to_event(row) for row in await tx.rows(query)]
 
 
 def _matching(where: EventFilter) -> list[ColumnElement[bool]]:

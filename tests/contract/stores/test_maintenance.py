@@ -18,6 +18,7 @@ from cpe_manager.adapters.db.tables import metadata
 from cpe_manager.domain import activation_flow, activations, replacements
 from cpe_manager.domain.access import Permission, Role
 from cpe_manager.domain.accounts import BY_NAME, Account, AccountKind, Session
+from cpe_manager.domain.audit import Link, NewAuditEntry
 from cpe_manager.domain.backups import SealedObject
 from cpe_manager.domain.checks import Held
 from cpe_manager.domain.commit_path import Entry, Step
@@ -58,6 +59,7 @@ from tests.contract.stores.making import (
     rollout_rows,
     run_for,
 )
+from tests.fakes.audit import KEY, FixedKeys
 from tests.support.catalogues import a_subscription, shipped_catalogue, shipped_entries
 
 Batches = list[tuple[str, Sequence[Mapping[str, Any]]]]
@@ -158,6 +160,7 @@ async def furnish(db: Database) -> None:
     (held,) = await db.webhooks.take("w1", now=NOW, until=after(5), known=await db.events.last_id())
     await db.webhooks.settle(held, [Attempt(1, NOW, False, None, 0.25, "é")], until=after(5))
     await people(db, sites[0].name)
+    await db.audit.append([NewAuditEntry(NOW, "é", "a1", "login")], Link(KEY, FixedKeys().secret, NOW))
     found = CatalogueFound(shipped_catalogue(), shipped_entries(), SHIPPED, "/etc/é.toml")
     await db.catalogues.take(found, "digest", NOW)
     await db.subscriptions.put(a_subscription(site_id="", activated_at=NOW), at=NOW, by="op")

@@ -12,6 +12,7 @@ from typing import Any, cast
 import httpx
 from fastapi import FastAPI
 
+from backups.auditing import RingAuditKeys
 from backups.keyfile import KeyFile
 from backups.vault import Vault
 from cpe_manager.adapters.clock import SystemIds
@@ -39,6 +40,7 @@ from cpe_manager.runtime.metrics import Metrics
 from cpe_manager.services.accounts.book import NewAccount, TokenWish
 from cpe_manager.services.accounts.house import HouseStores, account_house
 from cpe_manager.services.attempt import Outside
+from cpe_manager.services.audit import AuditBook
 from cpe_manager.services.bundle import Services
 from cpe_manager.services.detection import Detector
 from cpe_manager.services.drift import DriftBook, DriftStores
@@ -263,6 +265,7 @@ def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: System
             ids,
             WebhookRules("test", plain=True),
         ),
+        audit=AuditBook(database.audit, RingAuditKeys(keys), clock),
         worker=cast("Any", worker),
         events=database.events,
         maintenance=database.maintenance,
