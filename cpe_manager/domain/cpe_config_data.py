@@ -328,4 +328,4 @@ def value_of(kind: type[T], data: Data, place: str = "") -> T:
 
 def data_of(value: Any) -> Data:
     """Plain data of such a dataclass, secrets included; `masked` takes them out."""
-    return _out(value)
+    return plain(value)

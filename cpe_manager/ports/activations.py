@@ -1,5 +1,4 @@
-"""What activation needs from the database and from outside. Each method of a store is one
-transaction, and raises ``StoreError``.
+"""What activation needs from database and outside. Store methods are one transaction; all raise ``StoreError``.
 
 Who works on an activation holds it for a while, with a fence that counts up with each new holder: whatever is written
 under a hold that somebody else has taken over is refused with ``FenceLost``.
@@ -9,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Final, Literal, Protocol
 
 from cpe_manager.domain.activation_flow import Entry, State
@@ -122,15 +121,6 @@ class ActivationStore(Protocol):
 
     async def counts(self) -> Mapping[State, int]:
         """Activations that are open, by state."""
-        ...
-
-
-class Holidays(Protocol):
-    """Days on which a country does not work."""
-
-    def between(self, country: str, first: date, last: date) -> Mapping[date, str]:
-        """Public holidays with their names, both days included. ``country``: two letters (ISO 3166-1); empty: none
-        anywhere. Raises ``InputError`` for a country that is not known."""
         ...
 
 
