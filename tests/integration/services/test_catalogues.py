@@ -10,8 +10,8 @@ import pytest
 
 from cpe_manager.adapters.catalogue_file import CHANGE_FILE, SERVICE_FILE, CatalogueFiles, shipped_text
 from cpe_manager.adapters.db.database import Database
+from cpe_manager.domain.changes.catalogue import CHANGE_TYPES
 from cpe_manager.domain.errors import InputError, NotFound
-from cpe_manager.domain.subscriptions import CHANGE_OPERATIONS
 from cpe_manager.ports.catalogue import CATALOGUE_ALARM, SHIPPED
 from cpe_manager.services.catalogues import CatalogueBook
 from tests.contract.stores.making import kinds
@@ -33,7 +33,7 @@ class Shop:
 
     def another(self, home: Path) -> CatalogueBook:
         """Another process, on the same database."""
-        files = CatalogueFiles(home / SERVICE_FILE, home / CHANGE_FILE, CHANGE_OPERATIONS)
+        files = CatalogueFiles(home / SERVICE_FILE, home / CHANGE_FILE, CHANGE_TYPES)
         return CatalogueBook(files, self.database.catalogues, SimulatedClock())
 
     async def alarms(self) -> list[str]:
@@ -52,7 +52,7 @@ async def shop(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Shop]:
 
 async def test_the_shipped_catalogues_are_in_force_before_anybody_starts_anything(shop: Shop) -> None:
     assert (await shop.book.current()).version == 1
-    assert set(await shop.book.entries()) == CHANGE_OPERATIONS
+    assert set(await shop.book.entries()) == set(CHANGE_TYPES)
     assert (await shop.book.in_force()).service_source == SHIPPED
     await shop.book.start()
     assert await kinds(shop.database) == ["catalogue.changed"]
