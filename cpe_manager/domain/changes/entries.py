@@ -16,6 +16,7 @@ from cpe_manager.domain.checks import Finding
 from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.cpe_features import Feature
 from cpe_manager.domain.lines import Barrier
+from cpe_manager.domain.lockout import Lockout
 from cpe_manager.domain.probes import Probe
 from cpe_manager.domain.subscriptions import Subscription
 
@@ -56,8 +57,8 @@ class Setting:
 class Effect:
     """What a change does: ``patch`` is a merge patch of the neutral model, ``reboot`` restarts the box. ``probes`` have
     to hold afterwards. ``managed_at``: the address at which the box is to be managed afterwards, where that changes.
-    ``overrides``: predicted lock-outs that are what the change is about (another log-in, another gateway): the box takes
-    it back when the line does not come up."""
+    ``overrides``: predicted lock-outs that are what the change is about (another log-in, another gateway): the box
+    takes it back when the line does not come up."""
 
     patch: Mapping[str, Any] = field(default_factory=dict, repr=False)
     probes: tuple[Probe, ...] = ()
