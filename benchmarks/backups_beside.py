@@ -17,7 +17,6 @@ from cpe_manager.domain.jobs import JobState, Priority
 from cpe_manager.kit.log_redaction import Redactor
 from cpe_manager.ports.inventory_source import SourceFile
 from cpe_manager.ports.stores import DeviceFilter
-from cpe_manager.runtime.logs import configure
 from cpe_manager.services.importing import ImportRequest
 from cpe_manager.services.jobs import RunRequest
 from cpe_manager.settings import load
@@ -48,7 +47,6 @@ class Backups:
 @asynccontextmanager
 async def backing_up(home: Path, database: Database, boxes: int) -> AsyncIterator[Backups]:
     """A simulated fleet in a process of its own, and its backups here."""
-    configure("error")
     place = home / "fleet"
     place.mkdir()
     fleet = await asyncio.to_thread(start_fleet, place, boxes)

@@ -41,6 +41,7 @@ from cpe_manager.ports.shell import Credential
 from cpe_manager.ports.snmp import SnmpAccess
 from cpe_manager.ports.stores import InventoryChanges, LineChange, SiteChange
 from cpe_manager.runtime.limits import open_files
+from cpe_manager.runtime.logs import configure
 from cpe_manager.runtime.metrics import Metrics
 from cpe_manager.services.failover.conductor import Done
 from cpe_manager.services.failover.rounds import WatcherParts
@@ -114,6 +115,7 @@ async def stock(database: Database, lines: int, clock: SystemClock) -> None:
 
 async def measured(home: Path, lines: int, failing: int, backed_up: int) -> list[Deciding]:
     open_files(10_000)
+    configure("error")  # a line for each switch would be measured too
     clock, metrics, tally = SystemClock(), Metrics(), Tally()
     ids = SystemIds(clock)
     port = free_port()
@@ -190,14 +192,15 @@ async def fail(
     missed = failing - len(took)
     ends = (took[len(took) // 2], took[int(len(took) * 0.95)], took[-1]) if took else (float("nan"),) * 3
     beside = backups.done - stored if backups else 0
-    return Deciding(by, lines, failing, missed, *ends, used, wall, peak(), beside)
+    found = Deciding(by, lines, failing, missed, *ends, used, wall, peak(), beside)
+    print(json.dumps(asdict(found)), flush=True)
+    return found
 
 
 def main() -> None:
     lines, failing, backed_up = (int(word) for word in (*sys.argv[1:], "0")[:3])
     with tempfile.TemporaryDirectory(prefix="cpe-bench-") as folder:
-        for one in uvloop.run(measured(Path(folder), lines, failing, backed_up)):
-            print(json.dumps(asdict(one)))
+        uvloop.run(measured(Path(folder), lines, failing, backed_up))
 
 
 if __name__ == "__main__":

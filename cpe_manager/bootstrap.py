@@ -11,6 +11,7 @@ from pathlib import Path
 
 from backups.keyfile import KeyFile
 from backups.vault import Vault
+from cpe_manager.adapters.catalogue_file import CHANGE_FILE, SERVICE_FILE, shipped_text
 from cpe_manager.adapters.clock import SystemClock, SystemIds
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.domain.errors import Conflict, KeyringError, SettingsError
@@ -51,6 +52,8 @@ async def init(settings: Settings) -> InitResult:
         (settings.data_dir / "cpe-manager.toml", FIRST_SETTINGS),
         (settings.credentials, FIRST_CREDENTIALS),
         (settings.platforms, FIRST_PLATFORMS),
+        (settings.service_catalogue, shipped_text(SERVICE_FILE)),
+        (settings.change_catalogue, shipped_text(CHANGE_FILE)),
     ):
         if _write_private(path, text):
             created.append(path)

@@ -45,13 +45,14 @@ from cpe_manager.api.schemas.system import (
 )
 from cpe_manager.api.schemas.webhooks import AttemptView, NewWebhookView, WebhookDetailView, WebhookView
 from cpe_manager.client_http import ASKING_TIMEOUT, IMPORT_TIMEOUT, Http, part
+from cpe_manager.client_subscriptions import SubscriptionCalls
 from cpe_manager.domain.errors import (
     DaemonUnreachable,
 )
 from cpe_manager.domain.jobs import JobState
 
 
-class Client(Http):
+class Client(SubscriptionCalls, Http):
     """Raises our own errors: what the daemon said, ``DaemonUnreachable`` when there is none to say anything."""
 
     # Pushes

@@ -99,6 +99,8 @@ async def work(settings: Settings, ready: Callable[[str], None] | None = None) -
 async def _working(parts: Parts, settings: Settings, *, timer: bool = True) -> AsyncIterator[None]:
     """Engine, sweep, leases and writer around the body; on the way out in the order in which they need each other."""
     await parts.take_over()
+    if timer:
+        await parts.services.catalogues.start()
     supervisor = Supervisor(parts.clock, parts.ids)
     for name, run in parts.tasks.items():
         supervisor.add(name, run)
@@ -109,6 +111,8 @@ async def _working(parts: Parts, settings: Settings, *, timer: bool = True) -> A
         supervisor.add("trap-port-names", traps.names.run)
     for name, run in parts.failover.tasks.items() if timer else ():
         supervisor.add(name, run)
+    if timer:
+        supervisor.add("catalogue", parts.services.catalogues.run)
     await parts.engine.start()
     try:
         supervisor.start()

@@ -85,6 +85,11 @@ class Settings(BaseSettings):
     platforms_file: Path | None = None
     """What routes fixed addresses; default ``<data_dir>/platforms.toml``."""
 
+    service_catalogue_file: Path | None = None
+    """What is sold; default ``<data_dir>/service-catalogue.toml``, else the one that comes along."""
+    change_catalogue_file: Path | None = None
+    """What may be changed; default ``<data_dir>/change-catalogue.toml``, and so on."""
+
     host: str = "127.0.0.1"
     port: int = Field(default=8640, ge=0, le=65535)
 
@@ -165,6 +170,11 @@ class Settings(BaseSettings):
     """Where echoes over fixed lines go out: an address or an interface of this machine; empty: as its routes say."""
     failover_mobile_source: str = ""
 
+    change_approval_days: float = Field(default=30.0, gt=0)
+    """How long an answer of the customer to a change request is awaited; then it expires."""
+    change_evaluations: int = Field(default=16, ge=1)
+    """Devices read at the same time for change requests, in one process."""
+
     webhook_private_addresses: bool = False
     """Receivers of webhooks may be on addresses that are not public, and be told without TLS."""
     webhook_give_up_days: float = Field(default=5.0, gt=0)
@@ -224,6 +234,14 @@ class Settings(BaseSettings):
     @property
     def platforms(self) -> Path:
         return self.platforms_file or self.data_dir / "platforms.toml"
+
+    @property
+    def service_catalogue(self) -> Path:
+        return self.service_catalogue_file or self.data_dir / "service-catalogue.toml"
+
+    @property
+    def change_catalogue(self) -> Path:
+        return self.change_catalogue_file or self.data_dir / "change-catalogue.toml"
 
     @classmethod
     def settings_customise_sources(

@@ -46,6 +46,7 @@ from cpe_manager.services.detection import Detector
 from cpe_manager.services.drift import DriftBook, DriftStores
 from cpe_manager.services.drilling import DrillParts, DrillStores
 from cpe_manager.services.drills import DrillGoals, DrillRoom
+from cpe_manager.services.entitling import Entitling
 from cpe_manager.services.facts import Askable, DeviceFactsBook, SnmpFacing
 from cpe_manager.services.history import History
 from cpe_manager.services.importing import Importer
@@ -71,6 +72,7 @@ from cpe_manager.services.upkeep import Export, Retention, Rewrap, Step, Upkeep,
 from cpe_manager.services.worker import ShardWorker, Visit, WorkerLimits
 from cpe_manager.settings import Settings
 from cpe_manager.wiring_failover import Failover, Hands, failover, line_service
+from cpe_manager.wiring_subscriptions import catalogue_files, sold
 from cpe_manager.wiring_webhooks import webhooks
 from drivers.roster import DriverRoster
 
@@ -131,7 +133,8 @@ async def build(
     outside = Outside(sessions, drivers, credentials, vault, clock, ids, redactor)
     attempt = Attempt(outside, RetryPolicy(settings.retry_base_seconds, settings.retry_cap_seconds))
     limits = WorkerLimits(owner, settings.sessions, settings.sessions_per_access_node, settings.lease_seconds)
-    care = _care(settings, database)
+    what = sold(catalogue_files(settings), database, clock)
+    care = _care(settings, database, what.entitling)
     pushing = CommitPath(outside, database.pushes, database.backups, care)
     visits: dict[JobKind, Visit] = {JobKind.BACKUP: attempt, JobKind.PUSH: pushing}
     worker = ShardWorker(database.jobs, database.inventory, visits, clock, limits, metrics)
@@ -160,8 +163,10 @@ async def build(
     schedule_stores = ScheduleStores(database.schedules, database.inventory, database.events)
     scheduling = Scheduling(schedule_stores, jobs, timer, clock, ids)
     inventory = Inventory(database.inventory, clock, ids, drivers, credentials, jobs.first_backup)
-    changing = _changing(settings, database, inventory, engine, Acting(outside, care, metrics, owner))
-    hands = Hands(pushing, changing.pushes, worker, outside, ssh, poller, metrics)
+    changing = _changing(
+        settings, database, inventory, engine, Acting(outside, care, metrics, owner, what.entitling)
+    )  # fmt: skip
+    hands = Hands(pushing, changing.pushes, worker, outside, ssh, poller, metrics, what.lines)
     moving = failover(settings, database, hands)
     services = Services(
         inventory=inventory,
@@ -184,6 +189,8 @@ async def build(
         drift=changing.drift,
         replacements=changing.swaps.service,
         lines=line_service(settings, database, outside, moving),
+        catalogues=what.catalogues,
+        subscriptions=what.subscriptions,
         scheduling=scheduling,
         tokens=Tokens(database.tokens, database.events, clock, ids),
         keys=Keys(keys, database.backups, jobs, database.events, clock),
@@ -195,12 +202,19 @@ async def build(
         credentials=credentials,
         clock=clock,
     )
-    nightly_drills = settings.nightly_timezone if settings.drill_sample else None
     chores = [
         *changing.chores,
         ("schedules", scheduling.reload),
         ("alarms", Alarms(database.inventory, database.events, clock).look),
-        ("follow-ups", FollowUps(jobs, clock, export=exporter is not None, drills=nightly_drills).look),
+        (
+            "follow-ups",
+            FollowUps(
+                jobs,
+                clock,
+                export=exporter is not None,
+                drills=settings.nightly_timezone if settings.drill_sample else None,
+            ).look,
+        ),
         ("drills", drills.watch.look),
         ("figures", Figures(FigureStores(database.inventory, database.events, database.drift), jobs, metrics).look),
     ]
@@ -234,6 +248,7 @@ class Acting:
     care: Care
     metrics: Metrics
     owner: str
+    entitling: Entitling
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +269,7 @@ def _changing(settings: Settings, database: Database, inventory: Inventory, engi
     orders = RolloutOrders(database.inventory, outside.drivers, JinjaTemplates())
     keeper = RolloutKeeper(database.rollouts, database.pushes, engine, outside.clock, outside.ids, acting.metrics)
     drift_stores = DriftStores(database.drift, database.inventory, database.backups, database.pushes)
-    swap_stores = SwapStores(database.replacements, database.backups, database.facts)
+    swap_stores = SwapStores(database.replacements, database.backups, database.facts, acting.entitling)
     swaps = swapping(swap_stores, inventory, pushes, engine, outside, acting.owner)
     books = Books(database.pushes, database.backups, database.addresses, outside.vault, outside.drivers)
     return Changing(
@@ -272,11 +287,11 @@ def _changing(settings: Settings, database: Database, inventory: Inventory, engi
     )
 
 
-def _care(settings: Settings, database: Database) -> Care:
+def _care(settings: Settings, database: Database, entitling: Entitling) -> Care:
     failures = settings.push_failures_per_hour
     limits = Limits(settings.push_limit_in_flight, settings.push_limit_per_access_node, failures)
     rules = Rules(settings.push_windows, settings.push_freezes, limits)
-    return Care(Admission(rules), Checks(database.addresses), TcpReach())
+    return Care(Admission(rules), Checks(database.addresses, entitling), TcpReach())
 
 
 @dataclass(frozen=True, slots=True)

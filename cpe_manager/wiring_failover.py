@@ -16,6 +16,7 @@ from cpe_manager.adapters.ssh.sessions import SshSessions
 from cpe_manager.domain.coverage import CoverageGoals
 from cpe_manager.domain.failover_policy import policy_of
 from cpe_manager.domain.lines import Barrier
+from cpe_manager.ports.lines import LineStore
 from cpe_manager.ports.platform import Platforms
 from cpe_manager.ports.sensing import LinePoller
 from cpe_manager.runtime.metrics import Metrics
@@ -51,6 +52,7 @@ class Failover:
     tasks: Mapping[str, Callable[[], Awaitable[None]]]
     close: Callable[[], Awaitable[None]]
     hear: Callable[[Traps], None]
+    lines: LineStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Hands:
     ssh: SshSessions
     poller: SnmpPoller
     metrics: Metrics
+    lines: LineStore
 
 
 def failover(settings: Settings, database: Database, hands: Hands) -> Failover:
@@ -79,7 +82,7 @@ def failover(settings: Settings, database: Database, hands: Hands) -> Failover:
     echoes = IcmpEchoes()
     box = PushedBox(BoxParts(hands.pushes, database.inventory, outside, change, swift))
     conductor = Conductor(box, platforms, echoes, clock)
-    parts = WatcherParts(database.lines, conductor, clock, outside.ids, hands.metrics.lines, swift)
+    parts = WatcherParts(hands.lines, conductor, clock, outside.ids, hands.metrics.lines, swift)
     watcher = Watcher(parts, WatcherRules(hands.worker.limits.owner, policy, settings.push_freezes))
     gets = SnmpGets(hands.poller)
     line_poller = SnmpLinePoller(gets, clock)
@@ -108,7 +111,8 @@ def failover(settings: Settings, database: Database, hands: Hands) -> Failover:
         "ready-boxes": swift.run,
         "ready-platforms": Warmth(watcher, platforms, clock).run,
     }
-    return Failover(watcher, platforms, line_poller, tasks if settings.failover_enabled else {}, close, hear)
+    running = tasks if settings.failover_enabled else {}
+    return Failover(watcher, platforms, line_poller, running, close, hear, hands.lines)
 
 
 def line_service(settings: Settings, database: Database, outside: Outside, moving: Failover) -> Lines:
@@ -118,4 +122,4 @@ def line_service(settings: Settings, database: Database, outside: Outside, movin
     house = LineHouse(
         moving.platforms, meter, policy_of(settings.failover_policy), goals, settings.push_freezes, moving.watcher.nudge
     )
-    return Lines(LineStores(database.lines, database.inventory, database.events), outside.clock, house)
+    return Lines(LineStores(moving.lines, database.inventory, database.events), outside.clock, house)

@@ -14,7 +14,7 @@ from cpe_manager.kit.linux import file_bundle
 from cpe_manager.kit.linux import guard as linux_guard
 from cpe_manager.kit.linux.box import FRR
 from cpe_manager.ports.coverage import Transfer
-from cpe_manager.ports.driver import Capture, Guard
+from cpe_manager.ports.driver import Capture, Guard, Script
 from cpe_manager.ports.shell import Shell
 from drivers._line_probe import linux_ping
 from drivers._transfer import linux_transfer
@@ -30,7 +30,7 @@ class Unarmed:
 
 
 class LinuxGuard(ABC):
-    """``ports.driver.Guarded`` and ``Replacing`` for a box that is managed as root."""
+    """``ports.driver.Guarded``, ``Replacing``, ``Moving`` and ``Restarting`` for a box that is managed as root."""
 
     @abstractmethod
     async def fetch(self, shell: Shell) -> Capture: ...
@@ -44,6 +44,19 @@ class LinuxGuard(ABC):
 
     async def transfer(self, shell: Shell, test: Transfer) -> float:
         return await linux_transfer(shell, test)
+
+    async def apply_apart(self, shell: Shell, script: Script, guard: Guard) -> None:
+        """As one script of the box's own. That a command of it fails shows when the box is read."""
+        del guard  # it was armed before
+        if not script:
+            return
+        for line in linux_guard.apart(script.commands):
+            await ask(shell, line, "sending the change")
+        await ask(shell, linux_guard.WORK_OFF, "having the change made")
+
+    async def reboot(self, shell: Shell) -> None:
+        """A moment later, so that the order is answered."""
+        await ask(shell, linux_guard.REBOOT, "`reboot`")
 
     async def arm(self, shell: Shell, guard: Guard) -> None:
         """A script on flash that puts back the files and what FRR runs now, run by a timer and by the next boot."""

@@ -62,8 +62,8 @@ def uci_spec(family: str, title: str, recognition: Recognition, snmp: SnmpFacts)
 
 
 class UciDriver:
-    """``ports.driver.FullDriver``, ``Guarded``, ``Replacing``, ``Archiving``, ``Starting`` and ``Carrying``, but for
-    ``facts``: each family tells those in its own way."""
+    """``ports.driver.FullDriver``, ``Guarded``, ``Replacing``, ``Moving``, ``Restarting``, ``Archiving``, ``Starting``
+    and ``Carrying``, but for ``facts``: each family tells those in its own way."""
 
     def __init__(self, spec: Spec, mobile: uci_model.MobileWay) -> None:
         self._spec = spec
@@ -132,6 +132,26 @@ class UciDriver:
         except DeviceError as error:
             error.device_state = "unknown"
             raise
+
+    async def apply_apart(self, shell: Shell, script: Script, guard: Guard) -> None:
+        """Up to the commit as ``apply``; the daemons are told behind us."""
+        del guard  # it was armed before
+        if not script:
+            return
+        try:
+            await _stage(shell, script.commands)
+        except DeviceError:
+            await shell.execute(uci_session.CLEAN)
+            raise
+        try:
+            await ask(shell, uci_session.commit_apart(script.commands), "`uci commit`")
+        except DeviceError as error:
+            error.device_state = "changed" if isinstance(error, CommandRefused) else "unknown"
+            raise
+
+    async def reboot(self, shell: Shell) -> None:
+        """A moment later, so that the order is answered."""
+        await ask(shell, uci_session.REBOOT, "`reboot`")
 
     async def save(self, shell: Shell) -> None:
         """What was applied is in the files already: nothing may be staged beside it, and it has to be on flash."""

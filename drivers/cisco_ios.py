@@ -67,6 +67,7 @@ _RULES: Final = PromptRules(
     questions=(
         (re.compile(r"^Destination filename \[\S+\]\? ?$"), ""),
         (re.compile(r"\[confirm\] ?$"), ""),
+        (re.compile(r"Save\? \[yes/no\]: ?$"), "no"),
         (re.compile(r"do you want to delete (?:child|all) entries\? \[no\]: ?$"), "yes"),
         (re.compile(r"^(?:Continue|Are you sure|Do you want to continue).*\[(?:yes/no|y/n|no)\]: ?$"), "yes"),
     ),
@@ -212,7 +213,8 @@ SPEC: Final = Spec(
 
 
 class CiscoIos:
-    """Implements ``ports.driver.FullDriver``, ``Guarded``, ``Replacing``, ``Starting`` and ``Witnessing``."""
+    """Implements ``ports.driver.FullDriver``, ``Guarded``, ``Replacing``, ``Moving``, ``Restarting``, ``Starting`` and
+    ``Witnessing``."""
 
     @property
     def spec(self) -> Spec:
@@ -294,6 +296,30 @@ class CiscoIos:
                 error.args = (f"`{_masked(command)}`: no answer that says what became of it",)
                 raise error from None
         await terminal.run("end")
+
+    async def apply_apart(self, shell: Shell, script: Script, guard: Guard) -> None:
+        """By Tcl, which most images have: the lines are gathered, and one command has them all taken in a row. Typed
+        one by one, those behind the line that moves the address would never arrive."""
+        del guard  # it was armed before
+        if not script:
+            return
+        terminal = await _terminal(shell)
+        await _privileged(terminal, shell, "tclsh")
+        changed = False
+        try:
+            await terminal.run("set moved {}")
+            for command in script.commands:
+                await terminal.run(f"lappend moved {_tcl(command)}")
+            changed = True
+            await terminal.run("eval ios_config $moved")
+        except CommandRefused as refusal:
+            await terminal.run("tclquit")
+            raise _told(refusal, "ios_config", changed=changed) from None
+        await terminal.run("tclquit")
+
+    async def reboot(self, shell: Shell) -> None:
+        """It asks whether to save what was changed, and whether it is meant."""
+        await _going(await _terminal(shell), shell, "reload")
 
     async def arm(self, shell: Shell, guard: Guard) -> None:
         """The archive's own timer where there is an archive, else a restart in so many minutes. What runs is saved
@@ -411,6 +437,11 @@ class CiscoIos:
         printed = await _privileged(terminal, shell, "copy running-config startup-config")
         if not _SAVED.search(printed):
             raise FetchIncomplete("the router does not say that the configuration was saved")
+
+
+def _tcl(words: str) -> str:
+    """A word of Tcl in which nothing is put in."""
+    return '"' + re.sub(r'([\\"$\[\]{}])', r"\\\1", words) + '"'
 
 
 async def _typed(terminal: Terminal, shell: Shell, units: tuple[Unit, ...]) -> CommandRefused | None:

@@ -189,7 +189,8 @@ SPEC: Final = Spec(
 
 
 class FrrLinux(LinuxSwift):
-    """Implements ``ports.driver.FullDriver``, ``Guarded``, ``Replacing``, ``Starting``, ``Carrying`` and ``Swift``."""
+    """Implements ``ports.driver.FullDriver``, ``Guarded``, ``Replacing``, ``Moving``, ``Restarting``, ``Starting``,
+    ``Carrying`` and ``Swift``."""
 
     @property
     def spec(self) -> Spec:

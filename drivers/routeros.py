@@ -220,7 +220,8 @@ class _Export:
 
 
 class RouterOs:
-    """Implements ``ports.driver.FullDriver``, ``Guarded``, ``Replacing``, ``Starting`` and ``Witnessing``."""
+    """Implements ``ports.driver.FullDriver``, ``Guarded``, ``Replacing``, ``Moving``, ``Restarting``, ``Starting`` and
+    ``Witnessing``."""
 
     @property
     def spec(self) -> Spec:
@@ -322,6 +323,17 @@ class RouterOs:
                 error.device_state = state
                 raise
             state = "changed"
+
+    async def apply_apart(self, shell: Shell, script: Script, guard: Guard) -> None:
+        """As one script of the box's own, which goes on without us and stops at the first command that is refused."""
+        del guard  # it was armed before
+        if script:
+            await _told(shell, f":execute script={quoted('; '.join(script.commands))}")
+
+    async def reboot(self, shell: Shell) -> None:
+        """Behind us: there nobody is asked whether it is meant."""
+        with suppress(SessionDropped, DeviceTimeout):
+            await _told(shell, ':execute script="/system reboot"')
 
     async def replace(self, shell: Shell, text: str, guard: Guard | None = None) -> None:
         """Compare, command, and compare again, until nothing differs (§5.1.2.4).

@@ -183,7 +183,8 @@ SPEC: Final = Spec(
 
 
 class Vyos:
-    """Implements ``ports.driver.FullDriver``, ``Guarded``, ``Replacing``, ``Starting`` and ``Witnessing``."""
+    """Implements ``ports.driver.FullDriver``, ``Guarded``, ``Replacing``, ``Moving``, ``Restarting``, ``Starting`` and
+    ``Witnessing``."""
 
     @property
     def spec(self) -> Spec:
@@ -283,6 +284,16 @@ class Vyos:
             await _note(shell, f"{guard.token} armed")
         await _leave(terminal)
         raise error
+
+    async def apply_apart(self, shell: Shell, script: Script, guard: Guard) -> None:
+        """One commit, which the box works off to its end once it has begun, whatever becomes of the session."""
+        await self.apply(shell, script, guard)
+
+    async def reboot(self, shell: Shell) -> None:
+        with contextlib.suppress(SessionDropped, DeviceTimeout):
+            result = await shell.execute(f"{_OP} reboot now")
+            if result.exit_status not in (0, None):
+                raise CommandRefused(f"`reboot now`: {_reason(result.stderr or result.stdout)}")
 
     async def arm(self, shell: Shell, guard: Guard) -> None:
         """The promise itself comes with the commit; here it is seen that the box can keep it. What runs is saved first

@@ -38,6 +38,7 @@ Size = Annotated[int, typer.Option(help="Lower bound of a configuration's size i
 Setting = Annotated[list[str] | None, typer.Option("--option", help="FAMILY.NAME=VALUE, see `cpe-sim personas`.")]
 Keys = Annotated[Path | None, typer.Option(help="File of OpenSSH public keys that may log in too.")]
 SnmpPort = Annotated[int | None, typer.Option(help="UDP port of the SNMP agents; 0: each has one of its own.")]
+BootSeconds = Annotated[float, typer.Option(min=0.0, help="How long a restart keeps a box away.")]
 TelnetPort = Annotated[int | None, typer.Option(help="Answer Telnet too, at this TCP port; 0: each box has its own.")]
 TrapSink = Annotated[str, typer.Option(help="HOST:PORT that gets the traps; +inform for informs, +v3 for SNMPv3.")]
 Control = Annotated[str, typer.Option(help="Path of the control socket, or none.")]
@@ -72,13 +73,14 @@ def fleet(  # noqa: PLR0913, PLR0917  (a command's options are its parameters)
     snmp_port: SnmpPort = None,
     trap_sink: TrapSink = "",
     telnet_port: TelnetPort = None,
+    boot_seconds: BootSeconds = 0.5,
 ) -> None:
     """Run many boxes until SIGTERM or SIGINT."""
     families = tuple(item.strip() for item in mix.split(",") if item.strip())
     plan = FleetPlan(count, families, seed, base, port, config_bytes)
     specs = [_completed(spec, option or [], authorized_keys) for spec in specs_for(plan)]
     outputs = Outputs(inventory, credentials, _socket_path(control), ready_file)
-    _run(specs, outputs, _snmp(snmp_port, trap_sink), telnet_port)
+    _run(specs, outputs, _snmp(snmp_port, trap_sink), telnet_port, boot_seconds)
 
 
 @app.command()
@@ -98,12 +100,19 @@ def one(  # noqa: PLR0913, PLR0917  (a command's options are its parameters)
     snmp_port: SnmpPort = None,
     trap_sink: TrapSink = "",
     telnet_port: TelnetPort = None,
+    boot_seconds: BootSeconds = 0.5,
 ) -> None:
     """Run a single box until SIGTERM or SIGINT."""
     given = Secrets(login=password, enable=enable_password)
     spec = DeviceSpec(name, family, seed, username, given, config_bytes, address, port)
     outputs = Outputs(control=_socket_path(control))
-    _run([_completed(spec, option or [], authorized_keys)], outputs, _snmp(snmp_port, trap_sink), telnet_port)
+    _run(
+        [_completed(spec, option or [], authorized_keys)],
+        outputs,
+        _snmp(snmp_port, trap_sink),
+        telnet_port,
+        boot_seconds,
+    )
 
 
 @app.command()
@@ -205,9 +214,11 @@ def _snmp(port: int | None, sink: str) -> Snmp | None:
     return Snmp(port, (Sink(host, int(number), version, "inform" in marks),) if sink else ())
 
 
-def _run(specs: list[DeviceSpec], outputs: Outputs, snmp: Snmp | None, telnet_port: int | None) -> None:
+def _run(
+    specs: list[DeviceSpec], outputs: Outputs, snmp: Snmp | None, telnet_port: int | None, boot_seconds: float
+) -> None:  # fmt: skip
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(specs, outputs, _announce, snmp, telnet_port))
+        runner.run(serve(specs, outputs, _announce, snmp, telnet_port, boot_seconds))
 
 
 def _options_of(family: str) -> dict[str, str]:

@@ -102,6 +102,17 @@ def advance(context: typer.Context, name: Name, seconds: float) -> None:
     _ask(context, "advance", name=name, seconds=seconds)
 
 
+@app.command()
+def roam(
+    context: typer.Context,
+    name: Name,
+    manager: Annotated[str, typer.Option(help="Who manages it, as its own filters see him.")] = "127.0.0.1",
+) -> None:
+    """From now on a box is found where its own configuration says, within 127/8; prints where that is."""
+    client: ControlClient = context.obj
+    typer.echo(" ".join(client.roam(name, manager)))
+
+
 @app.command("lose-line")
 def lose_line(
     context: typer.Context,

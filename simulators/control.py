@@ -16,6 +16,7 @@ The client sends one JSON object a line and gets one back for each, in order:
     {"op": "secrets", "name": N}                         the box's secrets, and the forms its own passwords take
     {"op": "rotate", "name": N}                          a new host key; answers with it
     {"op": "restart", "name": N, "down": SECONDS}
+    {"op": "roam", "name": N, "manager": ADDRESS}        it is where its configuration says, within 127/8; its addresses
     {"op": "lose_line", "name": N, "kind": "carrier"}    or "silent": everything stays up and carries nothing
     {"op": "restore_line", "name": N}
     {"op": "lose_mobile", "name": N}                     its mobile network, and `restore_mobile` brings it back
@@ -109,6 +110,9 @@ class ControlClient:
 
     def restart(self, name: str, down: float | None = None) -> None:
         self.call("restart", name=name, down=down)
+
+    def roam(self, name: str, manager: str = "127.0.0.1") -> list[str]:
+        return list(self.call("roam", name=name, manager=manager))
 
     def lose_line(self, name: str, kind: str = "carrier") -> None:
         self.call("lose_line", name=name, kind=kind)

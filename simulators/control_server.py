@@ -145,6 +145,12 @@ def _restart(fleet: Fleet, request: Request) -> None:
     fleet.device(request["name"]).restart(request.get("down"))
 
 
+def _roam(fleet: Fleet, request: Request) -> list[str]:
+    device = fleet.device(request["name"])
+    device.roam(str(request.get("manager") or "127.0.0.1"))
+    return list(device.places)
+
+
 def _lose_line(fleet: Fleet, request: Request) -> None:
     kind = request.get("kind") or "carrier"
     known = get_args(LossKind)
@@ -193,6 +199,7 @@ _OPERATIONS: Mapping[str, Callable[[Fleet, Request], Any]] = MappingProxyType(
         "secrets": _secrets,
         "rotate": _rotate,
         "restart": _restart,
+        "roam": _roam,
         "lose_line": _lose_line,
         "restore_line": _restore_line,
         "lose_mobile": _lose_mobile,

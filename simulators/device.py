@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from ipaddress import IPv4Address, IPv4Interface
 from typing import Any
 
 import asyncssh
@@ -32,6 +33,8 @@ from simulators.telnet.connection import TelnetConnection
 _COMMANDS_KEPT = 2000
 # Between the last byte and a reset: a reset that overtakes data would take it back from the reader's socket.
 _RESET_DELAY = 0.03
+_COMES_UP = 0.05
+_LOCALHOST = IPv4Address("127.0.0.1")
 
 
 @dataclass(slots=True)
@@ -96,6 +99,9 @@ class Device:
         self._options: asyncssh.SSHServerConnectionOptions | None = None
         self.surroundings: Surroundings | None = None
         """Where the box stands, if its own configuration is to be able to cut it off; None: it is always reached."""
+        self.roams = False
+        """It is found at the addresses of its configuration, and nowhere else."""
+        self._places: tuple[str, ...] = (spec.address,)
         self.snmp = Agent(lambda: self.state, self.persona, lambda: self.is_away)
         """Open only in a fleet that was started with SNMP; its line is there in any case."""
 
@@ -124,21 +130,73 @@ class Device:
     @property
     def answers(self) -> bool:
         """Whether the configuration in effect lets a new SSH connection of the manager's in."""
-        view = self._view()
-        return view is None or self.surroundings is None or view.answers(self.surroundings)
+        return self.answers_at("")
 
-    @property
-    def carries(self) -> bool:
+    def answers_at(self, place: str) -> bool:
+        """The same for one that comes in at an address of the box; empty: at the one that it is managed by."""
+        at = self._seen_at(place)
+        view = self._view(at)
+        return view is None or at is None or view.answers(at)
+
+    def carries_at(self, place: str) -> bool:
         """Whether connections that stand still get their packets through."""
-        view = self._view()
-        return view is None or self.surroundings is None or view.carries(self.surroundings)
+        at = self._seen_at(place)
+        view = self._view(at)
+        return view is None or at is None or view.carries(at)
 
-    def _view(self) -> View | None:
-        if self.surroundings is None or not isinstance(self.persona, Reached):
+    def _seen_at(self, place: str) -> Surroundings | None:
+        """Where the box stands, for whoever comes in at an address. The line's far end has the first address of each
+        network that it leads to."""
+        at = self.surroundings
+        if at is None or not self.roams or not place:
+            return at
+        there = IPv4Address(place)
+        networks = [own.network for own in self._own() if own.ip == there]
+        gateway = networks[0].network_address + 1 if networks else at.gateway
+        return dataclasses.replace(at, address=there, gateway=gateway)
+
+    def _view(self, at: Surroundings | None) -> View | None:
+        if at is None or not isinstance(self.persona, Reached):
             return None
-        view = self.persona.view(self.state, self.surroundings)
+        view = self.persona.view(self.state, at)
         view.line_up, view.line_carries = self.state.line_up, self.state.line_carries
         return view
+
+    def _own(self) -> list[IPv4Interface]:
+        """What of the box's own addresses this machine can give it, but for that of its loopback interface."""
+        view = self._view(self.surroundings)
+        own = [] if view is None else view.own()
+        return [one for one in own if one.ip.is_loopback and one.ip != _LOCALHOST]
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The addresses at which it listens."""
+        return self._places
+
+    def roam(self, manager: str) -> None:
+        """From now on the box is found where its own configuration says, within 127/8, and nowhere else. `manager`: who
+        manages it, as its filters see him. Raises ValueError when it could not be reached at its present address."""
+        here = IPv4Address(self.address)
+        self.surroundings, self.roams = Surroundings(IPv4Address(manager), here, here), True
+        if not self.answers_at(self.address):
+            self.surroundings, self.roams = None, False
+            raise ValueError(f"its configuration does not let it be managed at {self.address}")
+        self.look()
+
+    def look(self) -> None:
+        """A roaming box is where its configuration has it now: what it is no longer at hears nothing any more."""
+        if not self.roams:
+            return
+        places = tuple(str(one.ip) for one in self._own())
+        if places == self._places:
+            return
+        gone, self._places = set(self._places) - set(places), places
+        for connection in tuple(self._connections):
+            if connection.get_extra_info("sockname")[0] in gone:
+                self.reset_connection(connection)
+        if places and self.address not in places:
+            self.address = places[0]
+        self._signal_port()
 
     @property
     def port_wanted(self) -> bool:
@@ -237,6 +295,7 @@ class Device:
             self.persona.change(self.state, text)
         finally:
             self.state.operator = ""
+        self.look()
         return text
 
     def save(self) -> None:
@@ -249,11 +308,15 @@ class Device:
 
     def restart(self, down: float | None = None) -> None:
         """Lose all sessions and what was not saved, and be away for `down` seconds."""
-        self._down_until = asyncio.get_running_loop().time() + (self._down_time if down is None else down)
+        loop, away = asyncio.get_running_loop(), self._down_time if down is None else down
+        self._down_until = loop.time() + away
         self.state.restart()
         if isinstance(self.persona, Booting):
             self.persona.booted(self.state)
         self._lose_connections()
+        self.look()
+        if self.snmp.sinks:
+            loop.call_later(away + _COMES_UP, self.snmp.started)
 
     def _lose_connections(self) -> None:
         for connection in tuple(self._connections):
@@ -269,6 +332,7 @@ class Device:
             if alarm.restart:
                 self.restart()
         self._wind()
+        self.look()
 
     def lose_line(self, kind: LossKind = "carrier") -> None:
         """Lose the fixed access line: by a link that goes down, or silently, with everything still shown as up."""

@@ -55,8 +55,9 @@ class Fleet:
         self._snmp_port = snmp_port
         self._sinks = sinks
         self._devices = {spec.name: Device(spec, down_time) for spec in specs}
-        self._servers: dict[str, asyncio.Server] = {}
-        self._opening: dict[str, asyncio.Task[None]] = {}
+        self._servers: dict[tuple[str, str], asyncio.Server] = {}
+        """By box and address."""
+        self._opening: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     @property
     def devices(self) -> tuple[Device, ...]:
@@ -80,7 +81,7 @@ class Fleet:
         raise_descriptor_limit((1 + self._snmp + self._telnet) * len(self._devices) + _SPARE_DESCRIPTORS)
         try:
             for device in self._devices.values():
-                await self._serve(device, self._bind(device))
+                await self._serve(device, device.address, self._bind(device, device.address))
                 device.on_port_change = self._follow_port
                 if self._telnet:
                     await self._serve_telnet(device)
@@ -116,12 +117,12 @@ class Fleet:
         """Wait until all ports that are to be open again are. Raises what kept one closed."""
         await asyncio.gather(*self._opening.values())
 
-    def _bind(self, device: Device) -> socket.socket:
+    def _bind(self, device: Device, place: str) -> socket.socket:
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.setblocking(False)
-            sock.bind((device.address, device.port))
+            sock.bind((place, device.port))
             sock.listen(_BACKLOG)
         except OSError:
             sock.close()
@@ -129,14 +130,14 @@ class Fleet:
         device.port = sock.getsockname()[1]
         return sock
 
-    async def _serve(self, device: Device, sock: socket.socket) -> None:
-        factory = functools.partial(answer, device)
+    async def _serve(self, device: Device, place: str, sock: socket.socket) -> None:
+        factory = functools.partial(answer, device, place)
         try:
             server = await asyncio.get_running_loop().create_server(factory, sock=sock, backlog=_BACKLOG)
         except (OSError, asyncio.CancelledError):
             sock.close()
             raise
-        self._servers[device.name] = server
+        self._servers[device.name, place] = server
 
     async def _serve_telnet(self, device: Device) -> None:
         factory = functools.partial(answer_telnet, device)
@@ -147,30 +148,43 @@ class Fleet:
         self._telnet_servers.append(server)
 
     def _follow_port(self, device: Device) -> None:
-        """Close or reopen a box's port as its faults want it."""
-        server = self._servers.get(device.name)
-        if server is not None and not device.port_wanted:
-            server.close()
-            del self._servers[device.name]
-        elif server is None and device.port_wanted and device.name not in self._opening:
-            work = self._reopen(device, self._try_bind(device))
+        """Close or open a box's ports as its faults and its addresses want it."""
+        wanted = set(device.places) if device.port_wanted else set()
+        for name, place in list(self._servers):
+            if name == device.name and place not in wanted:
+                self._servers.pop((name, place)).close()
+        for place in wanted:
+            key = device.name, place
+            if key in self._servers or key in self._opening:
+                continue
+            work = self._reopen(device, place, self._try_bind(device, place))
             task = asyncio.get_running_loop().create_task(work, name=f"cpe-sim-open-{device.name}")
-            self._opening[device.name] = task
-            task.add_done_callback(lambda _: self._opening.pop(device.name))
+            self._opening[key] = task
+            task.add_done_callback(lambda _, key=key: self._opening.pop(key))  # type: ignore[misc]
+        if self._snmp and device.snmp.open_at not in ("", device.address):
+            self._move_agent(device)
 
-    async def _reopen(self, device: Device, sock: socket.socket | None) -> None:
+    def _move_agent(self, device: Device) -> None:
+        key = device.name, "snmp"
+        if key not in self._opening:
+            work = device.snmp.move(device.address)
+            task = asyncio.get_running_loop().create_task(work, name=f"cpe-sim-snmp-{device.name}")
+            self._opening[key] = task
+            task.add_done_callback(lambda _: self._opening.pop(key))
+
+    async def _reopen(self, device: Device, place: str, sock: socket.socket | None) -> None:
         """Listen again. On asyncio's own loop the socket is there already; uvloop takes a moment to let go of it."""
         async with asyncio.timeout(_REOPEN_SECONDS):
             while sock is None:
                 await asyncio.sleep(0.005)
-                sock = self._try_bind(device)
-        await self._serve(device, sock)
-        # The fault may have come back in the meantime.
+                sock = self._try_bind(device, place)
+        await self._serve(device, place, sock)
+        # The fault may have come back in the meantime, or the box have moved on.
         self._follow_port(device)
 
-    def _try_bind(self, device: Device) -> socket.socket | None:
+    def _try_bind(self, device: Device, place: str) -> socket.socket | None:
         try:
-            return self._bind(device)
+            return self._bind(device, place)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise

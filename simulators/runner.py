@@ -41,10 +41,11 @@ async def serve(
     announce: Callable[[Fleet], None],
     snmp: Snmp | None = None,
     telnet_port: int | None = None,
+    boot_seconds: float = 0.5,
 ) -> None:
     """Start the boxes, write the files, call `announce`, and serve until SIGTERM or SIGINT.
 
-    `telnet_port` None: no Telnet; 0: each box has a port of its own.
+    `telnet_port` None: no Telnet; 0: each box has a port of its own. `boot_seconds`: how long a restart takes.
     The ready file appears last and holds the process id; it and the control socket are gone after the stop.
     """
     stop = asyncio.Event()
@@ -52,7 +53,7 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with contextlib.AsyncExitStack() as stack:
-        fleet = await stack.enter_async_context(_fleet(specs, snmp, telnet_port))
+        fleet = await stack.enter_async_context(_fleet(specs, snmp, telnet_port, boot_seconds))
         if outputs.control is not None:
             await stack.enter_async_context(ControlServer(fleet, outputs.control))
         if outputs.credentials is not None:
@@ -66,10 +67,11 @@ async def serve(
         await stop.wait()
 
 
-def _fleet(specs: Sequence[DeviceSpec], snmp: Snmp | None, telnet_port: int | None) -> Fleet:
+def _fleet(specs: Sequence[DeviceSpec], snmp: Snmp | None, telnet_port: int | None, boot_seconds: float) -> Fleet:
     asked = snmp or Snmp()
     return Fleet(
         specs,
+        boot_seconds,
         snmp=snmp is not None,
         snmp_port=asked.port,
         sinks=asked.sinks,

@@ -14,6 +14,7 @@ from cpe_manager.api.feed import EventFeed, FeedRhythm
 from cpe_manager.api.middleware import API_PREFIX, Authentication, BodyLimit, NulInPath, RequestLog
 from cpe_manager.api.routes import (
     backups,
+    catalogue,
     detections,
     devices,
     drift,
@@ -30,6 +31,7 @@ from cpe_manager.api.routes import (
     replacements,
     rollouts,
     schedules,
+    subscriptions,
     system,
     tokens,
     webhooks,
@@ -97,6 +99,8 @@ def _mount(app: FastAPI) -> None:
         drift,
         replacements,
         lines,
+        catalogue,
+        subscriptions,
         jobs,
         schedules,
         tokens,

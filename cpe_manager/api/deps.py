@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Final
 
 from fastapi import Depends, Header, Query, Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
 from cpe_manager.api.schemas.jobs import JobView
+from cpe_manager.domain.access import Principal, Role
 from cpe_manager.domain.errors import Forbidden, Unauthorised
 from cpe_manager.domain.jobs import Job
 from cpe_manager.domain.tokens import Scope, Token
@@ -36,10 +38,25 @@ def _caller(
     return token
 
 
+_ROLES: Final = {
+    Scope.READ: (Role.VIEWER,), Scope.WRITE: (Role.OPERATOR, Role.EXECUTOR), Scope.ADMIN: (Role.ADMINISTRATOR,)
+}  # fmt: skip
+
+
+def _as_principal(scope: Scope) -> Callable[[Token], Principal]:
+    def principal(token: Annotated[Token, Security(_caller, scopes=[scope.value])]) -> Principal:
+        roles = {role for one in token.scopes for role in _ROLES.get(one, ())}
+        return Principal(f"token:{token.id}", token.name, "service", frozenset(roles))
+
+    return principal
+
+
 ServicesDep = Annotated[Services, Depends(_services)]
 Reader = Annotated[Token, Security(_caller, scopes=[Scope.READ.value])]
 Writer = Annotated[Token, Security(_caller, scopes=[Scope.WRITE.value])]
 Admin = Annotated[Token, Security(_caller, scopes=[Scope.ADMIN.value])]
+ChangeSeer = Annotated[Principal, Depends(_as_principal(Scope.READ))]
+Operator = Annotated[Principal, Depends(_as_principal(Scope.WRITE))]
 OriginalsReader = Annotated[Token, Security(_caller, scopes=[Scope.ORIGINALS.value])]
 
 MOST_VERSIONS = 2**31 - 1

@@ -28,6 +28,7 @@ BODY_LIMIT: Final = 1 * MEGABYTE
 BODY_LIMITS: Final = {
     "/api/v1/imports": 64 * MEGABYTE,
     "/api/v1/line-imports": 16 * MEGABYTE,
+    "/api/v1/subscription-imports": 16 * MEGABYTE,
     "/api/v1/rollouts": 16 * MEGABYTE,
     "/api/v1/rollout-plans": 16 * MEGABYTE,
 }

@@ -27,6 +27,8 @@ from cpe_manager.cli import (
     pushing,
     rollouts,
     schedules,
+    selling,
+    subscribing,
     switching,
     tokens,
 )
@@ -161,6 +163,8 @@ app.add_typer(drifting.app, name="drift", help="What runs, against what was conf
 app.add_typer(lining.app, name="lines", help="Lines: what is known of them, how they stand.")
 app.add_typer(switching.app, name="failover", help="Traffic to mobile and back: look, ask, hold, test, check coverage.")
 app.add_typer(switching.incidents, name="incidents", help="Incidents of lines and access nodes.")
+app.add_typer(selling.app, name="catalogue", help="What is sold and what may be changed: show, check, versions.")
+app.add_typer(subscribing.app, name="subscriptions", help="What sites have, and what that entitles to.")
 app.command()(families.families)
 follow.attach(app)
 app.add_typer(tokens.app, name="token", help="API tokens.")

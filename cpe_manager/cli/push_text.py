@@ -76,6 +76,7 @@ def show_push(found: PushDetailView) -> None:
         [
             ("push", found.id), ("device", found.device), ("what", found.summary), ("phase", found.phase),
             ("reason", found.reason), ("code", found.code),
+            ("managed at", found.managed_at),
             ("waiting", None if found.waiting is None else waits(found.waiting)),
             ("priority", found.priority if found.priority != "normal" else None),
             ("probes", ", ".join(found.probes) or None), ("accepted", ", ".join(found.accepted) or None),

@@ -40,6 +40,11 @@ Lines = Annotated[
     Path | None, typer.Option(help="File with commands in the device's own language; - is standard input.")
 ]
 Version = Annotated[int | None, typer.Option(help="A stored version to bring back; 0 is the current one.", min=0)]
+Reboot = Annotated[bool, typer.Option("--reboot", help="Restart the device; what was not saved is lost.")]
+ManagedAt = Annotated[
+    str | None,
+    typer.Option("--managed-at", metavar="ADDRESS", help="Where the device is managed after the change, if elsewhere."),
+]
 Override = Annotated[list[Lockout] | None, typer.Option(help="Accept this predicted lock-out; repeatable.")]
 Guard = Annotated[int | None, typer.Option(help="Seconds after which the device takes an unconfirmed change back.")]
 Probes = Annotated[
@@ -67,11 +72,13 @@ def plan(  # noqa: PLR0913, PLR0917 - options of the command
     setting: Set = None,
     lines: Lines = None,
     version: Version = None,
+    reboot: Reboot = False,
+    managed_at: ManagedAt = None,
     probe: Probes = None,
     as_json: Json = False,
 ) -> None:
     """Show what would change on a device, in words of no vendor and in its own. Reads it, changes nothing."""
-    wanted = _wanted(change, setting, lines, version)
+    wanted = _wanted(change, setting, lines, version, reboot=reboot) | _moved(managed_at)
     with state_of(ctx).client() as client:
         found = client.plan_push({"device": device, **wanted, "probes": probe or []})
     if as_json:
@@ -88,6 +95,8 @@ def apply(  # noqa: PLR0913, PLR0917 - options of the command
     setting: Set = None,
     lines: Lines = None,
     version: Version = None,
+    reboot: Reboot = False,
+    managed_at: ManagedAt = None,
     override: Override = None,
     accept: Accept = None,
     probe: Probes = None,
@@ -105,7 +114,8 @@ def apply(  # noqa: PLR0913, PLR0917 - options of the command
 
     Shows the plan and asks first. Exit code 14 when the change was not confirmed.
     """
-    body = {"device": device, **_wanted(change, setting, lines, version), "probes": probe or []}
+    wanted = _wanted(change, setting, lines, version, reboot=reboot) | _moved(managed_at)
+    body = {"device": device, **wanted, "probes": probe or []}
     how = _how(override, accept, guard, now=now, urgent=urgent) | ({} if basis is None else {"basis": basis})
     _push(ctx, body, how, key=key, yes=yes, wait=wait, as_json=as_json, dry_run=dry_run)
 
@@ -159,7 +169,7 @@ def _push(  # noqa: PLR0913 - what the commands were given
                 show_json(found)
             return
         refuse(found, how["overrides"], how["accepted"])
-        confirmed(f"Change {found.device}?", yes=yes)
+        confirmed(f"{'Restart' if body.get('reboot') else 'Change'} {found.device}?", yes=yes)
         asked = {"basis": found.basis, **body, **how}
         made = client.push(asked, key=key)
         follow_to_end(client, made, wait=wait, as_json=as_json)
@@ -290,7 +300,13 @@ def cancel(ctx: typer.Context, push: PushId, as_json: Json = False) -> None:
         out(f"{found.device}: being given up; cpe-manager push status {found.id}")
 
 
-def _wanted(change: Path | None, settings: list[str] | None, lines: Path | None, version: int | None) -> dict[str, Any]:
+def _moved(managed_at: str | None) -> dict[str, Any]:
+    return {} if managed_at is None else {"managed_at": managed_at}
+
+
+def _wanted(
+    change: Path | None, settings: list[str] | None, lines: Path | None, version: int | None, *, reboot: bool
+) -> dict[str, Any]:  # fmt: skip
     """What the options say is wanted. Raises ``InputError``."""
     wanted: dict[str, Any] = {}
     if change is not None or settings:
@@ -299,6 +315,10 @@ def _wanted(change: Path | None, settings: list[str] | None, lines: Path | None,
         wanted["lines"] = [line for line in text_of(lines).splitlines() if line.strip()]
     if version is not None:
         wanted["version"] = version
+    if reboot:
+        wanted["reboot"] = True
     if len(wanted) != 1:
-        raise InputError("say what is wanted: --change FILE or --set NAME=VALUE, --lines FILE, or --version N")
+        raise InputError(
+            "say what is wanted: --change FILE or --set NAME=VALUE, --lines FILE, --version N, or --reboot"
+        )
     return wanted

@@ -7,6 +7,7 @@ import io
 import json
 import sys
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,8 +58,13 @@ def table_of(path: Path) -> dict[str, dict[str, Any]]:
     return {name: values for _, name, values in rows_with_lines(path)}
 
 
-def rows_with_lines(path: Path) -> list[tuple[int, str, dict[str, Any]]]:
-    """As ``table_of``, in order, with the line of the file (of JSON: the place in the list)."""
+Row = tuple[int, str, dict[str, Any]]
+
+
+def rows_with_lines(path: Path, names: Sequence[str] = NAME_COLUMNS, *, strict: bool = True) -> list[Row]:
+    """As ``table_of``, in order, with the line of the file (of JSON: the place in the list). ``names``: what the column
+    that names what a row is about is called. Not ``strict``: rows without a name, or of the same one, are for whoever
+    judges rows one by one."""
     text = text_of(path).removeprefix("\ufeff")
     if text.lstrip().startswith(("{", "[")):
         try:
@@ -69,15 +75,19 @@ def rows_with_lines(path: Path) -> list[tuple[int, str, dict[str, Any]]]:
             return [(number, name, values) for number, (name, values) in enumerate(found.items(), 1)]
         rows = list(enumerate(found, 1))
     else:
-        reader = csv.DictReader(io.StringIO(text, newline=""))
+        head = next((line for line in text.splitlines() if line.strip()), "")
+        delimiter = max(",;\t", key=head.count)  # spreadsheets of many countries write semicolons
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
         rows = [(reader.line_num, row) for row in reader]
-    table: dict[str, tuple[int, str, dict[str, Any]]] = {}
+    table: list[Row] = []
+    known: set[str] = set()
     for line, row in rows:
         if not isinstance(row, dict) or not row or None in row or None in row.values():
             raise InputError("this row has other columns than the head line", file=str(path), line=line)
-        column = next((name for name in NAME_COLUMNS if name in row), next(iter(row)))
+        column = next((name for name in names if name in row), next(iter(row)))
         name = str(row[column]).strip()
-        if not name or name in table:
+        if strict and (not name or name in known):
             raise InputError(f"{name!r} stands here twice" if name else "no device is named", file=str(path), line=line)
-        table[name] = (line, name, {key: value for key, value in row.items() if key != column})
-    return list(table.values())
+        known.add(name)
+        table.append((line, name, {key: value for key, value in row.items() if key != column}))
+    return table

@@ -52,6 +52,9 @@ def replace(  # noqa: PLR0913, PLR0917 - options of the command
     host_key: HostKeyOption = None,
     name_map: Names = None,
     factory_consent: Consent = None,
+    on_demand: Annotated[
+        str | None, typer.Option(help="Who ordered the restore, when and how, where the subscription has none.")
+    ] = None,
     record_only: Annotated[
         bool, typer.Option("--record-only", help="Only note the swap: nothing is restored, the next key is trusted.")
     ] = False,
@@ -69,7 +72,7 @@ def replace(  # noqa: PLR0913, PLR0917 - options of the command
     given: dict[str, Any] = {
         "device": where, "serial": serial, "model": model, "address": address, "port": port, "family": family,
         "bootstrap_credential": bootstrap_credential, "version": version, "host_key": host_key,
-        "factory_consent": factory_consent,
+        "factory_consent": factory_consent, "on_demand": on_demand,
     }  # fmt: skip
     body: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     body["names"] = pairs(name_map or [], "--map")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from typing import Final
 
@@ -27,7 +28,8 @@ class CatalogueComponent:
     """``id`` is for programs and never changes (``fixed-ipv4``); ``section``: of the description (``§3.3.1``).
 
     ``by_use``: where it is an option, each use orders it, against a fee; it needs not be on the subscription
-    (standard changes, §5.2.2). ``technologies``: those that it exists on.
+    (standard changes, §5.2.2). ``technologies``: those that it exists on. ``closed_since``: from that day on no new
+    line gets it (§2.3).
     """
 
     id: str
@@ -35,6 +37,7 @@ class CatalogueComponent:
     section: str
     by_use: bool = False
     technologies: frozenset[LineKind] = frozenset(LineKind)
+    closed_since: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

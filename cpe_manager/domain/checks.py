@@ -52,11 +52,17 @@ class Check(StrEnum):
     LINE = "line-down"
     DEFAULT_ROUTE = "default-route-lost"
     NOT_AS_WANTED = "not-as-wanted"
+    NOT_THERE = "not-at-new-address"
+    UNSAVED = "unsaved-changes"
+    NOT_BACK = "not-back"
     WITHDRAWN = "withdrawn"
 
 
 ACCEPTABLE: Final = frozenset(
-    {Check.OVERLAP, Check.ROUTE, Check.FLEET, Check.OUTSIDE_LAN, Check.OWN_ADDRESS, Check.MANAGEMENT_PORT}
+    {
+        *(Check.OVERLAP, Check.ROUTE, Check.FLEET, Check.OUTSIDE_LAN, Check.OWN_ADDRESS, Check.MANAGEMENT_PORT),
+        Check.UNSAVED,
+    }
 )
 """What somebody who knows better may accept. Port 23 and the number of end users are the contract's."""
 

@@ -103,9 +103,13 @@ should long have taken the change back by itself: until then a box that is cut o
 for."""
 
 
-def decide(journal: Sequence[Entry], now: datetime, *, withdrawn: bool = False, resumed: bool = False) -> Verdict:
+def decide(
+    journal: Sequence[Entry], now: datetime, *, withdrawn: bool = False, resumed: bool = False, guarded: bool = True
+) -> Verdict:
     """The next step of a push, or its end. ``withdrawn``: somebody asked to give it up; that is heeded for as long as
-    nothing is confirmed. ``resumed``: who asks has just taken the push up, and knows nothing but the journal.
+    nothing is confirmed. ``resumed``: who asks has just taken the push up, and knows nothing but the journal. Not
+    ``guarded``: the device promises nothing, as there is nothing to go back from (a restart); what broke off is begun
+    again.
 
     Total: any journal that `decide` itself led to has an answer.
     """
@@ -123,6 +127,8 @@ def decide(journal: Sequence[Entry], now: datetime, *, withdrawn: bool = False, 
         return Verdict(end=Phase.CONFIRMED) if last.result is Result.DONE else Verdict(Step.CONFIRM)
     if withdrawn:
         return Verdict(Step.REVERT, reason="withdrawn")
+    if not guarded:
+        return Verdict(last.step) if last.result is None else Verdict(_after(last.step))
     if last.result is None and last.step in (Step.ARM, Step.APPLY):
         return Verdict(Step.REVERT, reason=f"interrupted in the middle of {last.step}")
     if resumed and last.step is Step.ARM:
@@ -164,6 +170,26 @@ def noted(journal: Sequence[Entry], what: str) -> Note | None:
             break
         found = next((note for note in entry.notes if note.what == what), found)
     return found
+
+
+def begun(journal: Sequence[Entry], step: Step) -> Entry | None:
+    """Where a step began for the first time."""
+    return next((entry for entry in journal if entry.step is step and entry.result is None), None)
+
+
+def places(journal: Sequence[Entry], old: str, new: str | None) -> tuple[str, ...]:
+    """At which addresses a device is looked for, the likeliest first. ``new``: where the change has it managed from its
+    effect on; None where that stays as it is.
+
+    A change that is in effect is proved and confirmed at the new address and nowhere else. One that is taken back may
+    be at either: the device goes back when it sees fit.
+    """
+    if new is None or new == old:
+        return (old,)
+    applied = any(entry.step is Step.APPLY and entry.result is Result.DONE for entry in journal)
+    if journal and journal[-1].step is Step.REVERT:
+        return (new, old) if applied else (old, new)
+    return (new,) if applied else (old,)
 
 
 def _before_effect(last: Entry, *, withdrawn: bool, resumed: bool) -> Verdict:

@@ -19,12 +19,13 @@ from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
-from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.cpe_mobile import Ports
 from cpe_manager.domain.errors import InputError
 
+T = TypeVar("T")
 Data = Any
 """Whatever JSON can say."""
 _SECRETS: Final = frozenset({"password", "key"})
@@ -316,3 +317,15 @@ def patch_between(old: Data, new: Data) -> dict[str, Data]:
         elif value != before:
             patch[name] = value
     return patch
+
+
+def value_of(kind: type[T], data: Data, place: str = "") -> T:
+    """A dataclass whose fields are of the model's kinds, out of plain data. Raises ``InputError`` as `from_data` does,
+    with ``place`` in front."""
+    found: T = _in(kind, data, place)
+    return found
+
+
+def data_of(value: Any) -> Data:
+    """Plain data of such a dataclass, secrets included; `masked` takes them out."""
+    return plain(value)

@@ -12,9 +12,11 @@ from cpe_manager.domain.lines import FORMULAS, Coverage, LineSetup
 from cpe_manager.domain.next_hops import next_hops
 
 SETTABLE: Final = tuple(
-    field.name for field in fields(LineSetup) if field.name not in {"line_id", "coverage", "coverage_reason"}
+    field.name
+    for field in fields(LineSetup)
+    if field.name not in {"line_id", "coverage", "coverage_reason", "subscribed"}
 )
-"""What people set; the verdict on coverage comes of a check (§3.8)."""
+"""What people set; the verdict on coverage comes of a check (§3.8), what is subscribed of the site's subscription."""
 POLICY_PREFIX: Final = "policy."
 """A column or option ``policy.misses`` is one value of the line's own policy."""
 _ADDRESSES: Final = frozenset({"line_address", "mobile_address"})
@@ -80,7 +82,8 @@ def gaps(setup: LineSetup) -> tuple[str, ...]:
     found = []
     if not setup.line_address:
         found.append("no line_address: the fixed line is judged by traps, polls and the edge alone")
-    if setup.ordered and not setup.mobile_address:
+    ordered = setup.ordered if setup.subscribed is None else not setup.subscribed
+    if ordered and not setup.mobile_address:
         found.append("no mobile_address: nothing tells whether the mobile backup answers")
     if (setup.fixed_ipv4 or setup.fixed_ipv6) and not setup.platform:
         found.append("no platform: the fixed address does not follow to mobile (§3.8)")

@@ -252,14 +252,27 @@ class LineSetup:
     mobile_port: str = ""
     policy: Mapping[str, object] = field(default_factory=dict)
     """What differs from the installation's policy, by the names of ``FailoverPolicy``."""
+    subscribed: str | None = None
+    """Whether the site's subscription has mobile backup: empty for yes, else why not. None: the site has none, and
+    ``formula`` and ``ordered`` tell. Not kept with the line."""
 
     @property
     def entitled(self) -> str:
         """Empty when the line may be moved, else why not (§2: P+ alone, as an option; §3.8: coverage)."""
+        return self._not_ordered or self._not_covered
+
+    @property
+    def _not_ordered(self) -> str:
+        if self.subscribed is not None:
+            return self.subscribed
         if self.formula not in ENTITLED:
             return f"formula {self.formula or 'not known'}: mobile backup is an option of Pro+ alone (§2, §3.8)"
         if not self.ordered:
             return "mobile backup was not ordered (§3.8)"
+        return ""
+
+    @property
+    def _not_covered(self) -> str:
         if self.coverage != "passed":
             return f"coverage check {self.coverage}{': ' if self.coverage_reason else ''}{self.coverage_reason} (§3.8)"
         return ""
@@ -284,6 +297,7 @@ class Line:
     device: str
     node: str
     setup: LineSetup
+    site_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,18 +57,30 @@ class Hindrance:
         return self.reason
 
 
-def predicted_lockouts(before: CpeConfig, after: CpeConfig, path: ManagementPath) -> tuple[Hindrance, ...]:
-    """What would keep us out after the change and does not before it, in the order of `Lockout`; empty when nothing."""
+def predicted_lockouts(
+    before: CpeConfig, after: CpeConfig, path: ManagementPath, then: ManagementPath | None = None
+) -> tuple[Hindrance, ...]:
+    """What would keep us out after the change and does not before it, in the order of `Lockout`; empty when nothing.
+
+    ``then``: the way by which the box is to be managed after the change, where that is another one. That the old
+    address is given up is meant then, and the line's own gateway with it; everything else is judged by the new way.
+    """
     known = {(hindrance.kind, hindrance.reason) for hindrance in _hindrances(before, path)}
-    new = [h for h in (*_moves(before, after, path), *_hindrances(after, path)) if (h.kind, h.reason) not in known]
+    found = (*_moves(before, after, path, then), *_hindrances(after, then or path))
+    new = [hindrance for hindrance in found if (hindrance.kind, hindrance.reason) not in known]
     order = list(Lockout)
     return tuple(sorted(new, key=lambda hindrance: order.index(hindrance.kind)))
 
 
-def _moves(before: CpeConfig, after: CpeConfig, path: ManagementPath) -> Iterator[Hindrance]:
+def _moves(
+    before: CpeConfig, after: CpeConfig, path: ManagementPath, then: ManagementPath | None
+) -> Iterator[Hindrance]:  # fmt: skip
     """What only the two together show: an address that goes, a way back that leads elsewhere."""
-    if path.address is not None and path.address in _own(before) and path.address not in _own(after):
+    own = path.address is not None and path.address in _own(before)
+    if then is None and own and path.address not in _own(after):
         yield Hindrance(Lockout.ADDRESS, f"the box gives up {path.address}, the address it is managed at")
+    if then is not None and own and _fixed(after) and then.address not in (None, *_own(after)):
+        yield Hindrance(Lockout.ADDRESS, f"the box is to be managed at {then.address}, and would not have that address")
     if before.wan is None or path.manager is None:
         return
     if _way_back(before, path.manager) != "wan":
@@ -83,7 +95,7 @@ def _moves(before: CpeConfig, after: CpeConfig, path: ManagementPath) -> Iterato
         after.wan.password,
     ):
         yield Hindrance(Lockout.ROUTE, "the way in which the WAN connects changes: the line may not come up again")
-    elif before.wan.gateway != after.wan.gateway:
+    elif before.wan.gateway != after.wan.gateway and not (then is not None and _moved(before, after, path, then)):
         yield Hindrance(
             Lockout.ROUTE, f"the default route leads to {after.wan.gateway} instead of {before.wan.gateway}"
         )
@@ -120,6 +132,21 @@ def _own(config: CpeConfig) -> set[IPv4Address]:
     if config.lan is not None:
         own.add(config.lan.address.ip)
     return own
+
+
+def _fixed(config: CpeConfig) -> bool:
+    """Whether all addresses of the box are in its configuration."""
+    return config.wan is None or config.wan.address is not None
+
+
+def _moved(before: CpeConfig, after: CpeConfig, path: ManagementPath, then: ManagementPath) -> bool:
+    """Whether the line itself has moved to another network, which has a gateway of its own: the old one is nobody's
+    neighbour there."""
+    old, new = before.wan, after.wan
+    if old is None or new is None or old.address is None or new.address is None:
+        return False
+    moves = old.address.ip == path.address and new.address.ip == then.address
+    return moves and old.gateway is not None and old.gateway not in new.address.network
 
 
 def _is_wan(config: CpeConfig, path: ManagementPath) -> bool:

@@ -21,12 +21,13 @@ NOTHING_TO_CHANGE: Final = "there is nothing to change: the device is what was w
 
 class PushKind(StrEnum):
     """``change``: a merge patch of the neutral model. ``lines``: the device's own language. ``restore``: a stored
-    version, whole. ``save``: what runs, kept over a restart."""
+    version, whole. ``save``: what runs, kept over a restart. ``reboot``: a restart with what is kept."""
 
     CHANGE = "change"
     LINES = "lines"
     RESTORE = "restore"
     SAVE = "save"
+    REBOOT = "reboot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ _TAKES = {
     PushKind.LINES: "lines in the device's language",
     PushKind.RESTORE: "a stored version",
     PushKind.SAVE: "no content",
+    PushKind.REBOOT: "no content",
 }
 
 
@@ -176,6 +178,8 @@ class Push:
     """When it was let begin: from then to its end it is in flight."""
     offer: Offer | None = None
     settled: Settlement | None = None
+    managed_at: str | None = None
+    """The address at which the device is managed from the confirmation on, where that is another than before."""
 
 
 @dataclass(frozen=True, slots=True)

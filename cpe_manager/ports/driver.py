@@ -339,6 +339,28 @@ class Swift(Protocol):
         ...
 
 
+@runtime_checkable
+class Moving(Protocol):
+    """A driver whose device works a script off by itself, to its end, whatever becomes of the session that brought it:
+    for a change behind which the device is managed at another address. The commit path is the only caller."""
+
+    async def apply_apart(self, shell: Shell, script: Script, guard: Guard) -> None:
+        """As ``Writing.apply``, for a device that was armed with ``guard``. Returns when the device has taken the
+        order, or when it is done; a ``SessionDropped``, ``DeviceTimeout`` or ``PromptLost`` may just as well mean that
+        it has moved. What came of it has to be read. ``CommandRefused``: it did not take the order."""
+        ...
+
+
+@runtime_checkable
+class Restarting(Protocol):
+    """A driver whose device restarts when it is told to. The commit path is the only caller."""
+
+    async def reboot(self, shell: Shell) -> None:
+        """Returns when the device has taken the order, which ends the session: at once, or by a ``SessionDropped``,
+        ``DeviceTimeout`` or ``PromptLost``. What was not saved is lost. Raises ``CommandRefused`` when it will not."""
+        ...
+
+
 class FullDriver(Driver, Modelled, Writing, Protocol):
     """What each of the native families is."""
 

@@ -52,3 +52,13 @@ class Witnessing(Protocol):
         """Who changed what runs last, as the device says; None when it does not. ``running`` is what ``fetch`` gave in
         this session. Raises a ``DeviceError``."""
         ...
+
+
+@runtime_checkable
+class Resolving(Protocol):
+    """A driver whose device can be asked to resolve a name, by the name servers that it uses itself."""
+
+    async def resolve(self, shell: Shell, name: str) -> tuple[str, ...]:
+        """The name's IPv4 addresses; empty when the servers gave none or did not answer. Only looks. Raises
+        ``CommandRefused`` when the device cannot be asked, and the session's errors."""
+        ...

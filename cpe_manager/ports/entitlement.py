@@ -12,6 +12,7 @@ from cpe_manager.domain.inventory import Device
 
 class Entitlement(Protocol):
     async def judge(self, device: Device, components: Sequence[Component]) -> Sequence[Finding]:
-        """A refusing finding of check ``ENTITLEMENT`` for what was not ordered; what cannot be judged is told as a
-        finding that does not refuse, never passed over."""
+        """A refusing finding of check ``ENTITLEMENT`` for what was not ordered, and for any push onto a box that the
+        operator does not configure, whatever it brings into use; what cannot be judged is told as a finding that does
+        not refuse, never passed over."""
         ...

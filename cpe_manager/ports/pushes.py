@@ -73,6 +73,8 @@ class PushStore(Protocol):
         """Raises ``NotFound``."""
         ...
 
+    async def keyed(self, key: str) -> Push | None: ...
+
     async def pushes(
         self, *, device_id: str | None = None, open_only: bool = False, after: str | None = None, limit: int = 50
     ) -> Page[Push]:

@@ -11,6 +11,8 @@ from cpe_manager.domain.drills import Standing
 from cpe_manager.domain.rollouts import DeviceEnd, RolloutState
 from cpe_manager.ports.sensing import SensingFigures
 from cpe_manager.ports.stores import DeviceStatus
+from cpe_manager.runtime.change_metrics import LABELS as CHANGE_LABELS
+from cpe_manager.runtime.change_metrics import ChangeMetrics
 from cpe_manager.runtime.line_metrics import LABELS as LINE_LABELS
 from cpe_manager.runtime.line_metrics import LineMetrics
 
@@ -137,6 +139,7 @@ class Metrics:
             registry=self._registry,
         )
         self.lines = LineMetrics(self._registry)
+        self.changes = ChangeMetrics(self._registry)
         self._info = Info("cpe_manager", "Version and engine of this process", registry=self._registry)
         self._fleet = b""
 
@@ -259,7 +262,7 @@ _LABELS: Mapping[str, tuple[str, ...]] = {
     "cpe_manager": ("version", "engine"),
 }
 
-_ALL_LABELS: Mapping[str, tuple[str, ...]] = {**_LABELS, **LINE_LABELS}
+_ALL_LABELS: Mapping[str, tuple[str, ...]] = {**_LABELS, **LINE_LABELS, **CHANGE_LABELS}
 
 
 def _fleet(statuses: Iterable[Status]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from cpe_manager.ports.driver import Drivers
 from cpe_manager.ports.maintenance import Maintenance
 from cpe_manager.ports.sessions import Credentials
 from cpe_manager.ports.stores import EventStore
+from cpe_manager.services.catalogues import CatalogueBook
 from cpe_manager.services.detection import Detector
 from cpe_manager.services.drift import DriftBook
 from cpe_manager.services.drills import Drills
@@ -24,6 +25,7 @@ from cpe_manager.services.pushes import Pushes
 from cpe_manager.services.replacements import Replacements
 from cpe_manager.services.rollouts import Rollouts
 from cpe_manager.services.scheduling import Scheduling
+from cpe_manager.services.subscriptions import Subscriptions
 from cpe_manager.services.tokens import Tokens
 from cpe_manager.services.webhooks import Webhooks
 from cpe_manager.services.worker import ShardWorker
@@ -44,6 +46,8 @@ class Services:
     drift: DriftBook
     replacements: Replacements
     lines: Lines
+    catalogues: CatalogueBook
+    subscriptions: Subscriptions
     drills: Drills
     scheduling: Scheduling
     tokens: Tokens

@@ -7,43 +7,47 @@ process that dies is followed by another one that finds the row due.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, cast
 
 import structlog
 
-from backups.vault import Examined
 from cpe_manager.domain.backups import Draft
 from cpe_manager.domain.checks import Check, Refused
-from cpe_manager.domain.commit_path import Entry, Note, Phase, Result, Step, Verdict, code_of, decide, phase_of
+from cpe_manager.domain.commit_path import Entry, Note, Phase, Result, Step, Verdict, code_of, decide, noted, phase_of
 from cpe_manager.domain.cpe_differences import differences
-from cpe_manager.domain.errors import Conflict, CpeManagerError, DeviceError, FetchIncomplete, StoreError
+from cpe_manager.domain.errors import (
+    Conflict,
+    CpeManagerError,
+    DeviceTimeout,
+    PromptLost,
+    SessionDropped,
+    StoreError,
+)
 from cpe_manager.domain.inventory import Group
 from cpe_manager.domain.jobs import Outcome
 from cpe_manager.domain.pushes import NOTHING_TO_CHANGE, Offer, Order, Push, PushKind
-from cpe_manager.domain.settings_inheritance import resolve
-from cpe_manager.ports.driver import Replacing
+from cpe_manager.ports.driver import Guard, Moving, Replacing
 from cpe_manager.ports.pushes import Ended, PushStore
-from cpe_manager.ports.sessions import OpenedSession
-from cpe_manager.ports.shell import Target
+from cpe_manager.ports.shell import Shell
 from cpe_manager.ports.stores import BackupStore, Claimed, Settled
 from cpe_manager.services.attempt import LONGEST_ERROR, Outside
 from cpe_manager.services.push_admission import again_at
 from cpe_manager.services.push_checks import ok_of, refused
-from cpe_manager.services.push_plan import PushDriver, able, make_plan, show_plan
+from cpe_manager.services.push_device import DeviceSide
+from cpe_manager.services.push_plan import Plan, PushDriver, make_plan, show_plan
 from cpe_manager.services.push_probes import Meant, Prober, carrier_notes, failed, line_notes
+from cpe_manager.services.push_restart import COMES_UP_WITH, Patience, Restart, comes_up_with
 from cpe_manager.services.push_trip import Care, Trip, cause_of, take_up
-from cpe_manager.services.targets import known, path_of, target_of
+from cpe_manager.services.targets import path_of
 
 log = structlog.get_logger()
 
 REVERT_PAUSE: Final = 15.0
 """Seconds between attempts to revert: a device that is going back by itself needs a moment."""
-BACK_WITHIN: Final = 90.0
-"""Seconds within which a device that was told to revert has to be reached again; some restart for it."""
 STORE_PAUSE: Final = 5.0
 """Seconds until a push is taken up again after the database refused."""
 _ENDS: Final[Mapping[Phase, Outcome]] = {
@@ -54,11 +58,13 @@ _ENDS: Final[Mapping[Phase, Outcome]] = {
 }
 
 
-class CommitPath:
+class CommitPath(DeviceSide):
     """Takes pushes to their ends. ``run`` stands where ``Attempt.run`` does for backups."""
 
     def __init__(self, outside: Outside, pushes: PushStore, backups: BackupStore, care: Care | None = None) -> None:
-        self._outside, self._pushes, self._backups = outside, pushes, backups
+        super().__init__(outside, backups)
+        self._pushes = pushes
+        self._restart = Restart(outside.clock)
         self._care = care or Care()
         self._prober = Prober(self._care.reach, outside.clock)
         self._steps: Mapping[Step, Callable[[Trip], Awaitable[None]]] = {
@@ -102,7 +108,8 @@ class CommitPath:
     async def _walk(self, trip: Trip) -> Settled:
         resumed = True
         while True:
-            verdict = decide(trip.journal, self._outside.clock.now(), withdrawn=trip.withdrawn, resumed=resumed)
+            now, guarded = self._outside.clock.now(), not trip.restarts
+            verdict = decide(trip.journal, now, withdrawn=trip.withdrawn, resumed=resumed, guarded=guarded)
             resumed = False
             if verdict.end is not None:
                 return await self._end(trip, verdict.end, verdict.reason)
@@ -153,7 +160,7 @@ class CommitPath:
         if not trip.claimed.pinned_keys:
             raise Refused("no host key is pinned: who is at that address is not known", Check.HOST_KEY)
         text = await self._read(trip, twice=True)
-        await self._make_plan(trip, text)
+        await self._make_plan(trip, text, await self._comes_up_with(trip, text))
         trip.notes += trip.line
         assert trip.before is not None
         if trip.push.basis not in (None, trip.before.fingerprint):
@@ -167,12 +174,23 @@ class CommitPath:
         shown = show_plan(trip.plan, trip.push.device, driver, basis, ())
         await self._pushes.offer(trip.push.id, Offer(basis, shown.native, shown.neutral), trip.claimed.lease)
 
-    async def _make_plan(self, trip: Trip, text: str) -> None:
+    async def _make_plan(self, trip: Trip, text: str, stored: str | None = None) -> None:
         _, driver, log_in = self.way(trip)
-        stored = None
         if trip.order.version is not None:
             stored = self._outside.vault.open_original(await self._backups.sealed(trip.order.version))
-        trip.plan = make_plan(driver, text, trip.order, stored, log_in)
+        plan = make_plan(driver, text, trip.order, stored, log_in)
+        trip.plan = replace(plan, managed_at=trip.push.managed_at)
+
+    async def _comes_up_with(self, trip: Trip, text: str) -> str | None:
+        """Of a restart: what the device has saved, where it tells; noted, for whoever looks at it afterwards."""
+        if not trip.restarts:
+            return None
+        _, driver, _ = self.way(trip)
+        async with self._session(trip) as opened:
+            saved = await comes_up_with(driver, opened.shell, text, trip.order)
+        if saved is not None:
+            trip.notes.append(Note(COMES_UP_WITH, None, self.examine(trip, saved).fingerprint))
+        return saved
 
     async def _check(self, trip: Trip) -> None:
         assert trip.plan is not None
@@ -208,17 +226,37 @@ class CommitPath:
 
     async def _arm(self, trip: Trip) -> None:
         _, driver, _ = self.way(trip)
+        if trip.restarts:
+            return  # there is nothing to go back from
         async with self._session(trip) as opened:
             await driver.arm(opened.shell, trip.guard)
 
     async def _apply(self, trip: Trip) -> None:
-        assert trip.plan is not None
         _, driver, _ = self.way(trip)
-        async with self._session(trip) as opened:
-            if trip.plan.whole is None:
-                await driver.apply(opened.shell, trip.plan.script, trip.guard)
-            else:
-                await cast("Replacing", driver).replace(opened.shell, trip.plan.whole, trip.guard)
+        if trip.restarts:
+            patience = Patience.of(trip.journal, trip.push.guard_seconds)
+            trip.notes.append(await self._restart.apply(driver, lambda: self._session(trip), patience))
+            return
+        assert trip.plan is not None
+        told = False
+        try:
+            async with self._session(trip) as opened:
+                told = True
+                await self._bring(trip.plan, opened.shell, trip.guard, driver)
+        except (SessionDropped, DeviceTimeout, PromptLost) as error:
+            if not told or trip.push.managed_at is None:
+                raise
+            # The device has moved from under the session, or not: whoever looks for it at its new address will see.
+            trip.notes.append(Note("session", None, f"it was lost: {error}"))
+
+    @staticmethod
+    async def _bring(plan: Plan, shell: Shell, guard: Guard, driver: PushDriver) -> None:
+        if plan.whole is not None:
+            await cast("Replacing", driver).replace(shell, plan.whole, guard)
+        elif plan.managed_at is not None and isinstance(driver, Moving):
+            await driver.apply_apart(shell, plan.script, guard)
+        else:
+            await driver.apply(shell, plan.script, guard)
 
     async def _probe(self, trip: Trip) -> None:
         """A new session, and the device is what the plan says. What lines make of it nobody knows: there, that it is
@@ -226,9 +264,12 @@ class CommitPath:
         _, driver, _ = self.way(trip)
         if trip.plan is None:
             await self._make_plan(trip, await self._snapshot_text(trip))
-        text = await self._read(trip, after=True)
+        text = await (self._read(trip, after=True) if trip.push.managed_at is None else self._read_there(trip))
         assert trip.plan is not None
         assert trip.after is not None
+        expected = noted(trip.journal, COMES_UP_WITH) if trip.restarts else None
+        if expected is not None and trip.after.fingerprint != expected.reason:
+            raise Refused("the device came up with another configuration than it had saved", Check.NOT_AS_WANTED)
         if trip.plan.whole is not None:
             if trip.after.fingerprint != self.examine(trip, trip.plan.whole).fingerprint:
                 raise Refused("the device does not run the version that was brought back", Check.NOT_AS_WANTED)
@@ -267,19 +308,23 @@ class CommitPath:
             await self._probe(trip)
         assert trip.after is not None
         _, driver, _ = self.way(trip)
-        async with self._session(trip) as opened:
-            await driver.confirm(opened.shell, trip.guard)
-            await driver.save(opened.shell)
+        if not trip.restarts:
+            async with self._session(trip) as opened:
+                await driver.confirm(opened.shell, trip.guard)
+                await driver.save(opened.shell)
         if await self._back(trip) != trip.after.fingerprint:
             raise Conflict("the device went back, or was changed by somebody else, before it could be confirmed")
 
     async def _revert(self, trip: Trip) -> None:
         """Have the device go back, and believe it only when it has been read again."""
         _, driver, _ = self.way(trip)
+        wanted = self.examine(trip, text := await self._snapshot_text(trip)).fingerprint
+        if trip.restarts:
+            await self._restart.stands(trip.journal, lambda: self._found(trip), wanted)
+            return
         async with self._session(trip) as opened:
             if await driver.armed(opened.shell) == trip.push.token:
                 await driver.revert(opened.shell, trip.guard)
-        wanted = self.examine(trip, text := await self._snapshot_text(trip)).fingerprint
         if await self._back(trip) != wanted:
             await self._put_back(trip, text)
             if await self._back(trip) != wanted:
@@ -300,76 +345,12 @@ class CommitPath:
             else:
                 await driver.apply(opened.shell, driver.render(present, driver.parse(text)))
 
-    async def _back(self, trip: Trip) -> str:
-        """The fingerprint of what runs, once the device is reached again. Raises the last ``DeviceError``."""
-        clock = self._outside.clock
-        until = clock.monotonic() + BACK_WITHIN
-        while True:
-            try:
-                return self.examine(trip, await self._read(trip)).fingerprint
-            except DeviceError:
-                if clock.monotonic() >= until:
-                    raise
-                await clock.sleep(2.0)
-
     async def _look_once_more(self, trip: Trip) -> None:
         """After a crash before the end the device alone has what was confirmed. Unread, it shows as drift later on."""
         try:
             await self._read(trip, after=True)
         except CpeManagerError as error:
             log.warning("push.not_seen_again", device=trip.claimed.device.name, code=error.code, reason=str(error))
-
-    # What the steps are made of.
-
-    def way(self, trip: Trip) -> tuple[Target, PushDriver, tuple[str, ...]]:
-        """Target, driver and log-in secrets of the device. Raises for what is not set or not able."""
-        if trip.ready is None:
-            resolved = resolve(trip.claimed.device, trip.groups)
-            driver = able(self._outside.drivers.get(known("family", resolved.family)))
-            secrets = self._outside.credentials.get(known("credential", resolved.credential)).secrets()
-            trip.held.enter_context(self._outside.redactor.holding(*secrets))
-            trip.ready = target_of(trip.claimed.device, resolved, trip.claimed.pinned_keys), driver, tuple(secrets)
-        return trip.ready
-
-    @asynccontextmanager
-    async def _session(self, trip: Trip) -> AsyncIterator[OpenedSession]:
-        target, _, _ = self.way(trip)
-        async with self._outside.sessions.open(target) as opened:
-            trip.manager = opened.manager or trip.manager
-            yield opened
-
-    async def _read(self, trip: Trip, *, twice: bool = False, after: bool = False) -> str:
-        """What the device runs, in a session of its own. ``twice``: what it did not count is read a second time."""
-        _, driver, _ = self.way(trip)
-        async with self._session(trip) as opened:
-            capture = await driver.fetch(opened.shell)
-            if twice or after:
-                trip.line = await line_notes(driver, opened.shell, capture.text)
-        examined = self.examine(trip, capture.text)
-        if twice and not capture.counted:
-            async with self._session(trip) as opened:
-                again = self.examine(trip, (await driver.fetch(opened.shell)).text)
-            if again.fingerprint != examined.fingerprint:
-                raise FetchIncomplete("two readings of the configuration differ; neither is believed")
-        if twice:
-            trip.before = examined
-        if after:
-            trip.after = examined
-        return capture.text
-
-    def examine(self, trip: Trip, text: str) -> Examined:
-        _, driver, secrets = self.way(trip)
-        return self._outside.vault.examine(text, driver.spec, secrets)
-
-    def _draft(self, trip: Trip, examined: Examined, backup_id: str) -> Draft:
-        _, driver, _ = self.way(trip)
-        position = trip.claimed.device.position_id
-        return self._outside.vault.draft(examined, driver.spec, position_id=position, object_id=backup_id)
-
-    async def _snapshot_text(self, trip: Trip) -> str:
-        if trip.push.snapshot_id is None:
-            raise Conflict("the version to go back to is not known")
-        return self._outside.vault.open_original(await self._backups.sealed(trip.push.snapshot_id))
 
     async def _end(self, trip: Trip, phase: Phase, reason: str) -> Settled:
         clock, claimed = self._outside.clock, trip.claimed
@@ -379,8 +360,8 @@ class CommitPath:
         write(
             "push.ended", device=claimed.device.name, push_id=trip.push.id, phase=phase.value, reason=reason, code=code
         )
-        # To save is not to want what runs: that is the version that it was before, confirmed or not.
-        made = phase is Phase.CONFIRMED and trip.order.kind is not PushKind.SAVE
+        # To save is not to want what runs: that is the version that it was before, confirmed or not. So is a restart.
+        made = phase is Phase.CONFIRMED and trip.order.kind not in (PushKind.SAVE, PushKind.REBOOT)
         if made and trip.after is None:
             await self._look_once_more(trip)
         backup_id = self._outside.ids.new() if made and trip.after is not None else None

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from ipaddress import IPv4Network
 
-from cpe_manager.domain.checks import ACCEPTABLE, Check, Finding, Refused, findings, newly_held
+from cpe_manager.domain.checks import ACCEPTABLE, Check, Finding, Held, Refused, findings, newly_held
 from cpe_manager.domain.entitlement import Component, newly_used
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.inventory import Device
 from cpe_manager.domain.lockout import Lockout, ManagementPath
+from cpe_manager.domain.pushes import PushKind
 from cpe_manager.ports.addresses import AddressStore
 from cpe_manager.ports.entitlement import Entitlement
 from cpe_manager.services.push_plan import Plan
+from cpe_manager.services.targets import address_of
 
 
 class NotJudged:
@@ -31,9 +34,16 @@ class Checks:
         self._addresses, self._entitlement = addresses, entitlement or NotJudged()
 
     async def judge(self, device: Device, plan: Plan, path: ManagementPath) -> tuple[Finding, ...]:
-        """All that is to be said of a plan, besides lock-outs. Of lines in the device's language nothing can be."""
+        """All that is to be said of a plan, besides lock-outs. Of lines in the device's language nothing can be, but
+        whether the box is the operator's to configure."""
         if plan.after is None:
-            return ()
+            return tuple(await self._entitlement.judge(device, ()))
+        if plan.order.kind is PushKind.REBOOT:
+            lost = ", ".join(plan.unsaved)
+            found = list(await self._entitlement.judge(device, ()))
+            if lost:
+                found.append(Finding(Check.UNSAVED, f"what was not saved is lost with the restart: {lost}"))
+            return tuple(found)
         found = list(findings(plan.before, plan.after, path.port if path.service == "ssh" else 22))
         if any(one.kind is Lockout.PORT_MAPPING for one in plan.lockouts(path)):
             # Said there already, in stronger words and with an override of its own.
@@ -45,7 +55,10 @@ class Checks:
     async def _in_fleet(self, device: Device, plan: Plan) -> list[Finding]:
         if self._addresses is None or plan.after is None:
             return []
-        wanted = newly_held(plan.before, plan.after)
+        wanted = list(newly_held(plan.before, plan.after))
+        own = None if plan.managed_at is None else address_of(plan.managed_at)
+        if own is not None and not any(own in one.network for one in wanted if one.version == 4):
+            wanted.append(Held(IPv4Network(own)))
         return [
             Finding(Check.FLEET, f"{one.network} belongs to {one.device}{', by its address' if one.managed else ''}")
             for one in await self._addresses.holders(device.id, wanted)

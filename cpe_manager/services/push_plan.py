@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, cast
 
 from cpe_manager.domain.checks import Finding
@@ -19,6 +19,7 @@ from cpe_manager.kit.pasted import foreign_to_devices, left_by_template
 from cpe_manager.kit.redaction import canonical, redact, strip_login
 from cpe_manager.kit.textdiff import unified
 from cpe_manager.ports.driver import Driver, FullDriver, Guarded, Modelled, Replacing, Script, Wired, Writing
+from cpe_manager.services.targets import address_of
 
 _STAND_IN: Final = re.compile(r"NEWSECRET\d{4}")
 
@@ -36,14 +37,26 @@ class Plan:
     whole: str | None = field(default=None, repr=False)
     kept: str = field(default="", repr=False)
     """Of a restore: ``text`` as it would be stored, without the device's own log-in."""
+    managed_at: str | None = None
+    """Where the device is to be managed once this is in effect, if elsewhere."""
 
     @property
     def empty(self) -> bool:
-        return not self.script and self.whole is None and self.order.kind is not PushKind.SAVE
+        acts = self.order.kind in (PushKind.SAVE, PushKind.REBOOT)
+        return not self.script and self.whole is None and not acts
+
+    @property
+    def unsaved(self) -> tuple[str, ...]:
+        """Of a restart: the parts of the configuration that it loses."""
+        lost = self.after is not None and self.order.kind is PushKind.REBOOT
+        return tuple(one.part for one in differences(self.before, self.after)) if lost and self.after else ()
 
     def lockouts(self, path: ManagementPath) -> tuple[Hindrance, ...]:
         """What would keep us out. Of lines in the device's language nothing can be predicted."""
-        return () if self.after is None else predicted_lockouts(self.before, self.after, path)
+        if self.after is None:
+            return ()
+        then = None if self.managed_at is None else replace(path, address=address_of(self.managed_at))
+        return predicted_lockouts(self.before, self.after, path, then)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +94,8 @@ def able(driver: Driver) -> PushDriver:
 
 
 def make_plan(driver: FullDriver, text: str, order: Order, stored: str | None, log_in: Sequence[str] = ()) -> Plan:
-    """``stored`` is the text of the version of a restore, ``log_in`` the secrets that no version holds.
+    """``stored`` is the text of the version of a restore, or what the device of a restart would come up with (None: it
+    does not tell); ``log_in`` the secrets that no version holds.
 
     Raises ``InputError`` for what the family cannot carry or the model refuses, ``Conflict`` when the family cannot do
     it at all.
@@ -95,6 +109,8 @@ def make_plan(driver: FullDriver, text: str, order: Order, stored: str | None, l
         return Plan(order, text, before, after, driver.render(text, after))
     if order.kind is PushKind.SAVE:
         return Plan(order, text, before, before)
+    if order.kind is PushKind.REBOOT:
+        return Plan(order, text, before, None if stored is None else driver.parse(stored))
     if stored is None or not isinstance(driver, Replacing):
         raise Conflict(f"a whole configuration cannot be brought back onto {driver.spec.family}")
     if order.names is not None and isinstance(driver, Wired):
@@ -119,6 +135,10 @@ def show_plan(plan: Plan, device: str, driver: FullDriver, basis: str, lockouts:
     warnings = []
     if plan.order.kind is PushKind.LINES:
         warnings.append("what lines in the device's own language do to the way to it cannot be predicted")
+    if plan.order.kind is PushKind.REBOOT and plan.after is None:
+        warnings.append("the device does not say what it would come up with: what was not saved is lost")
+    if plan.managed_at is not None:
+        warnings.append(f"from the confirmation on the device is managed at {plan.managed_at}")
     return PlanShown(
         device=device,
         family=driver.spec.family,
@@ -147,6 +167,8 @@ def _masked_commands(plan: Plan, driver: FullDriver) -> Iterator[str]:
 
 
 def _native(plan: Plan, driver: FullDriver, device: str) -> str:
+    if plan.order.kind is PushKind.REBOOT:
+        return "restart\n"
     if plan.whole is None:
         return "".join(f"{line}\n" for line in _masked_commands(plan, driver))
     spec = driver.spec

@@ -11,7 +11,7 @@ from cpe_manager.domain.checks import Check, Refused
 from cpe_manager.domain.commit_path import Entry, Note
 from cpe_manager.domain.errors import CommandRefused, CpeManagerError, InputError
 from cpe_manager.domain.inventory import Group
-from cpe_manager.domain.pushes import Order, Push
+from cpe_manager.domain.pushes import Order, Push, PushKind
 from cpe_manager.ports.driver import Guard
 from cpe_manager.ports.reach import Reach
 from cpe_manager.ports.shell import Shell, Target
@@ -39,9 +39,15 @@ class Trip:
     notes: list[Note] = field(default_factory=list)
     """What the step at hand has looked at."""
     manager: str = ""
+    at: str = ""
+    """The address at which the device answered last."""
     withdrawn: bool = False
     """Somebody gave the push up, as far as the last write told."""
     ready: tuple[Target, PushDriver, tuple[str, ...]] | None = field(default=None, repr=False)
+
+    @property
+    def restarts(self) -> bool:
+        return self.order.kind is PushKind.REBOOT
 
     @property
     def guard(self) -> Guard:

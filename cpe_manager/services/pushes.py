@@ -6,14 +6,16 @@ Asking writes rows and hands out a ticket; the work is done on the commit path.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
 from cpe_manager.domain.commit_path import Phase
+from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.errors import Conflict, InputError
+from cpe_manager.domain.import_rules import address
 from cpe_manager.domain.inventory import Device, LifeState
 from cpe_manager.domain.jobs import Job, JobKind, JobState, Priority
 from cpe_manager.domain.lockout import Lockout
@@ -29,6 +31,7 @@ from cpe_manager.services.jobs import shard_ticket
 from cpe_manager.services.push_admission import again_at
 from cpe_manager.services.push_checks import acceptable
 from cpe_manager.services.push_plan import PlanShown, able, make_plan, require_meant, show_plan
+from cpe_manager.services.push_restart import comes_up_with, require_restarting
 from cpe_manager.services.push_trip import Care
 from cpe_manager.services.targets import known, path_of, target_of
 
@@ -42,7 +45,7 @@ LONGEST_GUARD: Final = 3600
 @dataclass(frozen=True, slots=True)
 class PushAsked:
     """What somebody wants of a device: exactly one of ``change`` (a merge patch of the neutral model), ``lines``,
-    ``version`` (the number of a stored one; 0 is the current one) and ``save`` (keep what runs)."""
+    ``version`` (the number of a stored one; 0 is the current one), ``save`` (keep what runs) and ``reboot``."""
 
     device: str
     change: Mapping[str, Any] | None = field(default=None, repr=False)
@@ -64,6 +67,10 @@ class PushAsked:
     """Begin outside of windows and in freezes, too."""
     priority: Priority = Priority.NORMAL
     """Urgent (failover): goes before what queues for the device, at any time, whatever the limits."""
+    managed_at: str | None = None
+    """The address at which the device is to be managed once the change is in effect, where that is another one."""
+    reboot: bool = False
+    """``guard_seconds`` is then how long it may take to come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +101,12 @@ class Pushes:
         ``DeviceError`` when the device cannot be read.
         """
         view = await self._inventory.device(asked.device)
-        order, _ = await self._order(view.device, asked)
+        await self._order(view.device, asked)  # what cannot be meant disturbs no device
+        return await self.planned(asked.device, lambda _: asked)
+
+    async def planned(self, device: str, make: Callable[[CpeConfig], PushAsked]) -> PlanShown:
+        """As `plan`, of what ``make`` wants of what the device runs now. Raises what ``make`` raises, too."""
+        view = await self._inventory.device(device)
         groups = {group.name: group for group in await self._inventory.groups()}
         resolved = resolve(view.device, groups)
         driver = able(self._outside.drivers.get(known("family", resolved.family)))
@@ -104,10 +116,13 @@ class Pushes:
             held.enter_context(self._outside.redactor.holding(*log_in))
             async with self._outside.sessions.open(target) as opened:
                 text, manager = (await driver.fetch(opened.shell)).text, opened.manager
-        stored = None
+                asked = make(driver.parse(text))
+                order, _ = await self._order(view.device, asked)
+                stored = await comes_up_with(driver, opened.shell, text, order)
         if order.version is not None:
             stored = self._outside.vault.open_original(await self._backups.sealed(order.version))
-        plan = make_plan(driver, text, order, stored, log_in)
+        moves = moved_to(asked, view.device)
+        plan = replace(make_plan(driver, text, order, stored, log_in), managed_at=moves)
         basis = self._outside.vault.examine(text, driver.spec, log_in).fingerprint
         path = path_of(target, manager)
         shown = show_plan(plan, view.device.name, driver, basis, plan.lockouts(path))
@@ -149,7 +164,7 @@ class Pushes:
         copied = PushAsked(
             view.device.name, basis=asked.basis or offered, overrides=old.overrides, guard_seconds=old.guard_seconds,
             key=asked.key, probes=old.probes, accepted=old.accepted, any_time=asked.any_time or old.any_time,
-            priority=old.priority,
+            priority=old.priority, managed_at=old.managed_at,
         )  # fmt: skip
         return await self._submit(view.device, copied, order, old.summary, by=by)
 
@@ -161,7 +176,9 @@ class Pushes:
         if asked.priority is Priority.BULK:
             raise InputError("a push is urgent or normal")
         groups = {group.name: group for group in await self._inventory.groups()}
-        able(self._outside.drivers.get(known("family", resolve(device, groups).family)))
+        driver = able(self._outside.drivers.get(known("family", resolve(device, groups).family)))
+        if order.kind is PushKind.REBOOT:
+            require_restarting(driver)
         ids, now = self._outside.ids, self._now()
         job = Job(ids.new(), JobKind.PUSH, JobState.OPEN, "manual", now, asked.priority, requested_by=by)
         waiting = None if _unbound(asked) else self._care.admission.window(device, groups, now)
@@ -184,6 +201,7 @@ class Pushes:
             accepted=acceptable(asked.accepted),
             probes=asked.probes,
             waiting=waiting,
+            managed_at=moved_to(asked, device),
         )
         sealed = self._outside.vault.seal_note(ids.new(), order.to_text())
         begins = now if waiting is None else again_at(waiting, now)
@@ -194,9 +212,11 @@ class Pushes:
 
     async def _order(self, device: Device, asked: PushAsked) -> tuple[Order, str]:
         """The order, and in a few words what it is."""
-        given = [asked.change is not None, bool(asked.lines), asked.version is not None, asked.save]
+        given = [asked.change is not None, bool(asked.lines), asked.version is not None, asked.save, asked.reboot]
         if sum(given) != 1:
-            raise InputError("a push takes exactly one of a change, lines and a version")
+            raise InputError("a push takes exactly one of a change, lines, a version and a restart")
+        if asked.reboot:
+            return Order(PushKind.REBOOT), "restart"
         if asked.save:
             return Order(PushKind.SAVE), "saving of what runs"
         if asked.change is not None:
@@ -222,6 +242,10 @@ class Pushes:
     async def show(self, push_id: str) -> PushRecord:
         return await self._pushes.push(push_id)
 
+    async def asked_before(self, key: str, *, by: str) -> Push | None:
+        """The push that ``by`` asked for with this key; None: there is none."""
+        return await self._pushes.keyed(f"{by}:{key}")
+
     async def list(
         self, *, device: str | None = None, open_only: bool = False, after: str | None = None, limit: int = 50
     ) -> Page[Push]:
@@ -240,6 +264,19 @@ class Pushes:
         if not note.strip():
             raise InputError("say in a note what was seen on the device")
         return await self._pushes.settle(push_id, Settlement(how, self._now(), by, note.strip()))
+
+
+def moved_to(asked: PushAsked, device: Device) -> str | None:
+    """The new address, in canonical form; None when the device is managed where it was. Raises ``InputError``."""
+    if asked.managed_at is None:
+        return None
+    if asked.save or asked.reboot:
+        raise InputError("managed_at: nothing changes by which the device could be managed elsewhere")
+    try:
+        new = address(asked.managed_at)
+    except ValueError as error:
+        raise InputError(f"managed_at: {error}") from error
+    return None if new == device.address else new
 
 
 def _unbound(asked: PushAsked) -> bool:

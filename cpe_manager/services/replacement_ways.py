@@ -17,6 +17,7 @@ from cpe_manager.ports.sessions import OpenedSession
 from cpe_manager.ports.shell import Target
 from cpe_manager.ports.stores import BackupStore
 from cpe_manager.services.attempt import Outside
+from cpe_manager.services.entitling import Entitling
 from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.push_plan import PushDriver
 from cpe_manager.services.replacement_plan import RestorePlan
@@ -39,6 +40,8 @@ class SwapStores:
     replacements: ReplacementStore
     backups: BackupStore
     facts: FactsStore
+    entitling: Entitling | None = None
+    """None: no subscriptions are known here."""
 
 
 @dataclass(slots=True)

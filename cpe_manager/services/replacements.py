@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from cpe_manager.domain import import_rules as rules
+from cpe_manager.domain.checks import Check, Refused
 from cpe_manager.domain.errors import Conflict, InputError, NotFound
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.host_keys import fingerprint
@@ -20,11 +21,13 @@ from cpe_manager.domain.replacements import (
     Unit,
     is_restored,
 )
+from cpe_manager.domain.subscriptions import Operation
 from cpe_manager.ports.driver import Resettable
 from cpe_manager.ports.engine import Engine, Ticket
 from cpe_manager.ports.replacements import TICKET, ReplacementStore
 from cpe_manager.ports.stores import BackupStore, DeviceFilter
 from cpe_manager.services.attempt import Outside
+from cpe_manager.services.entitling import Entitling
 from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.push_plan import able
 from cpe_manager.services.targets import known, target_of
@@ -34,7 +37,8 @@ from cpe_manager.services.targets import known, target_of
 class ReplacementAsked:
     """``where`` is a device, or a site with one device in service. ``unit.address`` empty: the old one's. ``host_key``
     is a fingerprint that somebody has read on the box; ``consent`` the customer's to factory settings, should the
-    restore fail: who, when, how."""
+    restore fail: who, when, how. ``on_demand``: who ordered the restore, when and how, where it is no part of what the
+    site has (§5.1.2.4)."""
 
     where: str
     unit: Unit
@@ -43,6 +47,7 @@ class ReplacementAsked:
     names: Mapping[str, str] = field(default_factory=dict)
     consent: str | None = None
     key: str | None = None
+    on_demand: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +66,20 @@ class Said:
 
 class Replacements:
     def __init__(
-        self, store: ReplacementStore, inventory: Inventory, backups: BackupStore, engine: Engine, outside: Outside
-    ) -> None:
+        self, store: ReplacementStore, inventory: Inventory, backups: BackupStore, engine: Engine, outside: Outside,
+        entitling: Entitling | None = None,
+    ) -> None:  # fmt: skip
         self._store, self._inventory, self._backups = store, inventory, backups
-        self._engine, self._outside = engine, outside
+        self._engine, self._outside, self._entitling = engine, outside, entitling
 
     async def order(self, asked: ReplacementAsked, *, by: str) -> Replacement:
         """The replacement, about to be worked on; the one that has the same key already, if any.
 
         Raises ``NotFound``, ``InputError`` for what is wrong in itself, ``Conflict`` for a device that is out of
-        service or replaced already, or a family that cannot be restored.
+        service or replaced already, a family that cannot be restored, or a site that is not entitled to it.
         """
         device = await self._device(asked.where)
+        await self._insist_entitled(device, asked)
         unit = await self._checked(device, asked)
         now = self._outside.clock.now()
         if asked.version is not None:
@@ -99,8 +106,27 @@ class Replacements:
             progress=Progress(not_before=now, note="waits for the new box"),
         )
         made = await self._store.create(ordered)
+        if asked.on_demand and made.id == ordered.id:
+            words = f"{device.name}: restored on demand (§5.1.2.4): {asked.on_demand}"
+            event = self._event(made, "answered", words, by=by, accepted="restore on demand", words=asked.on_demand)
+            made = await self._store.answer(made.id, answers, event)
         await self._look(made)
         return made
+
+    async def _insist_entitled(self, device: Device, asked: ReplacementAsked) -> None:
+        """A unit is replaced (§5.1.3), and the configuration restored on it (§5.1.2.4): two components. The second one
+        may be ordered for this once, as on-demand support. Without a subscription nothing is judged."""
+        if self._entitling is None:
+            return
+        for operation in (Operation.REPLACE, Operation.RESTORE):
+            answer = await self._entitling.of_site(device.site_id, operation)
+            if answer is None or answer.allowed:
+                continue
+            if operation is Operation.REPLACE:
+                raise Refused(f"{device.site}: {answer.reason}", Check.ENTITLEMENT)
+            if not asked.on_demand:
+                more = "say who ordered it on demand, or record the swap without a restore"
+                raise Refused(f"{device.site}: {answer.reason}; {more}", Check.ENTITLEMENT)
 
     async def show(self, replacement_id: str) -> ReplacementRecord:
         return await self._store.replacement(replacement_id)

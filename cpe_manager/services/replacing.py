@@ -274,5 +274,5 @@ def swapping(
     """Put together, its handler registered with the engine."""
     work = ReplacementWork(stores.replacements, Steps(stores, inventory, pushes, outside), outside, owner=owner)
     engine.register(TICKET, work.handle)
-    service = Replacements(stores.replacements, inventory, stores.backups, engine, outside)
+    service = Replacements(stores.replacements, inventory, stores.backups, engine, outside, stores.entitling)
     return Swapping(service, work, ReplacementChore(stores.replacements, engine, outside))

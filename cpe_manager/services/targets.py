@@ -49,10 +49,11 @@ def snmp_target_of(device: Device, resolved: Resolved, access: SnmpAccess) -> Sn
 
 def path_of(target: Target, manager: str) -> ManagementPath:
     """How a device is managed, as far as it is known."""
-    return ManagementPath(_v4(target.host), _v4(manager), target.transport, target.port)
+    return ManagementPath(address_of(target.host), address_of(manager), target.transport, target.port)
 
 
-def _v4(text: str) -> IPv4Address | None:
+def address_of(text: str) -> IPv4Address | None:
+    """None for a name, or an address outside IPv4."""
     try:
         return IPv4Address(text)
     except AddressValueError:

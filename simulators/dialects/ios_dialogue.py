@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -14,6 +15,7 @@ from simulators.dialects.ios_syntax import full_interface
 from simulators.personas.base import Effect, Reply
 from simulators.state import Alarm, DeviceState
 
+_TCL_ESCAPE = re.compile(r"\\(.)")
 LOCKED = "configuration lock"
 """Below this name in the scratch space: who holds configuration mode for himself."""
 _ABORTED = "\n\n***\n*** --- SHUTDOWN ABORTED ---\n***\n\n"
@@ -48,7 +50,7 @@ _PRIVILEGED = (
     "show archive config differences ...", "show archive config incremental-diffs ...", "show reload", "show flash:",
     "show file systems", "configure terminal ...", "configure replace ...", "configure confirm",
     "configure revert now", "configure revert timer ...", "archive config", "write", "write memory", "write terminal",
-    "copy ...", "dir ...", "more ...", "delete ...", "verify ...", "reload ...",
+    "tclsh", "copy ...", "dir ...", "more ...", "delete ...", "verify ...", "reload ...",
 )  # fmt: skip
 
 
@@ -64,6 +66,7 @@ class IosDialogue(FileCommands):
         self._privileged = privileged
         self._editor: IosEditor | None = None
         self._written = ""
+        self._tcl: dict[str, list[str]] | None = None
         self._length = 24
         self.width = 0 if state.spec.options.get("width", "wide") == "wide" else 80
         """Columns of the terminal; 0: as many as are needed."""
@@ -73,6 +76,8 @@ class IosDialogue(FileCommands):
         if self._question is not None:
             return self._question.prompt
         name = ios_show.hostname_of(self._state)
+        if self._tcl is not None:
+            return f"{name}(tcl){'#' if self._privileged else '>'}"
         if self._editor is not None:
             # In configuration mode a long name is cut.
             return "" if self._editor.in_banner else f"{name[:20]}({self._editor.suffix})#"
@@ -97,6 +102,8 @@ class IosDialogue(FileCommands):
         if self._question is not None:
             question, self._question = self._question, None
             return question.answer(line.strip())
+        if self._tcl is not None:
+            return self._script(line)
         if self._editor is not None and self._editor.in_banner:
             return self._enter(line)
         if not line.strip() or line.lstrip().startswith("!"):
@@ -106,7 +113,7 @@ class IosDialogue(FileCommands):
     def control(self, key: str) -> Reply:
         if key == "D":
             return Reply(effect=Effect.CLOSE)
-        self._question = None
+        self._question = self._tcl = None
         self._editor = None
         return Reply()
 
@@ -158,6 +165,8 @@ class IosDialogue(FileCommands):
         state = self._state
         if command in ("exit", "logout", "quit"):
             return Reply(effect=Effect.CLOSE)
+        if command == "tclsh":
+            self._tcl = {}
         if command == "disable":
             self._privileged = False
         if command in ("write", "write memory"):
@@ -253,6 +262,40 @@ class IosDialogue(FileCommands):
     def _reload_shown(self) -> str:
         alarm = self._state.alarms.get("reload")
         return self._scheduled(alarm.due) if alarm else "No reload is scheduled.\n"
+
+    # Tcl
+
+    def _script(self, line: str) -> Reply:
+        """As much of Tcl as gathers lines in a list and has them configured; what else is typed is run as a command."""
+        assert self._tcl is not None
+        words = line.strip().split(None, 2)
+        if line.strip() in ("tclquit", "exit"):
+            self._tcl = None
+            return Reply()
+        if words[:1] == ["set"] and words[2:] == ["{}"]:
+            self._tcl[words[1]] = []
+            return Reply("\n")
+        if words[:1] == ["lappend"] and len(words) == 3:
+            found = self._tcl.setdefault(words[1], [])
+            found.append(_TCL_ESCAPE.sub(r"\1", words[2].removeprefix('"').removesuffix('"')))
+            return Reply(" ".join(f"{{{one}}}" for one in found) + "\n")
+        if words[:2] == ["eval", "ios_config"] and len(words) == 3 and words[2].startswith("$"):
+            return self._configured(self._tcl.get(words[2][1:], []))
+        return Reply(f'invalid command name "{words[0]}"\n' if words else "")
+
+    def _configured(self, lines: list[str]) -> Reply:
+        """`ios_config`: into configuration mode, each line in turn whatever became of the one before, and out again."""
+        said = [] if not self._state.scratch.get(LOCKED) else [self._terminal(()).text]
+        if not said:
+            self._terminal(())
+            for line in lines:
+                reply = self._configure(line)
+                while self._question is not None:
+                    question, self._question = self._question, None
+                    reply = question.answer("yes")
+                said.append(reply.text)
+        self._editor = None
+        return Reply("".join(said))
 
     # Configuration mode
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 from simulators.dialects.shell import Call, Shell
 from simulators.dialects.vtysh import VtyshDialogue
-from simulators.personas.base import Reply
+from simulators.personas.base import Effect, Reply
 from simulators.state import Alarm, DeviceState
 
 RELOAD = "/usr/lib/frr/frr-reload.py"
@@ -37,7 +38,9 @@ def _sh(_state: DeviceState, call: Call) -> Reply:
     if text is None:
         return Reply(error=f"sh: 0: cannot open {call.words[0]}: No such file\n", status=2)
     given = {str(number): word for number, word in enumerate(call.words[1:], 1)} if call.words[0] != "-c" else {}
-    return Shell("sh", call.shell.files, call.shell.tools, unknown="not found", variables=given).run(text)
+    reply = Shell("sh", call.shell.files, call.shell.tools, unknown="not found", variables=given).run(text)
+    # It is the script that ends with `exit`, not whoever called it.
+    return replace(reply, effect=Effect.NONE) if reply.effect is Effect.CLOSE else reply
 
 
 def _called(call: Call, words: list[str]) -> Reply:
@@ -49,7 +52,7 @@ def _called(call: Call, words: list[str]) -> Reply:
 
 
 def _setsid(_state: DeviceState, call: Call) -> Reply:
-    return _called(call, call.words[1:] if call.words[:1] in (["-w"], ["--wait"]) else call.words)
+    return _called(call, call.words[1:] if call.words[:1] in (["-w"], ["--wait"], ["-f"], ["--fork"]) else call.words)
 
 
 def _xargs(_state: DeviceState, call: Call) -> Reply:

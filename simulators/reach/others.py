@@ -22,7 +22,8 @@ def uci(state: DeviceState, at: Surroundings) -> View:
     for section in _sections(packages, "network"):
         if section.kind == "interface" and _text(section, "proto") == "static" and _up(section):
             address = interface(f"{_text(section, 'ipaddr')}/{_text(section, 'netmask') or '32'}")
-            view.addresses += [(section.name, address)] if address else []
+            if _text(section, "device") != "lo":
+                view.addresses += [(section.name, address)] if address else []
             if gateway := _text(section, "gateway"):
                 view.routes.append((_ANY, gateway))
                 view.distances[_ANY, gateway] = int(_text(section, "metric") or 0)

@@ -45,6 +45,10 @@ class View:
         """The interface that has the address under which the box is managed; empty when none has."""
         return next((name for name, own in self.addresses if own.ip == at.address), "")
 
+    def own(self) -> list[IPv4Interface]:
+        """The addresses that the box has, each once."""
+        return list(dict.fromkeys(own for _, own in self.addresses))
+
     def carries(self, at: Surroundings) -> bool:
         """Whether packets still come and go: what a connection that stands needs."""
         return bool(self.interface(at)) and self._leads_back(at) and (self.admits or not self.stateless)

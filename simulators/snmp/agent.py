@@ -19,7 +19,7 @@ from simulators.snmp.access import engine_id, keys_for, login_of
 from simulators.snmp.families import Oid, oid, persona_of
 from simulators.snmp.line import LossKind, Ports, Sink
 from simulators.snmp.mib import Mib
-from simulators.snmp.notify import LINK_DOWN, LINK_UP, Notifier
+from simulators.snmp.notify import COLD_START, LINK_DOWN, LINK_UP, Notifier
 from simulators.snmp.pdus import Responder, filled
 from simulators.state import DeviceState
 
@@ -62,6 +62,8 @@ class Agent(asyncio.DatagramProtocol):
         self._usm_counters: dict[int, int] = {}
         self.stats = SnmpStats()
         self.port = 0
+        self.open_at = ""
+        """The address that it answers at, and sends from; empty while it is closed."""
         self.sinks: tuple[Sink, ...] = ()
         self.notifier = Notifier(self)
 
@@ -98,13 +100,22 @@ class Agent(asyncio.DatagramProtocol):
         """Open the port. Raises OSError when it cannot be bound."""
         loop = asyncio.get_running_loop()
         transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(address, port))
-        self.port = transport.get_extra_info("sockname")[1]
+        self.open_at, self.port = transport.get_extra_info("sockname")[:2]
+
+    async def move(self, address: str) -> None:
+        """Answer at another address of the box from now on, at the same port; traps come from there, too."""
+        if self._transport is not None:
+            self._transport.abort()
+            self._transport = None
+            await asyncio.sleep(0)
+            await self.start(address, self.port)
 
     async def stop(self) -> None:
         await self.notifier.stop()
         if self._transport is not None:
             self._transport.abort()
             self._transport = None
+        self.open_at = ""
 
     def lose_line(self, kind: LossKind = "carrier") -> None:
         """Lose the fixed line. `carrier`: the link goes down and linkDown is sent; `silent`: nobody is told."""
@@ -115,6 +126,10 @@ class Agent(asyncio.DatagramProtocol):
         """Bring the fixed line back; linkUp is sent when the link was down."""
         if self.ports.restore():
             self._tell(self.ports.line_index)
+
+    def started(self) -> None:
+        """The box has come up: coldStart."""
+        self.notify(COLD_START, [])
 
     def send(self, data: bytes, address: Address) -> None:
         """Put a datagram on the wire from the agent's own port; nothing happens once the agent is closed."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Pairs = list[tuple[Oid, Any]]
 LINK_DOWN = oid("1.3.6.1.6.3.1.1.5.3")
+COLD_START = oid("1.3.6.1.6.3.1.1.5.1")
 LINK_UP = oid("1.3.6.1.6.3.1.1.5.4")
 COLD_START = oid("1.3.6.1.6.3.1.1.5.1")
 _TRAP_OID = oid("1.3.6.1.6.3.1.1.4.1.0")

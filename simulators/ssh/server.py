@@ -97,7 +97,7 @@ class _Mute(asyncio.Protocol):
 
 def linger_off(sock: socket.socket | None) -> None:
     """Make the next close of a TCP socket a reset and not an orderly end."""
-    if sock is not None:
+    if sock is not None and sock.fileno() >= 0:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
@@ -127,10 +127,10 @@ def options_for(device: Device, key: asyncssh.SSHKey) -> asyncssh.SSHServerConne
     )
 
 
-def answer(device: Device) -> asyncio.BaseProtocol:
-    """The protocol for one new TCP connection."""
+def answer(device: Device, place: str) -> asyncio.BaseProtocol:
+    """The protocol for one new TCP connection that comes in at an address of the box."""
     device.stats.connections += 1
-    if device.is_away or not device.answers or device.faults.take(Refuse):
+    if device.is_away or not device.answers_at(place) or device.faults.take(Refuse):
         return _Slam()
     if device.faults.take(BannerHang):
         return _Mute(device)

@@ -28,6 +28,7 @@ class CpeSession(asyncssh.SSHServerSession[bytes]):
         self._stdin = bytearray()
         self._scp: Scp | None = None
         self._wants_stdin = False
+        self._place = str(connection.get_extra_info("sockname", ("",))[0])
 
     def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
         self._channel = chan
@@ -100,7 +101,8 @@ class CpeSession(asyncssh.SSHServerSession[bytes]):
 
     def _plan(self, command: str, reply: Reply) -> Output:
         self._device.stats.commands.append(command)
-        if not self._device.carries:
+        self._device.look()
+        if not self._device.carries_at(self._place):
             # What the command did is done; its answer does not come through any more.
             return Output("", ending=Ending.DROP)
         return plan(reply, self._device.faults, self._device.origin(command))

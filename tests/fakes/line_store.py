@@ -227,7 +227,7 @@ class MemoryLineStore:
         for one in self.devices.values():
             here = one.position_id == row.position_id and one.state is not LifeState.DECOMMISSIONED
             if here and (one.line is None or (one.site, one.line) == (site, ref)):
-                line = Line(line_id, ref, one.site, one.id, one.name, one.access_node or "", row.setup)
+                line = Line(line_id, ref, one.site, one.id, one.name, one.access_node or "", row.setup, one.site_id)
                 return replace(row.record, line=line)
         return None
 

@@ -1,12 +1,15 @@
 #!/bin/bash
-# What a CPE does when it starts: reads its files and starts its daemons. With "again", everything ends before.
+# What a CPE does when it starts: reads its files and starts its daemons. With "again", everything ends before; with
+# "stop" that is all.
 set -eu
 
-if [ "$1" = again ]; then
+if [ "$1" != first ]; then
     start-stop-daemon --stop --quiet --oknodo --pidfile /run/cpe-manager.pid >&2 || true
+    # Under watchfrr a daemon that ends is started again.
+    [ -e /run/frr/watchfrr.pid ] && service frr stop >&2
     for daemon in bgpd staticd zebra; do
-        pid=$(cat "/run/frr/$daemon.pid")
-        kill "$pid"
+        pid=$(cat "/run/frr/$daemon.pid" 2>/dev/null) || continue
+        kill "$pid" 2>/dev/null
         while kill -0 "$pid" 2>/dev/null; do sleep 0.02; done
     done
     service dnsmasq stop >&2
@@ -17,6 +20,7 @@ if [ "$1" = again ]; then
     ip route flush proto static
     ip -6 route flush proto static
     rm -rf /run/frr /run/cpe-manager*
+    if [ "$1" = stop ]; then exit; fi
 fi
 
 hostname "$(cat /etc/hostname)"

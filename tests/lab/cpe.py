@@ -54,6 +54,14 @@ class RealCpe(RealBox):
         """What a power cycle does to the router: nothing is left but what is in its files. SSH stays."""
         self.run("bash", str(Path(__file__).with_name("cpe-boot.sh")), "again")
 
+    def can_reboot(self, seconds: int) -> None:
+        """From now on ``reboot`` on the box does what a set of namespaces can (see the script), and takes so long."""
+        script = Path(__file__).with_name("cpe-reboot.sh")
+        told = f"#!/bin/sh\\nexec bash {script} {seconds}\\n"
+        place = "/usr/local/sbin"  # of the box's own: nobody else sees what is mounted there
+        made = f"mount -t tmpfs box {place} && printf '{told}' >{place}/reboot && chmod +x {place}/reboot"
+        self.run("sh", "-c", made)
+
     @property
     def internet(self) -> tuple[str, ...]:
         """What a command is put behind, for it to run in the internet before the box, with the test's own files."""

@@ -64,7 +64,7 @@ class Pattern:
     """The fixed line is probed by TCP, and ICMP is filtered there."""
     answer: tuple[float, float] = (0.01, 0.2)
     """Seconds until an SNMP agent answers; beyond 5 it is too late, and there is no word."""
-    mobile_every: float = 1.0
+    mobile_every: float = 5.0
     """Between probes of the mobile way, in multiples of the policy's, while there is no suspicion."""
     boot: float = 45.0
     train: float = 60.0

@@ -5,8 +5,11 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
+from cpe_manager.adapters.db.activations import SqlActivations
 from cpe_manager.adapters.db.addresses import SqlAddresses
 from cpe_manager.adapters.db.backups import SqlBackups
+from cpe_manager.adapters.db.catalogues import SqlCatalogues
+from cpe_manager.adapters.db.changes import SqlChanges
 from cpe_manager.adapters.db.drift import SqlDrift
 from cpe_manager.adapters.db.drills import SqlDrills
 from cpe_manager.adapters.db.engine import target
@@ -20,10 +23,14 @@ from cpe_manager.adapters.db.pushes import SqlPushes
 from cpe_manager.adapters.db.replacements import SqlReplacements
 from cpe_manager.adapters.db.rollouts import SqlRollouts
 from cpe_manager.adapters.db.schedules import SqlSchedules
+from cpe_manager.adapters.db.subscriptions import SqlSubscriptions
 from cpe_manager.adapters.db.tokens import SqlTokens
 from cpe_manager.adapters.db.transactions import Connections
 from cpe_manager.adapters.db.webhooks import SqlWebhooks
+from cpe_manager.ports.activations import ActivationStore
 from cpe_manager.ports.addresses import AddressStore
+from cpe_manager.ports.catalogue import CatalogueStore
+from cpe_manager.ports.changes import ChangeStore
 from cpe_manager.ports.drift import DriftStore
 from cpe_manager.ports.drills import DrillStore
 from cpe_manager.ports.facts import FactsStore
@@ -33,6 +40,7 @@ from cpe_manager.ports.replacements import ReplacementStore
 from cpe_manager.ports.rollouts import RolloutStore
 from cpe_manager.ports.schedules import ScheduleStore
 from cpe_manager.ports.stores import BackupStore, EventStore, InventoryStore, JobStore
+from cpe_manager.ports.subscriptions import SubscriptionStore
 from cpe_manager.ports.tokens import TokenStore
 from cpe_manager.ports.webhooks import WebhookStore
 
@@ -57,6 +65,10 @@ class Database:
         self.addresses: AddressStore = SqlAddresses(connections)
         self.lines: LineStore = SqlLines(connections)
         self.webhooks: WebhookStore = SqlWebhooks(connections)
+        self.catalogues: CatalogueStore = SqlCatalogues(connections)
+        self.subscriptions: SubscriptionStore = SqlSubscriptions(connections)
+        self.changes: ChangeStore = SqlChanges(connections)
+        self.activations: ActivationStore = SqlActivations(connections)
         self.maintenance = SqlMaintenance(connections)
 
     @classmethod

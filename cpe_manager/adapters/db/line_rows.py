@@ -48,6 +48,7 @@ def select_lines() -> Select[Any]:
         *_STATE,
         line.c.ref,
         site.c.name.label("site"),
+        site.c.id.label("site_id"),
         device.c.id.label("device_id"),
         device.c.name.label("device"),
         ACCESS_NODE.label("node"),
@@ -56,7 +57,9 @@ def select_lines() -> Select[Any]:
 
 def to_record(row: AnyRow) -> LineRecord:
     return LineRecord(
-        line=Line(row.line_id, row.ref, row.site, row.device_id, row.device, row.node or "", to_setup(row)),
+        line=Line(
+            row.line_id, row.ref, row.site, row.device_id, row.device, row.node or "", to_setup(row), row.site_id
+        ),
         state=FailoverState(row.state),
         since=row.since,
         carrier=Carrier(row.carrier),

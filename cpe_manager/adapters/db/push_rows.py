@@ -50,6 +50,7 @@ def push_values(one: Push, order_id: str) -> Values:
         "waiting": waiting_value(one.waiting),
         "begun_at": one.begun_at,
         "offer": offer_value(one.offer),
+        "managed_at": one.managed_at,
     }
 
 
@@ -82,6 +83,7 @@ def to_push(row: AnyRow) -> Push:
         begun_at=row.begun_at,
         offer=_to_offer(row.offer),
         settled=_to_settlement(row),
+        managed_at=row.managed_at,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Select, and_, exists, func, insert, or_, select, update
 
-from cpe_manager.adapters.db import cursors, prepared_pushes, push_holds
+from cpe_manager.adapters.db import cursors, prepared_pushes, push_holds, readdressing
 from cpe_manager.adapters.db.claims import Holder
 from cpe_manager.adapters.db.job_rows import lock_jobs
 from cpe_manager.adapters.db.overdue import raise_alarms
@@ -54,6 +54,10 @@ class SqlPushes:
 
     async def push(self, push_id: str) -> PushRecord:
         return await self._db.read(lambda tx: _record(tx, push.c.id == push_id, f"no such push: {push_id}"))
+
+    async def keyed(self, key: str) -> Push | None:
+        rows = await self._db.read(lambda tx: tx.rows(_select().where(push.c.key == key)))
+        return to_push(rows[0]) if rows else None
 
     async def pushes(
         self, *, device_id: str | None = None, open_only: bool = False, after: str | None = None, limit: int = 50
@@ -209,6 +213,8 @@ async def _end(tx: Transaction, of: Push, end: Ended, lease: Lease) -> None:
         await raise_alarms(tx, [Alarm(push_holds.stuck_key(of), "push.stuck", of.device_id, of.device, at, told)])
     if phase is Phase.CONFIRMED:
         await push_holds.settle_by_later(tx, of, at)
+        if of.managed_at is not None:
+            await readdressing.move(tx, of, of.managed_at, at)
     tx.emit([push_event(f"push.{phase.value}", of, at, message, severity=_SEVERITY.get(phase, "info"), **data)])
 
 

@@ -285,6 +285,7 @@ push: Final = Table(
     Column("settled_at", UtcTime),
     Column("settled_by", Text),
     Column("settled_note", FreeText),
+    Column("managed_at", Text),
     UniqueConstraint("job_id", "device_id"),
     Index("ix_push_created_at_id", "created_at", "id"),
     Index("ix_push_ended_at", "ended_at"),

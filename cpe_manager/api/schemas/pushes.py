@@ -21,7 +21,7 @@ from cpe_manager.services.pushes import GUARD_SECONDS, LONGEST_GUARD, SHORTEST_G
 
 
 class PlanBody(Body):
-    """Exactly one of ``change``, ``lines`` and ``version``."""
+    """Exactly one of ``change``, ``lines``, ``version`` and ``reboot``."""
 
     device: str
     change: dict[str, Any] | None = Field(
@@ -31,6 +31,13 @@ class PlanBody(Body):
         default=None, min_length=1, max_length=10_000, description="Commands in the device's own language"
     )
     version: int | None = Field(default=None, ge=0, description="A stored version to bring back; 0 is the current one")
+    reboot: bool = Field(default=False, description="Restart the device; what was not saved is lost")
+    managed_at: str | None = Field(
+        default=None,
+        max_length=253,
+        description="Address at which the device is managed once the change is in effect, where that is another one: "
+        "it is proved and confirmed there, and the inventory changes with the confirmation",
+    )
     probes: list[str] = Field(
         default=[],
         max_length=MOST,
@@ -40,8 +47,9 @@ class PlanBody(Body):
 
     @model_validator(mode="after")
     def _one_choice(self) -> PlanBody:
-        if (self.change is not None) + (self.lines is not None) + (self.version is not None) != 1:
-            raise ValueError("give exactly one of change, lines and version")
+        given = (self.change is not None, self.lines is not None, self.version is not None, self.reboot)
+        if sum(given) != 1:
+            raise ValueError("give exactly one of change, lines, version and reboot")
         return self
 
     @field_validator("probes")
@@ -56,7 +64,8 @@ class PlanBody(Body):
     def asked(self) -> PushAsked:
         """What is wanted, and nothing on how."""
         wanted = (self.change, tuple(self.lines or ()), self.version)
-        return PushAsked(self.device, *wanted, probes=probes_of(self.probes))
+        asked = PushAsked(self.device, *wanted, probes=probes_of(self.probes))
+        return replace(asked, managed_at=self.managed_at, reboot=self.reboot)
 
 
 class PushBody(PlanBody):
@@ -68,7 +77,8 @@ class PushBody(PlanBody):
         default=GUARD_SECONDS,
         ge=SHORTEST_GUARD,
         le=LONGEST_GUARD,
-        description="When the device takes the change back by itself unless it was confirmed",
+        description="When the device takes the change back by itself unless it was confirmed; of a restart: how long "
+        "it may take to come back",
     )
 
     accepted: list[str] = Field(default=[], description="Findings of checks that are accepted, by `check`")
@@ -233,6 +243,7 @@ class PushView(View):
     any_time: bool
     settled: SettlementView | None = Field(description="What ended the matter after a push that was stuck")
     snapshot_id: str | None = Field(description="The stored version that the device goes back to")
+    managed_at: str | None = Field(description="The address at which the device is managed from the confirmation on")
 
     @classmethod
     def of(cls, push: Push) -> PushView:

@@ -33,10 +33,17 @@ class ReplacementBody(Body):
     )
     names: dict[str, str] = Field(default={}, max_length=200, description="Interface names: old to new")
     factory_consent: str | None = Field(default=None, min_length=3, max_length=500, description=_CONSENT)
+    on_demand: str | None = Field(
+        default=None, min_length=3, max_length=500,
+        description="Who ordered the restore, when and how, where it is no part of the subscription (§5.1.2.4)",
+    )  # fmt: skip
 
     def asked(self, key: str | None) -> ReplacementAsked:
         unit = Unit(self.serial, self.address or "", self.port, self.family, self.model, self.bootstrap_credential)
-        return ReplacementAsked(self.device, unit, self.version, self.host_key, self.names, self.factory_consent, key)
+        consent, on_demand = self.factory_consent, self.on_demand
+        return ReplacementAsked(
+            self.device, unit, self.version, self.host_key, self.names, consent, key, on_demand
+        )  # fmt: skip
 
 
 class ReplacementAnswerBody(Body):

@@ -51,6 +51,25 @@ WITHDRAWABLE: Final = frozenset(
 )
 
 
+_S: Final = ChangeState
+FROM: Final[Mapping[ChangeState, frozenset[ChangeState]]] = {
+    _S.SUBMITTED: frozenset({_S.ACCEPTED, _S.REFUSED, _S.WITHDRAWN}),
+    _S.ACCEPTED: frozenset({_S.APPROVED, _S.SCHEDULED, _S.DECLINED, _S.WITHDRAWN, _S.EXPIRED}),
+    _S.APPROVED: frozenset({_S.SCHEDULED, _S.WITHDRAWN, _S.REFUSED}),
+    _S.SCHEDULED: frozenset({_S.SCHEDULED, _S.EXECUTING, _S.WITHDRAWN, _S.REFUSED, _S.ACCEPTED}),
+    _S.EXECUTING: frozenset(
+        {_S.DONE, _S.REVERTED, _S.STUCK, _S.ACCEPTED, _S.SCHEDULED, _S.REFUSED, _S.WITHDRAWN}
+    ),
+    _S.STUCK: frozenset({_S.DONE, _S.REVERTED}),
+    **dict.fromkeys(
+        (_S.DONE, _S.REVERTED, _S.REFUSED, _S.DECLINED, _S.WITHDRAWN, _S.EXPIRED), frozenset({_S.CLOSED})
+    ),
+    _S.CLOSED: frozenset(),
+}  # fmt: skip
+"""Where a request may go from each state; nothing else is ever written. From ``executing`` to ``scheduled``: the device
+could not be reached, and nothing was done; to ``withdrawn``: somebody gave the push up before it had an effect."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """What a customer is shown and approves, without any secret: the difference in words of the model and in the
@@ -143,6 +162,12 @@ class ChangeRequest:
     key: str | None = None
     ended_at: datetime | None = None
     closed_at: datetime | None = None
+    expires_at: datetime | None = None
+    """Until when an answer of the customer is awaited."""
+    look_at: datetime | None = None
+    """Not looked at before this: somebody is at it, or what it needs did not answer. Of no concern to a customer."""
+    tries: int = 0
+    """How often what it needs did not answer, in the state that it is in."""
 
 
 @dataclass(frozen=True, slots=True)

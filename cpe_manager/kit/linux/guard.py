@@ -89,6 +89,11 @@ _TAKE_UP: Final = (
 DISARM: Final = f'{_TAKE_UP}; [ ! -e {KEPT}/undo ]; echo "cpe-manager $?"'
 GO_BACK: Final = f'setsid -w sh {KEPT}/undo </dev/null >/dev/null 2>&1; [ ! -e {KEPT}/undo ]; echo "cpe-manager $?"'
 """In a session of its own, for going back may cut ours."""
+APART: Final = "/run/cpe-manager.apart"
+"""A script that the box works off by itself."""
+WORK_OFF: Final = f"setsid -f sh -c 'sleep 1; sh {APART}' </dev/null >/dev/null 2>&1; echo \"cpe-manager $?\""
+"""In a session of its own, a moment later: our own may end by that."""
+REBOOT: Final = "sync; setsid -f sh -c 'sleep 1; reboot' </dev/null >/dev/null 2>&1; echo \"cpe-manager $?\""
 GO_ON: Final = (
     f"setsid -w sh {INCOMING}/undo </dev/null >/dev/null 2>&1; cat {INCOMING}/failed 2>/dev/null; "
     f'[ ! -e {INCOMING}/failed ]; echo "cpe-manager $?"; rm -rf {INCOMING}'
@@ -229,6 +234,11 @@ def bringing(frr: str, files: Mapping[str, str], present: Sequence[str], links: 
         f"cp -p {_FRR_CONF} {INCOMING}/frr.conf 2>/dev/null; "
         f'sha256sum {INCOMING}/frr {named} {INCOMING}/undo; echo "cpe-manager $?"'
     )
+
+
+def apart(commands: Sequence[str]) -> Iterator[str]:
+    """Shell lines that lay down a script of these commands, which ends at the first one that fails."""
+    yield from writing(APART, "\n".join((*(f"{command} || exit 1" for command in commands), f"rm -f {APART}")))
 
 
 def brought(printed: str, frr: str, files: Mapping[str, str]) -> bool:

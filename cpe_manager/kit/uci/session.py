@@ -78,6 +78,7 @@ RESET: Final = (
     'start-stop-daemon -S -b -x /bin/sh -- -c "sleep 1; reboot"; echo "cpe-manager $?"'
 )
 """What is on flash is given up with the next boot, which is at once: the way back of a promise with it."""
+REBOOT: Final = 'sync; start-stop-daemon -S -b -x /bin/sh -- -c "sleep 1; reboot"; echo "cpe-manager $?"'
 INCOMING: Final = "/var/run/cpe-manager.new"
 IMPORT: Final = (
     f'cat {INCOMING} | uci import && rm -f {INCOMING} && sync && reload_config; echo "cpe-manager $?"; rm -f {INCOMING}'
@@ -261,6 +262,15 @@ def reload(commands: Sequence[str]) -> str:
     started = [match["plain"] or match["on"] for match in map(_STARTED.fullmatch, commands) if match]
     starts = "".join(f" && ifup {name}" for name in dict.fromkeys(started))
     return f'reload_config{starts}; echo "cpe-manager $?"'
+
+
+def commit_apart(commands: Sequence[str]) -> str:
+    """The shell line that commits what was staged and has it brought into effect a moment later, behind us: our own
+    session may end by that."""
+    each = " && ".join(f"uci -t {STAGE} commit {package}" for package in packages_of(commands))
+    effect = reload(commands).partition(";")[0]
+    behind = f'start-stop-daemon -S -b -x /bin/sh -- -c "sleep 1; {effect}"'
+    return f'{each} && {behind}; echo "cpe-manager $?"; {CLEAN}'
 
 
 def accepted_archive(stdout: str, stderr: str) -> tuple[bytes, str]:

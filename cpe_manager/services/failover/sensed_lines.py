@@ -38,8 +38,8 @@ class SensedLine:
 
     __slots__ = (
         "_setup", "_times", "answered_at", "connect", "connecting", "echo", "echoed_at", "edges", "fixed", "fixed_wait",
-        "gone", "host", "hurried_until", "id", "misses", "mobile", "mobile_wait", "place", "platform", "poll",
-        "poll_every", "polled_at", "polling", "polls", "port", "probe_every",
+        "gone", "host", "hurried_until", "id", "misses", "mobile", "mobile_due", "mobile_wait", "moved", "place",
+        "platform", "poll", "poll_every", "polled_at", "polling", "polls", "port", "probe_every",
     )  # fmt: skip
 
     def __init__(self, line: Line, place: Place | None, policy: FailoverPolicy) -> None:
@@ -62,7 +62,21 @@ class SensedLine:
         self.gone = self.polling = self.connecting = False
         self.hurried_until = self.echoed_at = self.polled_at = self.answered_at = float("-inf")
         self.misses = 0
+        self.mobile_due = float("-inf")
+        self.moved = False
         self._waits()
+
+    def asks_mobile(self, now: float, idle: float) -> bool:
+        """Whether the mobile way gets an echo along with the fixed one at this moment. While the line is well one in
+        ``idle`` seconds is enough, and spares the customer's volume; a line that is suspect or moved, and one whose
+        outage has to stay below a second, is asked over both ways alike."""
+        every = self.probe_every
+        if every >= 1.0 and not self.moved and not self.misses and self.hurried_until <= now:
+            every = max(every, idle)
+        if now < self.mobile_due - self.probe_every / 2:
+            return every <= self.probe_every
+        self.mobile_due = now + every
+        return True
 
     def is_of(self, setup: LineSetup, place: Place | None) -> bool:
         return setup == self._setup and place == self.place

@@ -13,13 +13,13 @@ from collections import Counter
 from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final
 from zlib import crc32
 
 import structlog
 
 from cpe_manager.domain.errors import ConnectFailed, CredentialMissing, DeviceError
-from cpe_manager.domain.lines import Evidence, FailoverPolicy, LineRecord, Source, Way
+from cpe_manager.domain.lines import Carrier, Evidence, FailoverPolicy, FailoverState, LineRecord, Source, Way
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.platform import Platforms
 from cpe_manager.ports.reach import Reach
@@ -30,6 +30,8 @@ from cpe_manager.services.failover.sensed_lines import Place, SensedLine, sensed
 from cpe_manager.services.failover.sensing_terms import Rhythm, SensingObserver, Sink
 
 log = structlog.get_logger(__name__)
+
+_MOVING: Final = frozenset({FailoverState.SWITCHING, FailoverState.MOBILE, FailoverState.RETURNING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,8 @@ class Sensing:
     def set_lines(self, records: Iterable[LineRecord], places: Mapping[str, Place] | None = None) -> None:
         """From now on exactly these. What is known of a line that was looked at before stays where it is the same."""
         places = places or {}
-        wanted = {record.line.id: record.line for record in records if record.line.setup.watched}
+        watched = [record for record in records if record.line.setup.watched]
+        wanted = {record.line.id: record.line for record in watched}
         for line_id in set(self._lines) - set(wanted):
             self._forget(self._lines.pop(line_id))
         now = self._clock.monotonic()
@@ -81,6 +84,8 @@ class Sensing:
                 self._forget(before)
             new = self._lines[line_id] = sensed(line, place, self._policy, before)
             self._start(new, now)
+        for record in watched:
+            self._lines[record.line.id].moved = record.carrier is Carrier.MOBILE or record.state in _MOVING
         self._addresses = sum(bool(line.fixed) + bool(line.mobile) for line in self._lines.values())
         self._edges.set_lines(self._lines.values(), now)
 
@@ -145,7 +150,7 @@ class Sensing:
     def _echo(self, line: SensedLine, now: float) -> float:
         if line.fixed:
             self._send(line, Way.FIXED, line.fixed, line.fixed_wait, self.rhythm.fixed_source)
-        if line.mobile:
+        if line.mobile and line.asks_mobile(now, self.rhythm.mobile_idle):
             self._send(line, Way.MOBILE, line.mobile, line.mobile_wait, self.rhythm.mobile_source)
         every = line.probe_every
         if line.hurried_until > now:

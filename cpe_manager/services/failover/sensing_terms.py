@@ -22,6 +22,8 @@ class Rhythm:
     longest_turn: float = 0.02
     at_once: int = 400
     """Entries of one turn; then the loop serves others."""
+    mobile_idle: float = 5.0
+    """Between echoes over the mobile way of a line that is well: each costs volume (84 octets either way)."""
     edge_every: float = 0.15
     edge_retry: float = 2.0
     edge_silent: float = 60.0

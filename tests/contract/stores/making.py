@@ -10,12 +10,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cpe_manager.adapters.db.database import Database
+from cpe_manager.domain.activations import Activation, ActivationOrder
 from cpe_manager.domain.backups import Draft, FileDraft, FileInfo, SealedObject
-from cpe_manager.domain.inventory import Device, LifeState
+from cpe_manager.domain.inventory import Device, LifeState, LineKind
 from cpe_manager.domain.jobs import Job, JobKind, JobState, Outcome
 from cpe_manager.domain.pushes import Push, PushKind
 from cpe_manager.domain.replacements import Replacement, Unit
 from cpe_manager.domain.rollouts import Rollout, Strategy
+from cpe_manager.domain.working_days import Promise
 from cpe_manager.ports.rollouts import NewRolloutDevice
 from cpe_manager.ports.stores import Claimed, InventoryChanges, NewWork, Settled, SiteChange
 
@@ -188,3 +190,23 @@ def a_replacement(device: Device, **more: Any) -> Replacement:
         "requested_by": "op",
     }
     return Replacement(**(values | more))
+
+
+def an_activation(device: Device, **more: Any) -> Activation:
+    """``device`` as the inventory has it: its site is one that exists."""
+    ordered = ActivationOrder("pro-plus", LineKind.COPPER)
+    values: dict[str, Any] = {
+        "id": new_id(),
+        "site_id": device.site_id,
+        "site": device.site,
+        "device_id": device.id,
+        "device": device.name,
+        "formula": ordered.formula,
+        "technology": ordered.technology,
+        "catalogue_version": 1,
+        "order": ordered.shown(),
+        "created_at": NOW,
+        "requested_by": "op",
+        "promise": Promise(after(2000), after(1000)),
+    }
+    return Activation(**(values | more))

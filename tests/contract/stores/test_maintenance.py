@@ -15,7 +15,7 @@ from alembic.runtime.migration import MigrationContext
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.db.engine import migrator, target
 from cpe_manager.adapters.db.tables import metadata
-from cpe_manager.domain import replacements
+from cpe_manager.domain import activation_flow, activations, replacements
 from cpe_manager.domain.backups import SealedObject
 from cpe_manager.domain.checks import Held
 from cpe_manager.domain.commit_path import Entry, Step
@@ -30,6 +30,7 @@ from cpe_manager.domain.schedules import Schedule
 from cpe_manager.domain.tokens import Scope, Token
 from cpe_manager.domain.webhooks import Attempt, Endpoint
 from cpe_manager.ports.addresses import Read
+from cpe_manager.ports.catalogue import SHIPPED, CatalogueFound
 from cpe_manager.ports.driver import Facts
 from cpe_manager.ports.facts import DeviceFacts
 from cpe_manager.ports.lines import IncidentChange, Move
@@ -43,6 +44,7 @@ from tests.contract.stores.making import (
     a_replacement,
     a_rollout,
     after,
+    an_activation,
     an_order,
     back_up,
     claim,
@@ -53,6 +55,7 @@ from tests.contract.stores.making import (
     rollout_rows,
     run_for,
 )
+from tests.support.catalogues import a_subscription, shipped_catalogue, shipped_entries
 
 Batches = list[tuple[str, Sequence[Mapping[str, Any]]]]
 
@@ -151,6 +154,17 @@ async def furnish(db: Database) -> None:
     await db.events.add([NewEvent("line.held", NOW)])
     (held,) = await db.webhooks.take("w1", now=NOW, until=after(5), known=await db.events.last_id())
     await db.webhooks.settle(held, [Attempt(1, NOW, False, None, 0.25, "é")], until=after(5))
+    found = CatalogueFound(shipped_catalogue(), shipped_entries(), SHIPPED, "/etc/é.toml")
+    await db.catalogues.take(found, "digest", NOW)
+    await db.subscriptions.put(a_subscription(site_id="", activated_at=NOW), at=NOW, by="op")
+    activation = an_activation((await db.inventory.device(other.id)).device, progress=activations.Progress())
+    await db.activations.create(activation, an_order())
+    working = await db.activations.hold(activation.id, owner="w1", now=NOW, ttl=30)
+    assert working is not None
+    begun = activation_flow.Entry(activation_flow.Step.TEST, NOW, redo=(activation_flow.Step.WIFI,))
+    await db.activations.advance(working, activation.progress, begun)
+    report = activations.ActivationReport(activation.id, 1, NOW, False, {"é": [1, None]}, "<p>é</p>")
+    await db.activations.add_report(working, report)
     await db.maintenance.meta_set("keyring", "check")
 
 

@@ -53,6 +53,8 @@ from cpe_manager.services.rollouts import Rollouts
 from cpe_manager.services.scheduling import ScheduleStores, Scheduling
 from cpe_manager.services.tokens import Tokens
 from cpe_manager.services.webhooks import WebhookParts, WebhookRules, Webhooks
+from cpe_manager.settings import Settings
+from cpe_manager.wiring_subscriptions import catalogue_files, sold
 from drivers.roster import DriverRoster
 from tests.fakes.clock import SimulatedClock
 from tests.fakes.credentials import FixedCredentials
@@ -187,6 +189,7 @@ async def opened(home: Path, house: LineHouse | None = None) -> AsyncIterator[Wo
 
 
 def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: SystemIds, house: LineHouse | None) -> World:
+    what = sold(catalogue_files(Settings(data_dir=Path(database.label).parent)), database, clock)
     engine, worker, vault, metrics = Waiting(), Hindrance(), Vault(keys), Metrics()
     drivers: Drivers = DriverRoster(("cisco_s300",))
     credentials = FixedCredentials({"lab": Credential("backup", "login-secret-1")})
@@ -226,8 +229,12 @@ def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: System
             ids,
         ),
         drift=DriftBook(drift_stores, pushes, outside),
-        replacements=Replacements(database.replacements, inventory, database.backups, cast("Any", engine), outside),
-        lines=Lines(LineStores(database.lines, database.inventory, database.events), clock, house or LineHouse()),
+        replacements=Replacements(
+            database.replacements, inventory, database.backups, cast("Any", engine), outside, what.entitling
+        ),
+        lines=Lines(LineStores(what.lines, database.inventory, database.events), clock, house or LineHouse()),
+        catalogues=what.catalogues,
+        subscriptions=what.subscriptions,
         scheduling=Scheduling(schedule_stores, jobs, cast("Any", DailyTimer()), clock, ids),
         tokens=Tokens(database.tokens, database.events, clock, ids),
         keys=Keys(keys, database.backups, jobs, database.events, clock),

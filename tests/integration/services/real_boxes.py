@@ -20,11 +20,13 @@ from cpe_manager.domain.errors import DeviceError
 from cpe_manager.domain.inventory import Device, LifeState
 from cpe_manager.domain.pushes import Push
 from cpe_manager.ports.driver import FullDriver, Guarded, Replacing
+from cpe_manager.ports.pushes import PushStore
 from cpe_manager.ports.sessions import OpenedSession, Sessions
 from cpe_manager.ports.shell import Target
 from cpe_manager.ports.stores import InventoryChanges, Settled, SiteChange
 from cpe_manager.services.attempt import Outside
 from cpe_manager.services.commit_path import CommitPath
+from cpe_manager.services.push_trip import Care
 from cpe_manager.services.pushes import PushAsked, Pushes, PushStores
 from drivers.roster import DriverRoster
 from simulators import device as simulated
@@ -66,7 +68,8 @@ class Net:
 
     @asynccontextmanager
     async def open(self, target: Target) -> AsyncIterator[OpenedSession]:
-        there = replace(target, host=self.box.address, port=self.box.port, options=self.case.device)
+        host = target.host if self.box.roams else self.box.address
+        there = replace(target, host=host, port=self.box.port, options=self.case.device)
         async with self.inner.open(there) as session:
             self.opened += 1
             yield replace(session, manager=str(AT.manager))
@@ -87,6 +90,7 @@ class Bench:
     pushes: Pushes
     cut_off: bool = False
     """Whether the box could not be reached at some time while a push was worked on."""
+    care: Care | None = None
     watch: list[Callable[[], None]] = field(default_factory=list)
 
     def now(self) -> str:
@@ -98,12 +102,13 @@ class Bench:
     async def ask(self, **more: Any) -> Push:
         return await self.pushes.submit(self.asked(**more), by="op")
 
-    async def work(self, push: Push) -> Settled:
-        """To its end. While somebody waits on our clock time runs; else about as fast as outside."""
+    async def work(self, push: Push, store: PushStore | None = None) -> Settled:
+        """To its end. While somebody waits on our clock time runs; else about as fast as outside. ``store``: through
+        which the push is written, if not as a matter of course."""
         (row,) = await self.database.jobs.claim(
             push.job_id, 0, owner="w1", now=self.clock.now(), ttl=600, limit=1, per_access_node=0
         )
-        path = CommitPath(self.outside, self.database.pushes, self.database.backups)
+        path = CommitPath(self.outside, store or self.database.pushes, self.database.backups, self.care)
         task = asyncio.create_task(path.run(row, {}))
         while not task.done():
             await asyncio.sleep(0.01)
@@ -120,6 +125,8 @@ class Bench:
     async def passes(self, seconds: float) -> None:
         await self.clock.advance(seconds)
         self.box.tick()
+        # A roaming box listens at its new address a moment after it has moved.
+        await self.fleet.settled()
 
     async def once(self, what: Callable[[Whole, Any], Any]) -> Any:
         """Do something in a session of its own, as soon as the box is reached."""
@@ -146,20 +153,26 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(case: DriverCase, home: Path, url: str, *, managed: bool = True) -> AsyncIterator[Bench]:
-    """``managed``: the box is set up to be managed at its internet address, and may cut itself off."""
+async def bench(
+    case: DriverCase, home: Path, url: str, *, managed: bool = True, at: str = "", down_time: float = 0.05
+) -> AsyncIterator[Bench]:  # fmt: skip
+    """``managed``: the box is set up to be managed at its internet address, and may cut itself off. ``at``: that
+    address in 127/8, for a box that is really found there, and elsewhere when its configuration says so."""
     clock, ids = SimulatedClock(datetime.now(UTC)), CountingIds()
     keys = KeyFile(home / "keyring.json", ids)
     keys.create(clock.now())
     async with (
-        Fleet(specs_of(case, ["SITE-1"], seed=11), down_time=0.05) as fleet,
+        Fleet(
+            [replace(one, **({"address": at} if at else {})) for one in specs_of(case, ["SITE-1"], seed=11)],
+            down_time=down_time,
+        ) as fleet,
         await Database.open(url) as database,
     ):
         await database.maintenance.migrate()
         box = fleet.devices[0]
         box.state.clock = clock.now
         device = Device(
-            id=ids.new(), position_id=ids.new(), site_id="", site="s1", name="r1", address=str(AT.address),
+            id=ids.new(), position_id=ids.new(), site_id="", site="s1", name="r1", address=at or str(AT.address),
             state=LifeState.ACTIVE, installed_at=clock.now(), family=case.family, credential=box.name,
         )  # fmt: skip
         changes = InventoryChanges(at=clock.now(), sites=(SiteChange("s1", ids.new()),), add=(device,))
@@ -172,7 +185,12 @@ async def bench(case: DriverCase, home: Path, url: str, *, managed: bool = True)
         pushes = Pushes(stores, cast("Any", NoEngine()), outside)
         driver = cast("Whole", drivers.get(case.family))
         made = Bench(case, fleet, box, driver, net, clock, database, outside, pushes)
-        if managed:
+        if at:
+            own = IPv4Interface(f"{at}/24")
+            wan = Wan("static", own, own.network.network_address + 1)
+            await made.become(replace(SETUP, wan=wan))
+            box.roam(str(AT.manager))
+        elif managed:
             await made.become(SETUP)
             box.surroundings = AT
             assert box.answers, "the box cannot be reached to begin with"

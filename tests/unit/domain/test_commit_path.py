@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cpe_manager.domain.commit_path import MARGIN, MOST_REVERTS, Entry, Phase, Result, Step, decide, phase_of
+from cpe_manager.domain.commit_path import MARGIN, MOST_REVERTS, Entry, Phase, Result, Step, decide, phase_of, places
 
 NOW = datetime(2026, 11, 28, 3, 0, tzinfo=UTC)
 DEADLINE = NOW + timedelta(seconds=120)
@@ -102,3 +102,33 @@ def test_reverting_that_worked_is_the_end() -> None:
     journal = [*up_to(Step.PROBE), *reverts(1, NOW, Result.FAILED), *reverts(1, NOW, Result.DONE)]
     assert decide(journal, NOW).end is Phase.REVERTED
     assert phase_of(journal) is Phase.REVERTED
+
+
+@pytest.mark.parametrize("step", [Step.ARM, Step.APPLY, Step.PROBE, Step.CONFIRM])
+def test_where_nothing_is_promised_what_broke_off_is_begun_again(step: Step) -> None:
+    """A restart: there is nothing to go back from, and no time at which the device would."""
+    journal = [*up_to(step), begun(step)]
+    for resumed in (False, True):
+        assert decide(journal, DEADLINE, resumed=resumed, guarded=False).step is step
+    done = [*up_to(Step.APPLY), begun(Step.APPLY), Entry(Step.APPLY, DEADLINE, Result.DONE)]
+    assert decide(done, DEADLINE, guarded=False).step is Step.PROBE
+    failed = [*up_to(Step.APPLY), begun(Step.APPLY), Entry(Step.APPLY, DEADLINE, Result.FAILED, "not back")]
+    assert decide(failed, DEADLINE, guarded=False).step is Step.REVERT
+    assert decide(done, NOW, guarded=False, withdrawn=True).step is Step.REVERT
+
+
+def test_a_device_that_moves_is_looked_for_where_the_journal_has_it() -> None:
+    old, new = "80.1.2.6", "80.7.7.6"
+    applied = [*up_to(Step.APPLY), begun(Step.APPLY), Entry(Step.APPLY, NOW, Result.DONE)]
+    for journal, expected in (
+        ([], (old,)),
+        (up_to(Step.ARM), (old,)),
+        ([*up_to(Step.APPLY), begun(Step.APPLY)], (old,)),
+        (applied, (new,)),
+        ([*up_to(Step.CONFIRM), begun(Step.CONFIRM)], (new,)),
+        ([*up_to(Step.APPLY), begun(Step.APPLY), begun(Step.REVERT)], (old, new)),
+        ([*applied, begun(Step.REVERT)], (new, old)),
+    ):
+        assert places(journal, old, new) == expected
+        assert places(journal, old, None) == (old,)
+        assert places(journal, old, old) == (old,)

@@ -145,3 +145,50 @@ def test_a_mobile_connection_that_carries_is_not_taken_away_in_one_go() -> None:
 def test_the_reason_is_a_sentence_for_operators() -> None:
     (found,) = predicted_lockouts(BEFORE, replace(BEFORE, management=Management((IPv4Network("10.9.0.0/16"),))), PATH)
     assert str(found) == "10.100.7.9 is in none of the networks that may manage the box"
+
+
+MOVED = replace(BEFORE, wan=Wan("static", IPv4Interface("80.7.7.6/29"), IPv4Address("80.7.7.1")))
+
+
+@pytest.mark.parametrize(
+    ("after", "then", "expected"),
+    [
+        (MOVED, "80.7.7.6", []),
+        # The same network, another address: its gateway stays.
+        (replace(BEFORE, wan=replace(BEFORE.wan, address=IPv4Interface("80.1.2.5/29"))), "80.1.2.5", []),
+        # It would be nowhere.
+        (MOVED, "80.7.7.5", [Lockout.ADDRESS, Lockout.ROUTE]),
+        (BEFORE, "80.7.7.6", [Lockout.ADDRESS]),
+        # The old gateway is still a neighbour: that it is given up is no part of moving.
+        (
+            replace(BEFORE, wan=Wan("static", IPv4Interface("80.1.2.5/29"), IPv4Address("80.1.2.3"))),
+            "80.1.2.5",
+            [Lockout.ROUTE],
+        ),
+        # Everything else is judged as ever, by the new way.
+        (replace(MOVED, management=Management((IPv4Network("10.100.8.0/24"),))), "80.7.7.6", [Lockout.ACCESS_LIST]),
+        (replace(MOVED, management=Management((NOC,), ssh=False, telnet=True)), "80.7.7.6", [Lockout.SERVICE]),
+        (
+            replace(MOVED, firewall=Firewall("drop", (AccessRule("drop", "tcp", None, IPv4Network("80.7.7.6/32")),))),
+            "80.7.7.6",
+            [Lockout.FIREWALL],
+        ),
+        (replace(MOVED, firewall=Firewall("drop", (AccessRule("drop", "tcp", None, IPv4Network("80.1.2.6/32")),))),
+         "80.7.7.6", []),
+        (replace(MOVED, port_mappings=(PortMapping("tcp", Ports(20, 30), INSIDE, 20),)), "80.7.7.6",
+         [Lockout.PORT_MAPPING]),
+        # What DHCP will give nobody knows here; that the line connects in another way is still told.
+        (replace(BEFORE, wan=Wan("dhcp")), "80.7.7.6", [Lockout.ROUTE]),
+    ],
+)  # fmt: skip
+def test_of_a_box_that_is_to_be_managed_elsewhere_only_the_old_address_may_go(
+    after: CpeConfig, then: str, expected: list[Lockout]
+) -> None:
+    found = predicted_lockouts(BEFORE, after, PATH, replace(PATH, address=IPv4Address(then)))
+    assert [hindrance.kind for hindrance in found] == expected
+
+
+def test_a_box_that_is_managed_by_another_address_than_its_lines_may_move_to_one_that_nobody_sees_here() -> None:
+    """A loopback in the operator's network, say: the configuration's model has none."""
+    loopback = replace(PATH, address=IPv4Address("10.99.0.6"))
+    assert predicted_lockouts(BEFORE, BEFORE, loopback, replace(PATH, address=IPv4Address("10.99.0.7"))) == ()

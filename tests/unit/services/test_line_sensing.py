@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cpe_manager.domain.errors import AuthFailed, ConnectFailed, DeviceTimeout
-from cpe_manager.domain.lines import Evidence, FailoverPolicy, Line, LineRecord, LineSetup, Source, Way
+from cpe_manager.domain.lines import Carrier, Evidence, FailoverPolicy, Line, LineRecord, LineSetup, Source, Way
 from cpe_manager.ports.platform import EdgeSession
 from cpe_manager.ports.sensing import LineReading, PortReading, SensingFigures
 from cpe_manager.services.failover.sensed_lines import Place, own_policy
@@ -81,6 +81,22 @@ async def test_both_ways_of_a_line_are_probed_in_its_rhythm_and_answers_speak_fo
     for host in ("fixed-a", "mobile-a"):
         assert 48 <= len(world.echoes.times(host)) <= 51
     assert {(one.way, one.ok) for one in world.of(Source.ICMP)} == {(Way.FIXED, True), (Way.MOBILE, True)}
+
+
+async def test_the_mobile_way_of_a_line_that_is_well_is_asked_rarely_and_of_one_that_is_suspect_or_moved_each_time(
+    worlds,
+):
+    world = worlds(policy=FailoverPolicy(probe_every=1.0))
+    well, moved = record(), replace(record("b"), carrier=Carrier.MOBILE)
+    world.sensing.set_lines([well, moved])
+    await world.clock.advance(60)
+    assert 58 <= len(world.echoes.times("fixed-a")) <= 61
+    assert 11 <= len(world.echoes.times("mobile-a")) <= 13
+    assert 58 <= len(world.echoes.times("mobile-b")) <= 61
+    world.echoes.dead.add("fixed-a")
+    begun = len(world.echoes.times("mobile-a"))
+    await world.clock.advance(5)
+    assert len(world.echoes.times("mobile-a")) - begun >= 4
 
 
 async def test_three_probes_of_two_hundred_milliseconds_find_a_silent_loss_within_six_hundred_and_some(worlds):

@@ -1,0 +1,211 @@
+"""Whether a request is accepted, and what the customer is shown then; or why it is refused (§5.2.2).
+
+The device is read, once, and everything is judged by what it runs at that moment: the entry's own check, lock-outs, the
+checks of the push path. What would be done is sealed beside the request and bound to what is shown by one digest, so
+that an approval is one of exactly this. A device that cannot be read is no reason to refuse.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from cpe_manager.domain.backups import SealedObject
+from cpe_manager.domain.catalogue import ServiceCatalogue
+from cpe_manager.domain.changes.entries import ChangeType, Effect, EntryTerms, Setting
+from cpe_manager.domain.changes.flow import COVERAGE, DEVICE_GONE, NO_SUBSCRIPTION, NOT_OFFERED, fee_of
+from cpe_manager.domain.changes.requests import ChangeRequest, Fee, Shown
+from cpe_manager.domain.checks import Check, Finding
+from cpe_manager.domain.cpe_config import CpeConfig
+from cpe_manager.domain.cpe_config_data import changed
+from cpe_manager.domain.entitlement import Component, newly_used
+from cpe_manager.domain.errors import Conflict, DeviceError, InputError, NotFound
+from cpe_manager.domain.inventory import Device, LifeState
+from cpe_manager.domain.settings_inheritance import resolve
+from cpe_manager.domain.subscriptions import Subscription
+from cpe_manager.services.changes.parts import ChangeParts, Coverages, Execution, Pushing, asked_of, effect_text
+from cpe_manager.services.push_plan import PlanShown
+from cpe_manager.services.pushes import PushAsked
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """``effect``: what would be done, sealed."""
+
+    shown: Shown
+    effect: SealedObject = field(repr=False)
+    fee: Fee
+    terms: EntryTerms
+    catalogue_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """``reason`` is a sentence for the customer, ``code`` for programs."""
+
+    reason: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotNow:
+    """The device could not be read. ``passing``: that may be over soon."""
+
+    reason: str
+    passing: bool = True
+
+
+class _Refused(Exception):
+    def __init__(self, reason: str, code: str) -> None:
+        super().__init__(reason)
+        self.refusal = Refusal(reason, code)
+
+
+@dataclass(slots=True)
+class _Draft:
+    """What becomes known while the device is read."""
+
+    effect: Effect = field(default_factory=Effect)
+    uses: tuple[Component, ...] = ()
+    notes: list[str] = field(default_factory=list)
+
+
+class Evaluating:
+    def __init__(self, parts: ChangeParts, pushing: Pushing, coverages: Coverages) -> None:
+        self._parts, self._pushing, self._coverages = parts, pushing, coverages
+
+    async def evaluate(self, change: ChangeRequest) -> Accepted | Refusal | NotNow:
+        """Reads the device, changes nothing. Raises ``StoreError`` and ``KeyringError``."""
+        try:
+            return await self._evaluate(change)
+        except _Refused as refused:
+            return refused.refusal
+        except DeviceError as error:
+            return NotNow(str(error), error.retryable)
+        except InputError as error:
+            return Refusal(str(error), Check.MODEL)
+        except Conflict as error:
+            return Refusal(str(error), error.code)
+
+    async def against(self, change: ChangeRequest) -> Refusal | None:
+        """What speaks against executing an approved request by now: its device is gone, or the subscription no longer
+        entitles to it, by the catalogue that it was approved under."""
+        try:
+            await self._device(change)
+            catalogue = await self._parts.catalogues.version(change.catalogue_version)
+            await self._entitled(change, catalogue)
+        except _Refused as refused:
+            return refused.refusal
+        return None
+
+    async def _evaluate(self, change: ChangeRequest) -> Accepted | NotNow:
+        device = await self._device(change)
+        if device.state is LifeState.SUSPENDED:
+            return NotNow(f"{device.name} is suspended", passing=False)
+        catalogue, terms = await self._parts.catalogues.current(), await self._terms(change)
+        subscription = await self._entitled(change, catalogue, terms.components)
+        kind = self._parts.entries.type(change.type)
+        if kind is None:
+            raise _Refused(f"{change.type} is no longer offered", NOT_OFFERED)
+        text = self._parts.seals.open_note(await self._parts.store.parameters(change.id))
+        wanted = self._parts.entries.read(change.type, json.loads(text))
+        setting = await self._setting(device, catalogue, subscription)
+        draft = _Draft()
+        shown = await self._pushing.planned(
+            device.id, lambda now: _drafted(draft, device, kind, wanted, now, setting)
+        )  # fmt: skip
+        _require_clear(shown)
+        if not (shown.native or shown.neutral or draft.effect.reboot):
+            raise _Refused("there is nothing to change: the device is so already", Check.NOTHING)
+        if Component.MOBILE_BACKUP in draft.uses:
+            await self._require_coverage(device)
+        sealed = self._parts.seals.seal_note(self._parts.ids.new(), effect_text(draft.effect))
+        fee = self._fee(change, terms, subscription, catalogue)
+        return Accepted(self._shown(shown, draft, sealed), sealed, fee, terms, catalogue.version)
+
+    def _shown(self, plan: PlanShown, draft: _Draft, sealed: SealedObject) -> Shown:
+        notes = tuple(dict.fromkeys((*plan.warnings, *draft.notes)))
+        if draft.effect.reboot:
+            notes = (*notes, "the box restarts; traffic stops until it is back")
+        digest = digest_of(plan.basis, plan.neutral, plan.native, sealed.id)
+        return Shown(plan.basis, digest, plan.neutral, plan.native, notes, self._parts.clock.now())
+
+    def _fee(
+        self, change: ChangeRequest, terms: EntryTerms, subscription: Subscription, catalogue: ServiceCatalogue
+    ) -> Fee:
+        if change.by_right:
+            return Fee(billable=False, reason="a right of the customer's (§5.2.1.1)")
+        return fee_of(terms, subscription.activated_at, change.submitted_at, catalogue.free_days)
+
+    async def _device(self, change: ChangeRequest) -> Device:
+        try:
+            device = (await self._parts.inventory.device(change.device_id)).device
+        except NotFound:
+            raise _Refused(f"{change.device} is not there any more", DEVICE_GONE) from None
+        if device.state is LifeState.DECOMMISSIONED:
+            raise _Refused(f"{device.name} is out of service", DEVICE_GONE)
+        return device
+
+    async def _terms(self, change: ChangeRequest) -> EntryTerms:
+        terms = (await self._parts.catalogues.entries()).get(change.type)
+        if terms is None or not terms.enabled:
+            raise _Refused(f"{change.type} is no longer offered", NOT_OFFERED)
+        return terms
+
+    async def _entitled(
+        self, change: ChangeRequest, catalogue: ServiceCatalogue, components: Sequence[str] = ()
+    ) -> Subscription:
+        subscription = await self._parts.subscriptions.of_site(change.site_id)
+        if subscription is None:
+            raise _Refused(f"{change.site} has no subscription", NO_SUBSCRIPTION)
+        answer = self._parts.entitle(catalogue, subscription, change.type, components=components)
+        if not answer.allowed:
+            raise _Refused(answer.reason, Check.ENTITLEMENT)
+        return subscription
+
+    async def _setting(self, device: Device, catalogue: ServiceCatalogue, subscription: Subscription) -> Setting:
+        groups = {group.name: group for group in await self._parts.inventory.groups()}
+        return Setting(catalogue, subscription, resolve(device, groups).port)
+
+    async def _require_coverage(self, device: Device) -> None:
+        verdict, reason = await self._coverages.of(device.name)
+        if verdict != "passed":
+            told = "coverage was found insufficient" if verdict == "refused" else "coverage was not checked yet"
+            raise _Refused(f"mobile {told} (§3.8)" + (f": {reason}" if reason else ""), COVERAGE)
+
+
+def digest_of(basis: str, neutral: Sequence[tuple[str, Any, Any]], native: str, effect_id: str) -> str:
+    """Of all that an approval is bound to: what runs, the difference that is shown, and what is sealed to be done."""
+    text = json.dumps([basis, [list(part) for part in neutral], native, effect_id], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _drafted(
+    draft: _Draft, device: Device, kind: ChangeType[Any], wanted: Any, now: CpeConfig, setting: Setting
+) -> PushAsked:
+    """The push that a request is on what the device runs now. Raises ``_Refused`` and ``InputError``."""
+    found = list(kind.check(wanted, now, setting))
+    _require_fit(found)
+    draft.notes = [one.reason for one in found]
+    draft.effect = kind.effect(wanted, now, setting)
+    draft.uses = newly_used(now, changed(now, draft.effect.patch))
+    return asked_of(device.id, draft.effect, Execution(None))
+
+
+def _require_fit(found: Sequence[Finding]) -> None:
+    if bad := [one for one in found if one.refuses]:
+        raise _Refused("; ".join(one.reason for one in bad), bad[0].check)
+
+
+def _require_clear(shown: PlanShown) -> None:
+    if shown.lockouts:
+        reasons = "; ".join(map(str, shown.lockouts))
+        raise _Refused(f"the box could not be reached afterwards: {reasons}", Check.LOCKOUT)
+    _require_fit(shown.findings)
