@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from cpe_manager.domain.access import Role
 from cpe_manager.domain.errors import InputError, SettingsError
 from cpe_manager.domain.failover_policy import policy_of
 from cpe_manager.domain.lines import Barrier
@@ -180,6 +181,33 @@ class Settings(BaseSettings):
     webhook_give_up_days: float = Field(default=5.0, gt=0)
     """How long a receiver may fail before its webhook is disabled and an alarm raised."""
 
+    public_url: str = Field(default="", pattern="^(https?://[^/?#]+)?$")
+    """Under which browsers reach the daemon: ``https://cpe.example``. Log-ins by a provider come back there."""
+    trusted_proxies: str = "127.0.0.1"
+    """Addresses whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed, with commas between."""
+    session_idle_minutes: float = Field(default=30.0, ge=1)
+    """So long without a request ends a person's session."""
+    session_hours: float = Field(default=12.0, gt=0)
+    """After so long it ends anyway."""
+    password_time_cost: int = Field(default=3, ge=1)
+    """Of Argon2id; passwords are hashed anew with the parameters of the day when their owners log in."""
+    password_memory_kib: int = Field(default=65536, ge=8)
+    password_parallelism: int = Field(default=4, ge=1)
+
+    oidc_issuer: str = Field(default="", pattern="^(https?://.+)?$")
+    """Provider that people log in by (OpenID Connect); empty: by passwords alone."""
+    oidc_client_id: str = ""
+    oidc_client_secret_file: Path | None = None
+    """None: a public client, which PKCE alone protects."""
+    oidc_scopes: str = "openid profile email"
+    oidc_name_claim: str = "preferred_username"
+    """Claim that an account's name is made of, when somebody comes for the first time."""
+    oidc_roles_claim: str = "groups"
+    oidc_roles: dict[str, str] = {}
+    """Which role each value of that claim stands for: a TOML table ``[oidc_roles]``, such as ``noc = "operator"``."""
+    oidc_sites_claim: str = ""
+    """Claim with the sites of a customer's representative; empty: none comes this way."""
+
     git_export_dir: Path | None = None
     """Bare git repository of redacted views, updated after each run; None switches the automatic export off."""
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
@@ -213,6 +241,14 @@ class Settings(BaseSettings):
         except InputError as error:
             raise ValueError(str(error)) from None
         return text
+
+    @field_validator("oidc_roles")
+    @classmethod
+    def _roles(cls, values: dict[str, str]) -> dict[str, str]:
+        wrong = sorted(set(values.values()) - set(Role))
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} is no role; there are " + ", ".join(Role))
+        return values
 
     @property
     def url(self) -> str:

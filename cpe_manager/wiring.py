@@ -71,6 +71,8 @@ from cpe_manager.services.traps import Traps
 from cpe_manager.services.upkeep import Export, Retention, Rewrap, Step, Upkeep, UpkeepStores, Verify
 from cpe_manager.services.worker import ShardWorker, Visit, WorkerLimits
 from cpe_manager.settings import Settings
+from cpe_manager.wiring_accounts import accounts
+from cpe_manager.wiring_audit import audit_book
 from cpe_manager.wiring_changes import Executing, change_requests
 from cpe_manager.wiring_failover import Failover, Hands, failover, line_service
 from cpe_manager.wiring_subscriptions import catalogue_files, sold
@@ -199,8 +201,10 @@ async def build(
         bulk_changes=requested.bulk,
         scheduling=scheduling,
         tokens=Tokens(database.tokens, database.events, clock, ids),
+        accounts=accounts(settings, database, clock, ids),
         keys=Keys(keys, database.backups, jobs, database.events, clock),
         webhooks=webhooks(settings, database, outside, owner),
+        audit=audit_book(settings, database, keys, clock),
         worker=worker,
         events=database.events,
         maintenance=database.maintenance,
@@ -237,6 +241,7 @@ async def build(
 
     tasks: dict[str, Callable[[], Awaitable[None]]] = {
         "webhooks": services.webhooks.run,
+        "audit": services.audit.run,
         "writer": worker.settler.run,
         "leases": worker.keeper.run,
         "sweep": sweep.run,

@@ -100,27 +100,37 @@ def _described(param: Any) -> str:
 
 
 def api_page() -> str:
-    nothing = cast("Any", SimpleNamespace(tokens=None, events=None))
+    nothing = cast("Any", SimpleNamespace(events=None, accounts=SimpleNamespace(access=None)))
+    nothing = cast("Any", SimpleNamespace(tokens=None, events=None, audit=None, clock=None))
     document = create_app(nothing, metrics=Metrics(), version="0").openapi()
     parts = ["# The API\n\n", NOTE, "\n", document["info"]["description"], "\n\n", _API_TEXT]
     by_tag: dict[str, list[tuple[str, str, str, str]]] = {}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            scopes = [scope for one in operation.get("security", ()) for names in one.values() for scope in names]
-            row = (f"`{method.upper()} {path}`", ", ".join(scopes) or "none", operation["summary"], _ends(operation))
+            row = (f"`{method.upper()} {path}`", _permission(operation), operation["summary"], _ends(operation))
             by_tag.setdefault(operation["tags"][0], []).append(row)
     for tag, rows in by_tag.items():
-        parts.append(f"\n## {tag}\n\n" + table(("request", "scope", "what", "answers"), rows))
+        parts.append(f"\n## {tag}\n\n" + table(("request", "permission", "what", "answers"), rows))
     parts.append("\n## Problems\n\n" + table(("code", "status", "retryable", "title"), _problems()))
     return "".join(parts)
 
 
 _API_TEXT = """\
-The full description (OpenAPI 3.1) is at `/api/v1/openapi.json`. Scopes: `read` sees, `write` operates, `admin` manages
-tokens and keys, `originals` opens sealed originals; none includes another. `GET /api/v1/events/stream` sends
+The full description (OpenAPI 3.1) is at `/api/v1/openapi.json`. Each operation names the permission that it takes. A
+role of the account has to allow it, and the token too where that is limited: [rights](../explanation/rights.md). Tokens
+of no account have scopes instead: `read` (`see`, `see-changes`, `follow`), `write` (`operate`, `submit-changes`),
+`admin` (`administer`, `audit`), `originals`; none includes another. `GET /api/v1/events/stream` sends
 server-sent events: `id` is the event's id, and a client that comes back with `Last-Event-ID` misses nothing. Request
 bodies are limited to 1 MiB, imports to 64 MiB.
 """
+
+
+def _permission(operation: Mapping[str, Any]) -> str:
+    """By token and by cookie it is the same one."""
+    if not operation.get("security"):
+        return "none"
+    names = {name for one in operation["security"] for listed in one.values() for name in listed}
+    return ", ".join(f"`{name}`" for name in sorted(names)) or "one's own"
 
 
 def _ends(operation: Mapping[str, Any]) -> str:

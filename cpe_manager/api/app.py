@@ -10,9 +10,12 @@ from fastapi.openapi.utils import get_openapi
 from starlette.middleware import Middleware
 
 from cpe_manager.api import problems
+from cpe_manager.api.auditing import Audit
 from cpe_manager.api.feed import EventFeed, FeedRhythm
 from cpe_manager.api.middleware import API_PREFIX, Authentication, BodyLimit, NulInPath, RequestLog
 from cpe_manager.api.routes import (
+    accounts,
+    audit,
     backups,
     catalogue,
     detections,
@@ -31,6 +34,7 @@ from cpe_manager.api.routes import (
     replacements,
     rollouts,
     schedules,
+    session,
     subscriptions,
     system,
     tokens,
@@ -48,9 +52,11 @@ job's address in `Location`. Lists have `limit` and `cursor` where they can be l
 
 @dataclass(frozen=True, slots=True)
 class ApiOptions:
-    """``engine`` is shown to people; ``feed`` is how often the event stream looks."""
+    """``engine`` is shown to people; ``feed`` is how often the event stream looks; ``public_url``: under which browsers
+    reach us, where that is not how they ask."""
 
     engine: str = ""
+    public_url: str = ""
     feed: FeedRhythm = field(default_factory=FeedRhythm)
 
 
@@ -70,12 +76,14 @@ def create_app(
         redirect_slashes=False,
         middleware=[
             Middleware(RequestLog, metrics=metrics),
-            Middleware(Authentication, tokens=services.tokens),
+            Middleware(Authentication, access=services.accounts.access),
+            Middleware(Audit, book=services.audit, clock=services.clock),
             Middleware(NulInPath),
             Middleware(BodyLimit),
         ],
     )
     app.state.services, app.state.metrics, app.state.engine = services, metrics, chosen.engine
+    app.state.public_url = chosen.public_url
     metrics.identify(version=version, engine=chosen.engine)
     app.state.feed = EventFeed(services.events, chosen.feed)
     problems.install(app)
@@ -104,14 +112,18 @@ def _mount(app: FastAPI) -> None:
         jobs,
         schedules,
         tokens,
+        accounts,
+        session,
         keys,
         webhooks,
+        audit,
         events,
         system,
     ):
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(system.probes)
+    app.include_router(session.pages)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
 
 

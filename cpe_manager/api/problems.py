@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from cpe_manager.domain.errors import CpeManagerError, InputError
+from cpe_manager.domain.errors import CpeManagerError, InputError, Throttled
 from cpe_manager.domain.import_rules import ImportErrors
 from cpe_manager.domain.import_rules import Problem as Wrong
 from cpe_manager.domain.outcomes import http_status
@@ -25,7 +26,9 @@ TITLES: Final[Mapping[str, str]] = {
     "not_found": "No such thing",
     "conflict": "Not in the state that this needs",
     "unauthorised": "No valid token",
-    "forbidden": "The token lacks the scope",
+    "forbidden": "Who asks may not do that",
+    "throttled": "Too many tries; wait as long as it says",
+    "provider": "The provider of log-ins did not do its part",
     "settings": "The daemon's own configuration is wrong",
     "key": "A sealing key is missing, wrong or damaged",
     "seal_broken": "A sealed object does not open",
@@ -53,6 +56,8 @@ def problem_response(
     extra = dict(headers or {})
     if status == 401:
         extra["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, Throttled):
+        extra["Retry-After"] = str(max(1, math.ceil(error.seconds)))
     if status == 503:
         extra["Retry-After"] = "2"
     body = _body(error.code, status, str(error), request_id)

@@ -12,6 +12,8 @@ import typer
 from typer.core import TyperGroup
 
 from cpe_manager.cli import (
+    accounts,
+    auditing,
     backup,
     devices,
     drifting,
@@ -24,6 +26,7 @@ from cpe_manager.cli import (
     keys,
     lining,
     local,
+    login,
     pushing,
     rollouts,
     schedules,
@@ -167,8 +170,11 @@ app.add_typer(selling.app, name="catalogue", help="What is sold and what may be 
 app.add_typer(subscribing.app, name="subscriptions", help="What sites have, and what that entitles to.")
 app.command()(families.families)
 follow.attach(app)
+app.add_typer(accounts.app, name="account", help="People and programs, and what they may do.")
 app.add_typer(tokens.app, name="token", help="API tokens.")
+login.attach(app)
 app.add_typer(hooking.app, name="webhooks", help="Other servers that are told of events.")
+app.add_typer(auditing.app, name="audit", help="Who did what; and whether that log is whole.")
 app.add_typer(keys.app, name="key", help="The keys that seal the originals.")
 
 

@@ -7,7 +7,9 @@
     |-- NotFound                 not_found       no         untouched
     |-- Conflict                 conflict        no         untouched   the thing is not in the state the verb needs
     |-- Unauthorised             unauthorised    no         untouched   no or unknown token
-    |-- Forbidden                forbidden       no         untouched   token without the scope
+    |-- Forbidden                forbidden       no         untouched   who asks may not do that
+    |-- Throttled                throttled       yes        untouched   too many tries; says when the next one may be
+    |-- ProviderFailed           provider        yes        untouched   the provider of log-ins did not do its part
     |-- SettingsError            settings        no         untouched   the daemon's own configuration
     |-- KeyringError             key             no         untouched   sealing key missing, wrong or damaged
     |   `-- SealBroken           seal_broken     no         untouched   a sealed object does not open or re-hash
@@ -77,6 +79,22 @@ class Unauthorised(CpeManagerError):
 
 class Forbidden(CpeManagerError):
     code = "forbidden"
+
+
+class Throttled(CpeManagerError):
+    """``seconds``: before the next try is looked at."""
+
+    code = "throttled"
+    retryable = True
+
+    def __init__(self, message: str, *, seconds: float = 2.0) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class ProviderFailed(CpeManagerError):
+    code = "provider"
+    retryable = True
 
 
 class SettingsError(CpeManagerError):

@@ -10,6 +10,8 @@ from cpe_manager.ports.driver import Drivers
 from cpe_manager.ports.maintenance import Maintenance
 from cpe_manager.ports.sessions import Credentials
 from cpe_manager.ports.stores import EventStore
+from cpe_manager.services.accounts.house import AccountHouse
+from cpe_manager.services.audit import AuditBook
 from cpe_manager.services.catalogues import CatalogueBook
 from cpe_manager.services.changes.bulk import BulkChanges
 from cpe_manager.services.changes.requests import ChangeRequests
@@ -55,8 +57,10 @@ class Services:
     drills: Drills
     scheduling: Scheduling
     tokens: Tokens
+    accounts: AccountHouse
     keys: Keys
     webhooks: Webhooks
+    audit: AuditBook
     worker: ShardWorker
     events: EventStore
     maintenance: Maintenance

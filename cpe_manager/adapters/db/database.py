@@ -5,8 +5,10 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
+from cpe_manager.adapters.db.accounts import SqlAccounts
 from cpe_manager.adapters.db.activations import SqlActivations
 from cpe_manager.adapters.db.addresses import SqlAddresses
+from cpe_manager.adapters.db.audit import SqlAudit
 from cpe_manager.adapters.db.backups import SqlBackups
 from cpe_manager.adapters.db.catalogues import SqlCatalogues
 from cpe_manager.adapters.db.changes import SqlChanges
@@ -27,8 +29,10 @@ from cpe_manager.adapters.db.subscriptions import SqlSubscriptions
 from cpe_manager.adapters.db.tokens import SqlTokens
 from cpe_manager.adapters.db.transactions import Connections
 from cpe_manager.adapters.db.webhooks import SqlWebhooks
+from cpe_manager.ports.accounts import AccountStore
 from cpe_manager.ports.activations import ActivationStore
 from cpe_manager.ports.addresses import AddressStore
+from cpe_manager.ports.audit import AuditStore
 from cpe_manager.ports.catalogue import CatalogueStore
 from cpe_manager.ports.changes import ChangeStore
 from cpe_manager.ports.drift import DriftStore
@@ -55,6 +59,7 @@ class Database:
         self.backups: BackupStore = SqlBackups(connections)
         self.schedules: ScheduleStore = SqlSchedules(connections)
         self.tokens: TokenStore = SqlTokens(connections)
+        self.accounts: AccountStore = SqlAccounts(connections)
         self.events: EventStore = SqlEvents(connections)
         self.facts: FactsStore = SqlFacts(connections)
         self.pushes: PushStore = SqlPushes(connections)
@@ -65,6 +70,7 @@ class Database:
         self.addresses: AddressStore = SqlAddresses(connections)
         self.lines: LineStore = SqlLines(connections)
         self.webhooks: WebhookStore = SqlWebhooks(connections)
+        self.audit: AuditStore = SqlAudit(connections)
         self.catalogues: CatalogueStore = SqlCatalogues(connections)
         self.subscriptions: SubscriptionStore = SqlSubscriptions(connections)
         self.changes: ChangeStore = SqlChanges(connections)

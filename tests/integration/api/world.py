@@ -12,6 +12,7 @@ from typing import Any, cast
 import httpx
 from fastapi import FastAPI
 
+from backups.auditing import RingAuditKeys
 from backups.keyfile import KeyFile
 from backups.vault import Vault
 from cpe_manager.adapters.clock import SystemIds
@@ -19,11 +20,14 @@ from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.drill_process import ProcessStand
 from cpe_manager.adapters.http_posts import HttpPosts
 from cpe_manager.adapters.inventory.formats import InventoryFormats
+from cpe_manager.adapters.passwords import Argon2Passwords, Cost
 from cpe_manager.adapters.snmp.poller import SnmpPoller
 from cpe_manager.adapters.ssh.sessions import SshSessions
 from cpe_manager.adapters.templates.renderer import JinjaTemplates
 from cpe_manager.api.app import ApiOptions, create_app
 from cpe_manager.api.feed import FeedRhythm
+from cpe_manager.domain.access import SYSTEM, Role
+from cpe_manager.domain.accounts import AccountKind, SessionRules
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.jobs import Outcome
 from cpe_manager.domain.schedules import Schedule
@@ -33,7 +37,10 @@ from cpe_manager.ports.engine import Ticket
 from cpe_manager.ports.shell import Credential
 from cpe_manager.ports.stores import DeviceFilter, Settled
 from cpe_manager.runtime.metrics import Metrics
+from cpe_manager.services.accounts.book import NewAccount, TokenWish
+from cpe_manager.services.accounts.house import HouseStores, account_house
 from cpe_manager.services.attempt import Outside
+from cpe_manager.services.audit import AuditBook
 from cpe_manager.services.bundle import Services
 from cpe_manager.services.detection import Detector
 from cpe_manager.services.drift import DriftBook, DriftStores
@@ -77,6 +84,9 @@ exit
 end
 """
 """Holds a log-in password, which is never stored, and a peer's, which only the sealed original holds."""
+
+CHEAP = Argon2Passwords(Cost(time=1, memory=8, parallelism=1))
+"""What is dear on purpose, as cheap as it gets."""
 
 CSV = "name,address,family,credential,site\n"
 
@@ -133,6 +143,13 @@ class World:
             name = "+".join(sorted(wanted))
             self.tokens[wanted] = (await self.services.tokens.create(name, wanted, days=None, by="test")).text
         return self.tokens[wanted]
+
+    async def account(self, name: str, *roles: Role, sites: Sequence[str] | None = None) -> str:
+        """A program's account, with a token that may all that the account may; its text."""
+        bound = None if sites is None else frozenset(sites)
+        book = self.services.accounts.book
+        await book.add(NewAccount(name, AccountKind.SERVICE, frozenset(roles), bound), by=SYSTEM)
+        return (await book.make_token(name, TokenWish("all"), by=SYSTEM)).text
 
     async def client(self, *scopes: Scope, token: str | None = None) -> httpx.AsyncClient:
         """A client of the application with a token of these scopes (all of them by default)."""
@@ -200,6 +217,7 @@ def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: System
     outside = Outside(SshSessions(credentials, clock), drivers, credentials, vault, clock, ids)
     pushes = Pushes(PushStores(database.pushes, database.inventory, database.backups), cast("Any", engine), outside)
     drift_stores = DriftStores(database.drift, database.inventory, database.backups, database.pushes)
+    tokens = Tokens(database.tokens, database.events, clock, ids)
     services = Services(
         inventory=inventory,
         detector=Detector(SshSessions(credentials, clock), database.inventory, drivers, credentials),
@@ -236,7 +254,10 @@ def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: System
         catalogues=what.catalogues,
         subscriptions=what.subscriptions,
         scheduling=Scheduling(schedule_stores, jobs, cast("Any", DailyTimer()), clock, ids),
-        tokens=Tokens(database.tokens, database.events, clock, ids),
+        tokens=tokens,
+        accounts=account_house(
+            HouseStores(database.accounts, database.events, tokens), CHEAP, clock, ids, SessionRules()
+        ),
         keys=Keys(keys, database.backups, jobs, database.events, clock),
         webhooks=Webhooks(
             WebhookParts(database.webhooks, database.events, vault, HttpPosts(private=True)),
@@ -244,6 +265,7 @@ def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: System
             ids,
             WebhookRules("test", plain=True),
         ),
+        audit=AuditBook(database.audit, RingAuditKeys(keys), clock),
         worker=cast("Any", worker),
         events=database.events,
         maintenance=database.maintenance,
