@@ -44,6 +44,7 @@ from cpe_manager.api.schemas.system import (
     TokenView,
 )
 from cpe_manager.api.schemas.webhooks import AttemptView, NewWebhookView, WebhookDetailView, WebhookView
+from cpe_manager.client_activations import ActivationCalls
 from cpe_manager.client_http import ASKING_TIMEOUT, IMPORT_TIMEOUT, Http, part
 from cpe_manager.client_subscriptions import SubscriptionCalls
 from cpe_manager.domain.errors import (
@@ -52,7 +53,7 @@ from cpe_manager.domain.errors import (
 from cpe_manager.domain.jobs import JobState
 
 
-class Client(SubscriptionCalls, Http):
+class Client(SubscriptionCalls, ActivationCalls, Http):
     """Raises our own errors: what the daemon said, ``DaemonUnreachable`` when there is none to say anything."""
 
     # Pushes

@@ -71,6 +71,7 @@ from cpe_manager.services.traps import Traps
 from cpe_manager.services.upkeep import Export, Retention, Rewrap, Step, Upkeep, UpkeepStores, Verify
 from cpe_manager.services.worker import ShardWorker, Visit, WorkerLimits
 from cpe_manager.settings import Settings
+from cpe_manager.wiring_activation import Acts, activating
 from cpe_manager.wiring_failover import Failover, Hands, failover, line_service
 from cpe_manager.wiring_subscriptions import catalogue_files, sold
 from cpe_manager.wiring_webhooks import webhooks
@@ -168,6 +169,10 @@ async def build(
     )  # fmt: skip
     hands = Hands(pushing, changing.pushes, worker, outside, ssh, poller, metrics, what.lines)
     moving = failover(settings, database, hands)
+    lines = line_service(settings, database, outside, moving)
+    new_sites = activating(
+        settings, database, Acts(outside, engine, changing.pushes, jobs, lines, what.catalogues, owner)
+    )  # fmt: skip
     services = Services(
         inventory=inventory,
         detector=Detector(
@@ -188,9 +193,10 @@ async def build(
         rollouts=changing.rollouts,
         drift=changing.drift,
         replacements=changing.swaps.service,
-        lines=line_service(settings, database, outside, moving),
+        lines=lines,
         catalogues=what.catalogues,
         subscriptions=what.subscriptions,
+        activations=new_sites.service,
         scheduling=scheduling,
         tokens=Tokens(database.tokens, database.events, clock, ids),
         keys=Keys(keys, database.backups, jobs, database.events, clock),
@@ -216,6 +222,7 @@ async def build(
             ).look,
         ),
         ("drills", drills.watch.look),
+        ("activations", new_sites.look),
         ("figures", Figures(FigureStores(database.inventory, database.events, database.drift), jobs, metrics).look),
     ]
     traps = await _traps(settings, database, Snmp(poller, credentials, clock, metrics, redactor), moving)
@@ -227,6 +234,7 @@ async def build(
         if not settings.scaled:
             await database.jobs.release_all(clock.now())
             await database.replacements.release_all()
+            await database.activations.release_all()
             await database.webhooks.release_all()
             await moving.watcher.take_over()
 

@@ -13,6 +13,7 @@ from cpe_manager.api import problems
 from cpe_manager.api.feed import EventFeed, FeedRhythm
 from cpe_manager.api.middleware import API_PREFIX, Authentication, BodyLimit, NulInPath, RequestLog
 from cpe_manager.api.routes import (
+    activations,
     backups,
     catalogue,
     detections,
@@ -101,6 +102,7 @@ def _mount(app: FastAPI) -> None:
         lines,
         catalogue,
         subscriptions,
+        activations,
         jobs,
         schedules,
         tokens,

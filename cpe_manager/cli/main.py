@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from cpe_manager.cli import (
+    activating,
     backup,
     devices,
     drifting,
@@ -165,6 +166,7 @@ app.add_typer(switching.app, name="failover", help="Traffic to mobile and back: 
 app.add_typer(switching.incidents, name="incidents", help="Incidents of lines and access nodes.")
 app.add_typer(selling.app, name="catalogue", help="What is sold and what may be changed: show, check, versions.")
 app.add_typer(subscribing.app, name="subscriptions", help="What sites have, and what that entitles to.")
+app.add_typer(activating.app, name="activations", help="Sites that come into service: order, follow, answer, report.")
 app.command()(families.families)
 follow.attach(app)
 app.add_typer(tokens.app, name="token", help="API tokens.")

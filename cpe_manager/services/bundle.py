@@ -10,6 +10,7 @@ from cpe_manager.ports.driver import Drivers
 from cpe_manager.ports.maintenance import Maintenance
 from cpe_manager.ports.sessions import Credentials
 from cpe_manager.ports.stores import EventStore
+from cpe_manager.services.activation.orders import Activations
 from cpe_manager.services.catalogues import CatalogueBook
 from cpe_manager.services.detection import Detector
 from cpe_manager.services.drift import DriftBook
@@ -48,6 +49,7 @@ class Services:
     lines: Lines
     catalogues: CatalogueBook
     subscriptions: Subscriptions
+    activations: Activations
     drills: Drills
     scheduling: Scheduling
     tokens: Tokens

@@ -17,8 +17,10 @@ from backups.vault import Vault
 from cpe_manager.adapters.clock import SystemIds
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.drill_process import ProcessStand
+from cpe_manager.adapters.holidays import PublicHolidays
 from cpe_manager.adapters.http_posts import HttpPosts
 from cpe_manager.adapters.inventory.formats import InventoryFormats
+from cpe_manager.adapters.outside import TcpProber
 from cpe_manager.adapters.snmp.poller import SnmpPoller
 from cpe_manager.adapters.ssh.sessions import SshSessions
 from cpe_manager.adapters.templates.renderer import JinjaTemplates
@@ -33,6 +35,8 @@ from cpe_manager.ports.engine import Ticket
 from cpe_manager.ports.shell import Credential
 from cpe_manager.ports.stores import DeviceFilter, Settled
 from cpe_manager.runtime.metrics import Metrics
+from cpe_manager.services.activation.orders import Activations
+from cpe_manager.services.activation.parts import ActivationStores, House
 from cpe_manager.services.attempt import Outside
 from cpe_manager.services.bundle import Services
 from cpe_manager.services.detection import Detector
@@ -235,6 +239,13 @@ def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: System
         lines=Lines(LineStores(what.lines, database.inventory, database.events), clock, house or LineHouse()),
         catalogues=what.catalogues,
         subscriptions=what.subscriptions,
+        activations=Activations(
+            ActivationStores(
+                database.activations, database.subscriptions, what.catalogues, database.inventory, database.backups
+            ),
+            cast("Any", engine),
+            House(outside, PublicHolidays(), TcpProber()),
+        ),
         scheduling=Scheduling(schedule_stores, jobs, cast("Any", DailyTimer()), clock, ids),
         tokens=Tokens(database.tokens, database.events, clock, ids),
         keys=Keys(keys, database.backups, jobs, database.events, clock),
