@@ -5,12 +5,14 @@ With ``--check`` nothing is written; the exit code is 1 when a page is not what 
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from enum import Enum
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, cast, get_type_hints
 
 import typer
 
@@ -18,6 +20,10 @@ from cpe_manager.api.app import create_app
 from cpe_manager.api.problems import TITLES
 from cpe_manager.api.schemas.kinds import EVENT_KINDS
 from cpe_manager.cli.main import app
+from cpe_manager.domain.changes.catalogue import CHANGE_TYPES, words_of
+from cpe_manager.domain.changes.reading import TOLD
+from cpe_manager.domain.changes.schema import needed, type_words
+from cpe_manager.domain.checks import Check
 from cpe_manager.domain.errors import CpeManagerError
 from cpe_manager.domain.outcomes import EXIT_CODE, exit_code, http_status
 from cpe_manager.runtime.metrics import Metrics
@@ -173,12 +179,71 @@ def events_page() -> str:
     return f"# Events\n\n{NOTE}\n{text}" + table(("kind", "when"), rows)
 
 
+def change_catalogue_page() -> str:
+    parts = ["# The change catalogue\n\n", NOTE, "\n", _CHANGES_TEXT]
+    for name, entry in CHANGE_TYPES.items():
+        parts.append(f"\n## {name}\n\n{words_of(name)}\n")
+        rows = list(_parameters(entry.parameters))
+        parts.append(
+            "\n" + table(("parameter", "what it is", "required", "meaning"), rows) if rows else "\nNo parameters.\n"
+        )
+    rows = [(f"`{code.value}`", words) for code, words in _CHECKS.items()]
+    parts.append("\n## Refusals\n\n" + _REFUSALS_TEXT + table(("code", "what it says"), rows))
+    return "".join(parts)
+
+
+def _parameters(kind: Any, place: str = "") -> Iterator[tuple[str, str, str, str]]:
+    hints = get_type_hints(kind)
+    for field in fields(kind):
+        told, name = field.metadata[TOLD], f"{place}{field.name}"
+        example = "" if told.example is None else f" Such as `{json.dumps(told.example)}`."
+        words, inner = type_words(field, hints[field.name])
+        default = ""
+        if not needed(field) and isinstance(field.default, str | bool) and field.default != "":
+            default = f" Unless given: `{json.dumps(field.default)}`."
+        yield f"`{name}`", words, "yes" if needed(field) else "", f"{told.words}.{default}{example}"
+        if inner is not None:
+            yield from _parameters(inner, f"{name}[].")
+
+
+_CHANGES_TEXT = """\
+Every change that may be asked for, with its parameters. `GET /api/v1/catalogue/changes` tells the same for programs,
+each with its JSON schema (draft 2020-12) and its terms: the components that a subscription needs, whether it is a
+standard change, whether a fee applies (`config/change-catalogue.toml`). A parameter that is unknown, of another type or
+outside of what is said here is refused with its place, `ports[0].inside`; nothing is stored then. What a change is
+judged against after that is what the device runs: see the refusals below. How a new entry is made is told in the
+[tick list](../tick-lists/new-change-type.md).
+"""
+_REFUSALS_TEXT = """\
+What an entry itself says about a device, as the `code` of a refused request; the checks of every push
+([the commit path](../explanation/commit-path.md)) come on top.
+
+"""
+_CHECKS = {
+    Check.RESERVED: "It would take port 23, or another one that the catalogue reserves for the operator (§5.2.2.1)",
+    Check.MANAGEMENT_PORT: "It would take the port at which the box is managed",
+    Check.MAPPED: "The port is open already; the reason says to where",
+    Check.VOICE: "It would take ports of voice over IP (SIP, RTP) of the line",
+    Check.OUTSIDE_LAN: "The host is not on the LAN, nor in the IP pack, nor behind a static route",
+    Check.OWN_ADDRESS: "The host is the router itself",
+    Check.IN_POOL: "A note, and no refusal: the host is in the DHCP pool without a reservation",
+    Check.ABSENT: "What is to be changed or taken away is not there",
+    Check.IN_USE: "Something else on the device needs it, or is there instead; as a note where the change goes on",
+    Check.OVERLAP: "Two networks of the device would overlap",
+    Check.END_USERS: "More end users than a line, or its formula, may have (§3.5)",
+    Check.CARRY: "The device's family cannot carry it; the reason names the feature",
+    Check.MODEL: "No device can be configured so; the reason names the parameter",
+    Check.NOTHING: "It is so already",
+}
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "cli.md": cli_page,
     "api.md": api_page,
     "exit-codes.md": exit_codes_page,
     "metrics.md": metrics_page,
     "events.md": events_page,
+    "change-catalogue.md": change_catalogue_page,
 }
 
 

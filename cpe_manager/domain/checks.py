@@ -37,6 +37,12 @@ class Check(StrEnum):
     FLEET = "address-in-use"
     OUTSIDE_LAN = "mapping-outside-lan"
     OWN_ADDRESS = "mapping-to-router"
+    MAPPED = "port-mapped"
+    VOICE = "port-of-voice"
+    IN_POOL = "address-in-pool"
+    ABSENT = "not-there"
+    IN_USE = "in-use"
+    CARRY = "family-cannot-carry"
     MANAGEMENT_PORT = "mapping-takes-management"
     RESERVED = "port-reserved"
     END_USERS = "too-many-end-users"
@@ -94,7 +100,7 @@ def _wrong(config: CpeConfig, management_port: int) -> Iterator[Finding]:
     yield from _overlaps(config)
     yield from _routes(config)
     for mapping in config.port_mappings:
-        yield from _mapping(config, mapping, management_port)
+        yield from mapping_findings(config, mapping, management_port)
     yield from _end_users(config)
 
 
@@ -127,7 +133,8 @@ def _routes(config: CpeConfig) -> Iterator[Finding]:
                 yield Finding(Check.OVERLAP, f"route {route.network} takes a part of the {name} {network} away")
 
 
-def _mapping(config: CpeConfig, mapping: PortMapping, management_port: int) -> Iterator[Finding]:
+def mapping_findings(config: CpeConfig, mapping: PortMapping, management_port: int) -> Iterator[Finding]:
+    """What is wrong with one port mapping on a device, whether it is there already or not."""
     told = f"{mapping.protocol} {mapping.ports}"
     inside = [network for name, network in _networks(config) if name != "WAN"]
     if inside and not any(mapping.inside in network for network in inside):
@@ -144,12 +151,16 @@ def _mapping(config: CpeConfig, mapping: PortMapping, management_port: int) -> I
         yield Finding(Check.MANAGEMENT_PORT, f"{told} takes port {management_port}, at which the box is managed")
 
 
-def _end_users(config: CpeConfig) -> Iterator[Finding]:
+def end_users(config: CpeConfig) -> int:
+    """How many end users DHCP serves: the pool, and what is reserved outside of it."""
     if config.dhcp is None:
-        return
+        return 0
     first, last = int(config.dhcp.first), int(config.dhcp.last)
-    beside = sum(not first <= int(one.address) <= last for one in config.dhcp.reservations)
-    users = last - first + 1 + beside
+    return last - first + 1 + sum(not first <= int(one.address) <= last for one in config.dhcp.reservations)
+
+
+def _end_users(config: CpeConfig) -> Iterator[Finding]:
+    users = end_users(config)
     if users > MOST_END_USERS:
         yield Finding(Check.END_USERS, f"DHCP serves {users} end users; a line has at most {MOST_END_USERS}")
 

@@ -25,11 +25,9 @@ class NewEvent:
     ``webhook.added|removed|replayed|failing|recovered|disabled``,
     ``replacement.ordered|asks|answered|failed|cancelling|closed|support|cancelled``,
     ``line.changed|suspect|switching|mobile|returning|fixed|failed|held|asked|tested|coverage``,
-    ``incident.opened|changed|closed``, ``catalogue.changed``, ``subscription.changed``.
-    ``incident.opened|changed|closed``,
+    ``incident.opened|changed|closed``, ``catalogue.changed``, ``subscription.changed``,
     ``change.submitted|accepted|asked_again|approved|scheduled|executing|done|reverted|stuck|refused|declined|withdrawn|
-    expired|closed``.
-    ``incident.opened|changed|closed``,
+    expired|closed``,
     ``activation.ordered|rush_answered|step|tested|reported|activated|failed|retried|cancelling|cancelled``.
     """
 

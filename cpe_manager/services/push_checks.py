@@ -38,10 +38,12 @@ class Checks:
         whether the box is the operator's to configure."""
         if plan.after is None:
             return tuple(await self._entitlement.judge(device, ()))
-            return ()
         if plan.order.kind is PushKind.REBOOT:
             lost = ", ".join(plan.unsaved)
-            return (Finding(Check.UNSAVED, f"what was not saved is lost with the restart: {lost}"),) if lost else ()
+            found = list(await self._entitlement.judge(device, ()))
+            if lost:
+                found.append(Finding(Check.UNSAVED, f"what was not saved is lost with the restart: {lost}"))
+            return tuple(found)
         found = list(findings(plan.before, plan.after, path.port if path.service == "ssh" else 22))
         if any(one.kind is Lockout.PORT_MAPPING for one in plan.lockouts(path)):
             # Said there already, in stronger words and with an override of its own.

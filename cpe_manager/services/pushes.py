@@ -116,11 +116,9 @@ class Pushes:
             held.enter_context(self._outside.redactor.holding(*log_in))
             async with self._outside.sessions.open(target) as opened:
                 text, manager = (await driver.fetch(opened.shell)).text, opened.manager
-        asked = make(driver.parse(text))
-        order, _ = await self._order(view.device, asked)
-        stored = None
-                comes_up = await comes_up_with(driver, opened.shell, text, order)
-        stored = comes_up
+                asked = make(driver.parse(text))
+                order, _ = await self._order(view.device, asked)
+                stored = await comes_up_with(driver, opened.shell, text, order)
         if order.version is not None:
             stored = self._outside.vault.open_original(await self._backups.sealed(order.version))
         moves = moved_to(asked, view.device)

@@ -14,6 +14,9 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from cpe_manager.domain.catalogue import ServiceCatalogue
 from cpe_manager.domain.checks import Finding
 from cpe_manager.domain.cpe_config import CpeConfig
+from cpe_manager.domain.cpe_features import Feature
+from cpe_manager.domain.lines import Barrier
+from cpe_manager.domain.lockout import Lockout
 from cpe_manager.domain.probes import Probe
 from cpe_manager.domain.subscriptions import Subscription
 
@@ -37,22 +40,31 @@ class EntryTerms:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a change is judged against. ``management_port``: TCP port at which the box is managed."""
+    """What a change is judged against. ``management_port``: TCP port at which the box is managed, ``managed_at`` its
+    address there, as the inventory has it. ``features``: what ``family`` can carry; None: left to its driver.
+    ``barrier``: the ports of voice on this line; empty ones are none."""
 
     catalogue: ServiceCatalogue
     subscription: Subscription
     management_port: int = 22
+    managed_at: str = ""
+    family: str = ""
+    features: frozenset[Feature] | None = None
+    barrier: Barrier = field(default_factory=Barrier)
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
     """What a change does: ``patch`` is a merge patch of the neutral model, ``reboot`` restarts the box. ``probes`` have
-    to hold afterwards. ``managed_at``: the address at which the box is to be managed afterwards, where that changes."""
+    to hold afterwards. ``managed_at``: the address at which the box is to be managed afterwards, where that changes.
+    ``overrides``: predicted lock-outs that are what the change is about (another log-in, another gateway): the box
+    takes it back when the line does not come up."""
 
     patch: Mapping[str, Any] = field(default_factory=dict, repr=False)
     probes: tuple[Probe, ...] = ()
     reboot: bool = False
     managed_at: str | None = None
+    overrides: frozenset[Lockout] = frozenset()
 
 
 class ChangeType(Protocol, Generic[P_contra]):

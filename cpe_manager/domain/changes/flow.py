@@ -111,7 +111,7 @@ def push_key(change: ChangeRequest) -> str:
 
 def pause(tries: int) -> timedelta:
     """Until something that did not answer is tried again."""
-    return min(FIRST_PAUSE * 2 ** min(tries, 10), LONGEST_PAUSE)
+    return min(FIRST_PAUSE * float(2 ** min(tries, 10)), LONGEST_PAUSE)
 
 
 def fee_of(terms: EntryTerms, activated_at: datetime | None, asked_at: datetime, free_days: int) -> Fee:

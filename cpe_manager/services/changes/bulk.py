@@ -13,7 +13,7 @@ import io
 import json
 import types
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
@@ -69,15 +69,15 @@ class BulkChanges:
             raise InputError(f"key: at most {LONGEST_KEY // 2} characters")
         found = []
         for line, row in _rows(text):
-            named = {name: row.get(name, "") for name in ("site", "device", "type")}
+            result = BulkRow(line, row.get("site", ""), row.get("device", ""), row.get("type", ""))
             own = row.get("key") or (None if key is None else f"bulk:{key}:{line}")
             try:
                 new = self._new(row, own, bulk_id)
-                found.append(BulkRow(line, **named, change=await self._requests.submit(new, by=by)))
+                found.append(replace(result, change=await self._requests.submit(new, by=by)))
             except StoreError:
                 raise
             except CpeManagerError as error:
-                found.append(BulkRow(line, **named, code=error.code, reason=str(error)))
+                found.append(replace(result, code=error.code, reason=str(error)))
         return BulkResult(bulk_id, found)
 
     def _new(self, row: Mapping[str, str], key: str | None, bulk_id: str) -> NewChange:

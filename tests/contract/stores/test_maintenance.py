@@ -30,6 +30,7 @@ from cpe_manager.domain.schedules import Schedule
 from cpe_manager.domain.tokens import Scope, Token
 from cpe_manager.domain.webhooks import Attempt, Endpoint
 from cpe_manager.ports.addresses import Read
+from cpe_manager.ports.catalogue import SHIPPED, CatalogueFound
 from cpe_manager.ports.driver import Facts
 from cpe_manager.ports.facts import DeviceFacts
 from cpe_manager.ports.lines import IncidentChange, Move
@@ -54,6 +55,7 @@ from tests.contract.stores.making import (
     rollout_rows,
     run_for,
 )
+from tests.support.catalogues import a_subscription, shipped_catalogue, shipped_entries
 
 Batches = list[tuple[str, Sequence[Mapping[str, Any]]]]
 
@@ -152,6 +154,9 @@ async def furnish(db: Database) -> None:
     await db.events.add([NewEvent("line.held", NOW)])
     (held,) = await db.webhooks.take("w1", now=NOW, until=after(5), known=await db.events.last_id())
     await db.webhooks.settle(held, [Attempt(1, NOW, False, None, 0.25, "é")], until=after(5))
+    found = CatalogueFound(shipped_catalogue(), shipped_entries(), SHIPPED, "/etc/é.toml")
+    await db.catalogues.take(found, "digest", NOW)
+    await db.subscriptions.put(a_subscription(site_id="", activated_at=NOW), at=NOW, by="op")
     activation = an_activation((await db.inventory.device(other.id)).device, progress=activations.Progress())
     await db.activations.create(activation, an_order())
     working = await db.activations.hold(activation.id, owner="w1", now=NOW, ttl=30)
