@@ -230,14 +230,7 @@ async def build(
         chores.append(("traps", traps.look))
     sweep = Sweep(database.jobs, engine, clock, Rhythm(settings.sweep_seconds), chores)
 
-    async def take_over() -> None:
-        if not settings.scaled:
-            await database.jobs.release_all(clock.now())
-            await database.replacements.release_all()
-            await database.activations.release_all()
-            await database.webhooks.release_all()
-            await moving.watcher.take_over()
-
+    take_over = _taking_over(settings, database, clock, moving)
     tasks: dict[str, Callable[[], Awaitable[None]]] = {
         "webhooks": services.webhooks.run,
         "writer": worker.settler.run,
@@ -246,6 +239,20 @@ async def build(
         "rollouts": changing.keeper.run,
     }
     return Parts(services, worker, engine, timer, metrics, clock, ids, owner, tasks, traps, take_over, moving)
+
+
+def _taking_over(
+    settings: Settings, database: Database, clock: Clock, moving: Failover
+) -> Callable[[], Awaitable[None]]:  # fmt: skip
+    async def take_over() -> None:
+        if not settings.scaled:
+            await database.jobs.release_all(clock.now())
+            await database.replacements.release_all()
+            await database.activations.release_all()
+            await database.webhooks.release_all()
+            await moving.watcher.take_over()
+
+    return take_over
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,8 +74,8 @@ class CommandProber:
             data = json.loads(told)
         except ValueError:
             raise InputError(f"{self._command[0]} did not answer in JSON") from None
-        seen = data.get("seen") if isinstance(data, dict) else None
-        if seen not in _SEEN:
+        seen: Seen | None = data.get("seen") if isinstance(data, dict) else None
+        if seen is None or seen not in _SEEN:
             raise InputError(f"{self._command[0]} says none of {', '.join(_SEEN)}")
         return PortSeen(seen, str(data.get("reason", ""))[:200], str(data.get("vantage", self._command[0]))[:100])
 
