@@ -18,6 +18,7 @@ from cpe_manager.domain.cpe_config_data import changed
 from cpe_manager.domain.errors import Conflict, NotFound
 from cpe_manager.domain.inventory import LifeState
 from cpe_manager.domain.jobs import JobState, Outcome, Priority
+from cpe_manager.domain.lockout import Lockout
 from cpe_manager.domain.pushes import Push
 from cpe_manager.ports.activations import PUSH_KEY
 from cpe_manager.ports.stores import DeviceFilter
@@ -47,6 +48,11 @@ _FINAL: Final = frozenset(
 )  # fmt: skip
 """Why a push is withdrawn that would be withdrawn again."""
 
+_NONE: Final[frozenset[Lockout]] = frozenset()
+_MEANT: Final = {Step.ADDRESS: frozenset({Lockout.ROUTE})}
+"""Predicted lock-outs that an order means: the way in which the WAN connects is what is loaded into the router. The box
+takes it back by itself when it is not met again."""
+
 
 class Configuring:
     def __init__(self, stores: ActivationStores, house: House, pushes: Pushes, jobs: Jobs, lines: Lines) -> None:
@@ -71,7 +77,8 @@ class Configuring:
             raise NotYet(f"the subscription was changed meanwhile: {error}") from error
         except NotFound as error:
             raise Refused(str(error)) from error
-        return f"{one.formula} on {one.technology}" + (f" with {', '.join(trip.order.options)}" if one.order else "")
+        options = f" with {', '.join(trip.order.options)}" if trip.order.options else ""
+        return f"{one.formula} on {one.technology}{options}"
 
     async def push(self, trip: Trip, step: Step, number: int) -> str:
         """What a step makes of the box, by one push."""
@@ -88,7 +95,9 @@ class Configuring:
                 return "the box is as ordered already"
             await trip.begin()
             moves = managed_after(view.device.address, now, changed(now, patch))
-            asked = PushAsked(one.device, change=patch, key=key, any_time=True, managed_at=moves)
+            asked = PushAsked(
+                one.device, change=patch, key=key, any_time=True, managed_at=moves, overrides=_MEANT.get(step, _NONE)
+            )
             push = await self._pushes.submit(asked, by=one.requested_by)
         trip.progress = replace(trip.progress, push_id=push.id)
         await trip.save()
