@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Final
 
 from fastapi import Depends, Header, Query, Request, Response, Security
@@ -43,20 +42,25 @@ _ROLES: Final = {
 }  # fmt: skip
 
 
-def _as_principal(scope: Scope) -> Callable[[Token], Principal]:
-    def principal(token: Annotated[Token, Security(_caller, scopes=[scope.value])]) -> Principal:
-        roles = {role for one in token.scopes for role in _ROLES.get(one, ())}
-        return Principal(f"token:{token.id}", token.name, "service", frozenset(roles))
+def _principal(token: Token) -> Principal:
+    roles = {role for one in token.scopes for role in _ROLES.get(one, ())}
+    return Principal(f"token:{token.id}", token.name, "service", frozenset(roles))
 
-    return principal
+
+def _reading(token: Annotated[Token, Security(_caller, scopes=[Scope.READ.value])]) -> Principal:
+    return _principal(token)
+
+
+def _writing(token: Annotated[Token, Security(_caller, scopes=[Scope.WRITE.value])]) -> Principal:
+    return _principal(token)
 
 
 ServicesDep = Annotated[Services, Depends(_services)]
 Reader = Annotated[Token, Security(_caller, scopes=[Scope.READ.value])]
 Writer = Annotated[Token, Security(_caller, scopes=[Scope.WRITE.value])]
 Admin = Annotated[Token, Security(_caller, scopes=[Scope.ADMIN.value])]
-ChangeSeer = Annotated[Principal, Depends(_as_principal(Scope.READ))]
-Operator = Annotated[Principal, Depends(_as_principal(Scope.WRITE))]
+ChangeSeer = Annotated[Principal, Depends(_reading)]
+Operator = Annotated[Principal, Depends(_writing)]
 OriginalsReader = Annotated[Token, Security(_caller, scopes=[Scope.ORIGINALS.value])]
 
 MOST_VERSIONS = 2**31 - 1
