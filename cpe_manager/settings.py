@@ -194,6 +194,8 @@ class Settings(BaseSettings):
     """Command line that tries ports from the internet; empty: they are tried from this machine."""
     activation_failover_seconds: float = Field(default=240.0, ge=10)
     """How long a planned test of the mobile backup is waited for."""
+    activation_line_seconds: float = Field(default=45.0, ge=0)
+    """What a line gets to come up after its box was configured."""
     activation_zone: str = "Europe/Brussels"
     """Whose days are counted as working days (§4.2, §4.3)."""
 

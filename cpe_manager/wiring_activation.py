@@ -61,6 +61,7 @@ def terms_of(settings: Settings) -> Terms:
         speed_share=settings.activation_speed_share,
         dns_name=settings.activation_dns_name,
         failover_seconds=settings.activation_failover_seconds,
+        comes_up_seconds=settings.activation_line_seconds,
         proves_backup=settings.failover_enabled,
     )
 

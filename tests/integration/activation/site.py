@@ -14,11 +14,13 @@ from typing import Any
 from cpe_manager import bootstrap
 from cpe_manager.domain.activation_flow import ENDS, State
 from cpe_manager.domain.activations import Activation, ActivationRecord, TestResult
+from cpe_manager.domain.commit_path import Phase
 from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.inventory import DeviceRecord
 from cpe_manager.ports.driver import Modelled
 from cpe_manager.services.activation.orders import ActivationAsked
 from cpe_manager.services.bundle import Services
+from cpe_manager.services.pushes import PushAsked
 from cpe_manager.settings import Settings
 from cpe_manager.wiring import Parts
 from drivers.roster import DriverRoster
@@ -54,7 +56,8 @@ class Site:
         assert isinstance(driver, Modelled)
         return driver.parse(shown(self.box))
 
-    def seen_from_outside(self, **ports: str) -> None:
+    def seen_from_outside(self, **ports: str | list[str]) -> None:
+        """``p443="open"``; of a list one word is said each time."""
         self.outside.write_text(json.dumps({name.lstrip("p"): seen for name, seen in ports.items()}))
 
     async def enrolled(self) -> None:
@@ -82,12 +85,25 @@ class Site:
                     return record
                 await asyncio.sleep(0.05)
 
+    async def pushes(self) -> list[str]:
+        """Keys of the pushes of the box, oldest first, without the name of who asked."""
+        page = await self.services.pushes.list(device=self.box.name, limit=100)
+        return [(one.key or "").partition(":")[2] for one in reversed(page.items)]
+
+    async def pushed(self, change: dict[str, Any]) -> None:
+        """Somebody else changes the box."""
+        push = await self.services.pushes.submit(PushAsked(self.box.name, change=change), by="colleague")
+        async with asyncio.timeout(PATIENCE):
+            while (ended := (await self.services.pushes.show(push.id)).push).ended_at is None:
+                await asyncio.sleep(0.05)
+        assert ended.phase is Phase.CONFIRMED, ended.reason
+
     async def kinds(self) -> list[str]:
         found = await self.services.events.after(0, limit=10_000)
         return [one.kind for one in found if one.kind.startswith("activation.")]
 
 
-def tests_of(record: ActivationRecord, number: int = -1) -> dict[str, TestResult]:
+def results_of(record: ActivationRecord, number: int = -1) -> dict[str, TestResult]:
     return {one.name: one for one in record.activation.progress.rounds[number].results}
 
 
@@ -95,7 +111,11 @@ def tests_of(record: ActivationRecord, number: int = -1) -> dict[str, TestResult
 async def site(home: Path, family: str, **settings: Any) -> AsyncIterator[Site]:
     outside = home / "outside.json"
     outside.write_text("{}")
-    chosen = {"activation_prober": f"{sys.executable} {PROBER} {outside}", "sweep_seconds": 0.3} | settings
+    chosen = {
+        "activation_prober": f"{sys.executable} {PROBER} {outside}",
+        "sweep_seconds": 0.3,
+        "activation_line_seconds": 1,
+    } | settings
     made = Settings(data_dir=home / "data", **chosen)
     if not (home / "data").exists():
         await bootstrap.init(made)
