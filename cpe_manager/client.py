@@ -45,6 +45,7 @@ from cpe_manager.api.schemas.system import (
 )
 from cpe_manager.api.schemas.webhooks import AttemptView, NewWebhookView, WebhookDetailView, WebhookView
 from cpe_manager.client_accounts import AccountVerbs
+from cpe_manager.client_changes import ChangeCalls
 from cpe_manager.client_http import ASKING_TIMEOUT, IMPORT_TIMEOUT, part
 from cpe_manager.client_changes import ChangeCalls
 from cpe_manager.client_http import ASKING_TIMEOUT, IMPORT_TIMEOUT, Http, part
@@ -55,6 +56,7 @@ from cpe_manager.domain.errors import (
 from cpe_manager.domain.jobs import JobState
 
 
+class Client(AccountVerbs, ChangeCalls, SubscriptionCalls):
 class Client(AccountVerbs, SubscriptionCalls):
 class Client(ChangeCalls, SubscriptionCalls, Http):
     """Raises our own errors: what the daemon said, ``DaemonUnreachable`` when there is none to say anything."""

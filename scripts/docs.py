@@ -101,6 +101,11 @@ def _described(param: Any) -> str:
 
 
 def api_page() -> str:
+    nothing = cast(
+        "Any",
+        SimpleNamespace(events=None, accounts=SimpleNamespace(access=None), audit=None, clock=None, request_keys=None),
+        SimpleNamespace(events=None, audit=None, clock=None, request_keys=None, accounts=SimpleNamespace(access=None)),
+    )
     nothing = cast("Any", SimpleNamespace(events=None, accounts=SimpleNamespace(access=None)))
     nothing = cast("Any", SimpleNamespace(tokens=None, events=None, audit=None, clock=None))
     nothing = cast("Any", SimpleNamespace(tokens=None, events=None, request_keys=None))
