@@ -47,8 +47,6 @@ from cpe_manager.api.schemas.webhooks import AttemptView, NewWebhookView, Webhoo
 from cpe_manager.client_accounts import AccountVerbs
 from cpe_manager.client_changes import ChangeCalls
 from cpe_manager.client_http import ASKING_TIMEOUT, IMPORT_TIMEOUT, part
-from cpe_manager.client_changes import ChangeCalls
-from cpe_manager.client_http import ASKING_TIMEOUT, IMPORT_TIMEOUT, Http, part
 from cpe_manager.client_subscriptions import SubscriptionCalls
 from cpe_manager.domain.errors import (
     DaemonUnreachable,
@@ -57,8 +55,6 @@ from cpe_manager.domain.jobs import JobState
 
 
 class Client(AccountVerbs, ChangeCalls, SubscriptionCalls):
-class Client(AccountVerbs, SubscriptionCalls):
-class Client(ChangeCalls, SubscriptionCalls, Http):
     """Raises our own errors: what the daemon said, ``DaemonUnreachable`` when there is none to say anything."""
 
     # Pushes

@@ -77,16 +77,6 @@ Follower = Annotated[Principal, Security(_caller, scopes=[Permission.FOLLOW.valu
 Reader = Seer
 Writer = Operator
 Admin = Administrator
-Anyone = Annotated[Token, Security(_caller)]
-"""Whoever has a valid token, whatever it may do."""
-Reader = Annotated[Token, Security(_caller, scopes=[Scope.READ.value])]
-Writer = Annotated[Token, Security(_caller, scopes=[Scope.WRITE.value])]
-Admin = Annotated[Token, Security(_caller, scopes=[Scope.ADMIN.value])]
-ChangeSeer = Annotated[Principal, Depends(_as_principal(Scope.READ))]
-Operator = Annotated[Principal, Depends(_as_principal(Scope.WRITE))]
-Submitter = Operator
-Approver = Operator
-OriginalsReader = Annotated[Token, Security(_caller, scopes=[Scope.ORIGINALS.value])]
 
 MOST_VERSIONS = 2**31 - 1
 MOST_EVENTS = 2**63 - 1

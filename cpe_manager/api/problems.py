@@ -23,28 +23,6 @@ log = structlog.get_logger()
 
 MEDIA_TYPE: Final = "application/problem+json"
 
-TITLES: Final[Mapping[str, str]] = {
-    "input": "The input was refused; nothing was changed",
-    "not_found": "No such thing",
-    "conflict": "Not in the state that this needs",
-    "unauthorised": "No valid token",
-    "forbidden": "Who asks may not do that",
-    "throttled": "Too many tries; wait as long as it says",
-    "provider": "The provider of log-ins did not do its part",
-    "settings": "The daemon's own configuration is wrong",
-    "key": "A sealing key is missing, wrong or damaged",
-    "seal_broken": "A sealed object does not open",
-    "store": "The database refused",
-    "store_busy": "The database is locked",
-    "store_full": "No space left",
-    "fence_lost": "A newer owner holds the device",
-    "method_not_allowed": "The path exists, the method does not",
-    "too_large": "The request body is too large",
-    "bad_request": "The request cannot be read",
-    "not_ready": "The daemon cannot do its work now",
-    "internal": "Something unforeseen went wrong",
-}
-"""Title by code; device codes share one."""
 TYPES: Final = "/api/v1/problems/"
 """Where the page of each code is: ``type`` is a relative reference, since nobody but the daemon itself has it."""
 _HTTP_CODES: Final = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 429: "throttled"}
