@@ -60,6 +60,7 @@ from cpe_manager.services.push_upkeep import Books, FleetAddresses, PushUpkeep
 from cpe_manager.services.pushes import Pushes, PushStores
 from cpe_manager.services.replacement_ways import SwapStores
 from cpe_manager.services.replacing import Swapping, swapping
+from cpe_manager.services.request_keys import RequestKeys
 from cpe_manager.services.rollout_keeper import RolloutKeeper
 from cpe_manager.services.rollout_orders import RolloutOrders
 from cpe_manager.services.rollouts import Rollouts
@@ -205,6 +206,7 @@ async def build(
         keys=Keys(keys, database.backups, jobs, database.events, clock),
         webhooks=webhooks(settings, database, outside, owner),
         audit=audit_book(settings, database, keys, clock),
+        request_keys=RequestKeys(database.request_keys, vault, clock),
         worker=worker,
         events=database.events,
         maintenance=database.maintenance,

@@ -15,6 +15,7 @@ from cpe_manager.cli import (
     accounts,
     auditing,
     backup,
+    changes,
     devices,
     drifting,
     drilling,
@@ -167,6 +168,7 @@ app.add_typer(lining.app, name="lines", help="Lines: what is known of them, how 
 app.add_typer(switching.app, name="failover", help="Traffic to mobile and back: look, ask, hold, test, check coverage.")
 app.add_typer(switching.incidents, name="incidents", help="Incidents of lines and access nodes.")
 app.add_typer(selling.app, name="catalogue", help="What is sold and what may be changed: show, check, versions.")
+app.add_typer(changes.app, name="changes", help="Change requests: ask, look, approve, follow.")
 app.add_typer(subscribing.app, name="subscriptions", help="What sites have, and what that entitles to.")
 app.command()(families.families)
 follow.attach(app)

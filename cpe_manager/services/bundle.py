@@ -27,6 +27,7 @@ from cpe_manager.services.keys import Keys
 from cpe_manager.services.lines import Lines
 from cpe_manager.services.pushes import Pushes
 from cpe_manager.services.replacements import Replacements
+from cpe_manager.services.request_keys import RequestKeys
 from cpe_manager.services.rollouts import Rollouts
 from cpe_manager.services.scheduling import Scheduling
 from cpe_manager.services.subscriptions import Subscriptions
@@ -61,6 +62,7 @@ class Services:
     keys: Keys
     webhooks: Webhooks
     audit: AuditBook
+    request_keys: RequestKeys
     worker: ShardWorker
     events: EventStore
     maintenance: Maintenance

@@ -23,6 +23,7 @@ from cpe_manager.adapters.db.lines import SqlLines
 from cpe_manager.adapters.db.maintenance import SqlMaintenance
 from cpe_manager.adapters.db.pushes import SqlPushes
 from cpe_manager.adapters.db.replacements import SqlReplacements
+from cpe_manager.adapters.db.request_keys import SqlRequestKeys
 from cpe_manager.adapters.db.rollouts import SqlRollouts
 from cpe_manager.adapters.db.schedules import SqlSchedules
 from cpe_manager.adapters.db.subscriptions import SqlSubscriptions
@@ -41,6 +42,7 @@ from cpe_manager.ports.facts import FactsStore
 from cpe_manager.ports.lines import LineStore
 from cpe_manager.ports.pushes import PushStore
 from cpe_manager.ports.replacements import ReplacementStore
+from cpe_manager.ports.request_keys import RequestKeyStore
 from cpe_manager.ports.rollouts import RolloutStore
 from cpe_manager.ports.schedules import ScheduleStore
 from cpe_manager.ports.stores import BackupStore, EventStore, InventoryStore, JobStore
@@ -75,6 +77,7 @@ class Database:
         self.subscriptions: SubscriptionStore = SqlSubscriptions(connections)
         self.changes: ChangeStore = SqlChanges(connections)
         self.activations: ActivationStore = SqlActivations(connections)
+        self.request_keys: RequestKeyStore = SqlRequestKeys(connections)
         self.maintenance = SqlMaintenance(connections)
 
     @classmethod

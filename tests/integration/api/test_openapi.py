@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 
+from cpe_manager.api.description import references
+from cpe_manager.api.examples import REQUESTS
 from cpe_manager.domain.access import SYSTEM, Permission, Role
 from cpe_manager.domain.accounts import GRANTABLE, AccountKind
 from cpe_manager.services.accounts.book import NewAccount, TokenWish
@@ -14,8 +17,16 @@ from tests.integration.api.world import World
 
 OPEN = {"/healthz", "/readyz", "/metrics"}
 LOG_IN = "logIn"
-ONES_OWN = ("/api/v1/me", "/api/v1/session")
+ONES_OWN = ("/api/v1/me", "/api/v1/session", "/api/v1/problems")
 """Takes to be known, and no permission."""
+from cpe_manager.api.description import references
+from cpe_manager.api.examples import REQUESTS
+from cpe_manager.domain.tokens import Scope
+from tests.integration.api.world import World
+
+OPEN = {"/healthz", "/readyz", "/metrics"}
+ANYONE = {"/api/v1/problems", "/api/v1/problems/{code}"}
+"""For every valid token."""
 
 
 def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
@@ -48,6 +59,53 @@ def permissions(operation: dict[str, Any]) -> set[Permission]:
 
 
 async def test_every_operation_but_the_three_probes_names_one_permission_by_token_and_by_cookie(world: World) -> None:
+async def test_what_holds_for_every_operation_is_described(world: World) -> None:
+    document = world.app.openapi()
+    for path, method, operation in operations(document):
+        answers = operation["responses"]
+        where = (path, method)
+        assert all("X-Request-ID" in answer["headers"] for answer in answers.values()), where
+        assert ("413" in answers) == ("requestBody" in operation), where
+        assert "404" in answers or "{" not in path, where
+        names = {(one["in"], one["name"]) for one in operation.get("parameters", ())}
+        assert ("412" in answers) == (("header", "If-Match") in names), where
+        if ("header", "If-Match") in names:
+            assert "ETag" in answers["200"]["headers"], where
+        for status in ("201", "202"):
+            assert "Location" in answers.get(status, {"headers": ["Location"]})["headers"], where
+        assert "WWW-Authenticate" in answers.get("401", {"headers": ["WWW-Authenticate"]})["headers"], where
+        assert path in OPEN or "security" in operation, where
+
+
+async def test_no_schema_is_missing_unused_or_named_after_a_module(world: World) -> None:
+    document = world.app.openapi()
+    schemas = document["components"]["schemas"]
+    used = set(references(document))
+    assert used == schemas.keys()
+    assert [name for name in schemas if "__" in name] == []
+
+
+async def test_every_body_has_an_example_that_its_own_schema_allows(world: World) -> None:
+    document = world.app.openapi()
+    seen = set()
+    for path, method, operation in operations(document):
+        if "requestBody" not in operation:
+            continue
+        content = operation["requestBody"]["content"]["application/json"]
+        assert content["examples"], (path, method)
+        schema = {**content["schema"], "components": document["components"]}
+        for example in content["examples"].values():
+            OAS31Validator(schema).validate(example["value"])
+        seen.add(operation["operationId"])
+    assert seen == REQUESTS.keys()
+
+
+def permissions(operation: dict[str, Any]) -> set[Permission]:
+    return {Permission(name) for way in operation["security"] for names in way.values() for name in names}
+
+
+async def test_every_operation_but_the_three_probes_names_one_permission_by_token_and_by_cookie(world: World) -> None:
+async def test_every_operation_but_the_three_probes_names_one_scope(world: World) -> None:
     for path, method, operation in operations(world.app.openapi()):
         if path in OPEN:
             assert "security" not in operation
@@ -61,6 +119,14 @@ async def test_every_operation_but_the_three_probes_names_one_permission_by_toke
             assert needed == set()
             continue
         assert len(needed) == 1, (path, method)
+        scopes = [scope for requirement in operation["security"] for names in requirement.values() for scope in names]
+        if path in ANYONE:
+            assert scopes == []
+            continue
+        assert len(scopes) == 1, (path, method)
+        assert Scope(scopes[0])
+        if method == "get" and "originals" not in scopes and "admin" not in scopes:
+            assert scopes == ["read"], (path, method)
         if method != "get":
             assert not needed & {Permission.SEE, Permission.SEE_CHANGES, Permission.AUDIT}, (path, method)
 
@@ -94,6 +160,7 @@ async def test_every_route_refuses_a_token_that_may_everything_but_what_it_takes
         tokens[permission] = (await book.make_token("all", wish, by=SYSTEM)).text
     for path, method, operation in operations(world.app.openapi()):
         if path in OPEN or not (needed := permissions(operation)):
+        if path in OPEN | ANYONE:
             continue
         (permission,) = needed
         async with await world.client(token=tokens[permission]) as client:
