@@ -76,6 +76,7 @@ from cpe_manager.wiring_accounts import accounts
 from cpe_manager.wiring_audit import audit_book
 from cpe_manager.wiring_changes import Executing, change_requests
 from cpe_manager.wiring_failover import Failover, Hands, failover, line_service
+from cpe_manager.wiring_mail import notices
 from cpe_manager.wiring_subscriptions import catalogue_files, sold
 from cpe_manager.wiring_webhooks import webhooks
 from drivers.roster import DriverRoster
@@ -164,16 +165,18 @@ async def build(
     upkeep = Upkeep(stores, steps, clock, owner=owner)
     engine.register(SHARD_TICKET, worker.handle)
     engine.register(SIMPLE_TICKET, upkeep.handle)
-    schedule_stores = ScheduleStores(database.schedules, database.inventory, database.events)
-    scheduling = Scheduling(schedule_stores, jobs, timer, clock, ids)
+    scheduling = Scheduling(
+        ScheduleStores(database.schedules, database.inventory, database.events), jobs, timer, clock, ids
+    )
     inventory = Inventory(database.inventory, clock, ids, drivers, credentials, jobs.first_backup)
     changing = _changing(
         settings, database, inventory, engine, Acting(outside, care, metrics, owner, what.entitling)
     )  # fmt: skip
     hands = Hands(pushing, changing.pushes, worker, outside, ssh, poller, metrics, what.lines)
     moving = failover(settings, database, hands)
+    told = notices(settings, database, outside, owner, metrics.mail)
     requested = change_requests(
-        settings, database, Executing(outside, changing.pushes, what.catalogues, metrics)
+        settings, database, Executing(outside, changing.pushes, what.catalogues, metrics, (told,))
     )  # fmt: skip
     services = Services(
         inventory=inventory,
@@ -206,6 +209,7 @@ async def build(
         keys=Keys(keys, database.backups, jobs, database.events, clock),
         webhooks=webhooks(settings, database, outside, owner),
         audit=audit_book(settings, database, keys, clock),
+        notices=told,
         request_keys=RequestKeys(database.request_keys, vault, clock),
         worker=worker,
         events=database.events,
@@ -218,6 +222,7 @@ async def build(
         *changing.chores,
         ("changes", requested.keeper.figures),
         ("schedules", scheduling.reload),
+        ("mail", services.notices.look),
         ("alarms", Alarms(database.inventory, database.events, clock).look),
         (
             "follow-ups",
@@ -244,6 +249,7 @@ async def build(
     tasks: dict[str, Callable[[], Awaitable[None]]] = {
         "webhooks": services.webhooks.run,
         "audit": services.audit.run,
+        "mail": services.notices.run,
         "writer": worker.settler.run,
         "leases": worker.keeper.run,
         "sweep": sweep.run,
@@ -257,6 +263,7 @@ async def _release_all(database: Database, clock: Clock) -> None:
     await database.jobs.release_all(clock.now())
     await database.replacements.release_all()
     await database.webhooks.release_all()
+    await database.mail.release_all()
     await database.changes.release_all()
 
 

@@ -28,6 +28,7 @@ from cpe_manager.cli import (
     lining,
     local,
     login,
+    mailing,
     pushing,
     rollouts,
     schedules,
@@ -176,6 +177,7 @@ app.add_typer(accounts.app, name="account", help="People and programs, and what 
 app.add_typer(tokens.app, name="token", help="API tokens.")
 login.attach(app)
 app.add_typer(hooking.app, name="webhooks", help="Other servers that are told of events.")
+app.add_typer(mailing.app, name="mail", help="What customers and the operator are told by e-mail.")
 app.add_typer(auditing.app, name="audit", help="Who did what; and whether that log is whole.")
 app.add_typer(keys.app, name="key", help="The keys that seal the originals.")
 

@@ -25,6 +25,7 @@ from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.jobs import Jobs
 from cpe_manager.services.keys import Keys
 from cpe_manager.services.lines import Lines
+from cpe_manager.services.notices import Notices
 from cpe_manager.services.pushes import Pushes
 from cpe_manager.services.replacements import Replacements
 from cpe_manager.services.request_keys import RequestKeys
@@ -62,6 +63,7 @@ class Services:
     keys: Keys
     webhooks: Webhooks
     audit: AuditBook
+    notices: Notices
     request_keys: RequestKeys
     worker: ShardWorker
     events: EventStore

@@ -54,6 +54,7 @@ from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.jobs import Jobs, RunRequest
 from cpe_manager.services.keys import Keys
 from cpe_manager.services.lines import LineHouse, Lines, LineStores
+from cpe_manager.services.notices import NoticeParts, NoticeRules, Notices
 from cpe_manager.services.pushes import Pushes, PushStores
 from cpe_manager.services.replacements import Replacements
 from cpe_manager.services.request_keys import RequestKeys
@@ -202,6 +203,7 @@ class Reach:
     sessions: Any = None
     snmp: Any = None
     posts: Any = None
+    mail: Any = None
 
 
 @asynccontextmanager
@@ -285,6 +287,12 @@ def _world(
             WebhookRules("test", plain=True),
         ),
         audit=AuditBook(database.audit, RingAuditKeys(keys), clock),
+        notices=Notices(
+            NoticeParts(database.mail, database.events, database.subscriptions, reach.mail, metrics.mail, {}),
+            clock,
+            ids,
+            NoticeRules("test", operator=("noc@operator.example",)),
+        ),
         changes=requested.requests,
         bulk_changes=requested.bulk,
         request_keys=RequestKeys(database.request_keys, vault, clock),
