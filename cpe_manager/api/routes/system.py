@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
-from cpe_manager.api.deps import Reader, ServicesDep
+from cpe_manager.api.deps import Anyone, Reader, ServicesDep
 from cpe_manager.api.problems import MEDIA_TYPE, TITLES, documented, plain_problem, request_id
 from cpe_manager.api.schemas.system import SystemView
 from cpe_manager.domain.errors import CpeManagerError
@@ -46,7 +46,7 @@ def _credentials(services: Services) -> tuple[list[str], str | None]:
 
 
 @router.get("/openapi.json", operation_id="getOpenapi", summary="This description, OpenAPI 3.1")
-async def openapi(request: Request, _caller: Reader) -> dict[str, Any]:
+async def openapi(request: Request, _caller: Anyone) -> dict[str, Any]:
     document: dict[str, Any] = request.app.openapi()
     return document
 
