@@ -103,7 +103,7 @@ def _described(param: Any) -> str:
 def api_page() -> str:
     nothing = cast(
         "Any",
-        SimpleNamespace(events=None, accounts=SimpleNamespace(access=None), audit=None, clock=None, request_keys=None),
+        SimpleNamespace(events=None, audit=None, clock=None, request_keys=None, accounts=SimpleNamespace(access=None)),
     )
     document = create_app(nothing, metrics=Metrics(), version="0").openapi()
     parts = ["# The API\n\n", NOTE, "\n", document["info"]["description"], "\n\n", _API_TEXT]

@@ -79,6 +79,13 @@ REQUESTS: Final[Mapping[str, Any]] = {
     "declineChange": {"reason": "not before the new cabling is there"},
     "withdrawChange": {"reason": "asked for twice"},
     "importChanges": {"csv": "type,site,enabled\nmobile-backup,GENT-01,true\n", "dry_run": True},
+    "addAccount": {"name": "service-desk", "kind": "service", "roles": ["executor"]},
+    "changeAccount": {"roles": ["executor", "viewer"], "disabled": False},
+    "giveAccountPassword": {"password": "correct horse battery staple"},
+    "createAccountToken": {"name": "tickets", "permissions": ["submit-changes", "see-changes"], "days": 90},
+    "createOwnToken": {"name": "laptop", "days": 30},
+    "changeOwnPassword": {"old": "correct horse battery staple", "new": "wrong donkey charger paperclip"},
+    "logIn": {"name": "an.peeters", "password": "correct horse battery staple"},
     "addSchedule": {"name": "nightly", "cron": "0 1 * * *", "timezone": "Europe/Brussels", "window_minutes": 240},
     "createToken": {"name": "monitoring", "scopes": ["read"], "days": 365},
     "createWebhook": {

@@ -74,6 +74,11 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
         "The same caller asked, or guessed, too often in a short time.",
         "Wait for as many seconds as `Retry-After` says.",
     ),
+    "provider": ProblemText(
+        "The provider of log-ins did not do its part",
+        "The provider that people log in at did not answer, or answered something that cannot be trusted.",
+        "Try again; log in with a password meanwhile, where the account has one.",
+    ),
     "settings": ProblemText(
         "The daemon's own configuration is wrong",
         "A file of the daemon's configuration cannot be used; `detail` names it.",
@@ -169,7 +174,7 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
 """By code. Those of ``domain/errors.py`` that can reach a client, and those of HTTP itself."""
 
 STATUS: Final[Mapping[str, int]] = {
-    "method_not_allowed": 405, "too_large": 413, "bad_request": 400, "throttled": 429, "not_ready": 503,
+    "method_not_allowed": 405, "too_large": 413, "bad_request": 400, "not_ready": 503,
     "internal": 500,
 }  # fmt: skip
 """HTTP status of codes that are no error of the tree; the others are in ``domain/outcomes.py``."""

@@ -17,7 +17,7 @@ from cpe_manager.domain.accounts import (
     read_name,
     read_password,
 )
-from cpe_manager.domain.errors import Conflict, Forbidden, InputError
+from cpe_manager.domain.errors import Conflict, Forbidden, InputError, PreconditionFailed
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.paging import Page
 from cpe_manager.domain.tokens import Token
@@ -121,7 +121,7 @@ class Accounts:
         ``Forbidden`` for one's own rights: who gives them out does not give them to themselves."""
         before = await self._store.account(name)
         if revision is not None and revision != before.revision:
-            raise Conflict(f"{before.name} was changed meanwhile: it is at revision {before.revision}")
+            raise PreconditionFailed(f"{before.name} was changed meanwhile: it is at revision {before.revision}")
         after = checked(_changed(before, wish, self._clock.now()))
         differing = _differences(before, after)
         if before.id == by.id and {"roles", "sites", "granted", "disabled"} & set(differing):
@@ -197,7 +197,10 @@ class Accounts:
         """Raises ``Forbidden`` to whoever has not logged in: a token makes no tokens, or it would outlive itself."""
         if session is None:
             raise Forbidden("log in to make a token; a token makes none")
-        return await self._make(await self._own(who), wish, who)
+        account = await self._own(who)
+        if account.temporary and session.way == "password":
+            raise Forbidden("change the password first: whoever gave it may know it")
+        return await self._make(account, wish, who)
 
     async def _make(self, account: Account, wish: TokenWish, by: Principal) -> NewToken:
         if account.disabled:
