@@ -6,11 +6,14 @@ they do not exist. Of the operator's people an administrator adds and removes: a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC
+from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 
-from cpe_manager.api.deps import ChangeSeer, Cursor, Follower, Limit, ServicesDep
+from cpe_manager.api.deps import Anyone, Cursor, Limit, ServicesDep
 from cpe_manager.api.problems import documented
 from cpe_manager.api.schemas.common import PageOf, paged
 from cpe_manager.api.schemas.webhooks import (
@@ -26,24 +29,37 @@ from cpe_manager.domain.errors import InputError
 from cpe_manager.services.webhooks import For
 
 
-def _account(caller: Principal, needed: Permission) -> str | None:
-    """The account whose webhooks alone there are for the caller; None: all, for whoever may do what is needed."""
-    if caller.is_customer:
-        require(caller, Permission.FOLLOW)
-        return caller.id
-    require(caller, needed)
-    return None
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """``account``: the one whose webhooks alone there are for the caller; None: all of them."""
 
+    caller: Principal
+    account: str | None
+
+
+def _whose(needed: Permission) -> Callable[[Principal], Whose]:
+    """A representative's are its own; others need a permission."""
+
+    def whose(caller: Anyone) -> Whose:
+        require(caller, Permission.FOLLOW if caller.is_customer else needed)
+        return Whose(caller, caller.id if caller.is_customer else None)
+
+    return whose
+
+
+Looked = Annotated[Whose, Depends(_whose(Permission.SEE))]
+Worked = Annotated[Whose, Depends(_whose(Permission.OPERATE))]
+Kept = Annotated[Whose, Depends(_whose(Permission.ADMINISTER))]
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"], responses=documented())
 
 
 @router.get("", operation_id="listWebhooks", summary="All webhooks by name, without their secrets")
 async def listing(
-    services: ServicesDep, caller: ChangeSeer, limit: Limit = 50, cursor: Cursor = None
+    services: ServicesDep, whose: Looked, limit: Limit = 50, cursor: Cursor = None
 ) -> PageOf[WebhookView]:
-    account = _account(caller, Permission.SEE)
-    return paged(await services.webhooks.list(after=cursor, limit=limit, account_id=account), WebhookView.of)
+    found = await services.webhooks.list(after=cursor, limit=limit, account_id=whose.account)
+    return paged(found, WebhookView.of)
 
 
 @router.post(
@@ -53,8 +69,8 @@ async def listing(
     summary="Have events told to another server, from the next one on",
     responses=documented("conflict"),
 )
-async def create(body: WebhookBody, services: ServicesDep, caller: Follower, response: Response) -> NewWebhookView:
-    account = _account(caller, Permission.ADMINISTER)
+async def create(body: WebhookBody, services: ServicesDep, whose: Kept, response: Response) -> NewWebhookView:
+    caller, account = whose.caller, whose.account
     if account is not None and body.sites is not None:
         raise InputError("sites: those of a customer's webhook are the account's")
     # Names of customers' stand apart: what others call theirs is nobody's to know.
@@ -72,9 +88,8 @@ async def create(body: WebhookBody, services: ServicesDep, caller: Follower, res
     summary="A webhook with its latest attempts",
     responses=documented("not_found"),
 )
-async def show(webhook: str, services: ServicesDep, caller: ChangeSeer) -> WebhookDetailView:
-    account = _account(caller, Permission.SEE)
-    return WebhookDetailView.shown(*await services.webhooks.show(webhook, account))
+async def show(webhook: str, services: ServicesDep, whose: Looked) -> WebhookDetailView:
+    return WebhookDetailView.shown(*await services.webhooks.show(webhook, whose.account))
 
 
 @router.delete(
@@ -84,9 +99,8 @@ async def show(webhook: str, services: ServicesDep, caller: ChangeSeer) -> Webho
     summary="Remove a webhook with its secret",
     responses=documented("not_found"),
 )
-async def remove(webhook: str, services: ServicesDep, caller: Follower) -> None:
-    account = _account(caller, Permission.ADMINISTER)
-    await services.webhooks.remove(webhook, by=caller.name, account_id=account)
+async def remove(webhook: str, services: ServicesDep, whose: Kept) -> None:
+    await services.webhooks.remove(webhook, by=whose.caller.name, account_id=whose.account)
 
 
 @router.post(
@@ -95,8 +109,8 @@ async def remove(webhook: str, services: ServicesDep, caller: Follower) -> None:
     summary="Send an event of kind `webhook.test` now; what came of it, within 15 seconds",
     responses=documented("not_found"),
 )
-async def test(webhook: str, services: ServicesDep, caller: Follower) -> AttemptView:
-    return AttemptView.of(await services.webhooks.test(webhook, _account(caller, Permission.OPERATE)))
+async def test(webhook: str, services: ServicesDep, whose: Worked) -> AttemptView:
+    return AttemptView.of(await services.webhooks.test(webhook, whose.account))
 
 
 @router.post(
@@ -107,12 +121,13 @@ async def test(webhook: str, services: ServicesDep, caller: Follower) -> Attempt
     responses=documented("not_found"),
 )
 async def replay(
-    webhook: str, services: ServicesDep, caller: Follower, response: Response, body: ReplayBody | None = None
+    webhook: str, services: ServicesDep, whose: Worked, response: Response, body: ReplayBody | None = None
 ) -> WebhookView:
-    account = _account(caller, Permission.OPERATE)
     since = body.since if body is not None else None
     if since is not None and since.tzinfo is None:
         since = since.replace(tzinfo=UTC)
-    found = WebhookView.of(await services.webhooks.replay(webhook, since, by=caller.name, account_id=account))
+    found = WebhookView.of(
+        await services.webhooks.replay(webhook, since, by=whose.caller.name, account_id=whose.account)
+    )
     response.headers["Location"] = f"/api/v1/webhooks/{found.id}"
     return found
