@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from cpe_manager.domain.access import Principal
 from cpe_manager.domain.changes.requests import ChangeState
-from tests.property.change_model import ENDS, KINDS, PEOPLE, SECONDS, World
+from tests.property.change_model import ANNA, DESK, ENDS, KINDS, PEOPLE, SECONDS, World
 
 S = ChangeState
 PICK = st.integers(0, 5)
@@ -41,10 +41,12 @@ class Changes(RuleBasedStateMachine):
         super().__init__()
         self.world = World()
 
-    @initialize(who=WHO, what=st.sampled_from(KINDS))
-    def first(self, who: Principal, what: str) -> None:
+    @initialize(who=st.sampled_from((ANNA, DESK)), what=st.sampled_from(KINDS), how=st.sampled_from(("", "", *ENDS)))
+    def first(self, who: Principal, what: str, how: str) -> None:
         self.world.submit(who, 0, what, "n1", None)
         self.world.look()
+        if how:
+            self.go_on(0, how)
 
     @rule(who=WHO, site=st.integers(0, 1), what=st.sampled_from(KINDS), name=st.sampled_from(("n1", "n2", "bad")),
           key=st.sampled_from((None, "k1", "k2")))  # fmt: skip
