@@ -103,12 +103,8 @@ def _described(param: Any) -> str:
 def api_page() -> str:
     nothing = cast(
         "Any",
-        SimpleNamespace(events=None, accounts=SimpleNamespace(access=None), audit=None, clock=None, request_keys=None),
         SimpleNamespace(events=None, audit=None, clock=None, request_keys=None, accounts=SimpleNamespace(access=None)),
     )
-    nothing = cast("Any", SimpleNamespace(events=None, accounts=SimpleNamespace(access=None)))
-    nothing = cast("Any", SimpleNamespace(tokens=None, events=None, audit=None, clock=None))
-    nothing = cast("Any", SimpleNamespace(tokens=None, events=None, request_keys=None))
     document = create_app(nothing, metrics=Metrics(), version="0").openapi()
     parts = ["# The API\n\n", NOTE, "\n", document["info"]["description"], "\n\n", _API_TEXT]
     by_tag: dict[str, list[tuple[str, str, str, str]]] = {}
@@ -118,8 +114,6 @@ def api_page() -> str:
             by_tag.setdefault(operation["tags"][0], []).append(row)
     for tag, rows in by_tag.items():
         parts.append(f"\n## {tag}\n\n" + table(("request", "permission", "what", "answers"), rows))
-    parts.append("\n## Problems\n\n" + table(("code", "status", "retryable", "title"), _problems()))
-        parts.append(f"\n## {tag}\n\n" + table(("request", "scope", "what", "answers"), rows))
     parts.append("\n## Problems\n\nEvery code has its page: [problems](problems.md).\n")
     return "".join(parts)
 
