@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Annotated
 
 from fastapi import Depends, Header, Query, Request, Response, Security
@@ -85,6 +87,14 @@ IdempotencyKey = Annotated[
     Header(alias="Idempotency-Key", max_length=200, description="The same key again gives what is there already"),
 ]
 """Of whatever is started: a caller that lost the answer asks again with the same key."""
+
+
+def occurrence_of(what: str, by: str, key: str | None) -> str | None:
+    """Names what a key starts among all occurrences of jobs; another caller's same key is another one."""
+    if key is None:
+        return None
+    return f"key:{hashlib.sha256(json.dumps([what, by, key]).encode()).hexdigest()}"
+
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="Items on a page")]
 Cursor = Annotated[str | None, Query(max_length=1000, description="`next_cursor` of the page before")]

@@ -1,4 +1,4 @@
-"""Around every request: its id, its canonical log line, its token, the bound on its body. Plain ASGI, for streams."""
+"""Around every request: its id, its canonical log line, its token. Plain ASGI, for streams."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,17 +25,6 @@ SESSION_COOKIE: Final = "cpe_manager_session"
 FOR_STRANGERS: Final = frozenset({("POST", "/api/v1/session")})
 """Where one becomes known."""
 ROUTINE: Final = frozenset({"/healthz", "/readyz", "/metrics"})
-
-MEGABYTE: Final = 1024 * 1024
-BODY_LIMIT: Final = 1 * MEGABYTE
-BODY_LIMITS: Final = {
-    "/api/v1/imports": 64 * MEGABYTE,
-    "/api/v1/line-imports": 16 * MEGABYTE,
-    "/api/v1/subscription-imports": 16 * MEGABYTE,
-    "/api/v1/rollouts": 16 * MEGABYTE,
-    "/api/v1/rollout-plans": 16 * MEGABYTE,
-}
-"""Bytes by path, where the common limit is too small."""
 
 
 class RequestLog:
@@ -150,32 +138,3 @@ class NulInPath:
             await plain_problem("not_found", 404, detail, scope["state"]["request_id"])(scope, receive, send)
             return
         await self._app(scope, receive, send)
-
-
-class BodyLimit:
-    """Refuses what announces itself as too large at once, and what turns out so while it is read."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        limit = BODY_LIMITS.get(scope["path"], BODY_LIMIT)
-        detail = f"at most {limit // MEGABYTE} MiB"
-        announced = Headers(scope=scope).get("content-length", "0")
-        if announced.isdecimal() and int(announced) > limit:
-            await plain_problem("too_large", 413, detail, scope["state"]["request_id"])(scope, receive, send)
-            return
-        seen = 0
-
-        async def receiving() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > limit:
-                raise HTTPException(413, detail)
-            return message
-
-        await self._app(scope, receiving, send)

@@ -13,6 +13,8 @@ from cpe_manager.ports.stores import EventStore
 from cpe_manager.services.accounts.house import AccountHouse
 from cpe_manager.services.audit import AuditBook
 from cpe_manager.services.catalogues import CatalogueBook
+from cpe_manager.services.changes.bulk import BulkChanges
+from cpe_manager.services.changes.requests import ChangeRequests
 from cpe_manager.services.detection import Detector
 from cpe_manager.services.drift import DriftBook
 from cpe_manager.services.drills import Drills
@@ -23,8 +25,10 @@ from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.jobs import Jobs
 from cpe_manager.services.keys import Keys
 from cpe_manager.services.lines import Lines
+from cpe_manager.services.notices import Notices
 from cpe_manager.services.pushes import Pushes
 from cpe_manager.services.replacements import Replacements
+from cpe_manager.services.request_keys import RequestKeys
 from cpe_manager.services.rollouts import Rollouts
 from cpe_manager.services.scheduling import Scheduling
 from cpe_manager.services.subscriptions import Subscriptions
@@ -50,6 +54,8 @@ class Services:
     lines: Lines
     catalogues: CatalogueBook
     subscriptions: Subscriptions
+    changes: ChangeRequests
+    bulk_changes: BulkChanges
     drills: Drills
     scheduling: Scheduling
     tokens: Tokens
@@ -57,6 +63,8 @@ class Services:
     keys: Keys
     webhooks: Webhooks
     audit: AuditBook
+    notices: Notices
+    request_keys: RequestKeys
     worker: ShardWorker
     events: EventStore
     maintenance: Maintenance

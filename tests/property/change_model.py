@@ -29,12 +29,13 @@ from tests.fakes.change_parts import (
     MemorySubscriptions,
     ModelBox,
     ModelPushes,
-    NoCoverage,
+    NoLines,
     PlainSeals,
     Told,
 )
 from tests.fakes.change_store import MemoryChangeStore
 from tests.fakes.clock import CountingIds, SimulatedClock
+from tests.fakes.drivers import FAMILY, FixedDrivers
 from tests.fakes.inventory_store import MemoryInventoryStore
 
 T = TypeVar("T")
@@ -134,7 +135,14 @@ class World:
         self.ids = CountingIds()
         for number in range(2):
             device = Device(
-                f"d{number}", f"pos{number}", f"i{number}", f"s{number}", f"r{number}", "192.0.2.1", LifeState.ACTIVE
+                f"d{number}",
+                f"pos{number}",
+                f"i{number}",
+                f"s{number}",
+                f"r{number}",
+                "192.0.2.1",
+                LifeState.ACTIVE,
+                family=FAMILY,
             )
             self.inventory.rows[device.id] = device
             self.pushes.boxes[device.id] = ModelBox()
@@ -150,7 +158,7 @@ class World:
         """A new process over the same store."""
         self.writes_left = None
         self.requests = ChangeRequests(self.parts)
-        evaluating = Evaluating(self.parts, self.pushes, NoCoverage())
+        evaluating = Evaluating(self.parts, self.pushes, NoLines(), FixedDrivers())
         self.keeper = ChangeKeeper(self.parts, Hand(self.pushes, evaluating, self.windows, self.everyone))
 
     def killed(self) -> None:

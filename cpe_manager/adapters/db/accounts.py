@@ -15,7 +15,7 @@ from cpe_manager.adapters.db.transactions import Connections, Transaction, Value
 from cpe_manager.adapters.db.types import AnyRow
 from cpe_manager.domain.access import Permission, Role
 from cpe_manager.domain.accounts import Account, AccountKind, Guess, GuessRule, Session, after_failure, without_one
-from cpe_manager.domain.errors import Conflict, NotFound
+from cpe_manager.domain.errors import Conflict, NotFound, PreconditionFailed
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.paging import Page
 from cpe_manager.ports.accounts import NewPassword, Try
@@ -66,7 +66,7 @@ class SqlAccounts:
             if not rows:
                 raise NotFound(f"no such account: {changed.name}")
             if rows[0].revision != changed.revision:
-                raise Conflict(f"{changed.name} was changed meanwhile: it is at revision {rows[0].revision}")
+                raise PreconditionFailed(f"{changed.name} was changed meanwhile: it is at revision {rows[0].revision}")
             others = select(_A.name).where(_A.subject == changed.subject, _A.id != changed.id)
             if changed.subject is not None and await tx.rows(others):
                 raise Conflict("another account is the provider's same person")

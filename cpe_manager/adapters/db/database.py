@@ -20,9 +20,11 @@ from cpe_manager.adapters.db.facts import SqlFacts
 from cpe_manager.adapters.db.inventory import SqlInventory
 from cpe_manager.adapters.db.jobs import SqlJobs
 from cpe_manager.adapters.db.lines import SqlLines
+from cpe_manager.adapters.db.mail import SqlMail
 from cpe_manager.adapters.db.maintenance import SqlMaintenance
 from cpe_manager.adapters.db.pushes import SqlPushes
 from cpe_manager.adapters.db.replacements import SqlReplacements
+from cpe_manager.adapters.db.request_keys import SqlRequestKeys
 from cpe_manager.adapters.db.rollouts import SqlRollouts
 from cpe_manager.adapters.db.schedules import SqlSchedules
 from cpe_manager.adapters.db.subscriptions import SqlSubscriptions
@@ -39,8 +41,10 @@ from cpe_manager.ports.drift import DriftStore
 from cpe_manager.ports.drills import DrillStore
 from cpe_manager.ports.facts import FactsStore
 from cpe_manager.ports.lines import LineStore
+from cpe_manager.ports.mail import MailStore
 from cpe_manager.ports.pushes import PushStore
 from cpe_manager.ports.replacements import ReplacementStore
+from cpe_manager.ports.request_keys import RequestKeyStore
 from cpe_manager.ports.rollouts import RolloutStore
 from cpe_manager.ports.schedules import ScheduleStore
 from cpe_manager.ports.stores import BackupStore, EventStore, InventoryStore, JobStore
@@ -71,10 +75,12 @@ class Database:
         self.lines: LineStore = SqlLines(connections)
         self.webhooks: WebhookStore = SqlWebhooks(connections)
         self.audit: AuditStore = SqlAudit(connections)
+        self.mail: MailStore = SqlMail(connections)
         self.catalogues: CatalogueStore = SqlCatalogues(connections)
         self.subscriptions: SubscriptionStore = SqlSubscriptions(connections)
         self.changes: ChangeStore = SqlChanges(connections)
         self.activations: ActivationStore = SqlActivations(connections)
+        self.request_keys: RequestKeyStore = SqlRequestKeys(connections)
         self.maintenance = SqlMaintenance(connections)
 
     @classmethod

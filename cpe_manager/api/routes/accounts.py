@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Response
 
 from cpe_manager.api.deps import Administrator, Cursor, Limit, ServicesDep
+from cpe_manager.api.etags import TAG, IfMatch, revision_of, tagged
 from cpe_manager.api.problems import documented
 from cpe_manager.api.schemas.accounts import (
     AccountBody,
@@ -21,12 +20,9 @@ from cpe_manager.api.schemas.accounts import (
 )
 from cpe_manager.api.schemas.common import PageOf
 from cpe_manager.domain.accounts import Account, principal_of
-from cpe_manager.domain.errors import InputError
 from cpe_manager.services.bundle import Services
 
 router = APIRouter(prefix="/accounts", tags=["accounts"], responses=documented("not_found"))
-
-IfMatch = Annotated[str | None, Header(max_length=64, description="The `ETag` that was read: changed over that alone")]
 
 
 @router.get("", operation_id="listAccounts", summary="Accounts of people and programs, by name")
@@ -50,7 +46,12 @@ async def add(body: AccountBody, services: ServicesDep, caller: Administrator, r
     return await _view(services, made, response)
 
 
-@router.get("/{account}", operation_id="getAccount", summary="An account, by name or id")
+@router.get(
+    "/{account}",
+    operation_id="getAccount",
+    summary="An account, by name or id",
+    responses={200: {"headers": TAG}},
+)
 async def show(account: str, services: ServicesDep, _caller: Administrator, response: Response) -> AccountView:
     return await _view(services, await services.accounts.book.show(account), response)
 
@@ -59,7 +60,7 @@ async def show(account: str, services: ServicesDep, _caller: Administrator, resp
     "/{account}",
     operation_id="changeAccount",
     summary="Change roles, sites and names of an account, or disable it; its sessions and tokens know it at once",
-    responses=documented("not_found", "conflict"),
+    responses=documented("not_found", "conflict", "precondition_failed") | {200: {"headers": TAG}},
 )
 async def change(
     account: str,
@@ -69,8 +70,7 @@ async def change(
     response: Response,
     if_match: IfMatch = None,
 ) -> AccountView:
-    revision = None if if_match is None or if_match.strip() == "*" else _revision(if_match)
-    changed = await services.accounts.book.change(account, body.wish(), by=caller, revision=revision)
+    changed = await services.accounts.book.change(account, body.wish(), by=caller, revision=revision_of(if_match))
     return await _view(services, changed, response)
 
 
@@ -134,17 +134,10 @@ async def revoke_token(account: str, token: str, services: ServicesDep, caller: 
 
 
 async def _view(services: Services, account: Account, response: Response) -> AccountView:
-    response.headers["ETag"] = f'"{account.revision}"'
+    tagged(response, account.revision)
     return (await _views(services, [account]))[0]
 
 
 async def _views(services: Services, accounts: list[Account]) -> list[AccountView]:
     guesses = await services.accounts.book.standing(accounts)
     return [AccountView.shown(one, principal_of(one), guesses.get(one.name)) for one in accounts]
-
-
-def _revision(tag: str) -> int:
-    number = tag.strip().removeprefix("W/").strip('"')
-    if not (number.isascii() and number.isdecimal() and len(number) < 10):
-        raise InputError('If-Match is the ETag of the account, such as "7"')
-    return int(number)

@@ -17,7 +17,7 @@ from cpe_manager.domain.accounts import (
     read_name,
     read_password,
 )
-from cpe_manager.domain.errors import Conflict, Forbidden, InputError
+from cpe_manager.domain.errors import Conflict, Forbidden, InputError, PreconditionFailed
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.paging import Page
 from cpe_manager.domain.tokens import Token
@@ -121,7 +121,7 @@ class Accounts:
         ``Forbidden`` for one's own rights: who gives them out does not give them to themselves."""
         before = await self._store.account(name)
         if revision is not None and revision != before.revision:
-            raise Conflict(f"{before.name} was changed meanwhile: it is at revision {before.revision}")
+            raise PreconditionFailed(f"{before.name} was changed meanwhile: it is at revision {before.revision}")
         after = checked(_changed(before, wish, self._clock.now()))
         differing = _differences(before, after)
         if before.id == by.id and {"roles", "sites", "granted", "disabled"} & set(differing):

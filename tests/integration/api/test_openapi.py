@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 
+from cpe_manager.api.description import references
+from cpe_manager.api.examples import REQUESTS
 from cpe_manager.domain.access import SYSTEM, Permission, Role
 from cpe_manager.domain.accounts import GRANTABLE, AccountKind
 from cpe_manager.services.accounts.book import NewAccount, TokenWish
@@ -14,7 +17,7 @@ from tests.integration.api.world import World
 
 OPEN = {"/healthz", "/readyz", "/metrics"}
 LOG_IN = "logIn"
-ONES_OWN = ("/api/v1/me", "/api/v1/session", "/api/v1/openapi.json")
+ONES_OWN = ("/api/v1/me", "/api/v1/session", "/api/v1/problems", "/api/v1/openapi.json")
 """Takes to be known, and no permission."""
 
 
@@ -41,6 +44,47 @@ async def test_every_operation_has_its_own_stable_id_a_tag_a_summary_and_its_err
             for status, answer in operation["responses"].items():
                 if int(status) >= 400:
                     assert list(answer["content"]) == ["application/problem+json"], (path, method, status)
+
+
+async def test_what_holds_for_every_operation_is_described(world: World) -> None:
+    document = world.app.openapi()
+    for path, method, operation in operations(document):
+        answers = operation["responses"]
+        where = (path, method)
+        assert all("X-Request-ID" in answer["headers"] for answer in answers.values()), where
+        assert ("413" in answers) == ("requestBody" in operation), where
+        assert "404" in answers or "{" not in path, where
+        names = {(one["in"], one["name"]) for one in operation.get("parameters", ())}
+        assert ("412" in answers) == (("header", "If-Match") in names), where
+        if ("header", "If-Match") in names:
+            assert "ETag" in answers["200"]["headers"], where
+        for status in ("201", "202"):
+            assert "Location" in answers.get(status, {"headers": ["Location"]})["headers"], where
+        assert "WWW-Authenticate" in answers.get("401", {"headers": ["WWW-Authenticate"]})["headers"], where
+        assert path in OPEN or "security" in operation, where
+
+
+async def test_no_schema_is_missing_unused_or_named_after_a_module(world: World) -> None:
+    document = world.app.openapi()
+    schemas = document["components"]["schemas"]
+    used = set(references(document))
+    assert used == schemas.keys()
+    assert [name for name in schemas if "__" in name] == []
+
+
+async def test_every_body_has_an_example_that_its_own_schema_allows(world: World) -> None:
+    document = world.app.openapi()
+    seen = set()
+    for path, method, operation in operations(document):
+        if "requestBody" not in operation:
+            continue
+        content = operation["requestBody"]["content"]["application/json"]
+        assert content["examples"], (path, method)
+        schema = {**content["schema"], "components": document["components"]}
+        for example in content["examples"].values():
+            OAS31Validator(schema).validate(example["value"])
+        seen.add(operation["operationId"])
+    assert seen == REQUESTS.keys()
 
 
 def permissions(operation: dict[str, Any]) -> set[Permission]:

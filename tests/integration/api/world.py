@@ -42,6 +42,7 @@ from cpe_manager.services.accounts.house import HouseStores, account_house
 from cpe_manager.services.attempt import Outside
 from cpe_manager.services.audit import AuditBook
 from cpe_manager.services.bundle import Services
+from cpe_manager.services.changes.keeper import ChangeKeeper
 from cpe_manager.services.detection import Detector
 from cpe_manager.services.drift import DriftBook, DriftStores
 from cpe_manager.services.drilling import DrillStores
@@ -53,14 +54,17 @@ from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.jobs import Jobs, RunRequest
 from cpe_manager.services.keys import Keys
 from cpe_manager.services.lines import LineHouse, Lines, LineStores
+from cpe_manager.services.notices import NoticeParts, NoticeRules, Notices
 from cpe_manager.services.pushes import Pushes, PushStores
 from cpe_manager.services.replacements import Replacements
+from cpe_manager.services.request_keys import RequestKeys
 from cpe_manager.services.rollout_orders import RolloutOrders
 from cpe_manager.services.rollouts import Rollouts
 from cpe_manager.services.scheduling import ScheduleStores, Scheduling
 from cpe_manager.services.tokens import Tokens
 from cpe_manager.services.webhooks import WebhookParts, WebhookRules, Webhooks
 from cpe_manager.settings import Settings
+from cpe_manager.wiring_changes import Executing, change_requests
 from cpe_manager.wiring_subscriptions import catalogue_files, sold
 from drivers.roster import DriverRoster
 from tests.fakes.clock import SimulatedClock
@@ -134,6 +138,7 @@ class World:
     worker: Hindrance
     metrics: Metrics
     ids: SystemIds
+    changes: ChangeKeeper
     tokens: dict[frozenset[Scope], str] = field(default_factory=dict)
     added: int = 0
 
@@ -191,8 +196,18 @@ class World:
         return job.id
 
 
+@dataclass(frozen=True)
+class Reach:
+    """What is outside, where that is not the real world; None: it is."""
+
+    sessions: Any = None
+    snmp: Any = None
+    posts: Any = None
+    mail: Any = None
+
+
 @asynccontextmanager
-async def opened(home: Path, house: LineHouse | None = None) -> AsyncIterator[World]:
+async def opened(home: Path, house: LineHouse | None = None, reach: Reach | None = None) -> AsyncIterator[World]:
     """A world with an empty database in ``home``."""
     clock = SimulatedClock()
     ids = SystemIds(clock)
@@ -200,32 +215,38 @@ async def opened(home: Path, house: LineHouse | None = None) -> AsyncIterator[Wo
     keys.create(clock.now())
     async with await Database.open(f"sqlite:///{home / 'test.sqlite3'}") as database:
         await database.maintenance.migrate()
-        world = _world(database, keys, clock, ids, house)
+        world = _world(database, keys, (clock, ids), house, reach or Reach())
         yield world
         await world.services.webhooks.close()
 
 
-def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: SystemIds, house: LineHouse | None) -> World:
+def _world(
+    database: Database, keys: KeyFile, time: tuple[SimulatedClock, SystemIds], house: LineHouse | None, reach: Reach
+) -> World:
+    clock, ids = time
     what = sold(catalogue_files(Settings(data_dir=Path(database.label).parent)), database, clock)
     engine, worker, vault, metrics = Waiting(), Hindrance(), Vault(keys), Metrics()
     drivers: Drivers = DriverRoster(("cisco_s300",))
     credentials = FixedCredentials({"lab": Credential("backup", "login-secret-1")})
     jobs = Jobs(database.jobs, database.inventory, cast("Any", engine), clock, ids, shard_size=250)
     inventory = Inventory(database.inventory, clock, ids, drivers, credentials, jobs.first_backup)
-    outside = Outside(SshSessions(credentials, clock), drivers, credentials, vault, clock, ids)
+    sessions = reach.sessions or SshSessions(credentials, clock)
+    outside = Outside(sessions, drivers, credentials, vault, clock, ids)
     schedule_stores = ScheduleStores(database.schedules, database.inventory, database.events)
-    outside = Outside(SshSessions(credentials, clock), drivers, credentials, vault, clock, ids)
     pushes = Pushes(PushStores(database.pushes, database.inventory, database.backups), cast("Any", engine), outside)
+    requested = change_requests(
+        Settings(data_dir=Path(database.label).parent), database, Executing(outside, pushes, what.catalogues, metrics)
+    )
     drift_stores = DriftStores(database.drift, database.inventory, database.backups, database.pushes)
     tokens = Tokens(database.tokens, database.events, clock, ids)
     services = Services(
         inventory=inventory,
-        detector=Detector(SshSessions(credentials, clock), database.inventory, drivers, credentials),
+        detector=Detector(sessions, database.inventory, drivers, credentials),
         facts=DeviceFactsBook(
             database.facts,
             database.inventory,
             database.events,
-            Askable(SshSessions(credentials, clock), SnmpPoller(clock), drivers, credentials),
+            Askable(sessions, reach.snmp or SnmpPoller(clock), drivers, credentials),
             clock,
         ),
         importer=Importer(inventory, InventoryFormats()),
@@ -260,12 +281,21 @@ def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: System
         ),
         keys=Keys(keys, database.backups, jobs, database.events, clock),
         webhooks=Webhooks(
-            WebhookParts(database.webhooks, database.events, vault, HttpPosts(private=True)),
+            WebhookParts(database.webhooks, database.events, vault, reach.posts or HttpPosts(private=True)),
             clock,
             ids,
             WebhookRules("test", plain=True),
         ),
         audit=AuditBook(database.audit, RingAuditKeys(keys), clock),
+        notices=Notices(
+            NoticeParts(database.mail, database.events, database.subscriptions, reach.mail, metrics.mail, {}),
+            clock,
+            ids,
+            NoticeRules("test", operator=("noc@operator.example",)),
+        ),
+        changes=requested.requests,
+        bulk_changes=requested.bulk,
+        request_keys=RequestKeys(database.request_keys, vault, clock),
         worker=cast("Any", worker),
         events=database.events,
         maintenance=database.maintenance,
@@ -275,4 +305,4 @@ def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: System
     )
     options = ApiOptions(engine="embedded", feed=FeedRhythm(poll=0.02, heartbeat=0.1))
     app = create_app(services, metrics=metrics, version="1.2.3", options=options)
-    return World(app, services, database, vault, clock, engine, worker, metrics, ids)
+    return World(app, services, database, vault, clock, engine, worker, metrics, ids, requested.keeper)
