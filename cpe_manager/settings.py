@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -226,6 +227,23 @@ class Settings(BaseSettings):
     """Which role each value of that claim stands for: a TOML table ``[oidc_roles]``, such as ``noc = "operator"``."""
     oidc_sites_claim: str = ""
     """Claim with the sites of a customer's representative; empty: none comes this way."""
+    activation_download_url: str = Field(default="", pattern="^(https?://.+)?$")
+    """What a box fetches over its fixed line to measure its throughput (§4.2); empty: as coverage is measured."""
+    activation_upload_url: str = Field(default="", pattern="^(https?://.+)?$")
+    activation_seconds: float = Field(default=10.0, ge=1, le=60)
+    """For each direction; what has passed by then counts."""
+    activation_speed_share: float = Field(default=0.8, gt=0, le=1)
+    """Of the formula's speeds (§3.1.2), what has to be reached."""
+    activation_dns_name: str = ""
+    """What a box has to be able to resolve; empty: the host of the download."""
+    activation_prober: str = ""
+    """Command line that tries ports from the internet; empty: they are tried from this machine."""
+    activation_failover_seconds: float = Field(default=240.0, ge=10)
+    """How long a planned test of the mobile backup is waited for."""
+    activation_line_seconds: float = Field(default=45.0, ge=0)
+    """What a line gets to come up after its box was configured."""
+    activation_zone: str = "Europe/Brussels"
+    """Whose days are counted as working days (§4.2, §4.3)."""
 
     git_export_dir: Path | None = None
     """Bare git repository of redacted views, updated after each run; None switches the automatic export off."""
@@ -242,6 +260,15 @@ class Settings(BaseSettings):
     def _freezes(cls, text: str) -> str:
         freezes_of(text)
         return text
+
+    @field_validator("activation_zone")
+    @classmethod
+    def _zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError, OSError):
+            raise ValueError(f"{name!r} is no time zone, such as Europe/Brussels") from None
+        return name
 
     @field_validator("failover_policy")
     @classmethod

@@ -17,6 +17,7 @@ from cpe_manager.api.middleware import API_PREFIX, Authentication, NulInPath, Re
 from cpe_manager.api.once import Once
 from cpe_manager.api.routes import (
     accounts,
+    activations,
     audit,
     backups,
     catalogue,
@@ -110,6 +111,7 @@ def _mount(app: FastAPI) -> None:
         catalogue,
         changes,
         subscriptions,
+        activations,
         jobs,
         schedules,
         tokens,

@@ -11,6 +11,7 @@ from cpe_manager.ports.maintenance import Maintenance
 from cpe_manager.ports.sessions import Credentials
 from cpe_manager.ports.stores import EventStore
 from cpe_manager.services.accounts.house import AccountHouse
+from cpe_manager.services.activation.orders import Activations
 from cpe_manager.services.audit import AuditBook
 from cpe_manager.services.catalogues import CatalogueBook
 from cpe_manager.services.changes.bulk import BulkChanges
@@ -56,6 +57,7 @@ class Services:
     subscriptions: Subscriptions
     changes: ChangeRequests
     bulk_changes: BulkChanges
+    activations: Activations
     drills: Drills
     scheduling: Scheduling
     tokens: Tokens

@@ -8,7 +8,7 @@ twice; then they are sent, by one process each at a time. A server that is away,
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableSequence, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -231,7 +231,7 @@ class Notices:
             yield NewEvent("mail.failed", self._clock.now(), "error", message=message, data=data)
 
     def _server(
-        self, failed: Delivery | None, events: list[NewEvent], now: datetime
+        self, failed: Delivery | None, events: MutableSequence[NewEvent], now: datetime
     ) -> tuple[Alarm | None, str | None]:
         """How the server fares: a pause for all mails after a failure that is its own, and the first of them told."""
         if failed is None:

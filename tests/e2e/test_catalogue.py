@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.world import World, eventually, world
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-RULES = [{"action": "accept", "protocol": "tcp", "source": "192.0.2.0/24", "ports": [443]}]
+RULES = [{"action": "accept", "protocol": "tcp", "source": "192.0.2.0/24", "ports": 443}]
 
 
 @pytest.fixture

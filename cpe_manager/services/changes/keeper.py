@@ -50,6 +50,8 @@ IN_THE_WAY: Final = timedelta(seconds=30)
 TOLD_WITHIN: Final = timedelta(days=7)
 """Whom nobody could tell by then keeps no request open."""
 BATCH: Final = 500
+CLOSING: Final = 100
+"""Closed at a look: nobody waits for that."""
 _S: Final = ChangeState
 
 
@@ -306,7 +308,7 @@ class ChangeKeeper:
             await self._accept(change, found, decision.reason, decision.code)
 
     async def _close(self) -> int:
-        found = await self._store.unclosed(BATCH)
+        found = await self._store.unclosed(CLOSING)
         if not found:
             self._marks.clear()
             return 0

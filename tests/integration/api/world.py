@@ -18,8 +18,10 @@ from backups.vault import Vault
 from cpe_manager.adapters.clock import SystemIds
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.drill_process import ProcessStand
+from cpe_manager.adapters.holidays import PublicHolidays
 from cpe_manager.adapters.http_posts import HttpPosts
 from cpe_manager.adapters.inventory.formats import InventoryFormats
+from cpe_manager.adapters.outside import TcpProber
 from cpe_manager.adapters.passwords import Argon2Passwords, Cost
 from cpe_manager.adapters.snmp.poller import SnmpPoller
 from cpe_manager.adapters.ssh.sessions import SshSessions
@@ -39,6 +41,8 @@ from cpe_manager.ports.stores import DeviceFilter, Settled
 from cpe_manager.runtime.metrics import Metrics
 from cpe_manager.services.accounts.book import NewAccount, TokenWish
 from cpe_manager.services.accounts.house import HouseStores, account_house
+from cpe_manager.services.activation.orders import Activations
+from cpe_manager.services.activation.parts import ActivationStores, House
 from cpe_manager.services.attempt import Outside
 from cpe_manager.services.audit import AuditBook
 from cpe_manager.services.bundle import Services
@@ -274,6 +278,13 @@ def _world(
         lines=Lines(LineStores(what.lines, database.inventory, database.events), clock, house or LineHouse()),
         catalogues=what.catalogues,
         subscriptions=what.subscriptions,
+        activations=Activations(
+            ActivationStores(
+                database.activations, database.subscriptions, what.catalogues, database.inventory, database.backups
+            ),
+            cast("Any", engine),
+            House(outside, PublicHolidays(), TcpProber()),
+        ),
         scheduling=Scheduling(schedule_stores, jobs, cast("Any", DailyTimer()), clock, ids),
         tokens=tokens,
         accounts=account_house(
