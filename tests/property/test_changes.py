@@ -107,7 +107,7 @@ def _lan(config: CpeConfig) -> st.SearchStrategy[Any]:
 
 def _pack(config: CpeConfig) -> st.SearchStrategy[Any]:
     there = [] if config.wan is None or config.wan.ip_pack is None else [str(config.wan.ip_pack)]
-    networks = st.sampled_from([*there, "203.0.113.8/29", "203.0.113.32/27", "198.51.100.4/30"])
+    networks = st.sampled_from([*there, "91.3.4.8/29", "91.3.4.32/27", "80.1.2.4/30"])
     return st.fixed_dictionaries({"network": networks}, optional={"action": st.sampled_from(["add", "remove"])})
 
 

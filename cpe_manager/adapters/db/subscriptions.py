@@ -14,7 +14,7 @@ from cpe_manager.adapters.db.subscription_tables import subscription
 from cpe_manager.adapters.db.tables import device, site
 from cpe_manager.adapters.db.transactions import Connections, Transaction, Values, in_chunks
 from cpe_manager.adapters.db.types import AnyRow
-from cpe_manager.domain.errors import Conflict, NotFound
+from cpe_manager.domain.errors import NotFound, PreconditionFailed
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.inventory import LineKind
 from cpe_manager.domain.paging import Page
@@ -38,6 +38,9 @@ class SqlSubscriptions:
 
     async def of_site(self, site: str) -> Subscription | None:
         return await self._db.read(lambda tx: _of_site(tx, site))
+
+    async def knows(self, site: str) -> bool:
+        return await self._db.read(lambda tx: _known(tx, site)) is not None
 
     async def of_sites(self, site_ids: Collection[str]) -> Sequence[Subscription]:
         def query(part: Sequence[str]) -> Select[Any]:
@@ -85,7 +88,7 @@ async def _put(
     before = await _of_site(tx, place.id)
     stands = 0 if before is None else before.revision
     if revision is not None and revision != stands:
-        raise Conflict(f"the subscription of {place.name} was changed meanwhile; look again")
+        raise PreconditionFailed(f"the subscription of {place.name} was changed meanwhile; look again")
     values = _values(wanted)
     old = {} if before is None else _values(before)
     changed = {name: [old.get(name), value] for name, value in values.items() if name not in old or old[name] != value}
@@ -142,13 +145,19 @@ def _subscriptions() -> Select[Any]:
 
 
 async def _site(tx: Transaction, name_or_id: str) -> AnyRow:
-    """Locked: two that write the subscription of one site take turns. A name that is another one's id is the id's."""
+    """Locked: two that write the subscription of one site take turns."""
+    found = await _known(tx, name_or_id, lock=True)
+    if found is None:
+        raise NotFound(f"no such site: {name_or_id}")
+    return found
+
+
+async def _known(tx: Transaction, name_or_id: str, *, lock: bool = False) -> AnyRow | None:
+    """A name that is another one's id is the id's."""
     meant = or_(site.c.id == name_or_id, site.c.name == name_or_id)
     query = select(site.c.id, site.c.name).where(meant).order_by((site.c.id == name_or_id).desc()).limit(1)
-    rows = await tx.rows(query.with_for_update(key_share=True))
-    if not rows:
-        raise NotFound(f"no such site: {name_or_id}")
-    return rows[0]
+    rows = await tx.rows(query.with_for_update(key_share=True) if lock else query)
+    return rows[0] if rows else None
 
 
 async def _of_site(tx: Transaction, name_or_id: str) -> Subscription | None:

@@ -118,7 +118,7 @@ CELLS: Final[Mapping[str, Cell]] = {
         ("lan-address", {"address": "192.168.77.1/24", "first": "192.168.77.100", "last": "192.168.77.199"}),
     ),
     "ip-pack": Cell(
-        "ip-pack", {"network": "203.0.113.8/29"}, ("ip-pack", {"network": "203.0.113.8/29", "action": "remove"}),
+        "ip-pack", {"network": "91.3.4.8/29"}, ("ip-pack", {"network": "91.3.4.8/29", "action": "remove"}),
         (Feature.IP_PACK,),
     ),
     "ipv6": Cell("ipv6", {"prefix": "2001:db8:12:3400::/56"}, ("ipv6", {"action": "remove"}), (Feature.WAN_IPV6,)),

@@ -371,7 +371,7 @@ async def test_bad_input_names_its_field_and_leaves_nothing_behind(
 
 
 async def test_a_site_with_two_devices_needs_to_hear_which(world: World) -> None:
-    device = Device("d9", "pos9", "i0", "s0", "r9", "192.0.2.9", LifeState.ACTIVE)
+    device = Device("d9", "pos9", "i0", "s0", "r9", "192.0.2.9", LifeState.ACTIVE, family="plain")
     world.inventory.rows["d9"] = device
     with pytest.raises(InputError, match="r0, r9"):
         await world.requests.submit(wanted(), by=ANNA)
