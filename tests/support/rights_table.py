@@ -14,6 +14,7 @@ WHO: Final = "VOXADCrwaoG-"
 _FLEET = "VODrG"
 _FLEET_WORK = "ODw"
 _RIGHTS = "Da"
+_FOLLOW = "VOXDCrG"
 _CHANGES = "VOXADCrG"
 _KNOWN = "VOXADCrwaoG"
 
@@ -145,13 +146,20 @@ TABLE: Final[dict[str, str]] = {
     "listKeys": _RIGHTS,
     "rotateKey": _RIGHTS,
     "retireKey": _RIGHTS,
-    "createWebhook": _RIGHTS + "C",
-    "removeWebhook": _RIGHTS + "C",
-    "listWebhooks": _FLEET + "C",
-    "getWebhook": _FLEET + "C",
-    "testWebhook": _FLEET_WORK + "C",
-    "replayWebhook": _FLEET_WORK + "C",
+    "createWebhook": _RIGHTS,
+    "removeWebhook": _RIGHTS,
+    "listWebhooks": _FLEET,
+    "getWebhook": _FLEET,
+    "testWebhook": _FLEET_WORK,
+    "replayWebhook": _FLEET_WORK,
     "retryMails": _RIGHTS,
+    # Told to a customer's own server; the others who follow have none, and are told so.
+    "listOwnWebhooks": _FOLLOW,
+    "createOwnWebhook": _FOLLOW,
+    "getOwnWebhook": _FOLLOW,
+    "removeOwnWebhook": _FOLLOW,
+    "testOwnWebhook": _FOLLOW,
+    "replayOwnWebhook": _FOLLOW,
     "listAudit": _RIGHTS,
     "getAudit": _RIGHTS,
     "verifyAudit": _RIGHTS,
