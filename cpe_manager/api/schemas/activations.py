@@ -23,9 +23,7 @@ from cpe_manager.services.activation.orders import ActivationAsked, RushSaid
 
 Text = Annotated[str, Field(max_length=200)]
 Secret = Annotated[str, Field(max_length=200, description="Kept sealed, never shown")]
-PortNumbers = Annotated[
-    StrictInt | StrictStr, Field(description="A port, or a range such as `6000-6010`")
-]
+PortNumbers = Annotated[StrictInt | StrictStr, Field(description="A port, or a range such as `6000-6010`")]
 
 
 class WanBody(Body):

@@ -26,7 +26,9 @@ def test_an_order_is_given_as_a_file_and_as_values_and_is_looked_at(cli: Cli, fl
     listed = ok(cli("activations", "list", "--open", "--device", "r1"))
     assert "pro-plus" in listed
     assert "ordered" in listed
-    assert [one["id"] for one in parsed(cli("activations", "list", "--state", "ordered", "--json"))["items"]] == [made["id"]]
+    assert [one["id"] for one in parsed(cli("activations", "list", "--state", "ordered", "--json"))["items"]] == [
+        made["id"]
+    ]
     shown = ok(cli("activations", "show", "r1"))
     assert "pro-plus on copper" in shown
     assert "s3cret" not in shown
