@@ -33,6 +33,7 @@ test-fast: $(READY)  ## Unit, contract and property tests, in random order
 	@$(PYTEST) --tier fast -n auto --dist worksteal --durations 5
 
 test-rest: $(READY) packages
+	@sh scripts/setup-client.sh
 	@$(PYTEST) --tier rest -n $(REST_WORKERS) --dist load --maxschedchunk 1 --durations 10
 
 check:  ## Lint, format, types and the direction of imports, side by side
@@ -71,10 +72,12 @@ lock:  ## Resolve the dependencies again
 	$(UV_COMPILE) -c requirements-dev.lock pyproject.toml -o requirements.lock
 	@# What builds the wheel inside the container image.
 	echo hatchling | $(UV_COMPILE) -c requirements-dev.lock - -o requirements-build.lock
+	@# Generates clients from the description of the API, in a .venv-client of its own: it wants an older typer.
+	echo openapi-python-client | $(UV_COMPILE) - -o requirements-client.lock
 
 packages:
 	@sh scripts/debian-packages.sh lab postgres snmp rancid telnet container
 
 clean:  ## Remove what was made here: .venv, caches, var/
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist var
+	rm -rf .venv .venv-client .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist var
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from backups.auditing import RingAuditKeys
 from backups.keyfile import KeyFile
 from backups.vault import Vault
 from cpe_manager.adapters.catalogue_file import CHANGE_FILE, SERVICE_FILE, shipped_text
 from cpe_manager.adapters.clock import SystemClock, SystemIds
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.errors import Conflict, KeyringError, SettingsError
+from cpe_manager.domain.audit import Seen
+from cpe_manager.domain.errors import Conflict, InputError, KeyringError, SettingsError
 from cpe_manager.domain.tokens import Scope
 from cpe_manager.kit.log_redaction import Redactor
 from cpe_manager.services.archive import ArchiveReport
 from cpe_manager.services.archive import read as read_archive
 from cpe_manager.services.archive import write as write_archive
+from cpe_manager.services.audit import Verification, verify_export
 from cpe_manager.services.scheduling import NewSchedule
 from cpe_manager.services.tokens import Tokens
 from cpe_manager.settings import FIRST_CREDENTIALS, FIRST_PLATFORMS, FIRST_SETTINGS, Settings
 from cpe_manager.wiring import Parts, build
+from cpe_manager.wiring_audit import audit_book
 
 RING_ID = "ring_id"
 """Under this name the database remembers which key ring its originals are sealed with."""
@@ -168,6 +172,35 @@ async def _check_ring(database: Database, ring_id: str, path: Path) -> None:
         await database.maintenance.meta_set(RING_ID, ring_id)
     elif known != ring_id:
         raise KeyringError(f"{path} is the key file of another installation; what is stored was sealed with other keys")
+
+
+async def verify_audit(settings: Settings, seen: Sequence[Seen] = ()) -> Verification:
+    """The whole audit log of a database, whether a daemon runs or not; nothing is written, nor migrated."""
+    require_setup(settings)
+    clock = SystemClock()
+    keys = KeyFile(settings.keyring, SystemIds(clock))
+    keys.ring()
+    async with _database(settings) as database:
+        if await database.maintenance.schema_version() is None:
+            raise SettingsError(f"the database {database.label} is empty")
+        await _check_ring(database, keys.ring().ring_id, settings.keyring)
+        book = audit_book(settings, database, keys, clock)
+        part = await book.verify(seen=seen)
+        while part.next is not None:
+            part = await book.verify(part.next, seen=seen)
+    return replace(part, first=1)
+
+
+def verify_audit_export(settings: Settings, file: Path) -> Verification:
+    """An export with the keys of this installation. Raises ``InputError``, with the line, for what is none."""
+    require_setup(settings)
+    keys = RingAuditKeys(KeyFile(settings.keyring, SystemIds(SystemClock())))
+    keys.active()
+    try:
+        with file.open(encoding="utf-8") as lines:
+            return verify_export(lines, keys)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read it: {error}", file=str(file)) from error
 
 
 async def archive(settings: Settings, path: Path, passphrase: str) -> ArchiveReport:

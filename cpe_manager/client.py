@@ -44,8 +44,10 @@ from cpe_manager.api.schemas.system import (
     TokenView,
 )
 from cpe_manager.api.schemas.webhooks import AttemptView, NewWebhookView, WebhookDetailView, WebhookView
+from cpe_manager.client_accounts import AccountVerbs
 from cpe_manager.client_activations import ActivationCalls
-from cpe_manager.client_http import ASKING_TIMEOUT, IMPORT_TIMEOUT, Http, part
+from cpe_manager.client_changes import ChangeCalls
+from cpe_manager.client_http import ASKING_TIMEOUT, IMPORT_TIMEOUT, part
 from cpe_manager.client_subscriptions import SubscriptionCalls
 from cpe_manager.domain.errors import (
     DaemonUnreachable,
@@ -53,7 +55,7 @@ from cpe_manager.domain.errors import (
 from cpe_manager.domain.jobs import JobState
 
 
-class Client(SubscriptionCalls, ActivationCalls, Http):
+class Client(AccountVerbs, ActivationCalls, ChangeCalls, SubscriptionCalls):
     """Raises our own errors: what the daemon said, ``DaemonUnreachable`` when there is none to say anything."""
 
     # Pushes
@@ -217,8 +219,12 @@ class Client(SubscriptionCalls, ActivationCalls, Http):
     def group(self, name: str) -> GroupView:
         return self.get(f"/groups/{part(name)}", GroupView)
 
-    def put_group(self, name: str, body: Mapping[str, Any]) -> GroupView:
-        return self.put(f"/groups/{part(name)}", GroupView, body)
+    def group_tagged(self, name: str) -> tuple[GroupView, str]:
+        return self.get_tagged(f"/groups/{part(name)}", GroupView)
+
+    def put_group(self, name: str, body: Mapping[str, Any], *, match: int | str | None = None) -> GroupView:
+        """``match``: the tag that was read; 0: there was none."""
+        return self.put(f"/groups/{part(name)}", GroupView, body, match=match)
 
     def import_files(self, body: Mapping[str, Any]) -> ImportView:
         return self.post("/imports", ImportView, body, timeout=IMPORT_TIMEOUT)
@@ -359,9 +365,9 @@ class Client(SubscriptionCalls, ActivationCalls, Http):
         """``where``: ``kind`` (a list, ``line.*`` for all that begin so), ``device``, ``line``."""
         return self.get("/events", PageOf[EventView], after=after, limit=limit, **where).items
 
-    def follow_events(self, after: int, **where: Any) -> Iterator[EventView]:
-        """Events after the given id, for ever; a connection that breaks is taken up again where it broke. ``where`` as
-        for ``events``."""
+    def follow_events(self, after: int | None, **where: Any) -> Iterator[EventView]:
+        """Events after the given id, or (None) from now on, for ever; a connection that breaks is taken up again where
+        it broke. ``where`` as for ``events``."""
         pause, failures = threading.Event(), 0
         while True:
             try:

@@ -61,14 +61,23 @@ class Http:
         return self._send("GET", path, params=query).text
 
     def post(
-        self, path: str, view: type[V], body: Any = None, *, timeout: httpx.Timeout = TIMEOUT, key: str | None = None
-    ) -> V:
-        """``key``: of idempotency; the same again gives what was made the first time."""
-        headers = {"Idempotency-Key": key} if key else None
+        self, path: str, view: type[V], body: Any = None, *,
+        timeout: httpx.Timeout = TIMEOUT, key: str | None = None, match: int | None = None,
+    ) -> V:  # fmt: skip
+        """``key``: of idempotency; the same again gives what was made the first time. ``match``: the revision that was
+        read."""
+        headers = {"Idempotency-Key": key} if key else {}
+        if match is not None:
+            headers["If-Match"] = f'"{match}"'
         return self._read(self._send("POST", path, body=body, timeout=timeout, headers=headers), view)
 
-    def put(self, path: str, view: type[V], body: Any, *, match: int | None = None) -> V:
-        """``match``: the revision that was read; it is written over that one alone."""
+    def get_tagged(self, path: str, view: type[V]) -> tuple[V, str]:
+        """With the tag that ``put`` takes as ``match``."""
+        response = self._send("GET", path)
+        return self._read(response, view), response.headers.get("etag", "").strip('"')
+
+    def put(self, path: str, view: type[V], body: Any, *, match: int | str | None = None) -> V:
+        """``match``: the revision or tag that was read; it is written over that one alone. 0: there was none."""
         headers = None if match is None else {"If-Match": f'"{match}"'}
         return self._read(self._send("PUT", path, body=body, headers=headers), view)
 
@@ -123,10 +132,10 @@ class Http:
         except ValidationError as error:
             raise DaemonUnreachable(f"{self.url} answers, but not as a cpe-manager does") from error
 
-    def stream(self, after: int, **where: Any) -> Iterator[EventView]:
-        """Events after the given id until the connection breaks, which raises ``DaemonUnreachable``. ``where``:
-        ``kind``, ``device``, ``line``."""
-        headers = {"Last-Event-ID": str(after), "Accept": "text/event-stream"}
+    def stream(self, after: int | None, **where: Any) -> Iterator[EventView]:
+        """Events after the given id, or (None) from now on, until the connection breaks, which raises
+        ``DaemonUnreachable``. ``where``: ``kind``, ``device``, ``line``."""
+        headers = {"Accept": "text/event-stream"} | ({} if after is None else {"Last-Event-ID": str(after)})
         try:
             with self._http.stream(
                 "GET", "/api/v1/events/stream", headers=headers, params=_given(where), timeout=STREAM_TIMEOUT

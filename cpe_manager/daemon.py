@@ -56,11 +56,12 @@ async def serve(settings: Settings, ready: Callable[[str], None] | None = None) 
             host, port = listener.getsockname()[:2]
             url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
             engine = "procrastinate" if settings.scaled else "embedded"
-            options = ApiOptions(engine=engine)
+            options = ApiOptions(engine=engine, public_url=settings.public_url)
             app = create_app(parts.services, metrics=parts.metrics, version=version("cpe-manager"), options=options)
             config = uvicorn.Config(
-                app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=3, server_header=False
-            )
+                app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=3,
+                server_header=False, proxy_headers=True, forwarded_allow_ips=settings.trusted_proxies,
+            )  # fmt: skip
             server = _Server(config)
             stop = _stop_signal()
             task = asyncio.create_task(server.serve(sockets=[listener]), name="http")

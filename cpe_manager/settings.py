@@ -6,15 +6,17 @@ File: ``<data_dir>/cpe-manager.toml`` (written by ``cpe-manager init``). Environ
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from cpe_manager.domain.access import Role
 from cpe_manager.domain.errors import InputError, SettingsError
 from cpe_manager.domain.failover_policy import policy_of
 from cpe_manager.domain.lines import Barrier
+from cpe_manager.domain.mail import address, addresses
 from cpe_manager.domain.push_windows import freezes_of, windows_of
 from cpe_manager.domain.voice_barrier import barred_of
 
@@ -181,6 +183,50 @@ class Settings(BaseSettings):
     webhook_give_up_days: float = Field(default=5.0, gt=0)
     """How long a receiver may fail before its webhook is disabled and an alarm raised."""
 
+    mail_host: str = ""
+    """Mail server (SMTP) by which customers and the operator are told of changes and activations; empty: no mail."""
+    mail_port: int = Field(default=0, ge=0, le=65535)
+    """0: 587 for starttls, 465 for tls, 25 for none."""
+    mail_security: Literal["starttls", "tls", "none"] = "starttls"
+    mail_credential: str = ""
+    """Log-in at the mail server, by its name in the credentials file; empty: none."""
+    mail_from: str = ""
+    """Address that mails come from."""
+    mail_operator: str = ""
+    """Addresses, with commas between, that are told besides the customers."""
+    mail_operator_language: Literal["en", "nl", "fr"] = "en"
+    mail_ca_file: Path | None = None
+    """PEM of the authorities that the mail server is believed by, instead of the machine's."""
+    mail_timeout_seconds: float = Field(default=30.0, ge=1)
+    mail_give_up_days: float = Field(default=5.0, gt=0)
+    """How long a mail is tried."""
+
+    public_url: str = Field(default="", pattern="^(https?://[^/?#]+)?$")
+    """Under which browsers reach the daemon: ``https://cpe.example``. Log-ins by a provider come back there."""
+    trusted_proxies: str = "127.0.0.1"
+    """Addresses whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed, with commas between."""
+    session_idle_minutes: float = Field(default=30.0, ge=1)
+    """So long without a request ends a person's session."""
+    session_hours: float = Field(default=12.0, gt=0)
+    """After so long it ends anyway."""
+    password_time_cost: int = Field(default=3, ge=1)
+    """Of Argon2id; passwords are hashed anew with the parameters of the day when their owners log in."""
+    password_memory_kib: int = Field(default=65536, ge=8)
+    password_parallelism: int = Field(default=4, ge=1)
+
+    oidc_issuer: str = Field(default="", pattern="^(https?://.+)?$")
+    """Provider that people log in by (OpenID Connect); empty: by passwords alone."""
+    oidc_client_id: str = ""
+    oidc_client_secret_file: Path | None = None
+    """None: a public client, which PKCE alone protects."""
+    oidc_scopes: str = "openid profile email"
+    oidc_name_claim: str = "preferred_username"
+    """Claim that an account's name is made of, when somebody comes for the first time."""
+    oidc_roles_claim: str = "groups"
+    oidc_roles: dict[str, str] = {}
+    """Which role each value of that claim stands for: a TOML table ``[oidc_roles]``, such as ``noc = "operator"``."""
+    oidc_sites_claim: str = ""
+    """Claim with the sites of a customer's representative; empty: none comes this way."""
     activation_download_url: str = Field(default="", pattern="^(https?://.+)?$")
     """What a box fetches over its fixed line to measure its throughput (§4.2); empty: as coverage is measured."""
     activation_upload_url: str = Field(default="", pattern="^(https?://.+)?$")
@@ -241,6 +287,35 @@ class Settings(BaseSettings):
         except InputError as error:
             raise ValueError(str(error)) from None
         return text
+
+    @field_validator("mail_operator")
+    @classmethod
+    def _operators(cls, text: str) -> str:
+        try:
+            return ", ".join(addresses(text))
+        except InputError as error:
+            raise ValueError(str(error)) from None
+
+    @model_validator(mode="after")
+    def _mail(self) -> Settings:
+        if self.mail_host and not self.mail_from:
+            raise ValueError("mail_from: say which address mails come from")
+        try:
+            if self.mail_from:
+                address(self.mail_from)
+        except InputError as error:
+            raise ValueError(f"mail_from: {error}") from None
+        if self.mail_security == "none" and self.mail_credential:
+            raise ValueError("mail_security = none sends no password: take starttls or tls, or no mail_credential")
+        return self
+
+    @field_validator("oidc_roles")
+    @classmethod
+    def _roles(cls, values: dict[str, str]) -> dict[str, str]:
+        wrong = sorted(set(values.values()) - set(Role))
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} is no role; there are " + ", ".join(Role))
+        return values
 
     @property
     def url(self) -> str:

@@ -60,6 +60,7 @@ from cpe_manager.services.push_upkeep import Books, FleetAddresses, PushUpkeep
 from cpe_manager.services.pushes import Pushes, PushStores
 from cpe_manager.services.replacement_ways import SwapStores
 from cpe_manager.services.replacing import Swapping, swapping
+from cpe_manager.services.request_keys import RequestKeys
 from cpe_manager.services.rollout_keeper import RolloutKeeper
 from cpe_manager.services.rollout_orders import RolloutOrders
 from cpe_manager.services.rollouts import Rollouts
@@ -71,8 +72,12 @@ from cpe_manager.services.traps import Traps
 from cpe_manager.services.upkeep import Export, Retention, Rewrap, Step, Upkeep, UpkeepStores, Verify
 from cpe_manager.services.worker import ShardWorker, Visit, WorkerLimits
 from cpe_manager.settings import Settings
+from cpe_manager.wiring_accounts import accounts
 from cpe_manager.wiring_activation import Acts, activating
+from cpe_manager.wiring_audit import audit_book
+from cpe_manager.wiring_changes import Executing, change_requests
 from cpe_manager.wiring_failover import Failover, Hands, failover, line_service
+from cpe_manager.wiring_mail import notices
 from cpe_manager.wiring_subscriptions import catalogue_files, sold
 from cpe_manager.wiring_webhooks import webhooks
 from drivers.roster import DriverRoster
@@ -141,11 +146,10 @@ async def build(
     worker = ShardWorker(database.jobs, database.inventory, visits, clock, limits, metrics)
     stores = UpkeepStores(database.jobs, database.backups, database.events)
     exporter = GitExport(settings.git_export_dir, clock) if settings.git_export_dir else None
-    policy = Policy(settings.keep_last, settings.keep_daily, settings.keep_weekly, settings.keep_monthly)
     steps: dict[JobKind, Step] = {
         JobKind.VERIFY: Verify(stores, vault, drivers, clock),
         JobKind.ROTATE: Rewrap(stores, vault, keys),
-        JobKind.RETENTION: Retention(stores, policy, settings.nightly_timezone, clock),
+        JobKind.RETENTION: Retention(stores, _kept(settings), settings.nightly_timezone, clock),
         JobKind.EXPORT: Export(stores, vault, exporter, drivers),
     }
     stand = ProcessStand(settings.drill_command, lambda logins: SshSessions(logins, clock))
@@ -161,14 +165,19 @@ async def build(
     upkeep = Upkeep(stores, steps, clock, owner=owner)
     engine.register(SHARD_TICKET, worker.handle)
     engine.register(SIMPLE_TICKET, upkeep.handle)
-    schedule_stores = ScheduleStores(database.schedules, database.inventory, database.events)
-    scheduling = Scheduling(schedule_stores, jobs, timer, clock, ids)
+    scheduling = Scheduling(
+        ScheduleStores(database.schedules, database.inventory, database.events), jobs, timer, clock, ids
+    )
     inventory = Inventory(database.inventory, clock, ids, drivers, credentials, jobs.first_backup)
     changing = _changing(
         settings, database, inventory, engine, Acting(outside, care, metrics, owner, what.entitling)
     )  # fmt: skip
     hands = Hands(pushing, changing.pushes, worker, outside, ssh, poller, metrics, what.lines)
     moving = failover(settings, database, hands)
+    told = notices(settings, database, outside, owner, metrics.mail)
+    requested = change_requests(
+        settings, database, Executing(outside, changing.pushes, what.catalogues, metrics, (told,))
+    )  # fmt: skip
     lines = line_service(settings, database, outside, moving)
     new_sites = activating(
         settings, database, Acts(outside, engine, changing.pushes, jobs, lines, what.catalogues, owner)
@@ -196,11 +205,17 @@ async def build(
         lines=lines,
         catalogues=what.catalogues,
         subscriptions=what.subscriptions,
+        changes=requested.requests,
+        bulk_changes=requested.bulk,
         activations=new_sites.service,
         scheduling=scheduling,
         tokens=Tokens(database.tokens, database.events, clock, ids),
+        accounts=accounts(settings, database, clock, ids),
         keys=Keys(keys, database.backups, jobs, database.events, clock),
         webhooks=webhooks(settings, database, outside, owner),
+        audit=audit_book(settings, database, keys, clock),
+        notices=told,
+        request_keys=RequestKeys(database.request_keys, vault, clock),
         worker=worker,
         events=database.events,
         maintenance=database.maintenance,
@@ -210,7 +225,9 @@ async def build(
     )
     chores = [
         *changing.chores,
+        ("changes", requested.keeper.figures),
         ("schedules", scheduling.reload),
+        ("mail", services.notices.look),
         ("alarms", Alarms(database.inventory, database.events, clock).look),
         (
             "follow-ups",
@@ -230,29 +247,35 @@ async def build(
         chores.append(("traps", traps.look))
     sweep = Sweep(database.jobs, engine, clock, Rhythm(settings.sweep_seconds), chores)
 
-    take_over = _taking_over(settings, database, clock, moving)
+    async def take_over() -> None:
+        if not settings.scaled:
+            await _release_all(database, clock)
+            await moving.watcher.take_over()
+
     tasks: dict[str, Callable[[], Awaitable[None]]] = {
         "webhooks": services.webhooks.run,
+        "audit": services.audit.run,
+        "mail": services.notices.run,
         "writer": worker.settler.run,
         "leases": worker.keeper.run,
         "sweep": sweep.run,
         "rollouts": changing.keeper.run,
+        "changes": requested.keeper.run,
     }
     return Parts(services, worker, engine, timer, metrics, clock, ids, owner, tasks, traps, take_over, moving)
 
 
-def _taking_over(
-    settings: Settings, database: Database, clock: Clock, moving: Failover
-) -> Callable[[], Awaitable[None]]:  # fmt: skip
-    async def take_over() -> None:
-        if not settings.scaled:
-            await database.jobs.release_all(clock.now())
-            await database.replacements.release_all()
-            await database.activations.release_all()
-            await database.webhooks.release_all()
-            await moving.watcher.take_over()
+def _kept(settings: Settings) -> Policy:
+    return Policy(settings.keep_last, settings.keep_daily, settings.keep_weekly, settings.keep_monthly)
 
-    return take_over
+
+async def _release_all(database: Database, clock: Clock) -> None:
+    await database.jobs.release_all(clock.now())
+    await database.replacements.release_all()
+    await database.activations.release_all()
+    await database.webhooks.release_all()
+    await database.mail.release_all()
+    await database.changes.release_all()
 
 
 @dataclass(frozen=True, slots=True)

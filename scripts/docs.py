@@ -17,7 +17,8 @@ from typing import Any, cast, get_type_hints
 import typer
 
 from cpe_manager.api.app import create_app
-from cpe_manager.api.problems import TITLES
+from cpe_manager.api.problem_texts import PROBLEMS, title
+from cpe_manager.api.routes.problems import view as problem_view
 from cpe_manager.api.schemas.kinds import EVENT_KINDS
 from cpe_manager.cli.main import app
 from cpe_manager.domain.changes.catalogue import CHANGE_TYPES, words_of
@@ -25,7 +26,7 @@ from cpe_manager.domain.changes.reading import TOLD
 from cpe_manager.domain.changes.schema import needed, type_words
 from cpe_manager.domain.checks import Check
 from cpe_manager.domain.errors import CpeManagerError
-from cpe_manager.domain.outcomes import EXIT_CODE, exit_code, http_status
+from cpe_manager.domain.outcomes import EXIT_CODE, exit_code
 from cpe_manager.runtime.metrics import Metrics
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -100,27 +101,39 @@ def _described(param: Any) -> str:
 
 
 def api_page() -> str:
-    nothing = cast("Any", SimpleNamespace(tokens=None, events=None))
+    nothing = cast(
+        "Any",
+        SimpleNamespace(events=None, audit=None, clock=None, request_keys=None, accounts=SimpleNamespace(access=None)),
+    )
     document = create_app(nothing, metrics=Metrics(), version="0").openapi()
     parts = ["# The API\n\n", NOTE, "\n", document["info"]["description"], "\n\n", _API_TEXT]
     by_tag: dict[str, list[tuple[str, str, str, str]]] = {}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            scopes = [scope for one in operation.get("security", ()) for names in one.values() for scope in names]
-            row = (f"`{method.upper()} {path}`", ", ".join(scopes) or "none", operation["summary"], _ends(operation))
+            row = (f"`{method.upper()} {path}`", _permission(operation), operation["summary"], _ends(operation))
             by_tag.setdefault(operation["tags"][0], []).append(row)
     for tag, rows in by_tag.items():
-        parts.append(f"\n## {tag}\n\n" + table(("request", "scope", "what", "answers"), rows))
-    parts.append("\n## Problems\n\n" + table(("code", "status", "retryable", "title"), _problems()))
+        parts.append(f"\n## {tag}\n\n" + table(("request", "permission", "what", "answers"), rows))
+    parts.append("\n## Problems\n\nEvery code has its page: [problems](problems.md).\n")
     return "".join(parts)
 
 
 _API_TEXT = """\
-The full description (OpenAPI 3.1) is at `/api/v1/openapi.json`. Scopes: `read` sees, `write` operates, `admin` manages
-tokens and keys, `originals` opens sealed originals; none includes another. `GET /api/v1/events/stream` sends
+The full description (OpenAPI 3.1) is at `/api/v1/openapi.json`. Each operation names the permission that it takes. A
+role of the account has to allow it, and the token too where that is limited: [rights](../explanation/rights.md). Tokens
+of no account have scopes instead: `read` (`see`, `see-changes`, `follow`), `write` (`operate`, `submit-changes`),
+`admin` (`administer`, `audit`), `originals`; none includes another. `GET /api/v1/events/stream` sends
 server-sent events: `id` is the event's id, and a client that comes back with `Last-Event-ID` misses nothing. Request
 bodies are limited to 1 MiB, imports to 64 MiB.
 """
+
+
+def _permission(operation: Mapping[str, Any]) -> str:
+    """By token and by cookie it is the same one."""
+    if not operation.get("security"):
+        return "none"
+    names = {name for one in operation["security"] for listed in one.values() for name in listed}
+    return ", ".join(f"`{name}`" for name in sorted(names)) or "one's own"
 
 
 def _ends(operation: Mapping[str, Any]) -> str:
@@ -134,13 +147,24 @@ def _kinds(root: type[CpeManagerError] = CpeManagerError) -> Iterator[type[CpeMa
         yield from _kinds(kind)
 
 
-def _problems() -> Iterator[tuple[str, int, str, str]]:
-    for kind in _kinds():
-        if kind.code not in {"unreachable", "address_in_use"}:
-            title = TITLES.get(kind.code, MEANINGS["device"])
-            yield f"`{kind.code}`", http_status(kind.code), "yes" if kind.retryable else "no", title
-    for code, status in {"method_not_allowed": 405, "too_large": 413, "bad_request": 400, "not_ready": 503}.items():
-        yield f"`{code}`", status, "no", TITLES[code]
+def problems_page() -> str:
+    """A section for each code, as the daemon's own pages have it."""
+    text = (
+        "Every error of the API is an `application/problem+json` body (RFC 9457). Its `type` is a relative reference, "
+        "`/api/v1/problems/CODE`, at which the daemon itself has what is written here; `code` is stable, and what a "
+        "program acts on. `retryable`: the same request may succeed later; `device_state`: what the failure "
+        "did to a device. With the code `input` everything that is wrong is in `errors`, each with its `pointer` in "
+        "the body (RFC 6901) or its `parameter`.\n"
+    )
+    retryable = {kind.code: kind.retryable for kind in _kinds()}
+    parts = ["# Problems\n\n", NOTE, "\n", text]
+    for code in PROBLEMS:
+        found = problem_view(code)
+        again = "; may succeed later" if retryable.get(code) else ""
+        parts.append(
+            f"\n## {code}\n\n{found.title} (HTTP {found.status}{again}).\n\n{found.meaning}\n\n{found.remedy}\n"
+        )
+    return "".join(parts)
 
 
 def exit_codes_page() -> str:
@@ -157,7 +181,7 @@ def exit_codes_page() -> str:
 def _meaning(names: Sequence[str]) -> str:
     if "device" in names:
         return MEANINGS["device"]
-    return "; ".join(dict.fromkeys(MEANINGS.get(name) or TITLES[name] for name in names))
+    return "; ".join(dict.fromkeys(MEANINGS.get(name) or title(name) for name in names))
 
 
 def metrics_page() -> str:
@@ -240,6 +264,7 @@ _CHECKS = {
 PAGES: Mapping[str, Callable[[], str]] = {
     "cli.md": cli_page,
     "api.md": api_page,
+    "problems.md": problems_page,
     "exit-codes.md": exit_codes_page,
     "metrics.md": metrics_page,
     "events.md": events_page,

@@ -6,16 +6,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
-from fastapi.openapi.utils import get_openapi
 from starlette.middleware import Middleware
 
 from cpe_manager.api import problems
+from cpe_manager.api.auditing import Audit
+from cpe_manager.api.bodies import Bodies
+from cpe_manager.api.description import DESCRIPTION, describe
 from cpe_manager.api.feed import EventFeed, FeedRhythm
-from cpe_manager.api.middleware import API_PREFIX, Authentication, BodyLimit, NulInPath, RequestLog
+from cpe_manager.api.middleware import API_PREFIX, Authentication, NulInPath, RequestLog
+from cpe_manager.api.once import Once
 from cpe_manager.api.routes import (
+    accounts,
     activations,
+    audit,
     backups,
     catalogue,
+    changes,
     detections,
     devices,
     drift,
@@ -28,30 +34,29 @@ from cpe_manager.api.routes import (
     jobs,
     keys,
     lines,
+    mail,
     pushes,
     replacements,
     rollouts,
     schedules,
+    session,
     subscriptions,
     system,
     tokens,
     webhooks,
 )
-from cpe_manager.api.schemas.common import Problem
+from cpe_manager.api.routes import problems as problem_pages
 from cpe_manager.runtime.metrics import Metrics
 from cpe_manager.services.bundle import Services
-
-DESCRIPTION = """Backs up a fleet of business CPEs: sealed, complete, with history.
-
-Every error is an `application/problem+json` body (RFC 9457) whose `code` is stable. Anything long answers 202 with the
-job's address in `Location`. Lists have `limit` and `cursor` where they can be long."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiOptions:
-    """``engine`` is shown to people; ``feed`` is how often the event stream looks."""
+    """``engine`` is shown to people; ``feed`` is how often the event stream looks; ``public_url``: under which browsers
+    reach us, where that is not how they ask."""
 
     engine: str = ""
+    public_url: str = ""
     feed: FeedRhythm = field(default_factory=FeedRhythm)
 
 
@@ -71,12 +76,15 @@ def create_app(
         redirect_slashes=False,
         middleware=[
             Middleware(RequestLog, metrics=metrics),
-            Middleware(Authentication, tokens=services.tokens),
+            Middleware(Authentication, access=services.accounts.access),
+            Middleware(Audit, book=services.audit, clock=services.clock),
             Middleware(NulInPath),
-            Middleware(BodyLimit),
+            Middleware(Bodies),
+            Middleware(Once, keys=services.request_keys),
         ],
     )
     app.state.services, app.state.metrics, app.state.engine = services, metrics, chosen.engine
+    app.state.public_url = chosen.public_url
     metrics.identify(version=version, engine=chosen.engine)
     app.state.feed = EventFeed(services.events, chosen.feed)
     problems.install(app)
@@ -101,33 +109,31 @@ def _mount(app: FastAPI) -> None:
         replacements,
         lines,
         catalogue,
+        changes,
         subscriptions,
         activations,
         jobs,
         schedules,
         tokens,
+        accounts,
+        session,
         keys,
         webhooks,
+        audit,
+        mail,
         events,
         system,
+        problem_pages,
     ):
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(system.probes)
+    app.include_router(session.pages)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
-    """The description, made once, with the one schema that no route returns as its normal answer."""
+    """The description, made once."""
     if app.openapi_schema is None:
-        document = get_openapi(
-            title=app.title, version=app.version, description=app.description, routes=app.routes,
-        )  # fmt: skip
-        schemas = document["components"]["schemas"]
-        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-        schemas.update(problem.pop("$defs", {}))
-        schemas["Problem"] = problem
-        for unused in ("HTTPValidationError", "ValidationError"):
-            schemas.pop(unused, None)
-        app.openapi_schema = document
+        app.openapi_schema = describe(app)
     return app.openapi_schema

@@ -1,20 +1,33 @@
-"""What route functions are given: the services, the caller with the scope that is needed, a page's bounds."""
+"""What route functions are given: the services, who acts and may do what the route needs, a page's bounds."""
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+import hashlib
+import json
+from typing import Annotated
 
 from fastapi import Depends, Header, Query, Request, Response, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
+from cpe_manager.api.middleware import SESSION_COOKIE
 from cpe_manager.api.schemas.jobs import JobView
-from cpe_manager.domain.access import Principal, Role
+from cpe_manager.domain.access import Permission, Principal, require
 from cpe_manager.domain.errors import Forbidden, Unauthorised
 from cpe_manager.domain.jobs import Job
-from cpe_manager.domain.tokens import Scope, Token
+from cpe_manager.services.accounts.access import Known
 from cpe_manager.services.bundle import Services
 
-bearer = HTTPBearer(auto_error=False, description="A token made by `cpe-manager token create`; scopes as listed.")
+bearer = HTTPBearer(
+    auto_error=False,
+    description="A token made by `cpe-manager token create`. What is listed with an operation is the permission that "
+    "it takes: one that a role of the account, or a scope of the token, has to allow.",
+)
+session_cookie = APIKeyCookie(
+    name=SESSION_COOKIE,
+    auto_error=False,
+    description="A person's session, begun by `POST /api/v1/session`. Whatever changes something takes its "
+    "`X-CSRF-Token` too.",
+)
 
 
 def _services(request: Request) -> Services:
@@ -26,42 +39,44 @@ def _caller(
     needed: SecurityScopes,
     request: Request,
     _credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
-) -> Token:
-    """The token was checked by the middleware already; here it is about what it may do."""
-    token: Token | None = request.scope.get("state", {}).get("caller")
-    if token is None:
+    _cookie: Annotated[str | None, Security(session_cookie)],
+) -> Principal:
+    """Who it is was found out by the middleware already; here it is about what they may do."""
+    principal: Principal | None = request.scope.get("state", {}).get("caller")
+    if principal is None:
         raise Unauthorised("no valid token")
-    missing = [scope for scope in needed.scopes if Scope(scope) not in token.scopes]
-    if missing:
-        raise Forbidden(f"token {token.name} lacks the scope {', '.join(missing)}")
-    return token
+    if needed.scopes and _known(request).must_change:
+        raise Forbidden("change the password first: POST /api/v1/me/password")
+    for permission in needed.scopes:
+        require(principal, Permission(permission))
+    return principal
 
 
-_ROLES: Final = {
-    Scope.READ: (Role.VIEWER,), Scope.WRITE: (Role.OPERATOR, Role.EXECUTOR), Scope.ADMIN: (Role.ADMINISTRATOR,)
-}  # fmt: skip
-
-
-def _principal(token: Token) -> Principal:
-    roles = {role for one in token.scopes for role in _ROLES.get(one, ())}
-    return Principal(f"token:{token.id}", token.name, "service", frozenset(roles))
-
-
-def _reading(token: Annotated[Token, Security(_caller, scopes=[Scope.READ.value])]) -> Principal:
-    return _principal(token)
-
-
-def _writing(token: Annotated[Token, Security(_caller, scopes=[Scope.WRITE.value])]) -> Principal:
-    return _principal(token)
+def _known(request: Request) -> Known:
+    """For routes of one's own, beside ``Anyone``."""
+    known: Known = request.scope["state"]["known"]
+    return known
 
 
 ServicesDep = Annotated[Services, Depends(_services)]
-Reader = Annotated[Token, Security(_caller, scopes=[Scope.READ.value])]
-Writer = Annotated[Token, Security(_caller, scopes=[Scope.WRITE.value])]
-Admin = Annotated[Token, Security(_caller, scopes=[Scope.ADMIN.value])]
-ChangeSeer = Annotated[Principal, Depends(_reading)]
-Operator = Annotated[Principal, Depends(_writing)]
-OriginalsReader = Annotated[Token, Security(_caller, scopes=[Scope.ORIGINALS.value])]
+KnownDep = Annotated[Known, Depends(_known)]
+
+Anyone = Annotated[Principal, Security(_caller, scopes=[])]
+"""Whoever is known: of what is one's own."""
+Seer = Annotated[Principal, Security(_caller, scopes=[Permission.SEE.value])]
+Operator = Annotated[Principal, Security(_caller, scopes=[Permission.OPERATE.value])]
+Administrator = Annotated[Principal, Security(_caller, scopes=[Permission.ADMINISTER.value])]
+OriginalsReader = Annotated[Principal, Security(_caller, scopes=[Permission.ORIGINALS.value])]
+Auditor = Annotated[Principal, Security(_caller, scopes=[Permission.AUDIT.value])]
+ChangeSeer = Annotated[Principal, Security(_caller, scopes=[Permission.SEE_CHANGES.value])]
+"""This one, and those below, may be bound to sites: what the route answers is cut down to ``principal.sites``."""
+Submitter = Annotated[Principal, Security(_caller, scopes=[Permission.SUBMIT_CHANGES.value])]
+Approver = Annotated[Principal, Security(_caller, scopes=[Permission.APPROVE_CHANGES.value])]
+Follower = Annotated[Principal, Security(_caller, scopes=[Permission.FOLLOW.value])]
+
+Reader = Seer
+Writer = Operator
+Admin = Administrator
 
 MOST_VERSIONS = 2**31 - 1
 MOST_EVENTS = 2**63 - 1
@@ -72,6 +87,14 @@ IdempotencyKey = Annotated[
     Header(alias="Idempotency-Key", max_length=200, description="The same key again gives what is there already"),
 ]
 """Of whatever is started: a caller that lost the answer asks again with the same key."""
+
+
+def occurrence_of(what: str, by: str, key: str | None) -> str | None:
+    """Names what a key starts among all occurrences of jobs; another caller's same key is another one."""
+    if key is None:
+        return None
+    return f"key:{hashlib.sha256(json.dumps([what, by, key]).encode()).hexdigest()}"
+
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="Items on a page")]
 Cursor = Annotated[str | None, Query(max_length=1000, description="`next_cursor` of the page before")]

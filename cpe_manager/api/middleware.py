@@ -1,4 +1,4 @@
-"""Around every request: its id, its canonical log line, its token, the bound on its body. Plain ASGI, for streams."""
+"""Around every request: its id, its canonical log line, its token. Plain ASGI, for streams."""
 
 from __future__ import annotations
 
@@ -8,31 +8,23 @@ from typing import Any, Final
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cpe_manager.api.problems import internal_problem, plain_problem, problem_response
 from cpe_manager.domain.errors import CpeManagerError, Unauthorised
 from cpe_manager.runtime.metrics import Metrics
-from cpe_manager.services.tokens import Tokens
+from cpe_manager.services.accounts.access import Access, Known
 
 log = structlog.get_logger()
 
 PROTECTED: Final = "/api/"
 """Everything below needs a token, paths that do not exist included: a route cannot be left open by oversight."""
 API_PREFIX: Final = "/api/v1"
+SESSION_COOKIE: Final = "cpe_manager_session"
+FOR_STRANGERS: Final = frozenset({("POST", "/api/v1/session")})
+"""Where one becomes known."""
 ROUTINE: Final = frozenset({"/healthz", "/readyz", "/metrics"})
-
-MEGABYTE: Final = 1024 * 1024
-BODY_LIMIT: Final = 1 * MEGABYTE
-BODY_LIMITS: Final = {
-    "/api/v1/imports": 64 * MEGABYTE,
-    "/api/v1/line-imports": 16 * MEGABYTE,
-    "/api/v1/subscription-imports": 16 * MEGABYTE,
-    "/api/v1/rollouts": 16 * MEGABYTE,
-    "/api/v1/rollout-plans": 16 * MEGABYTE,
-}
-"""Bytes by path, where the common limit is too small."""
 
 
 class RequestLog:
@@ -69,7 +61,7 @@ class RequestLog:
     def _note(self, scope: Scope, status: int, milliseconds: float) -> None:
         route = route_template(scope)
         state: dict[str, Any] = scope["state"]
-        caller = state.get("caller")
+        caller, token = state.get("caller"), state.get("token")
         self._metrics.request(scope["method"], route, status)
         write = log.debug if route in ROUTINE else log.info
         write(
@@ -78,7 +70,8 @@ class RequestLog:
             route=route,
             status=status,
             ms=round(milliseconds, 1),
-            token_name=caller.name if caller else None,
+            caller=caller.name if caller else None,
+            token_name=token.name if token else None,
             request_id=state["request_id"],
         )
 
@@ -93,24 +86,41 @@ def route_template(scope: Scope) -> str:
 
 
 class Authentication:
-    """Everything under ``/api/`` is for bearers of a valid token, before its body is read."""
+    """Everything under ``/api/`` is for whoever is known, by a token or a session, before its body is read."""
 
-    def __init__(self, app: ASGIApp, tokens: Tokens) -> None:
-        self._app, self._tokens = app, tokens
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app, self._access = app, access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(PROTECTED):
+        asked = (scope.get("method"), scope.get("path"))
+        if scope["type"] == "http" and scope["path"].startswith(PROTECTED) and asked not in FOR_STRANGERS:
             state = scope.setdefault("state", {})
             try:
-                state["caller"] = await self._tokens.authenticate(_bearer(scope))
+                known = await self._known(scope)
             except CpeManagerError as error:
                 await problem_response(error, state.get("request_id", ""))(scope, receive, send)
                 return
+            state |= {"caller": known.principal, "token": known.token, "known": known}
         await self._app(scope, receive, send)
 
+    async def _known(self, scope: Scope) -> Known:
+        """A token goes before a cookie: whoever sends one means it."""
+        headers = Headers(scope=scope)
+        cookie = cookie_parser(headers.get("cookie", "")).get(SESSION_COOKIE)
+        if cookie and "authorization" not in headers:
+            changes = scope["method"] not in {"GET", "HEAD", "OPTIONS"}
+            return await self._access.by_cookie(cookie, csrf=headers.get("x-csrf-token"), changes=changes)
+        return await self._access.by_token(_bearer(headers), source=source_of(scope))
 
-def _bearer(scope: Scope) -> str:
-    scheme, _, text = Headers(scope=scope).get("authorization", "").partition(" ")
+
+def source_of(scope: Scope) -> str:
+    """The address that a request came from; empty when the server cannot tell."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
+def _bearer(headers: Headers) -> str:
+    scheme, _, text = headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not text.strip():
         raise Unauthorised("no token: pass one as 'Authorization: Bearer ...' (cpe-manager token create)")
     return text.strip()
@@ -128,32 +138,3 @@ class NulInPath:
             await plain_problem("not_found", 404, detail, scope["state"]["request_id"])(scope, receive, send)
             return
         await self._app(scope, receive, send)
-
-
-class BodyLimit:
-    """Refuses what announces itself as too large at once, and what turns out so while it is read."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        limit = BODY_LIMITS.get(scope["path"], BODY_LIMIT)
-        detail = f"at most {limit // MEGABYTE} MiB"
-        announced = Headers(scope=scope).get("content-length", "0")
-        if announced.isdecimal() and int(announced) > limit:
-            await plain_problem("too_large", 413, detail, scope["state"]["request_id"])(scope, receive, send)
-            return
-        seen = 0
-
-        async def receiving() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > limit:
-                raise HTTPException(413, detail)
-            return message
-
-        await self._app(scope, receiving, send)

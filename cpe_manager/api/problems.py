@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import structlog
@@ -11,38 +13,31 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from cpe_manager.domain.errors import CpeManagerError, InputError
+from cpe_manager.api.pointers import pointer
+from cpe_manager.api.problem_texts import title
+from cpe_manager.domain.errors import CpeManagerError, InputError, Throttled
 from cpe_manager.domain.import_rules import ImportErrors
-from cpe_manager.domain.import_rules import Problem as Wrong
 from cpe_manager.domain.outcomes import http_status
 
 log = structlog.get_logger()
 
 MEDIA_TYPE: Final = "application/problem+json"
 
-TITLES: Final[Mapping[str, str]] = {
-    "input": "The input was refused; nothing was changed",
-    "not_found": "No such thing",
-    "conflict": "Not in the state that this needs",
-    "unauthorised": "No valid token",
-    "forbidden": "The token lacks the scope",
-    "settings": "The daemon's own configuration is wrong",
-    "key": "A sealing key is missing, wrong or damaged",
-    "seal_broken": "A sealed object does not open",
-    "store": "The database refused",
-    "store_busy": "The database is locked",
-    "store_full": "No space left",
-    "fence_lost": "A newer owner holds the device",
-    "method_not_allowed": "The path exists, the method does not",
-    "too_large": "The request body is too large",
-    "bad_request": "The request cannot be read",
-    "not_ready": "The daemon cannot do its work now",
-    "internal": "Something unforeseen went wrong",
-}
-"""Title by code; device codes share one."""
+TYPES: Final = "/api/v1/problems/"
+"""Where the page of each code is: ``type`` is a relative reference, since nobody but the daemon itself has it."""
+_HTTP_CODES: Final = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 429: "throttled"}
+_PLACES: Final = frozenset({"path", "query", "header", "cookie"})
 
-_DEVICE: Final = "The device or the way to it failed"
-_HTTP_CODES: Final = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that is wrong: in a line of a file, at a place of the body (RFC 6901), or in a parameter."""
+
+    reason: str
+    file: str | None = None
+    line: int | None = None
+    pointer: str | None = None
+    parameter: str | None = None
 
 
 def problem_response(
@@ -53,6 +48,8 @@ def problem_response(
     extra = dict(headers or {})
     if status == 401:
         extra["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, Throttled):
+        extra["Retry-After"] = str(max(1, math.ceil(error.seconds)))
     if status == 503:
         extra["Retry-After"] = "2"
     body = _body(error.code, status, str(error), request_id)
@@ -60,8 +57,9 @@ def problem_response(
     if isinstance(error, InputError):
         wrong = _wrong(error)
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-        body["detail"] = f"{wrong[0]}{more}"
-        body["errors"] = [{"file": one.file, "line": one.line, "reason": one.reason} for one in wrong]
+        first = ":".join(str(part) for part in (wrong[0].file, wrong[0].line) if part is not None)
+        body["detail"] = f"{first}: {wrong[0].reason}{more}" if first else f"{wrong[0].reason}{more}"
+        body["errors"] = [asdict(one) for one in wrong]
     return JSONResponse(body, status, headers=extra, media_type=MEDIA_TYPE)
 
 
@@ -74,6 +72,13 @@ def plain_problem(
     )
 
 
+def input_problem(entries: Iterable[Entry], request_id: str) -> JSONResponse:
+    """Something in the request is wrong, as its reader found before anything was done."""
+    wrong = list(entries)
+    body = _body("input", 422, wrong[0].reason, request_id)
+    return JSONResponse(body | {"errors": [asdict(one) for one in wrong]}, 422, media_type=MEDIA_TYPE)
+
+
 def internal_problem(request_id: str) -> JSONResponse:
     """Says nothing of the cause; the id leads to it in the log."""
     return plain_problem("internal", 500, f"internal error; the daemon's log has it as {request_id}", request_id)
@@ -81,8 +86,8 @@ def internal_problem(request_id: str) -> JSONResponse:
 
 def _body(code: str, status: int, detail: str, request_id: str) -> dict[str, Any]:
     return {
-        "type": f"/problems/{code}",
-        "title": TITLES.get(code, _DEVICE),
+        "type": f"{TYPES}{code}",
+        "title": title(code),
         "status": status,
         "detail": detail,
         "instance": f"urn:cpe-manager:request:{request_id}",
@@ -92,10 +97,11 @@ def _body(code: str, status: int, detail: str, request_id: str) -> dict[str, Any
     }
 
 
-def _wrong(error: InputError) -> list[Wrong]:
+def _wrong(error: InputError) -> list[Entry]:
     """Everything that is wrong; a record that came in a request's body has no file and no line."""
-    found = error.problems if isinstance(error, ImportErrors) else (Wrong(error.reason, error.file, error.line),)
-    return [Wrong(one.reason, one.file or None, one.line or None) for one in found]
+    if isinstance(error, ImportErrors):
+        return [Entry(one.reason, one.file or None, one.line or None) for one in error.problems]
+    return [Entry(error.reason, error.file or None, error.line or None, error.pointer)]
 
 
 def request_id(request: Request) -> str:
@@ -115,12 +121,10 @@ async def _ours(request: Request, error: Exception) -> JSONResponse:
 async def _validation(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise error
-    reasons = [_reason(one) for one in error.errors()]
+    found = [_entry(one, error.body) for one in error.errors()]
     if not _is_json(request) and any(one.get("loc") == ("body",) for one in error.errors()):
-        reasons = ["body: it is read as JSON; send it with Content-Type: application/json"]
-    response = _body("input", 422, reasons[0], request_id(request))
-    response["errors"] = [{"file": None, "line": None, "reason": reason} for reason in reasons]
-    return JSONResponse(response, 422, media_type=MEDIA_TYPE)
+        found = [Entry("body: it is read as JSON; send it with Content-Type: application/json", pointer="")]
+    return input_problem(found, request_id(request))
 
 
 def _is_json(request: Request) -> bool:
@@ -128,11 +132,31 @@ def _is_json(request: Request) -> bool:
     return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
 
 
-def _reason(error: Mapping[str, Any]) -> str:
+def _entry(error: Mapping[str, Any], body: Any) -> Entry:
     """Where and what; never the value itself, which may be a secret."""
     location: Sequence[Any] = error.get("loc", ())
     message = str(error.get("msg", "invalid")).removeprefix("Value error, ")
-    return f"{'.'.join(str(part) for part in location)}: {message}"
+    reason = f"{'.'.join(str(part) for part in location)}: {message}"
+    place, *parts = location or ("",)
+    if place in _PLACES:
+        return Entry(reason, parameter=str(parts[0]) if parts else None)
+    missing = error.get("type") == "missing"
+    return Entry(reason, pointer=pointer(_path(parts, body, missing=missing)))
+
+
+def _path(parts: Sequence[Any], body: Any, *, missing: bool) -> Sequence[Any]:
+    """As far as the body goes: what pydantic puts behind names the branch of a union, not a place."""
+    at: Any = body
+    found: list[Any] = []
+    for part in parts:
+        if (isinstance(at, Mapping) and part in at) or (
+            isinstance(at, list) and isinstance(part, int) and part < len(at)
+        ):
+            at = at[part]
+        else:
+            return [*found, part] if missing and isinstance(at, Mapping) else found
+        found.append(part)
+    return found
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
@@ -154,9 +178,10 @@ def documented(*codes: str) -> dict[int | str, dict[str, Any]]:
     """OpenAPI responses for error codes, besides those that every operation has."""
     texts: dict[int, list[str]] = {}
     for code in (*codes, "unauthorised", "forbidden", "input", "store_busy", "store_full", "internal"):
-        texts.setdefault(http_status(code), []).append(f"`{code}`: {TITLES.get(code, _DEVICE)}")
-    schema = {"$ref": "#/components/schemas/Problem"}
-    return {
-        status: {"description": "; ".join(dict.fromkeys(parts)), "content": {MEDIA_TYPE: {"schema": schema}}}
-        for status, parts in sorted(texts.items())
-    }
+        texts.setdefault(http_status(code), []).append(f"`{code}`: {title(code)}")
+    return {status: problem_of("; ".join(dict.fromkeys(parts))) for status, parts in sorted(texts.items())}
+
+
+def problem_of(text: str) -> dict[str, Any]:
+    """An OpenAPI response that is a problem."""
+    return {"description": text, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}

@@ -89,6 +89,16 @@ def resolve(state: State) -> Found:
     return Found(state.url or filed.get("url") or DEFAULT_URL, token, source)
 
 
+def place_of(state: State) -> str:
+    """Where the daemon answers, for whoever has no token yet. Raises ``InputError``."""
+    return state.url or _first_file(client_files(state.data_dir))[1].get("url") or DEFAULT_URL
+
+
+def written(url: str, token: str) -> bytes:
+    """A client file's text."""
+    return f'{CLIENT_TEXT}url = "{url}"\ntoken = "{token}"\n'.encode()
+
+
 def _where_to_put_one(state: State, path: Path | None) -> str:
     if path is not None:
         return f"no token in {path}; a new one is made by: cpe-manager init --new-token"
@@ -124,7 +134,7 @@ def write_client_files(data_dir: Path, url: str, token: str) -> list[Path]:
     own = own_client_file()
     paths = [data_dir / CLIENT_FILE, *([] if leads_elsewhere(data_dir) else [own])]
     for path in paths:
-        write_private(path, f'{CLIENT_TEXT}url = "{url}"\ntoken = "{token}"\n'.encode())
+        write_private(path, written(url, token))
     return paths
 
 

@@ -70,10 +70,10 @@ def change(  # noqa: PLR0913, PLR0917 - options of the command
     given = {"parent": parent, "family": family, "credential": credential, "port": _port(port)}
     settings = pairs(setting or [], "--setting")
     with state_of(ctx).client() as client:
-        body = _body_now(client, name)
+        body, tag = _body_now(client, name)
         body |= {key: value or None for key, value in given.items() if value is not None}
         body["settings"] = {key: value for key, value in {**body["settings"], **settings}.items() if value != ""}
-        stored = client.put_group(name, body)
+        stored = client.put_group(name, body, match=tag)
     if as_json:
         show_json(stored)
     else:
@@ -87,9 +87,10 @@ def _port(text: str | None) -> int | str | None:
     return int(text) if text else text
 
 
-def _body_now(client: Client, name: str) -> dict[str, Any]:
-    """What a request has to say to leave the group as it is: it is replaced as a whole."""
+def _body_now(client: Client, name: str) -> tuple[dict[str, Any], int | str]:
+    """What a request has to say to leave the group as it is: it is replaced as a whole. And what it is read at."""
     try:
-        return client.group(name).model_dump(exclude={"name"})
+        found, tag = client.group_tagged(name)
     except NotFound:
-        return {"settings": {}}
+        return {"settings": {}}, 0
+    return found.model_dump(exclude={"name"}), tag

@@ -125,7 +125,7 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Tell events once more, under the same ids; a webhook that was disabled is active again."""
-    at = _since(since) if since is not None else None
+    at = since_of(since) if since is not None else None
     with state_of(ctx).client() as client:
         found = client.replay_webhook(name, at)
     if as_json:
@@ -140,7 +140,8 @@ def _standing(webhook: WebhookView) -> str:
     return f"fails since {when(webhook.failing_since)}" if webhook.failing_since else "active"
 
 
-def _since(text: str) -> datetime:
+def since_of(text: str) -> datetime:
+    """A moment, or so long ago. Raises ``InputError``."""
     units = {"m": 60, "h": 3600, "d": 86400}
     if text[-1:] in units and text[:-1].isascii() and text[:-1].isdigit() and len(text) < 8:
         return datetime.now(UTC) - timedelta(seconds=int(text[:-1]) * units[text[-1]])

@@ -50,13 +50,13 @@ class Permission(StrEnum):
     """Webhooks and the event stream of what one may see."""
 
 
-_VIEW: Final = frozenset({Permission.SEE, Permission.SEE_CHANGES})
+_VIEW: Final = frozenset({Permission.SEE, Permission.SEE_CHANGES, Permission.FOLLOW})
 ALLOWED: Final[Mapping[Role, frozenset[Permission]]] = {
     Role.VIEWER: _VIEW,
-    Role.OPERATOR: _VIEW | {Permission.OPERATE, Permission.SUBMIT_CHANGES, Permission.FOLLOW},
+    Role.OPERATOR: _VIEW | {Permission.OPERATE, Permission.SUBMIT_CHANGES},
     Role.EXECUTOR: frozenset({Permission.SEE_CHANGES, Permission.SUBMIT_CHANGES, Permission.FOLLOW}),
     Role.APPROVER: frozenset({Permission.SEE_CHANGES, Permission.APPROVE_CHANGES}),
-    Role.ADMINISTRATOR: _VIEW | {Permission.OPERATE, Permission.ADMINISTER, Permission.AUDIT, Permission.FOLLOW},
+    Role.ADMINISTRATOR: _VIEW | {Permission.OPERATE, Permission.ADMINISTER, Permission.AUDIT},
     Role.CUSTOMER: frozenset(
         {
             Permission.SEE_CHANGES, Permission.SUBMIT_CHANGES, Permission.APPROVE_CHANGES, Permission.OWN_WIFI,
@@ -64,7 +64,14 @@ ALLOWED: Final[Mapping[Role, frozenset[Permission]]] = {
         }
     ),
 }  # fmt: skip
-"""An administrator submits and approves nothing: who gives out rights does not use them on customers' boxes."""
+"""An administrator submits and approves nothing: who gives out rights does not use them on customers' boxes. No role
+opens originals: that is given to an account, or a token, by name."""
+
+ALL: Final = frozenset(Permission)
+CHANGE_KINDS: Final = ("change.*", "subscription.*", "activation.*")
+"""Events that carry the site they are of (``data.site``): all that whoever does not see the fleet is told of."""
+ACCOUNT_KINDS: Final = ("account.*", "login.*")
+"""Events of who may do what: told to those who administer or audit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,7 @@ class Principal:
     """Who acts. ``id`` is the account's and never reused: four eyes are told apart by it, not by names or tokens.
 
     ``sites``: names of the sites that it is bound to; None: not bound. ``limit``: what its token allows at most; None:
-    all that its roles allow.
+    all that its roles allow. ``granted``: what it may beyond its roles (``ORIGINALS``).
     """
 
     id: str
@@ -81,10 +88,11 @@ class Principal:
     roles: frozenset[Role]
     sites: frozenset[str] | None = None
     limit: frozenset[Permission] | None = field(default=None)
+    granted: frozenset[Permission] = frozenset()
 
     @property
     def permissions(self) -> frozenset[Permission]:
-        found: frozenset[Permission] = frozenset().union(*(ALLOWED[role] for role in self.roles))
+        found: frozenset[Permission] = self.granted.union(*(ALLOWED[role] for role in self.roles))
         return found if self.limit is None else found & self.limit
 
     @property
@@ -121,3 +129,26 @@ def bound(principal: Principal, sites: Iterable[str] | None = None) -> frozenset
     if principal.sites is None:
         return asked
     return principal.sites if asked is None else principal.sites & asked
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """Which events somebody is told of. ``kinds``: of these patterns alone; None: of every one. ``hidden``: and of none
+    of these. ``sites``: of these sites alone; None: not bound."""
+
+    kinds: tuple[str, ...] | None = None
+    hidden: tuple[str, ...] = ()
+    sites: frozenset[str] | None = None
+
+
+UNBOUND: Final = Sight()
+
+
+def sight(principal: Principal) -> Sight:
+    """What of the events is there for a principal: the fleet's for those who see it, else those of changes, and of
+    whoever is bound to sites, those of its sites."""
+    if principal.sites is not None or not principal.may(Permission.SEE):
+        kinds = CHANGE_KINDS if principal.may(Permission.SEE_CHANGES) else ()
+        return Sight(kinds, sites=principal.sites)
+    keeps_accounts = principal.may(Permission.ADMINISTER) or principal.may(Permission.AUDIT)
+    return Sight(hidden=() if keeps_accounts else ACCOUNT_KINDS)

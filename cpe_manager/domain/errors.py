@@ -6,8 +6,11 @@
     |-- InputError               input           no         untouched   bad file, bad argument (file, line, reason)
     |-- NotFound                 not_found       no         untouched
     |-- Conflict                 conflict        no         untouched   the thing is not in the state the verb needs
+    |   `-- PreconditionFailed   precondition_failed  no    untouched   it is not what the caller had read any more
     |-- Unauthorised             unauthorised    no         untouched   no or unknown token
-    |-- Forbidden                forbidden       no         untouched   token without the scope
+    |-- Forbidden                forbidden       no         untouched   who asks may not do that
+    |-- Throttled                throttled       yes        untouched   too many tries; says when the next one may be
+    |-- ProviderFailed           provider        yes        untouched   the provider of log-ins did not do its part
     |-- SettingsError            settings        no         untouched   the daemon's own configuration
     |-- KeyringError             key             no         untouched   sealing key missing, wrong or damaged
     |   `-- SealBroken           seal_broken     no         untouched   a sealed object does not open or re-hash
@@ -53,12 +56,17 @@ class CpeManagerError(Exception):
 
 
 class InputError(CpeManagerError):
-    """Input refused before any effect; carries the place when there is one."""
+    """Input refused before any effect; carries the place when there is one.
+
+    ``pointer``: the value in a record that a program sent, as a JSON pointer (RFC 6901): ``/parameters/port``.
+    """
 
     code = "input"
 
-    def __init__(self, reason: str, *, file: str | None = None, line: int | None = None) -> None:
-        self.reason, self.file, self.line = reason, file, line
+    def __init__(
+        self, reason: str, *, file: str | None = None, line: int | None = None, pointer: str | None = None
+    ) -> None:
+        self.reason, self.file, self.line, self.pointer = reason, file, line, pointer
         place = ":".join(str(part) for part in (file, line) if part is not None)
         super().__init__(f"{place}: {reason}" if place else reason)
 
@@ -71,12 +79,34 @@ class Conflict(CpeManagerError):
     code = "conflict"
 
 
+class PreconditionFailed(Conflict):
+    """What the caller had read of it, and named, is not how it is: somebody else changed it meanwhile."""
+
+    code = "precondition_failed"
+
+
 class Unauthorised(CpeManagerError):
     code = "unauthorised"
 
 
 class Forbidden(CpeManagerError):
     code = "forbidden"
+
+
+class Throttled(CpeManagerError):
+    """``seconds``: before the next try is looked at."""
+
+    code = "throttled"
+    retryable = True
+
+    def __init__(self, message: str, *, seconds: float = 2.0) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class ProviderFailed(CpeManagerError):
+    code = "provider"
+    retryable = True
 
 
 class SettingsError(CpeManagerError):

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
 
+from cpe_manager.domain.access import UNBOUND, Sight
+
 Severity = Literal["info", "warning", "error"]
 
 
@@ -20,9 +22,11 @@ class NewEvent:
     ``rollout.started|wave|paused|resumed|stopped|finished|cancelled``,
     ``drill.failed``,
     ``trap.link_down|link_up|cold_start|warm_start|authentication_failure|storm|received``,
-    ``drift.found|gone|adopted``, ``original.opened``, ``token.created|revoked``, ``schedule.skipped``,
+    ``drift.found|gone|adopted``, ``original.opened``, ``token.created|revoked``,
+    ``account.added|changed|disabled|enabled|password|unlocked|logged_out``, ``login.succeeded|failed|held|ended``,
+    ``schedule.skipped``,
     ``push.requested|withdrawing|confirmed|reverted|stuck|withdrawn|settled``,
-    ``webhook.added|removed|replayed|failing|recovered|disabled``,
+    ``webhook.added|removed|replayed|failing|recovered|disabled``, ``mail.sent|failed|failing|recovered|retried``,
     ``replacement.ordered|asks|answered|failed|cancelling|closed|support|cancelled``,
     ``line.changed|suspect|switching|mobile|returning|fixed|failed|held|asked|tested|coverage``,
     ``incident.opened|changed|closed``, ``catalogue.changed``, ``subscription.changed``,
@@ -58,18 +62,30 @@ class Event:
 @dataclass(frozen=True, slots=True)
 class EventFilter:
     """What a follower wants to see; empty: everything. ``kinds``: whole kinds (``line.mobile``) or beginnings of them
-    that end in a star (``line.*``)."""
+    that end in a star (``line.*``). ``sight``: what of it is there for the follower at all."""
 
     kinds: tuple[str, ...] = ()
     device_id: str | None = None
     line_id: str | None = None
+    sight: Sight = UNBOUND
 
     def wants(self, event: Event) -> bool:
+        if not _seen(event, self.sight):
+            return False
         if self.device_id is not None and event.device_id != self.device_id:
             return False
         if self.line_id is not None and event.data.get("line_id") != self.line_id:
             return False
         return not self.kinds or any(_fits(event.kind, kind) for kind in self.kinds)
+
+
+def _seen(event: Event, sight: Sight) -> bool:
+    site = event.data.get("site")
+    if sight.sites is not None and not (isinstance(site, str) and site in sight.sites):
+        return False
+    if any(_fits(event.kind, kind) for kind in sight.hidden):
+        return False
+    return sight.kinds is None or any(_fits(event.kind, kind) for kind in sight.kinds)
 
 
 def _fits(kind: str, wanted: str) -> bool:

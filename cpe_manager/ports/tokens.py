@@ -14,10 +14,15 @@ class TokenStore(Protocol):
 
     async def by_digest(self, digest: str) -> Token | None: ...
 
-    async def tokens(self) -> Sequence[Token]: ...
-
-    async def revoke(self, name_or_id: str, *, at: datetime) -> Token:
-        """Raises ``NotFound``."""
+    async def tokens(self, *, account_id: str | None = None) -> Sequence[Token]:
+        """All, or those of an account, by name."""
         ...
 
-    async def used(self, token_ids: Sequence[str], at: datetime) -> None: ...
+    async def revoke(self, name_or_id: str, *, at: datetime, account_id: str | None = None) -> Token:
+        """Of an account, by name or id; else any by its id, and by its name one that is of nobody. Raises
+        ``NotFound``."""
+        ...
+
+    async def used(self, token_ids: Sequence[str], at: datetime, source: str = "") -> None:
+        """``source``: the address; empty leaves the one that is known."""
+        ...

@@ -10,8 +10,12 @@ from cpe_manager.ports.driver import Drivers
 from cpe_manager.ports.maintenance import Maintenance
 from cpe_manager.ports.sessions import Credentials
 from cpe_manager.ports.stores import EventStore
+from cpe_manager.services.accounts.house import AccountHouse
 from cpe_manager.services.activation.orders import Activations
+from cpe_manager.services.audit import AuditBook
 from cpe_manager.services.catalogues import CatalogueBook
+from cpe_manager.services.changes.bulk import BulkChanges
+from cpe_manager.services.changes.requests import ChangeRequests
 from cpe_manager.services.detection import Detector
 from cpe_manager.services.drift import DriftBook
 from cpe_manager.services.drills import Drills
@@ -22,8 +26,10 @@ from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.jobs import Jobs
 from cpe_manager.services.keys import Keys
 from cpe_manager.services.lines import Lines
+from cpe_manager.services.notices import Notices
 from cpe_manager.services.pushes import Pushes
 from cpe_manager.services.replacements import Replacements
+from cpe_manager.services.request_keys import RequestKeys
 from cpe_manager.services.rollouts import Rollouts
 from cpe_manager.services.scheduling import Scheduling
 from cpe_manager.services.subscriptions import Subscriptions
@@ -49,12 +55,18 @@ class Services:
     lines: Lines
     catalogues: CatalogueBook
     subscriptions: Subscriptions
+    changes: ChangeRequests
+    bulk_changes: BulkChanges
     activations: Activations
     drills: Drills
     scheduling: Scheduling
     tokens: Tokens
+    accounts: AccountHouse
     keys: Keys
     webhooks: Webhooks
+    audit: AuditBook
+    notices: Notices
+    request_keys: RequestKeys
     worker: ShardWorker
     events: EventStore
     maintenance: Maintenance

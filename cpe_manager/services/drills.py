@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Protocol
 
 from cpe_manager.domain.drills import GRACE, DrillResult, Standing, Verdict, standing
@@ -79,14 +80,12 @@ class Drills:
             raise InputError(f"no active device has a backup of family {asked.family}")
         sample = asked.sample or self._goals.sample or len(self._drivers.families())
         params = {"devices": ids} if ids else {"family": asked.family, "sample": sample}
-        occurrence = f"drill:key:{asked.key}" if asked.key else None
-        job = await self._jobs.start(
-            JobKind.DRILL, params, by=by, occurrence=occurrence, priority=Priority.BULK
-        )  # fmt: skip
-        if job is None:
-            assert occurrence is not None
-            return await self._jobs.of_occurrence(occurrence)
-        return job
+        # Keys of two callers have nothing to do with each other, and a column holds no more than this.
+        occurrence = f"drill:key:{sha256(f'{by}:{asked.key}'.encode()).hexdigest()}" if asked.key else None
+        return await self._jobs.once(
+            occurrence,
+            lambda: self._jobs.start(JobKind.DRILL, params, by=by, occurrence=occurrence, priority=Priority.BULK),
+        )
 
     async def _device(self, name: str) -> str:
         view = await self._inventory.device(name)

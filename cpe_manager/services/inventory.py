@@ -90,14 +90,17 @@ class Inventory:
     async def groups(self) -> Sequence[Group]:
         return await self.store.groups()
 
-    async def put_group(self, group: Group, *, by: str) -> Group:
-        """Make a group or replace it as a whole.
+    async def put_group(self, group: Group, *, by: str, over: Callable[[Group | None], None] | None = None) -> Group:
+        """Make a group or replace it as a whole. ``over`` looks at what there is (None: nothing), and raises
+        ``PreconditionFailed`` when that is not to be written over.
 
         Raises ``ImportErrors`` when it is wrong in itself, or when a device would lose its family or come to share an
         address and port.
         """
         async with self.writing:
             existing = Existing(await self.store.all_devices(DeviceFilter()), await self.store.groups())
+            if over is not None:
+                over(next((known for known in existing.groups if known.name == group.name), None))
             planned = await asyncio.to_thread(
                 plan, existing, InventoryDocument(devices=(), groups=(group,)), self.known()
             )

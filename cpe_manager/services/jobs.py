@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.errors import InputError, NotFound
 from cpe_manager.domain.inventory import Device, LifeState
 from cpe_manager.domain.jobs import DeviceWork, Job, JobKind, JobState, Outcome, Priority
 from cpe_manager.domain.paging import Page
@@ -138,6 +139,17 @@ class Jobs:
     async def of_occurrence(self, occurrence: str) -> Job:
         """Raises ``NotFound``."""
         return await self._store.of_occurrence(occurrence)
+
+    async def once(self, occurrence: str | None, start: Callable[[], Awaitable[Job | None]]) -> Job:
+        """The job that is of the occurrence already, else the one that ``start`` makes of it. None: any number."""
+        if occurrence is not None:
+            with suppress(NotFound):
+                return await self.of_occurrence(occurrence)
+        job = await start()
+        if job is None:  # somebody else was faster with the same occurrence
+            assert occurrence is not None
+            return await self.of_occurrence(occurrence)
+        return job
 
     async def list(self, *, after: str | None = None, limit: int = 50, state: JobState | None = None) -> Page[Job]:
         return await self._store.jobs(after=after, limit=limit, state=state)

@@ -38,15 +38,17 @@ class Keys:
         used = await self._backups.key_ids()
         return [KeyView(key.key_id, key.created_at, key.active, used.get(key.key_id, 0)) for key in self._keys.infos()]
 
-    async def rotate(self, *, by: str) -> Job:
-        """Make and activate a new key; the job re-wraps what older keys wrap."""
-        now = self._clock.now()
-        key_id = self._keys.rotate(now)
-        await self._events.add([NewEvent("key.rotated", now, "warning", message=f"key {key_id} active, by {by}")])
-        job = await self._jobs.start(JobKind.ROTATE, {}, by=by)
-        if job is None:  # without an occurrence nothing can have been there before
-            raise Conflict("the re-wrapping did not start")
-        return job
+    async def rotate(self, *, by: str, occurrence: str | None = None) -> Job:
+        """Make and activate a new key; the job re-wraps what older keys wrap. ``occurrence`` names this one rotation:
+        the job of the same one again."""
+
+        async def start() -> Job | None:
+            now = self._clock.now()
+            key_id = self._keys.rotate(now)
+            await self._events.add([NewEvent("key.rotated", now, "warning", message=f"key {key_id} active, by {by}")])
+            return await self._jobs.start(JobKind.ROTATE, {}, by=by, occurrence=occurrence)
+
+        return await self._jobs.once(occurrence, start)
 
     async def retire(self, key_id: str, *, by: str) -> None:
         """Take an unused key out of the key file.

@@ -195,8 +195,8 @@ class Lines:
         ``whole``: what is not given is as for a new line, else as it was. ``device`` may be its line as well, once it
         is set up. The verdict on coverage is kept.
 
-        Raises ``NotFound``, ``InputError``, and ``Conflict`` when ``revision`` (0: not set up) is not the line's, or
-        when traffic is being moved at this moment and the line would no longer be watched.
+        Raises ``NotFound``, ``InputError``, ``PreconditionFailed`` when ``revision`` (0: not set up) is not the line's,
+        and ``Conflict`` when traffic is being moved at this moment and the line would no longer be watched.
         """
         before = await self._known(device)
         base = LineSetup("") if before is None else before.line.setup

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from cpe_manager.domain.errors import Conflict, InputError, NotFound
+from cpe_manager.domain.errors import InputError, NotFound
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.jobs import Job, Priority
 from cpe_manager.domain.schedules import Schedule
@@ -125,13 +125,16 @@ class Scheduling:
         )
         await self._events.add([NewEvent("schedule.skipped", self._clock.now(), "warning", message=message)])
 
-    async def run_now(self, name: str, *, by: str) -> Job:
-        """The schedule's devices, at once and beside its occurrences. Raises ``NotFound``, ``InputError``."""
+    async def run_now(self, name: str, *, by: str, occurrence: str | None = None) -> Job:
+        """The schedule's devices, at once and beside its occurrences; ``occurrence`` names this one run. Raises
+        ``NotFound``, ``InputError``."""
         schedule = await self._named(name)
-        job = await self._jobs.start_backup(RunRequest("manual", await self._selection(schedule), by=by))
-        if job is None:  # without an occurrence nothing can have been there before
-            raise Conflict(f"schedule {name} did not start")
-        return job
+
+        async def start() -> Job | None:
+            where = await self._selection(schedule)
+            return await self._jobs.start_backup(RunRequest("manual", where, by=by, occurrence=occurrence))
+
+        return await self._jobs.once(occurrence, start)
 
     async def _selection(self, schedule: Schedule) -> DeviceFilter:
         if schedule.group is None:

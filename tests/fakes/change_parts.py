@@ -17,10 +17,10 @@ from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.cpe_config_data import changed
 from cpe_manager.domain.errors import Conflict, ConnectFailed, InputError, NotFound
 from cpe_manager.domain.inventory import LineKind
-from cpe_manager.domain.lines import Coverage
 from cpe_manager.domain.pushes import Push, PushKind, PushRecord, SettledAs, Settlement
 from cpe_manager.domain.subscriptions import Entitled, Operation, Subscription
 from cpe_manager.ports.clock import Clock
+from cpe_manager.services.changes.parts import LineSaid
 from cpe_manager.services.push_plan import PlanShown
 from cpe_manager.services.pushes import PushAsked
 
@@ -122,10 +122,12 @@ class MemorySubscriptions:
         return Entitled(allowed, "standard-changes", "§5.2.2", "" if allowed else f"{operation} is not part (§5.2.2)")
 
 
-class NoCoverage:
-    async def of(self, device: str) -> tuple[Coverage, str]:
+class NoLines:
+    """``services.changes.parts.KnownLines`` of none."""
+
+    async def of(self, device: str) -> LineSaid:
         del device
-        return "untested", ""
+        return LineSaid()
 
 
 @dataclass

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from cpe_manager.domain.errors import Conflict, NotFound
+from cpe_manager.domain.errors import Conflict, NotFound, PreconditionFailed
 from cpe_manager.domain.events import NewEvent, Severity
 from cpe_manager.domain.inventory import Device, LifeState
 from cpe_manager.domain.lines import FailoverState, Incident, Line, LineRecord, LineSetup, Transition
@@ -83,7 +83,7 @@ class MemoryLineStore:
         line_id = self._line_of(place)
         before = self.rows.get(line_id)
         if revision is not None and revision != (0 if before is None else before.record.revision):
-            raise Conflict(f"the line of {place.name} was changed meanwhile; look again")
+            raise PreconditionFailed(f"the line of {place.name} was changed meanwhile; look again")
         if before is not None and before.position_id != place.position_id and self._view(line_id) is not None:
             raise Conflict("the line is set up for another device already")
         for other, row in self.rows.items():

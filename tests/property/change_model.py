@@ -13,7 +13,7 @@ from cpe_manager.adapters.holidays import PublicHolidays
 from cpe_manager.domain.access import Principal, Role
 from cpe_manager.domain.backups import SealedObject
 from cpe_manager.domain.changes.requests import FROM, ChangeRequest, ChangeState
-from cpe_manager.domain.errors import CpeManagerError
+from cpe_manager.domain.errors import CpeManagerError, StoreError
 from cpe_manager.domain.inventory import Device, LifeState
 from cpe_manager.ports.changes import Turn
 from cpe_manager.services.changes.evaluating import Evaluating
@@ -29,12 +29,13 @@ from tests.fakes.change_parts import (
     MemorySubscriptions,
     ModelBox,
     ModelPushes,
-    NoCoverage,
+    NoLines,
     PlainSeals,
     Told,
 )
 from tests.fakes.change_store import MemoryChangeStore
 from tests.fakes.clock import CountingIds, SimulatedClock
+from tests.fakes.drivers import FAMILY, FixedDrivers
 from tests.fakes.inventory_store import MemoryInventoryStore
 
 T = TypeVar("T")
@@ -68,6 +69,8 @@ class DyingStore(MemoryChangeStore):
     def __init__(self, world: World) -> None:
         super().__init__()
         self._world = world
+        self.away: StoreError | None = None
+        """Raised by whatever the keeper begins with."""
 
     async def create(self, change: ChangeRequest, parameters: SealedObject) -> ChangeRequest:
         self._world.killed()
@@ -91,6 +94,8 @@ class DyingStore(MemoryChangeStore):
         return done
 
     async def to_evaluate(self, now: datetime, until: datetime, limit: int) -> Sequence[ChangeRequest]:
+        if self.away is not None:
+            raise self.away
         self._world.killed()
         found = await super().to_evaluate(now, until, limit)
         self._world.killed()
@@ -134,7 +139,14 @@ class World:
         self.ids = CountingIds()
         for number in range(2):
             device = Device(
-                f"d{number}", f"pos{number}", f"i{number}", f"s{number}", f"r{number}", "192.0.2.1", LifeState.ACTIVE
+                f"d{number}",
+                f"pos{number}",
+                f"i{number}",
+                f"s{number}",
+                f"r{number}",
+                "192.0.2.1",
+                LifeState.ACTIVE,
+                family=FAMILY,
             )
             self.inventory.rows[device.id] = device
             self.pushes.boxes[device.id] = ModelBox()
@@ -150,7 +162,7 @@ class World:
         """A new process over the same store."""
         self.writes_left = None
         self.requests = ChangeRequests(self.parts)
-        evaluating = Evaluating(self.parts, self.pushes, NoCoverage())
+        evaluating = Evaluating(self.parts, self.pushes, NoLines(), FixedDrivers())
         self.keeper = ChangeKeeper(self.parts, Hand(self.pushes, evaluating, self.windows, self.everyone))
 
     def killed(self) -> None:

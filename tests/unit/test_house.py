@@ -12,7 +12,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PRODUCT = ("cpe_manager", "drivers", "backups")
 IMPORTERS = {
+    "aiosmtplib": ("cpe_manager/adapters/mail.py",),
     "aiosqlite": ("cpe_manager/adapters/db/",),
+    "argon2": ("cpe_manager/adapters/passwords.py",),
     "alembic": ("cpe_manager/adapters/db/",),
     "apscheduler": ("cpe_manager/adapters/schedule.py",),
     "asyncssh": ("cpe_manager/adapters/ssh/",),
@@ -20,10 +22,11 @@ IMPORTERS = {
     "dulwich": ("cpe_manager/adapters/git_export.py",),
     "fastapi": ("cpe_manager/api/",),
     "gufo": ("cpe_manager/adapters/snmp/",),
-    # The client speaks to the daemon, and the daemon to hooks and webhooks.
     "holidays": ("cpe_manager/adapters/holidays.py",),
-    "httpx": ("cpe_manager/client_http.py", "cpe_manager/adapters/http_posts.py"),
+    # The client speaks to the daemon, and the daemon to hooks, webhooks and a provider of log-ins.
+    "httpx": ("cpe_manager/client_http.py", "cpe_manager/adapters/http_posts.py", "cpe_manager/adapters/oidc.py"),
     "jinja2": ("cpe_manager/adapters/templates/child.py",),
+    "joserfc": ("cpe_manager/adapters/oidc.py",),
     "netmiko": ("cpe_manager/adapters/netmiko/",),
     "paramiko": ("cpe_manager/adapters/netmiko/",),
     "procrastinate": ("cpe_manager/adapters/engine/",),

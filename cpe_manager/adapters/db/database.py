@@ -5,8 +5,10 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
+from cpe_manager.adapters.db.accounts import SqlAccounts
 from cpe_manager.adapters.db.activations import SqlActivations
 from cpe_manager.adapters.db.addresses import SqlAddresses
+from cpe_manager.adapters.db.audit import SqlAudit
 from cpe_manager.adapters.db.backups import SqlBackups
 from cpe_manager.adapters.db.catalogues import SqlCatalogues
 from cpe_manager.adapters.db.changes import SqlChanges
@@ -18,25 +20,31 @@ from cpe_manager.adapters.db.facts import SqlFacts
 from cpe_manager.adapters.db.inventory import SqlInventory
 from cpe_manager.adapters.db.jobs import SqlJobs
 from cpe_manager.adapters.db.lines import SqlLines
+from cpe_manager.adapters.db.mail import SqlMail
 from cpe_manager.adapters.db.maintenance import SqlMaintenance
 from cpe_manager.adapters.db.pushes import SqlPushes
 from cpe_manager.adapters.db.replacements import SqlReplacements
+from cpe_manager.adapters.db.request_keys import SqlRequestKeys
 from cpe_manager.adapters.db.rollouts import SqlRollouts
 from cpe_manager.adapters.db.schedules import SqlSchedules
 from cpe_manager.adapters.db.subscriptions import SqlSubscriptions
 from cpe_manager.adapters.db.tokens import SqlTokens
 from cpe_manager.adapters.db.transactions import Connections
 from cpe_manager.adapters.db.webhooks import SqlWebhooks
+from cpe_manager.ports.accounts import AccountStore
 from cpe_manager.ports.activations import ActivationStore
 from cpe_manager.ports.addresses import AddressStore
+from cpe_manager.ports.audit import AuditStore
 from cpe_manager.ports.catalogue import CatalogueStore
 from cpe_manager.ports.changes import ChangeStore
 from cpe_manager.ports.drift import DriftStore
 from cpe_manager.ports.drills import DrillStore
 from cpe_manager.ports.facts import FactsStore
 from cpe_manager.ports.lines import LineStore
+from cpe_manager.ports.mail import MailStore
 from cpe_manager.ports.pushes import PushStore
 from cpe_manager.ports.replacements import ReplacementStore
+from cpe_manager.ports.request_keys import RequestKeyStore
 from cpe_manager.ports.rollouts import RolloutStore
 from cpe_manager.ports.schedules import ScheduleStore
 from cpe_manager.ports.stores import BackupStore, EventStore, InventoryStore, JobStore
@@ -55,6 +63,7 @@ class Database:
         self.backups: BackupStore = SqlBackups(connections)
         self.schedules: ScheduleStore = SqlSchedules(connections)
         self.tokens: TokenStore = SqlTokens(connections)
+        self.accounts: AccountStore = SqlAccounts(connections)
         self.events: EventStore = SqlEvents(connections)
         self.facts: FactsStore = SqlFacts(connections)
         self.pushes: PushStore = SqlPushes(connections)
@@ -65,10 +74,13 @@ class Database:
         self.addresses: AddressStore = SqlAddresses(connections)
         self.lines: LineStore = SqlLines(connections)
         self.webhooks: WebhookStore = SqlWebhooks(connections)
+        self.audit: AuditStore = SqlAudit(connections)
+        self.mail: MailStore = SqlMail(connections)
         self.catalogues: CatalogueStore = SqlCatalogues(connections)
         self.subscriptions: SubscriptionStore = SqlSubscriptions(connections)
         self.changes: ChangeStore = SqlChanges(connections)
         self.activations: ActivationStore = SqlActivations(connections)
+        self.request_keys: RequestKeyStore = SqlRequestKeys(connections)
         self.maintenance = SqlMaintenance(connections)
 
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, false, func, not_, or_, select
 
 from cpe_manager.adapters.db import overdue
 from cpe_manager.adapters.db.rows import STATUS_COLUMNS, select_alarms, to_alarm, to_status
@@ -31,14 +31,7 @@ class SqlEvents:
             await self._db.write(work)
 
     async def after(self, event_id: int, *, limit: int = 200, where: EventFilter = EVERYTHING) -> Sequence[Event]:
-        query = (
-            select(event, device.c.name)
-            .outerjoin(device, device.c.id == event.c.device_id)
-            .where(event.c.id > event_id, *_matching(where))
-            .order_by(event.c.id)
-            .limit(limit)
-        )
-        return [_to_event(row) for row in await self._db.read(lambda tx: tx.rows(query))]
+        return await self._db.read(lambda tx: events_after(tx, event_id, limit, where))
 
     async def last_id(self) -> int:
         rows = await self._db.read(lambda tx: tx.rows(select(func.coalesce(func.max(event.c.id), 0))))
@@ -66,17 +59,40 @@ class SqlEvents:
         return [(row.name, row.family or "", row.group_name, to_status(row)) for row in rows]
 
 
+async def events_after(tx: Transaction, event_id: int, limit: int, where: EventFilter) -> Sequence[Event]:
+    """In the order of their ids."""
+    query = (
+        select(event, device.c.name)
+        .outerjoin(device, device.c.id == event.c.device_id)
+        .where(event.c.id > event_id, *_matching(where))
+        .order_by(event.c.id)
+        .limit(limit)
+    )
+    return [_to_event(row) for row in await tx.rows(query)]
+
+
 def _matching(where: EventFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if where.kinds:
-        kind = event.c.kind
-        fits = (kind.startswith(one[:-1], autoescape=True) if one.endswith("*") else kind == one for one in where.kinds)
-        conditions.append(or_(*fits))
+        conditions.append(_kinds(where.kinds))
+    if where.sight.kinds is not None:
+        conditions.append(_kinds(where.sight.kinds))
+    if where.sight.hidden:
+        conditions.append(not_(_kinds(where.sight.hidden)))
+    if where.sight.sites is not None:
+        conditions.append(event.c.site.in_(sorted(where.sight.sites)))
     if where.device_id is not None:
         conditions.append(event.c.device_id == where.device_id)
     if where.line_id is not None:
         conditions.append(event.c.data["line_id"].as_string() == where.line_id)
     return conditions
+
+
+def _kinds(patterns: Sequence[str]) -> ColumnElement[bool]:
+    kind = event.c.kind
+    return or_(
+        false(), *(kind.startswith(one[:-1], autoescape=True) if one.endswith("*") else kind == one for one in patterns)
+    )
 
 
 def _to_event(row: AnyRow) -> Event:

@@ -34,7 +34,7 @@ from cpe_manager.adapters.db.tables import device, line, push
 from cpe_manager.adapters.db.transactions import Connections, Transaction
 from cpe_manager.adapters.db.types import AnyRow
 from cpe_manager.domain.commit_path import Phase
-from cpe_manager.domain.errors import Conflict, NotFound
+from cpe_manager.domain.errors import Conflict, NotFound, PreconditionFailed
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.inventory import LifeState
 from cpe_manager.domain.lines import FailoverState, Incident, Line, LineRecord, LineSetup, Transition
@@ -188,7 +188,7 @@ async def _set_up(
     line_id = await _line_of(tx, place)
     before = await _locked(tx, line_id)
     if revision is not None and revision != (0 if before is None else before.revision):
-        raise Conflict(f"the line of {place.name} was changed meanwhile; look again")
+        raise PreconditionFailed(f"the line of {place.name} was changed meanwhile; look again")
     if before is not None and before.position_id != place.position_id:
         await _refuse_shared(tx, line_id)
     left = and_(line_setup.c.position_id == place.position_id, line_setup.c.line_id != line_id)

@@ -14,7 +14,7 @@ from cpe_manager.adapters.db.subscription_tables import subscription
 from cpe_manager.adapters.db.tables import device, site
 from cpe_manager.adapters.db.transactions import Connections, Transaction, Values, in_chunks
 from cpe_manager.adapters.db.types import AnyRow
-from cpe_manager.domain.errors import Conflict, NotFound
+from cpe_manager.domain.errors import NotFound, PreconditionFailed
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.inventory import LineKind
 from cpe_manager.domain.paging import Page
@@ -88,7 +88,7 @@ async def _put(
     before = await _of_site(tx, place.id)
     stands = 0 if before is None else before.revision
     if revision is not None and revision != stands:
-        raise Conflict(f"the subscription of {place.name} was changed meanwhile; look again")
+        raise PreconditionFailed(f"the subscription of {place.name} was changed meanwhile; look again")
     values = _values(wanted)
     old = {} if before is None else _values(before)
     changed = {name: [old.get(name), value] for name, value in values.items() if name not in old or old[name] != value}

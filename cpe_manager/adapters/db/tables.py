@@ -340,9 +340,21 @@ token: Final = Table(
     Column("expires_at", UtcTime),
     Column("revoked_at", UtcTime),
     Column("last_used_at", UtcTime),
+    Column("account_id", ID),  # no foreign key: accounts are never deleted, and came later
+    Column("limit_to", JSON(none_as_null=True)),
+    Column("created_by", Text, nullable=False, server_default=""),
+    Column("last_used_from", String(64), nullable=False, server_default=""),
 )
 Index(
     "uq_token_name_valid",
+    token.c.name,
+    unique=True,
+    sqlite_where=text("revoked_at IS NULL AND account_id IS NULL"),
+    postgresql_where=text("revoked_at IS NULL AND account_id IS NULL"),
+)
+Index(
+    "uq_token_account_id_name_valid",
+    token.c.account_id,
     token.c.name,
     unique=True,
     sqlite_where=text("revoked_at IS NULL"),
@@ -361,6 +373,8 @@ event: Final = Table(
     Column("job_id", ID),
     Column("message", FreeText, nullable=False),
     Column("data", JSON, nullable=False),
+    Column("site", NAME),  # its name, as in ``data``: what customers are told is found by it
+    Index("ix_event_site_id", "site", "id"),
     sqlite_autoincrement=True,  # an id is never used twice, it is the Last-Event-ID of a stream
 )
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import and_, or_, select, update
 
 from cpe_manager.adapters.db.tables import token
 from cpe_manager.adapters.db.transactions import Connections, Transaction
 from cpe_manager.adapters.db.types import AnyRow
+from cpe_manager.domain.access import Permission
 from cpe_manager.domain.errors import Conflict, NotFound
 from cpe_manager.domain.tokens import Scope, Token
 
 
 class SqlTokens:
-    """``TokenStore`` over SQL. A name is unique among tokens that are not revoked."""
+    """``TokenStore`` over SQL. A name is unique among the tokens of an account, and among those of nobody, that are not
+    revoked."""
 
     def __init__(self, connections: Connections) -> None:
         self._db = connections
@@ -29,15 +31,19 @@ class SqlTokens:
         rows = await self._db.read(lambda tx: tx.rows(select(token).where(token.c.digest == digest)))
         return _to_token(rows[0]) if rows else None
 
-    async def tokens(self) -> Sequence[Token]:
-        rows = await self._db.read(lambda tx: tx.rows(select(token).order_by(token.c.name, token.c.created_at)))
-        return [_to_token(row) for row in rows]
+    async def tokens(self, *, account_id: str | None = None) -> Sequence[Token]:
+        query = select(token).order_by(token.c.name, token.c.created_at)
+        if account_id is not None:
+            query = query.where(token.c.account_id == account_id)
+        return [_to_token(row) for row in await self._db.read(lambda tx: tx.rows(query))]
 
-    async def revoke(self, name_or_id: str, *, at: datetime) -> Token:
+    async def revoke(self, name_or_id: str, *, at: datetime, account_id: str | None = None) -> Token:
         """One that is revoked already keeps its time."""
+        whose = token.c.account_id.is_(None) if account_id is None else token.c.account_id == account_id
+        by_id = token.c.id == name_or_id if account_id is None else and_(token.c.id == name_or_id, whose)
 
         async def work(tx: Transaction) -> Token:
-            meant = or_(token.c.id == name_or_id, token.c.name == name_or_id)
+            meant = or_(by_id, and_(token.c.name == name_or_id, whose))
             # The exact id, then the one still valid, then the latest of that name.
             order = ((token.c.id == name_or_id).desc(), token.c.revoked_at.is_not(None), token.c.created_at.desc())
             rows = await tx.rows(select(token).where(meant).order_by(*order).limit(1).with_for_update())
@@ -49,9 +55,10 @@ class SqlTokens:
 
         return await self._db.write(work)
 
-    async def used(self, token_ids: Sequence[str], at: datetime) -> None:
+    async def used(self, token_ids: Sequence[str], at: datetime, source: str = "") -> None:
         if token_ids:
-            statement = update(token).where(token.c.id.in_(sorted(set(token_ids)))).values(last_used_at=at)
+            values = {"last_used_at": at, **({"last_used_from": source} if source else {})}
+            statement = update(token).where(token.c.id.in_(sorted(set(token_ids)))).values(values)
             await self._db.write(lambda tx: tx.run(statement))
 
 
@@ -65,6 +72,10 @@ async def _add(tx: Transaction, new: Token, digest: str) -> None:
         "expires_at": new.expires_at,
         "revoked_at": new.revoked_at,
         "last_used_at": new.last_used_at,
+        "account_id": new.account_id,
+        "limit_to": None if new.limit is None else sorted(permission.value for permission in new.limit),
+        "created_by": new.created_by,
+        "last_used_from": new.last_used_from,
     }
     insert = tx.insert(token).values(values).on_conflict_do_nothing()
     if not await tx.rows(insert.returning(token.c.id)):
@@ -80,4 +91,8 @@ def _to_token(row: AnyRow) -> Token:
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
         last_used_at=row.last_used_at,
+        account_id=row.account_id,
+        limit=None if row.limit_to is None else frozenset(map(Permission, row.limit_to)),
+        created_by=row.created_by,
+        last_used_from=row.last_used_from,
     )

@@ -182,6 +182,7 @@ def _event_values(one: NewEvent) -> Values:
         "job_id": one.job_id,
         "message": one.message,
         "data": dict(one.data),
+        "site": site if isinstance(site := one.data.get("site"), str) else None,
     }
 
 

@@ -10,12 +10,14 @@ from fastapi import APIRouter, Path, Query, Response
 from cpe_manager.api.deps import (
     MOST_VERSIONS,
     Cursor,
+    IdempotencyKey,
     Limit,
     OriginalsReader,
     Reader,
     ServicesDep,
     Writer,
     accepted,
+    occurrence_of,
 )
 from cpe_manager.api.problems import documented
 from cpe_manager.api.routes.devices import group_names
@@ -23,7 +25,7 @@ from cpe_manager.api.schemas.backups import BackupView, DiffView, FileView, Neut
 from cpe_manager.api.schemas.common import PageOf, paged
 from cpe_manager.api.schemas.jobs import JobView
 from cpe_manager.domain.backups import Backup, BackupState, FileInfo
-from cpe_manager.domain.errors import Conflict, NotFound
+from cpe_manager.domain.errors import NotFound
 from cpe_manager.domain.jobs import Job, JobKind
 from cpe_manager.ports.stores import DeviceFilter
 from cpe_manager.services.bundle import Services
@@ -38,10 +40,16 @@ Optional = Annotated[int | None, Query(ge=1, le=MOST_VERSIONS)]
 
 
 @router.post("/backups", status_code=202, operation_id="runBackup", summary="Back up devices now")
-async def run(body: RunBody, services: ServicesDep, caller: Writer, response: Response) -> JobView:
-    where = await _where(services, body)
-    job = await services.jobs.start_backup(RunRequest("manual", where, by=caller.name))
-    return accepted(services, response, _started(job))
+async def run(
+    body: RunBody, services: ServicesDep, caller: Writer, response: Response, key: IdempotencyKey = None
+) -> JobView:
+    occurrence = occurrence_of("backup", caller.name, key)
+
+    async def start() -> Job | None:
+        where = await _where(services, body)
+        return await services.jobs.start_backup(RunRequest("manual", where, by=caller.name, occurrence=occurrence))
+
+    return accepted(services, response, await services.jobs.once(occurrence, start))
 
 
 async def _where(services: Services, body: RunBody) -> DeviceFilter:
@@ -49,10 +57,9 @@ async def _where(services: Services, body: RunBody) -> DeviceFilter:
     return DeviceFilter(names=names, groups=await group_names(services, body.group))
 
 
-def _started(job: Job | None) -> Job:
-    if job is None:  # without an occurrence nothing can have been there before
-        raise Conflict("the job did not start")
-    return job
+async def _simple(services: Services, kind: JobKind, by: str, key: str | None) -> Job:
+    occurrence = occurrence_of(kind, by, key)
+    return await services.jobs.once(occurrence, lambda: services.jobs.start(kind, {}, by=by, occurrence=occurrence))
 
 
 @router.get("/devices/{name}/backups", operation_id="listBackups", summary="Versions of a device, newest first")
@@ -188,14 +195,12 @@ async def refuse(name: str, version: Decidable, services: ServicesDep, caller: W
 @router.post(
     "/verifications", status_code=202, operation_id="verifyBackups", summary="Open and re-hash everything stored"
 )
-async def verify(services: ServicesDep, caller: Writer, response: Response) -> JobView:
-    job = await services.jobs.start(JobKind.VERIFY, {}, by=caller.name)
-    return accepted(services, response, _started(job))
+async def verify(services: ServicesDep, caller: Writer, response: Response, key: IdempotencyKey = None) -> JobView:
+    return accepted(services, response, await _simple(services, JobKind.VERIFY, caller.name, key))
 
 
 @router.post(
     "/exports", status_code=202, operation_id="exportBackups", summary="Write the redacted views to the git repository"
 )
-async def export(services: ServicesDep, caller: Writer, response: Response) -> JobView:
-    job = await services.jobs.start(JobKind.EXPORT, {}, by=caller.name)
-    return accepted(services, response, _started(job))
+async def export(services: ServicesDep, caller: Writer, response: Response, key: IdempotencyKey = None) -> JobView:
+    return accepted(services, response, await _simple(services, JobKind.EXPORT, caller.name, key))

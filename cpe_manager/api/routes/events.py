@@ -7,11 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
-from cpe_manager.api.deps import MOST_EVENTS, Cursor, Limit, Reader, ServicesDep
+from cpe_manager.api.deps import MOST_EVENTS, Cursor, Follower, Limit, Seer, ServicesDep
 from cpe_manager.api.feed import EventFeed
 from cpe_manager.api.problems import documented
 from cpe_manager.api.schemas.common import PageOf
 from cpe_manager.api.schemas.system import AlarmView, EventView
+from cpe_manager.domain.access import Permission, require, sight
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.events import EventFilter
 
@@ -30,20 +31,23 @@ OfLine = Annotated[str | None, Query(max_length=255, description="Only those of 
 
 
 async def _wanted(
-    services: ServicesDep, kind: Kinds = None, device: OfDevice = None, line: OfLine = None
+    services: ServicesDep, caller: Follower, kind: Kinds = None, device: OfDevice = None, line: OfLine = None
 ) -> EventFilter:
+    if device is not None or line is not None:
+        # Whether there is such a device is an answer too.
+        require(caller, Permission.SEE)
     device_id = None if device is None else (await services.inventory.show(device)).device.id
     line_id = None if line is None else (await services.lines.line(line)).line.id
-    return EventFilter(tuple(kind or ()), device_id, line_id)
+    return EventFilter(tuple(kind or ()), device_id, line_id, sight(caller))
 
 
 Wanted = Annotated[EventFilter, Depends(_wanted)]
 
 
-@router.get("/events", operation_id="listEvents", summary="Events, oldest first")
+@router.get("/events", operation_id="listEvents", summary="Events of what one may see, oldest first")
 async def listing(
     services: ServicesDep,
-    _caller: Reader,
+    _caller: Follower,
     where: Wanted,
     after: EventId = 0,
     limit: Limit = 200,
@@ -71,7 +75,7 @@ def _id_in(cursor: str) -> int:
 )
 async def stream(
     request: Request,
-    _caller: Reader,
+    _caller: Follower,
     where: Wanted,
     after: StreamAfter = None,
     last_event_id: Annotated[int | None, Header(ge=0, le=MOST_EVENTS)] = None,
@@ -86,5 +90,5 @@ async def stream(
 
 
 @router.get("/alarms", operation_id="listAlarms", summary="Conditions that hold now, such as an overdue backup")
-async def alarms(services: ServicesDep, _caller: Reader) -> PageOf[AlarmView]:
+async def alarms(services: ServicesDep, _caller: Seer) -> PageOf[AlarmView]:
     return PageOf(items=[AlarmView.of(alarm) for alarm in await services.events.alarms()])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from cpe_manager.api.deps import Admin, ServicesDep, accepted
+from cpe_manager.api.deps import Admin, IdempotencyKey, ServicesDep, accepted, occurrence_of
 from cpe_manager.api.problems import documented
 from cpe_manager.api.schemas.common import PageOf
 from cpe_manager.api.schemas.jobs import JobView
@@ -24,8 +24,9 @@ async def listing(services: ServicesDep, _caller: Admin) -> PageOf[KeyView]:
     operation_id="rotateKey",
     summary="Activate a new key; the job re-wraps what older keys wrap",
 )
-async def rotate(services: ServicesDep, caller: Admin, response: Response) -> JobView:
-    return accepted(services, response, await services.keys.rotate(by=caller.name))
+async def rotate(services: ServicesDep, caller: Admin, response: Response, key: IdempotencyKey = None) -> JobView:
+    occurrence = occurrence_of("rotate", caller.name, key)
+    return accepted(services, response, await services.keys.rotate(by=caller.name, occurrence=occurrence))
 
 
 @router.delete(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from cpe_manager.api.deps import Cursor, IdempotencyKey, Limit, Reader, ServicesDep, Writer
+from cpe_manager.api.etags import TAG, IfMatch, IfNoneMatch, revision_of, tagged
 from cpe_manager.api.problems import documented
 from cpe_manager.api.schemas.common import PageOf, paged
 from cpe_manager.api.schemas.lines import (
@@ -23,18 +24,10 @@ from cpe_manager.api.schemas.lines import (
     RowResultView,
     TransitionView,
 )
-from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.lines import FailoverState, LineRecord
+from cpe_manager.domain.lines import FailoverState
 
 router = APIRouter(tags=["lines"], responses=documented("not_found", "conflict"))
 
-IfMatch = Annotated[
-    str | None,
-    Header(
-        max_length=64,
-        description='The `ETag` that was read: written over that alone, else 409. `"0"`: the line is not set up yet',
-    ),
-]
 Node = Annotated[str | None, Query(max_length=200, description="Only lines of this access node")]
 
 
@@ -69,10 +62,15 @@ async def imports(body: LineImportBody, services: ServicesDep, caller: Writer) -
     return LineImportView(dry_run=body.dry_run, results=[RowResultView.of(one) for one in found])
 
 
-@router.get("/lines/{line}", operation_id="getLine", summary="A line: state, reasons, incidents, what happens next")
+@router.get(
+    "/lines/{line}",
+    operation_id="getLine",
+    summary="A line: state, reasons, incidents, what happens next",
+    responses={200: {"headers": TAG}},
+)
 async def show(line: str, services: ServicesDep, _caller: Reader, response: Response) -> LineDetailView:
     found = await services.lines.show(line)
-    _tagged(response, found.record)
+    tagged(response, found.record.revision)
     return LineDetailView.shown(found)
 
 
@@ -81,6 +79,7 @@ async def show(line: str, services: ServicesDep, _caller: Reader, response: Resp
     operation_id="setUpLine",
     summary="Say what is known of the line of a device, as a whole",
     description="`line` is a device that is in service, or a line that was set up. The verdict on coverage is kept.",
+    responses=documented("not_found", "conflict", "precondition_failed") | {200: {"headers": TAG}},
 )
 async def set_up(
     line: str,
@@ -89,10 +88,11 @@ async def set_up(
     caller: Writer,
     response: Response,
     if_match: IfMatch = None,
+    if_none_match: IfNoneMatch = None,
 ) -> LineView:
-    revision = None if if_match is None or if_match.strip() == "*" else _revision(if_match)
+    revision = revision_of(if_match, if_none_match)
     made = await services.lines.set_up(line, body.values(), by=caller.name, revision=revision, whole=True)
-    _tagged(response, made)
+    tagged(response, made.revision)
     return LineView.of(made)
 
 
@@ -147,14 +147,3 @@ async def incidents(
 ) -> PageOf[IncidentView]:
     found = await services.lines.incidents(name=line, open_only=open, after=cursor, limit=limit)
     return paged(found, IncidentView.of)
-
-
-def _tagged(response: Response, record: LineRecord) -> None:
-    response.headers["ETag"] = f'"{record.revision}"'
-
-
-def _revision(tag: str) -> int:
-    number = tag.strip().removeprefix("W/").strip('"')
-    if not (number.isascii() and number.isdecimal() and len(number) < 10):
-        raise InputError('If-Match is the ETag of the line, such as "7"')
-    return int(number)

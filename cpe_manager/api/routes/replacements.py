@@ -56,9 +56,11 @@ async def show(replacement_id: str, services: ServicesDep, _caller: Reader) -> R
     summary="Answer what is asked: the host key, the losses, another try, the customer's consent",
 )
 async def accept(
-    replacement_id: str, body: ReplacementAnswerBody, services: ServicesDep, caller: Writer
+    replacement_id: str, body: ReplacementAnswerBody, services: ServicesDep, caller: Writer, response: Response
 ) -> ReplacementView:
-    return ReplacementView.of(await services.replacements.accept(replacement_id, body.said(), by=caller.name))
+    found = await services.replacements.accept(replacement_id, body.said(), by=caller.name)
+    response.headers["Location"] = f"/api/v1/replacements/{found.id}"
+    return ReplacementView.of(found)
 
 
 @router.post(
@@ -67,5 +69,7 @@ async def accept(
     operation_id="cancelReplacement",
     summary="Call it off; what a restore on its way has done is taken back",
 )
-async def cancel(replacement_id: str, services: ServicesDep, caller: Writer) -> ReplacementView:
-    return ReplacementView.of(await services.replacements.cancel(replacement_id, by=caller.name))
+async def cancel(replacement_id: str, services: ServicesDep, caller: Writer, response: Response) -> ReplacementView:
+    found = await services.replacements.cancel(replacement_id, by=caller.name)
+    response.headers["Location"] = f"/api/v1/replacements/{found.id}"
+    return ReplacementView.of(found)

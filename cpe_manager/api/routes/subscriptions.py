@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from cpe_manager.api.deps import ChangeSeer, Cursor, Limit, Operator, ServicesDep
+from cpe_manager.api.etags import TAG, IfMatch, IfNoneMatch, revision_of, tagged
 from cpe_manager.api.problems import documented
 from cpe_manager.api.schemas.common import PageOf, paged
 from cpe_manager.api.schemas.subscriptions import (
@@ -17,18 +18,10 @@ from cpe_manager.api.schemas.subscriptions import (
     SubscriptionRowView,
     SubscriptionView,
 )
-from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.subscriptions import Subscription
 
 router = APIRouter(tags=["subscriptions"], responses=documented("not_found", "conflict"))
 
-IfMatch = Annotated[
-    str | None,
-    Header(
-        max_length=64,
-        description='The `ETag` that was read: written over that alone. `"0"`: there is no subscription yet',
-    ),
-]
 OfFormula = Annotated[str | None, Query(max_length=64, description="Only those of this formula")]
 
 
@@ -52,7 +45,10 @@ async def imports(body: SubscriptionImportBody, services: ServicesDep, caller: O
 
 
 @router.get(
-    "/subscriptions/{site}", operation_id="getSubscription", summary="The subscription of a site, by name or id"
+    "/subscriptions/{site}",
+    operation_id="getSubscription",
+    summary="The subscription of a site, by name or id",
+    responses={200: {"headers": TAG}},
 )
 async def show(site: str, services: ServicesDep, caller: ChangeSeer, response: Response) -> SubscriptionView:
     return _tagged(response, await services.subscriptions.show(site, caller))
@@ -63,6 +59,7 @@ async def show(site: str, services: ServicesDep, caller: ChangeSeer, response: R
     operation_id="putSubscription",
     summary="Write down what a site has, as a whole",
     description="Checked against the catalogue in force. The site is one of the inventory.",
+    responses=documented("not_found", "conflict", "precondition_failed") | {200: {"headers": TAG}},
 )
 async def put(
     site: str,
@@ -71,8 +68,9 @@ async def put(
     caller: Operator,
     response: Response,
     if_match: IfMatch = None,
+    if_none_match: IfNoneMatch = None,
 ) -> SubscriptionView:
-    revision = None if if_match is None or if_match.strip() == "*" else _revision(if_match)
+    revision = revision_of(if_match, if_none_match)
     made = await services.subscriptions.put(site, body.values(), caller, revision=revision, whole=True)
     return _tagged(response, made)
 
@@ -87,12 +85,5 @@ async def entitlements(site: str, services: ServicesDep, caller: ChangeSeer) -> 
 
 
 def _tagged(response: Response, one: Subscription) -> SubscriptionView:
-    response.headers["ETag"] = f'"{one.revision}"'
+    tagged(response, one.revision)
     return SubscriptionView.of(one)
-
-
-def _revision(tag: str) -> int:
-    number = tag.strip().removeprefix("W/").strip('"')
-    if not (number.isascii() and number.isdecimal() and len(number) < 10):
-        raise InputError('If-Match is the ETag of the subscription, such as "7"')
-    return int(number)

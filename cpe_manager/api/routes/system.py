@@ -7,8 +7,9 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
-from cpe_manager.api.deps import Reader, ServicesDep
-from cpe_manager.api.problems import MEDIA_TYPE, TITLES, documented, plain_problem, request_id
+from cpe_manager.api.deps import Anyone, Reader, ServicesDep
+from cpe_manager.api.problem_texts import title
+from cpe_manager.api.problems import documented, plain_problem, problem_of, request_id
 from cpe_manager.api.schemas.system import SystemView
 from cpe_manager.domain.errors import CpeManagerError
 from cpe_manager.runtime.metrics import CONTENT_TYPE, Metrics
@@ -16,8 +17,6 @@ from cpe_manager.services.bundle import Services
 
 router = APIRouter(tags=["system"], responses=documented())
 probes = APIRouter(tags=["probes"])
-
-_PROBLEM = {"schema": {"$ref": "#/components/schemas/Problem"}}
 
 
 @router.get("/system", operation_id="getSystem", summary="Version, engine, schema and counts")
@@ -46,7 +45,7 @@ def _credentials(services: Services) -> tuple[list[str], str | None]:
 
 
 @router.get("/openapi.json", operation_id="getOpenapi", summary="This description, OpenAPI 3.1")
-async def openapi(request: Request, _caller: Reader) -> dict[str, Any]:
+async def openapi(request: Request, _caller: Anyone) -> dict[str, Any]:
     document: dict[str, Any] = request.app.openapi()
     return document
 
@@ -61,7 +60,7 @@ async def healthz() -> str:
     operation_id="getReadiness",
     summary="The process can do its work",
     response_class=PlainTextResponse,
-    responses={503: {"description": f"`not_ready`: {TITLES['not_ready']}", "content": {MEDIA_TYPE: _PROBLEM}}},
+    responses={503: problem_of(f"`not_ready`: {title('not_ready')}")},
 )
 async def readyz(request: Request, services: ServicesDep) -> Response:
     reason = await services.ready()

@@ -80,8 +80,12 @@ async def test(webhook: str, services: ServicesDep, _caller: Writer) -> AttemptV
     summary="Tell events once more, and try a disabled webhook again",
     responses=documented("not_found"),
 )
-async def replay(webhook: str, services: ServicesDep, caller: Writer, body: ReplayBody | None = None) -> WebhookView:
+async def replay(
+    webhook: str, services: ServicesDep, caller: Writer, response: Response, body: ReplayBody | None = None
+) -> WebhookView:
     since = body.since if body is not None else None
     if since is not None and since.tzinfo is None:
         since = since.replace(tzinfo=UTC)
-    return WebhookView.of(await services.webhooks.replay(webhook, since, by=caller.name))
+    found = WebhookView.of(await services.webhooks.replay(webhook, since, by=caller.name))
+    response.headers["Location"] = f"/api/v1/webhooks/{found.id}"
+    return found

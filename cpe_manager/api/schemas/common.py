@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final, Generic, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -73,22 +73,41 @@ def paged(page: Page[D], view: Callable[[D], T]) -> PageOf[T]:
 
 
 class ProblemEntry(View):
-    """One of several things wrong with the input; ``line`` counts from 1."""
+    """One of several things wrong with the input, and where: a line of a file, a place of the body, a parameter."""
 
     file: str | None = None
-    line: int | None = None
+    line: int | None = Field(default=None, description="Of the file, from 1")
+    pointer: str | None = Field(
+        default=None,
+        description="Place in the body, as a JSON pointer (RFC 6901); empty: the whole",
+        examples=["/parameters/port"],
+    )
+    parameter: str | None = Field(default=None, description="Of path, query or header", examples=["limit"])
     reason: str
 
 
 class Problem(View):
     """RFC 9457. ``code`` is the stable name of the error; act on it, not on the texts."""
 
-    type: str = Field(examples=["/problems/not_found"])
-    title: str
-    status: int
-    detail: str
+    type: str = Field(
+        description="Leads to a page about the code, relative to the daemon", examples=["/api/v1/problems/not_found"]
+    )
+    title: str = Field(examples=["No such thing"])
+    status: int = Field(ge=400, le=599, examples=[404])
+    detail: str = Field(examples=["no such device: GENT-01"])
     instance: str | None = Field(default=None, description="Names this occurrence; it is also in the daemon's log")
     code: str = Field(examples=["not_found"])
     retryable: bool = Field(description="Whether the same request may succeed later")
-    device_state: str = Field(description="What the failure did to devices: untouched, changed or unknown")
+    device_state: Literal["untouched", "changed", "unknown"] = Field(description="What the failure did to devices")
     errors: list[ProblemEntry] | None = Field(default=None, description="With code 'input': everything that is wrong")
+
+
+class ProblemTypeView(View):
+    """What a code means."""
+
+    type: str = Field(examples=["/api/v1/problems/conflict"])
+    code: str = Field(examples=["conflict"])
+    status: int = Field(examples=[409])
+    title: str
+    meaning: str
+    remedy: str = Field(description="What whoever gets it can do")

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from cpe_manager.api.schemas.common import Body, Label, View
+from cpe_manager.domain.access import Permission
 from cpe_manager.domain.events import Alarm, Event
 from cpe_manager.domain.schedules import Schedule
 from cpe_manager.domain.tokens import Scope, Token
@@ -45,14 +46,20 @@ class TokenView(View):
     id: str
     name: str
     scopes: list[Scope]
+    account: str | None = Field(default=None, description="Id of the account whose it is; null: of nobody")
+    permissions: list[Permission] | None = Field(default=None, description="What it allows at most of what that may")
     created_at: datetime
+    created_by: str = ""
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
+    last_used_from: str = ""
 
     @classmethod
     def of(cls, token: Token) -> TokenView:
-        return cls.model_validate(token).model_copy(update={"scopes": sorted(token.scopes)})
+        limit = None if token.limit is None else sorted(token.limit)
+        more = {"scopes": sorted(token.scopes), "account": token.account_id, "permissions": limit}
+        return cls.model_validate(token).model_copy(update=more)
 
 
 class NewTokenView(View):

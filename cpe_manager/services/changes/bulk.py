@@ -12,9 +12,10 @@ import csv
 import io
 import json
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
 from cpe_manager.domain.access import Permission, Principal, require
@@ -31,7 +32,8 @@ _TRUTHS: Final = {"true": True, "yes": True, "false": False, "no": False}
 
 @dataclass(frozen=True, slots=True)
 class BulkRow:
-    """What became of one row. ``line``: of the file, from 1. ``change`` None: it was not submitted, and why."""
+    """What became of one row. ``line``: of the file, from 1. ``change`` None: it was not submitted, and why; ``field``:
+    of its parameters, where one of them is at fault."""
 
     line: int
     site: str
@@ -40,6 +42,7 @@ class BulkRow:
     change: ChangeRequest | None = None
     code: str = ""
     reason: str = ""
+    field: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,33 +57,65 @@ class BulkResult:
         return sum(row.change is not None for row in self.rows)
 
 
+@dataclass(frozen=True, slots=True)
+class _Bulk:
+    id: str
+    key: str | None
+    dry_run: bool
+    by: Principal
+
+
 class BulkChanges:
     def __init__(self, requests: ChangeRequests, entries: Entries) -> None:
         self._requests, self._entries = requests, entries
 
-    async def submit(self, text: str, bulk_id: str, *, by: Principal, key: str | None = None) -> BulkResult:
+    async def submit(
+        self, text: str, bulk_id: str, *, by: Principal, key: str | None = None, dry_run: bool = False
+    ) -> BulkResult:
         """A result for each row, in their order. With a ``key`` the same table again gives the same requests.
+        ``dry_run``: nothing is submitted, and ``BulkRow.change`` is what would be.
 
         Raises ``Forbidden``, ``InputError`` for a table without a usable header or with too many rows, and
         ``StoreError``: then ask again with the same key.
         """
-        require(by, Permission.SUBMIT_CHANGES)
-        if key is not None and not 0 < len(key) <= LONGEST_KEY // 2:
-            raise InputError(f"key: at most {LONGEST_KEY // 2} characters")
+        bulk = _bulk(bulk_id, key, dry_run, by)
         found = []
         for line, row in _rows(text):
             result = BulkRow(line, row.get("site", ""), row.get("device", ""), row.get("type", ""))
-            own = row.get("key") or (None if key is None else f"bulk:{key}:{line}")
-            try:
-                new = self._new(row, own, bulk_id)
-                found.append(replace(result, change=await self._requests.submit(new, by=by)))
-            except StoreError:
-                raise
-            except CpeManagerError as error:
-                found.append(replace(result, code=error.code, reason=str(error)))
-        return BulkResult(bulk_id, found)
+            found.append(await self._one(result, partial(self._new, row), bulk))
+        return BulkResult(bulk.id, found)
 
-    def _new(self, row: Mapping[str, str], key: str | None, bulk_id: str) -> NewChange:
+    async def submit_rows(
+        self,
+        rows: Sequence[tuple[int, NewChange]],
+        bulk_id: str,
+        *,
+        by: Principal,
+        key: str | None = None,
+        dry_run: bool = False,
+    ) -> BulkResult:
+        """The same for rows that were read already, each with its line. Raises as ``submit`` does."""
+        bulk = _bulk(bulk_id, key, dry_run, by)
+        found = []
+        for line, new in rows:
+            result = BulkRow(line, new.site or "", new.device or "", new.type)
+            found.append(await self._one(result, partial(_same, new), bulk))
+        return BulkResult(bulk.id, found)
+
+    async def _one(self, result: BulkRow, read: Callable[[], NewChange], bulk: _Bulk) -> BulkRow:
+        try:
+            new = read()
+            own = new.key or (None if bulk.key is None else f"bulk:{bulk.key}:{result.line}")
+            new = replace(new, key=own, bulk_id=bulk.id)
+            take = self._requests.check if bulk.dry_run else self._requests.submit
+            return replace(result, change=await take(new, by=bulk.by))
+        except StoreError:
+            raise
+        except CpeManagerError as error:
+            field: str | None = getattr(error, "field", None)
+            return replace(result, code=error.code, reason=str(error), field=field)
+
+    def _new(self, row: Mapping[str, str]) -> NewChange:
         kind = self._entries.type(row.get("type", ""))
         parameters = _parameters(row, object if kind is None else kind.parameters)
         return NewChange(
@@ -90,9 +125,19 @@ class BulkChanges:
             device=row.get("device"),
             requested_for=_time(row.get("requested_for")),
             note=row.get("note", ""),
-            key=key,
-            bulk_id=bulk_id,
+            key=row.get("key"),
         )
+
+
+def _same(new: NewChange) -> NewChange:
+    return new
+
+
+def _bulk(bulk_id: str, key: str | None, dry_run: bool, by: Principal) -> _Bulk:
+    require(by, Permission.SUBMIT_CHANGES)
+    if key is not None and not 0 < len(key) <= LONGEST_KEY // 2:
+        raise InputError(f"key: at most {LONGEST_KEY // 2} characters")
+    return _Bulk(bulk_id, key, dry_run, by)
 
 
 def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:

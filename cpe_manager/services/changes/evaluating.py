@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -26,11 +26,22 @@ from cpe_manager.domain.cpe_config_data import changed
 from cpe_manager.domain.entitlement import Component, newly_used
 from cpe_manager.domain.errors import Conflict, DeviceError, InputError, NotFound
 from cpe_manager.domain.inventory import Device, LifeState
+from cpe_manager.domain.lockout import Lockout
 from cpe_manager.domain.settings_inheritance import resolve
 from cpe_manager.domain.subscriptions import Subscription
-from cpe_manager.services.changes.parts import ChangeParts, Coverages, Execution, Pushing, asked_of, effect_text
+from cpe_manager.ports.driver import Drivers
+from cpe_manager.services.changes.parts import (
+    ChangeParts,
+    Execution,
+    KnownLines,
+    LineSaid,
+    Pushing,
+    asked_of,
+    effect_text,
+)
 from cpe_manager.services.push_plan import PlanShown
 from cpe_manager.services.pushes import PushAsked
+from cpe_manager.services.targets import known
 
 log = structlog.get_logger()
 
@@ -78,8 +89,8 @@ class _Draft:
 
 
 class Evaluating:
-    def __init__(self, parts: ChangeParts, pushing: Pushing, coverages: Coverages) -> None:
-        self._parts, self._pushing, self._coverages = parts, pushing, coverages
+    def __init__(self, parts: ChangeParts, pushing: Pushing, lines: KnownLines, drivers: Drivers) -> None:
+        self._parts, self._pushing, self._lines, self._drivers = parts, pushing, lines, drivers
 
     async def evaluate(self, change: ChangeRequest) -> Accepted | Refusal | NotNow:
         """Reads the device, changes nothing. Raises ``StoreError`` and ``KeyringError``."""
@@ -116,22 +127,23 @@ class Evaluating:
             raise _Refused(f"{change.type} is no longer offered", NOT_OFFERED)
         text = self._parts.seals.open_note(await self._parts.store.parameters(change.id))
         wanted = self._parts.entries.read(change.type, json.loads(text))
-        setting = await self._setting(device, catalogue, subscription)
+        line = await self._lines.of(device.name)
+        setting = replace(await self._setting(device, catalogue, subscription), barrier=line.barrier)
         draft = _Draft()
         shown = await self._pushing.planned(
             device.id, lambda now: _drafted(draft, device, kind, wanted, now, setting)
         )  # fmt: skip
-        _require_clear(shown)
+        _require_clear(shown, draft.effect.overrides)
         if not (shown.native or shown.neutral or draft.effect.reboot):
             raise _Refused("there is nothing to change: the device is so already", Check.NOTHING)
         if Component.MOBILE_BACKUP in draft.uses:
-            await self._require_coverage(device)
+            _require_coverage(line)
         sealed = self._parts.seals.seal_note(self._parts.ids.new(), effect_text(draft.effect))
         fee = self._fee(change, terms, subscription, catalogue)
         return Accepted(self._shown(shown, draft, sealed), sealed, fee, terms, catalogue.version)
 
     def _shown(self, plan: PlanShown, draft: _Draft, sealed: SealedObject) -> Shown:
-        notes = tuple(dict.fromkeys((*plan.warnings, *draft.notes)))
+        notes = tuple(dict.fromkeys((*plan.warnings, *map(str, plan.lockouts), *draft.notes)))
         if draft.effect.reboot:
             notes = (*notes, "the box restarts; traffic stops until it is back")
         digest = digest_of(plan.basis, plan.neutral, plan.native, sealed.id)
@@ -172,13 +184,12 @@ class Evaluating:
 
     async def _setting(self, device: Device, catalogue: ServiceCatalogue, subscription: Subscription) -> Setting:
         groups = {group.name: group for group in await self._parts.inventory.groups()}
-        return Setting(catalogue, subscription, resolve(device, groups).port)
-
-    async def _require_coverage(self, device: Device) -> None:
-        verdict, reason = await self._coverages.of(device.name)
-        if verdict != "passed":
-            told = "coverage was found insufficient" if verdict == "refused" else "coverage was not checked yet"
-            raise _Refused(f"mobile {told} (§3.8)" + (f": {reason}" if reason else ""), COVERAGE)
+        resolved = resolve(device, groups)
+        spec = self._drivers.get(known("family", resolved.family)).spec
+        return Setting(
+            catalogue, subscription, resolved.port, managed_at=device.address, family=spec.family,
+            features=spec.features,
+        )  # fmt: skip
 
 
 def digest_of(basis: str, neutral: Sequence[tuple[str, Any, Any]], native: str, effect_id: str) -> str:
@@ -204,8 +215,14 @@ def _require_fit(found: Sequence[Finding]) -> None:
         raise _Refused("; ".join(one.reason for one in bad), bad[0].check)
 
 
-def _require_clear(shown: PlanShown) -> None:
-    if shown.lockouts:
-        reasons = "; ".join(map(str, shown.lockouts))
+def _require_coverage(line: LineSaid) -> None:
+    if line.coverage != "passed":
+        told = "found insufficient" if line.coverage == "refused" else "not checked yet"
+        raise _Refused(f"mobile coverage was {told} (§3.8)" + (f": {line.reason}" if line.reason else ""), COVERAGE)
+
+
+def _require_clear(shown: PlanShown, meant: Collection[Lockout]) -> None:
+    if bad := [one for one in shown.lockouts if one.kind not in meant]:
+        reasons = "; ".join(map(str, bad))
         raise _Refused(f"the box could not be reached afterwards: {reasons}", Check.LOCKOUT)
     _require_fit(shown.findings)

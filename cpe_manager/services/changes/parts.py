@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from cpe_manager.domain.backups import SealedObject
 from cpe_manager.domain.catalogue import ServiceCatalogue
 from cpe_manager.domain.changes.entries import ChangeType, Effect
 from cpe_manager.domain.cpe_config import CpeConfig
-from cpe_manager.domain.lines import Coverage
+from cpe_manager.domain.lines import Barrier, Coverage
+from cpe_manager.domain.lockout import Lockout
 from cpe_manager.domain.probes import Probe
 from cpe_manager.domain.pushes import Push, PushRecord
 from cpe_manager.domain.subscriptions import Entitled, Operation, Subscription
@@ -36,6 +37,10 @@ class Entries(Protocol):
     def masked(self, wanted: Any) -> Mapping[str, Any]:
         """Parameters as plain data, without secrets."""
         ...
+
+
+RESTART_SECONDS: Final = 600
+"""Within which a box has to be back: some take five minutes."""
 
 
 class Seals(Protocol):
@@ -73,12 +78,17 @@ class Pushing(Protocol):
     async def asked_before(self, key: str, *, by: str) -> Push | None: ...
 
 
-class Coverages(Protocol):
-    """Whether the mobile coverage at a device was found good enough (§3.8)."""
+@dataclass(frozen=True, slots=True)
+class LineSaid:
+    """What is known of the line of a device. ``coverage`` of mobile: ``untested`` where nobody has looked."""
 
-    async def of(self, device: str) -> tuple[Coverage, str]:
-        """With the reason. ``untested`` where nobody has looked."""
-        ...
+    coverage: Coverage = "untested"
+    reason: str = ""
+    barrier: Barrier = field(default_factory=Barrier)
+
+
+class KnownLines(Protocol):
+    async def of(self, device: str) -> LineSaid: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +122,7 @@ def effect_text(effect: Effect) -> str:
             "probes": [str(probe) for probe in effect.probes],
             "reboot": effect.reboot,
             "managed_at": effect.managed_at,
+            "overrides": sorted(effect.overrides),
         }
     )
 
@@ -119,7 +130,8 @@ def effect_text(effect: Effect) -> str:
 def effect_of(text: str) -> Effect:
     data = json.loads(text)
     probes = tuple(Probe.parse(each) for each in data["probes"])
-    return Effect(data["patch"], probes, data["reboot"], data["managed_at"])
+    overrides = frozenset(Lockout(each) for each in data["overrides"])
+    return Effect(data["patch"], probes, data["reboot"], data["managed_at"], overrides)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +145,12 @@ class Execution:
 
 def asked_of(device: str, effect: Effect, bound: Execution) -> PushAsked:
     """The push that an effect is."""
+    if effect.reboot:
+        return PushAsked(
+            device=device, reboot=True, basis=bound.basis, key=bound.key, any_time=bound.any_time,
+            guard_seconds=RESTART_SECONDS,
+        )  # fmt: skip
     return PushAsked(
         device=device, change=effect.patch, basis=bound.basis, key=bound.key, any_time=bound.any_time,
-        probes=effect.probes,
+        probes=effect.probes, managed_at=effect.managed_at, overrides=effect.overrides,
     )  # fmt: skip

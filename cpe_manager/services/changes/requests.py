@@ -18,7 +18,7 @@ import structlog
 from cpe_manager.domain.access import Permission, Principal, bound, require, require_site
 from cpe_manager.domain.changes.entries import EntryTerms
 from cpe_manager.domain.changes.requests import WITHDRAWABLE, Approval, ChangeRecord, ChangeRequest, ChangeState
-from cpe_manager.domain.errors import Conflict, Forbidden, InputError, NotFound
+from cpe_manager.domain.errors import Conflict, Forbidden, InputError, NotFound, PreconditionFailed
 from cpe_manager.domain.inventory import Device, LifeState
 from cpe_manager.domain.paging import Page
 from cpe_manager.domain.subscriptions import Operation
@@ -62,6 +62,23 @@ class ChangeRequests:
         Raises ``Forbidden``, ``NotFound`` (no such site or device; also for what is not the principal's), and with the
         field named ``InputError``; ``Conflict`` for a device out of service, or a key that was used for something else.
         """
+        change, text = await self._read(new, by)
+        if (known := await self._known(change, text)) is not None:
+            return known
+        made = await self._store.create(change, self._parts.seals.seal_note(self._parts.ids.new(), text))
+        if made.id != change.id:  # asked for twice at the same moment
+            await self._same(made, change, text)
+            return made
+        log.info("change.submitted", ticket=made.ticket, device=made.device, type=made.type, by=by.name)
+        return made
+
+    async def check(self, new: NewChange, *, by: Principal) -> ChangeRequest:
+        """The request as ``submit`` would write it down, and nothing is. Raises as ``submit`` does."""
+        change, text = await self._read(new, by)
+        return await self._known(change, text) or change
+
+    async def _read(self, new: NewChange, by: Principal) -> tuple[ChangeRequest, str]:
+        """The request, and its parameters as they are sealed."""
         by_right = new.type == Operation.WIFI_RIGHTS and by.may(Permission.OWN_WIFI)
         if not by_right:
             require(by, Permission.SUBMIT_CHANGES)
@@ -95,14 +112,7 @@ class ChangeRequests:
             bulk_id=new.bulk_id,
             key=_key(by, new.key),
         )
-        if (known := await self._known(change, text)) is not None:
-            return known
-        made = await self._store.create(change, self._parts.seals.seal_note(self._parts.ids.new(), text))
-        if made.id != change.id:  # asked for twice at the same moment
-            await self._same(made, change, text)
-            return made
-        log.info("change.submitted", ticket=made.ticket, device=made.device, type=made.type, by=by.name)
-        return made
+        return change, text
 
     async def show(self, id_or_ticket: str, *, by: Principal) -> ChangeRecord:
         """With its steps. Raises ``NotFound``, ``Forbidden``."""
@@ -198,7 +208,7 @@ class ChangeRequests:
     async def _device(self, new: NewChange, by: Principal) -> Device:
         inventory = self._parts.inventory
         if new.device is not None:
-            device = (await inventory.device(new.device)).device
+            device = await self._named(new.device, by)
             if not by.sees(device.site) or new.site not in (None, device.site):
                 raise NotFound(f"no such device: {new.device}")
             if device.state is LifeState.DECOMMISSIONED:
@@ -215,6 +225,18 @@ class ChangeRequests:
             names = ", ".join(sorted(device.name for device in found))
             raise InputError(f"device: {new.site} has several: say which of {names}")
         return found[0]
+
+    async def _named(self, name_or_id: str, by: Principal) -> Device:
+        """For whoever is bound to sites it is looked for among theirs: what others have is not even looked at, so that
+        the time tells nothing of it."""
+        inventory = self._parts.inventory
+        if by.sites is None:
+            return (await inventory.device(name_or_id)).device
+        states = (LifeState.ACTIVE, LifeState.SUSPENDED)
+        for device in await inventory.all_devices(DeviceFilter(sites=tuple(sorted(by.sites)), states=states)):
+            if name_or_id in {device.name, device.id}:
+                return device
+        raise NotFound(f"no such device: {name_or_id}")
 
     async def _terms(self, name: str) -> EntryTerms:
         terms = (await self._parts.catalogues.entries()).get(name)
@@ -240,7 +262,7 @@ class ChangeRequests:
 
 def _require_revision(change: ChangeRequest, revision: int | None) -> None:
     if revision is not None and change.revision != revision:
-        raise Conflict(f"{change.ticket} is at revision {change.revision}")
+        raise PreconditionFailed(f"{change.ticket} was changed meanwhile, and is {change.state}: look at it again")
 
 
 def _key(by: Principal, key: str | None) -> str | None:

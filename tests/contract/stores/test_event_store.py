@@ -5,7 +5,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.events import NewEvent
+from cpe_manager.domain.access import UNBOUND, Sight
+from cpe_manager.domain.events import EventFilter, NewEvent
 from cpe_manager.domain.inventory import LifeState
 from cpe_manager.ports.stores import DeviceFilter, InventoryChanges, OverdueChange
 from tests.contract.stores.making import NOW, a_device, add, after, back_up, doubt, fleet, kinds, new_id
@@ -27,6 +28,36 @@ async def test_events_come_back_after_an_id_in_order(db: Database) -> None:
     assert len(await db.events.after(0, limit=1)) == 1
     assert await db.events.last_id() == second.id
     await db.events.add([])
+
+
+async def test_a_follower_is_given_what_its_sight_allows_and_the_stream_judges_alike(db: Database) -> None:
+    happened = [
+        NewEvent("change.done", NOW, data={"site": "a"}),
+        NewEvent("change.done", NOW, data={"site": "b"}),
+        NewEvent("change.done", NOW, data={"site": ["a"]}),
+        NewEvent("change.done", NOW),
+        NewEvent("changes.done", NOW, data={"site": "a"}),
+        NewEvent("line.mobile", NOW, data={"site": "a"}),
+        NewEvent("account.added", NOW),
+        NewEvent("login.failed", NOW),
+    ]
+    await db.events.add(happened)
+    everything = await db.events.after(0)
+    for sight, expected in (
+        (UNBOUND, range(8)),
+        (Sight(hidden=("account.*", "login.*")), range(6)),
+        (Sight(("change.*",)), range(4)),
+        (Sight(("change.*",), sites=frozenset({"a"})), [0]),
+        (Sight(("change.*", "line.mobile"), sites=frozenset({"a", "c"})), [0, 5]),
+        (Sight(("change.*",), sites=frozenset()), []),
+        (Sight(()), []),
+    ):
+        where = EventFilter(sight=sight)
+        found = [event.id for event in await db.events.after(0, where=where)]
+        assert found == [everything[number].id for number in expected], sight
+        assert found == [event.id for event in everything if where.wants(event)], sight
+    both = EventFilter(kinds=("line.*",), sight=Sight(("change.*",)))
+    assert await db.events.after(0, where=both) == []
 
 
 async def test_a_follower_that_reads_on_from_its_last_id_misses_nothing(db: Database, other: Database) -> None:

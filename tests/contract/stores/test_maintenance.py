@@ -16,6 +16,9 @@ from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.db.engine import migrator, target
 from cpe_manager.adapters.db.tables import metadata
 from cpe_manager.domain import activation_flow, activations, replacements
+from cpe_manager.domain.access import Permission, Role
+from cpe_manager.domain.accounts import BY_NAME, Account, AccountKind, Session
+from cpe_manager.domain.audit import Link, NewAuditEntry
 from cpe_manager.domain.backups import SealedObject
 from cpe_manager.domain.checks import Held
 from cpe_manager.domain.commit_path import Entry, Step
@@ -25,10 +28,12 @@ from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.inventory import Group, LineKind
 from cpe_manager.domain.jobs import JobKind
 from cpe_manager.domain.lines import LineSetup, Transition
+from cpe_manager.domain.mail import Mail
 from cpe_manager.domain.rollouts import Strategy
 from cpe_manager.domain.schedules import Schedule
 from cpe_manager.domain.tokens import Scope, Token
 from cpe_manager.domain.webhooks import Attempt, Endpoint
+from cpe_manager.ports.accounts import NewPassword
 from cpe_manager.ports.addresses import Read
 from cpe_manager.ports.catalogue import SHIPPED, CatalogueFound
 from cpe_manager.ports.driver import Facts
@@ -55,6 +60,7 @@ from tests.contract.stores.making import (
     rollout_rows,
     run_for,
 )
+from tests.fakes.audit import KEY, FixedKeys
 from tests.support.catalogues import a_subscription, shipped_catalogue, shipped_entries
 
 Batches = list[tuple[str, Sequence[Mapping[str, Any]]]]
@@ -154,6 +160,11 @@ async def furnish(db: Database) -> None:
     await db.events.add([NewEvent("line.held", NOW)])
     (held,) = await db.webhooks.take("w1", now=NOW, until=after(5), known=await db.events.last_id())
     await db.webhooks.settle(held, [Attempt(1, NOW, False, None, 0.25, "é")], until=after(5))
+    since = await db.mail.cursor()
+    letter = Mail(new_id(), 1, "change.done", "é", "customer", "an@x.example", "nl", "é", "b", NOW)
+    assert await db.mail.fill(since, since + 1, [letter])
+    await people(db, sites[0].name)
+    await db.audit.append([NewAuditEntry(NOW, "é", "a1", "login")], Link(KEY, FixedKeys().secret, NOW))
     found = CatalogueFound(shipped_catalogue(), shipped_entries(), SHIPPED, "/etc/é.toml")
     await db.catalogues.take(found, "digest", NOW)
     await db.subscriptions.put(a_subscription(site_id="", activated_at=NOW), at=NOW, by="op")
@@ -166,6 +177,16 @@ async def furnish(db: Database) -> None:
     report = activations.ActivationReport(activation.id, 1, NOW, False, {"é": [1, None]}, "<p>é</p>")
     await db.activations.add_report(working, report)
     await db.maintenance.meta_set("keyring", "check")
+
+
+async def people(db: Database, site: str) -> None:
+    made = Account(new_id(), "an", AccountKind.USER, frozenset({Role.CUSTOMER}), NOW, "op", frozenset({site}))
+    await db.accounts.add(made, NewPassword("$argon2id$x", NOW, temporary=True), [NewEvent("account.added", NOW)])
+    await db.accounts.begin(Session("d", made.id, "password", NOW, NOW, after(60), "192.0.2.1"), "b", [])
+    await db.accounts.reserve({"k": BY_NAME}, NOW)
+    limit = frozenset({Permission.SEE_CHANGES})
+    await db.tokens.add(Token(new_id(), "t", frozenset(), NOW, account_id=made.id, limit=limit), "digest 2")
+    await db.events.add([NewEvent("change.done", NOW, data={"site": site})])
 
 
 async def dumped(db: Database) -> Batches:

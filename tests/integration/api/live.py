@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import uvicorn
 
-from tests.integration.api.world import World, opened
+from tests.integration.api.world import Reach, World, opened
 
 T = TypeVar("T")
 
@@ -23,8 +23,8 @@ PATIENCE = 30.0
 class Live:
     """``run`` takes a coroutine to the daemon's event loop; ``url`` and ``token`` are a client's."""
 
-    def __init__(self, home: Path) -> None:
-        self._home = home
+    def __init__(self, home: Path, reach: Reach | None = None) -> None:
+        self._home, self._reach = home, reach
         self._up = threading.Event()
         self._stop: Callable[[], None] = lambda: None
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="live daemon")
@@ -48,7 +48,7 @@ class Live:
     async def _serve(self) -> None:
         self.loop = asyncio.get_running_loop()
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            async with opened(self._home) as self.world:
+            async with opened(self._home, reach=self._reach) as self.world:
                 self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
                 self.token = await self.world.token()
                 server = uvicorn.Server(uvicorn.Config(self.world.app, log_config=None, access_log=False))
@@ -66,8 +66,8 @@ class Live:
 
 
 @contextmanager
-def live_daemon(home: Path) -> Iterator[Live]:
-    daemon = Live(home)
+def live_daemon(home: Path, reach: Reach | None = None) -> Iterator[Live]:
+    daemon = Live(home, reach)
     daemon.start()
     try:
         yield daemon

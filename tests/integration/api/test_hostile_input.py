@@ -123,3 +123,51 @@ async def test_the_daemons_page_is_there_when_the_credentials_are_not(world: Wor
 def test_the_client_sends_no_name_that_leads_to_another_path(name: str) -> None:
     with pytest.raises(InputError, match="not a name"):
         part(name)
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "word"),
+    [
+        ('{"name":"r1","address":"192.0.2.1","name":"r2"}', "/name", "more than once"),
+        ('{"name":"r1","address":"192.0.2.1","settings":{"a/b":1,"a/b":2}}', "/settings/a~1b", "more than once"),
+        ('{"name":"r1","address":"192.0.2.1","settings":{"shrink_ratio":NaN}}', "/settings/shrink_ratio", "number"),
+        ('{"name":"r1","address":"192.0.2.1","settings":{"x":[0,-Infinity]}}', "/settings/x/1", "number"),
+        ('{"name":"r1","address":"192.0.2.1","settings":{"shrink_ratio":1e999}}', "/settings/shrink_ratio", "number"),
+        ('{"name":"r1","address":"192.0.2.1","sit":"a"}', "/sit", "Extra inputs"),
+        ('{"name":"r1"}', "/address", "required"),
+        ('{"name":"r1","address":7}', "/address", "string"),
+        ('{"name":"r1","address":"192.0.2.1","port":"x"}', "/port", "integer"),
+        ("{", "", "JSON"),
+    ],
+)
+async def test_what_is_wrong_with_a_body_is_told_with_its_place(
+    http: httpx.AsyncClient, body: str, pointer: str, word: str
+) -> None:
+    answer = await http.post("/api/v1/devices", content=body, headers=JSON)
+    refused(answer, word)
+    assert [one["pointer"] for one in answer.json()["errors"]] == [pointer]
+    assert (await http.get("/api/v1/devices")).json()["items"] == []
+
+
+async def test_what_is_wrong_with_a_parameter_is_told_with_its_name(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/api/v1/devices", params={"limit": 0, "nothing": 1})
+    assert {one["parameter"] for one in answer.json()["errors"]} == {"limit", "nothing"}
+    assert {one["pointer"] for one in answer.json()["errors"]} == {None}
+
+
+async def test_a_group_is_written_over_what_was_read_alone(http: httpx.AsyncClient) -> None:
+    path = "/api/v1/groups/shops"
+    late = await http.put(path, json={"settings": {}}, headers={"If-Match": '"abc"'})
+    assert (late.status_code, late.json()["code"]) == (412, "precondition_failed")
+    assert (await http.get(path)).status_code == 404
+    made = await http.put(path, json={"settings": {"max_attempts": 3}}, headers={"If-None-Match": "*"})
+    read = await http.get(path)
+    assert made.headers["etag"] == read.headers["etag"]
+    again = await http.put(path, json={"settings": {}}, headers={"If-None-Match": "*"})
+    assert again.status_code == 412
+    changed = await http.put(path, json={"settings": {}}, headers={"If-Match": read.headers["etag"]})
+    assert changed.status_code == 200
+    assert changed.headers["etag"] != read.headers["etag"]
+    late = await http.put(path, json={"settings": {"max_attempts": 9}}, headers={"If-Match": read.headers["etag"]})
+    assert late.status_code == 412
+    assert (await http.get(path)).json()["settings"] == {}

@@ -164,7 +164,9 @@ async def test_a_setup_is_written_over_what_was_read_alone(http: httpx.AsyncClie
     await set_up(http)
     for tag in ('"0"', '"7"', 'W/"2"'):
         late = await http.put(LINE, json=SETUP, headers={"If-Match": tag})
-        assert (late.status_code, late.json()["code"]) == (409, "conflict")
+        assert (late.status_code, late.json()["code"]) == (412, "precondition_failed")
+    first = await http.put(LINE, json=SETUP, headers={"If-None-Match": "*"})
+    assert (first.status_code, first.json()["type"]) == (412, "/api/v1/problems/precondition_failed")
     assert (await http.put(LINE, json=SETUP, headers={"If-Match": "x"})).status_code == 422
     good = await http.put(LINE, json={**SETUP, "moves": "cpe"}, headers={"If-Match": '"1"'})
     assert (good.status_code, good.headers["etag"]) == (200, '"2"')

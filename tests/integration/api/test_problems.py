@@ -9,11 +9,12 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from cpe_manager.api.problems import TITLES
+from cpe_manager.api.problem_texts import ELSEWHERE, PROBLEMS, STATUS
 from cpe_manager.api.schemas.common import Problem
 from cpe_manager.client_http import error_of
 from cpe_manager.domain import errors
-from cpe_manager.domain.outcomes import DEVICE_CODES, http_status
+from cpe_manager.domain.outcomes import http_status
+from cpe_manager.domain.tokens import Scope
 from tests.integration.api.world import World
 
 
@@ -50,7 +51,7 @@ async def test_every_error_of_the_tree_becomes_the_problem_that_the_tables_say(w
         problem = Problem.model_validate(answer.json())
         assert (problem.code, problem.detail) == (kind.code, "why")
         assert (problem.retryable, problem.device_state) == (kind.retryable, "untouched")
-        assert problem.type == f"/problems/{kind.code}"
+        assert problem.type == f"/api/v1/problems/{kind.code}"
         assert problem.status == answer.status_code
         assert problem.instance == f"urn:cpe-manager:request:{answer.headers['x-request-id']}"
 
@@ -64,9 +65,27 @@ async def test_the_client_raises_the_error_that_the_daemon_met(world: World) -> 
         assert str(back) == "why"
 
 
-def test_every_code_has_a_title() -> None:
-    codes = {kind.code for kind in kinds(errors.CpeManagerError)} - DEVICE_CODES - {"address_in_use", "unreachable"}
-    assert codes <= TITLES.keys()
+async def test_every_code_has_a_page_of_its_own_that_its_type_leads_to(http: httpx.AsyncClient) -> None:
+    codes = {kind.code for kind in kinds(errors.CpeManagerError)} - ELSEWHERE
+    assert codes | STATUS.keys() == PROBLEMS.keys()
+    listed = (await http.get("/api/v1/problems")).json()["items"]
+    assert {one["code"] for one in listed} == PROBLEMS.keys()
+    for one in listed:
+        page = await http.get(one["type"])
+        assert (page.status_code, page.json()) == (200, one)
+        assert one["status"] == STATUS.get(one["code"], http_status(one["code"]))
+
+
+async def test_the_page_of_a_code_can_be_read_by_people_and_by_whoever_has_a_token(world: World) -> None:
+    async with await world.client(Scope.ORIGINALS) as http:
+        assert (await http.get("/api/v1/devices")).status_code == 403
+        page = await http.get("/api/v1/problems/conflict", headers={"Accept": "text/html,application/xhtml+xml"})
+        assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        assert PROBLEMS["conflict"].title in page.text
+        unknown = await http.get("/api/v1/problems/nothing")
+        assert (unknown.status_code, unknown.json()["code"]) == (404, "not_found")
+    async with await world.client(token="") as stranger:
+        assert (await stranger.get("/api/v1/problems/conflict")).status_code == 401
 
 
 async def test_an_unforeseen_error_gives_an_id_and_keeps_the_cause_in_the_log(world: World) -> None:

@@ -12,6 +12,7 @@ from typing import Any, cast
 import httpx
 from fastapi import FastAPI
 
+from backups.auditing import RingAuditKeys
 from backups.keyfile import KeyFile
 from backups.vault import Vault
 from cpe_manager.adapters.clock import SystemIds
@@ -21,11 +22,14 @@ from cpe_manager.adapters.holidays import PublicHolidays
 from cpe_manager.adapters.http_posts import HttpPosts
 from cpe_manager.adapters.inventory.formats import InventoryFormats
 from cpe_manager.adapters.outside import TcpProber
+from cpe_manager.adapters.passwords import Argon2Passwords, Cost
 from cpe_manager.adapters.snmp.poller import SnmpPoller
 from cpe_manager.adapters.ssh.sessions import SshSessions
 from cpe_manager.adapters.templates.renderer import JinjaTemplates
 from cpe_manager.api.app import ApiOptions, create_app
 from cpe_manager.api.feed import FeedRhythm
+from cpe_manager.domain.access import SYSTEM, Role
+from cpe_manager.domain.accounts import AccountKind, SessionRules
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.jobs import Outcome
 from cpe_manager.domain.schedules import Schedule
@@ -35,10 +39,14 @@ from cpe_manager.ports.engine import Ticket
 from cpe_manager.ports.shell import Credential
 from cpe_manager.ports.stores import DeviceFilter, Settled
 from cpe_manager.runtime.metrics import Metrics
+from cpe_manager.services.accounts.book import NewAccount, TokenWish
+from cpe_manager.services.accounts.house import HouseStores, account_house
 from cpe_manager.services.activation.orders import Activations
 from cpe_manager.services.activation.parts import ActivationStores, House
 from cpe_manager.services.attempt import Outside
+from cpe_manager.services.audit import AuditBook
 from cpe_manager.services.bundle import Services
+from cpe_manager.services.changes.keeper import ChangeKeeper
 from cpe_manager.services.detection import Detector
 from cpe_manager.services.drift import DriftBook, DriftStores
 from cpe_manager.services.drilling import DrillStores
@@ -50,14 +58,17 @@ from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.jobs import Jobs, RunRequest
 from cpe_manager.services.keys import Keys
 from cpe_manager.services.lines import LineHouse, Lines, LineStores
+from cpe_manager.services.notices import NoticeParts, NoticeRules, Notices
 from cpe_manager.services.pushes import Pushes, PushStores
 from cpe_manager.services.replacements import Replacements
+from cpe_manager.services.request_keys import RequestKeys
 from cpe_manager.services.rollout_orders import RolloutOrders
 from cpe_manager.services.rollouts import Rollouts
 from cpe_manager.services.scheduling import ScheduleStores, Scheduling
 from cpe_manager.services.tokens import Tokens
 from cpe_manager.services.webhooks import WebhookParts, WebhookRules, Webhooks
 from cpe_manager.settings import Settings
+from cpe_manager.wiring_changes import Executing, change_requests
 from cpe_manager.wiring_subscriptions import catalogue_files, sold
 from drivers.roster import DriverRoster
 from tests.fakes.clock import SimulatedClock
@@ -81,6 +92,9 @@ exit
 end
 """
 """Holds a log-in password, which is never stored, and a peer's, which only the sealed original holds."""
+
+CHEAP = Argon2Passwords(Cost(time=1, memory=8, parallelism=1))
+"""What is dear on purpose, as cheap as it gets."""
 
 CSV = "name,address,family,credential,site\n"
 
@@ -128,6 +142,7 @@ class World:
     worker: Hindrance
     metrics: Metrics
     ids: SystemIds
+    changes: ChangeKeeper
     tokens: dict[frozenset[Scope], str] = field(default_factory=dict)
     added: int = 0
 
@@ -137,6 +152,13 @@ class World:
             name = "+".join(sorted(wanted))
             self.tokens[wanted] = (await self.services.tokens.create(name, wanted, days=None, by="test")).text
         return self.tokens[wanted]
+
+    async def account(self, name: str, *roles: Role, sites: Sequence[str] | None = None) -> str:
+        """A program's account, with a token that may all that the account may; its text."""
+        bound = None if sites is None else frozenset(sites)
+        book = self.services.accounts.book
+        await book.add(NewAccount(name, AccountKind.SERVICE, frozenset(roles), bound), by=SYSTEM)
+        return (await book.make_token(name, TokenWish("all"), by=SYSTEM)).text
 
     async def client(self, *scopes: Scope, token: str | None = None) -> httpx.AsyncClient:
         """A client of the application with a token of these scopes (all of them by default)."""
@@ -178,8 +200,18 @@ class World:
         return job.id
 
 
+@dataclass(frozen=True)
+class Reach:
+    """What is outside, where that is not the real world; None: it is."""
+
+    sessions: Any = None
+    snmp: Any = None
+    posts: Any = None
+    mail: Any = None
+
+
 @asynccontextmanager
-async def opened(home: Path, house: LineHouse | None = None) -> AsyncIterator[World]:
+async def opened(home: Path, house: LineHouse | None = None, reach: Reach | None = None) -> AsyncIterator[World]:
     """A world with an empty database in ``home``."""
     clock = SimulatedClock()
     ids = SystemIds(clock)
@@ -187,31 +219,38 @@ async def opened(home: Path, house: LineHouse | None = None) -> AsyncIterator[Wo
     keys.create(clock.now())
     async with await Database.open(f"sqlite:///{home / 'test.sqlite3'}") as database:
         await database.maintenance.migrate()
-        world = _world(database, keys, clock, ids, house)
+        world = _world(database, keys, (clock, ids), house, reach or Reach())
         yield world
         await world.services.webhooks.close()
 
 
-def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: SystemIds, house: LineHouse | None) -> World:
+def _world(
+    database: Database, keys: KeyFile, time: tuple[SimulatedClock, SystemIds], house: LineHouse | None, reach: Reach
+) -> World:
+    clock, ids = time
     what = sold(catalogue_files(Settings(data_dir=Path(database.label).parent)), database, clock)
     engine, worker, vault, metrics = Waiting(), Hindrance(), Vault(keys), Metrics()
     drivers: Drivers = DriverRoster(("cisco_s300",))
     credentials = FixedCredentials({"lab": Credential("backup", "login-secret-1")})
     jobs = Jobs(database.jobs, database.inventory, cast("Any", engine), clock, ids, shard_size=250)
     inventory = Inventory(database.inventory, clock, ids, drivers, credentials, jobs.first_backup)
-    outside = Outside(SshSessions(credentials, clock), drivers, credentials, vault, clock, ids)
+    sessions = reach.sessions or SshSessions(credentials, clock)
+    outside = Outside(sessions, drivers, credentials, vault, clock, ids)
     schedule_stores = ScheduleStores(database.schedules, database.inventory, database.events)
-    outside = Outside(SshSessions(credentials, clock), drivers, credentials, vault, clock, ids)
     pushes = Pushes(PushStores(database.pushes, database.inventory, database.backups), cast("Any", engine), outside)
+    requested = change_requests(
+        Settings(data_dir=Path(database.label).parent), database, Executing(outside, pushes, what.catalogues, metrics)
+    )
     drift_stores = DriftStores(database.drift, database.inventory, database.backups, database.pushes)
+    tokens = Tokens(database.tokens, database.events, clock, ids)
     services = Services(
         inventory=inventory,
-        detector=Detector(SshSessions(credentials, clock), database.inventory, drivers, credentials),
+        detector=Detector(sessions, database.inventory, drivers, credentials),
         facts=DeviceFactsBook(
             database.facts,
             database.inventory,
             database.events,
-            Askable(SshSessions(credentials, clock), SnmpPoller(clock), drivers, credentials),
+            Askable(sessions, reach.snmp or SnmpPoller(clock), drivers, credentials),
             clock,
         ),
         importer=Importer(inventory, InventoryFormats()),
@@ -247,14 +286,27 @@ def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: System
             House(outside, PublicHolidays(), TcpProber()),
         ),
         scheduling=Scheduling(schedule_stores, jobs, cast("Any", DailyTimer()), clock, ids),
-        tokens=Tokens(database.tokens, database.events, clock, ids),
+        tokens=tokens,
+        accounts=account_house(
+            HouseStores(database.accounts, database.events, tokens), CHEAP, clock, ids, SessionRules()
+        ),
         keys=Keys(keys, database.backups, jobs, database.events, clock),
         webhooks=Webhooks(
-            WebhookParts(database.webhooks, database.events, vault, HttpPosts(private=True)),
+            WebhookParts(database.webhooks, database.events, vault, reach.posts or HttpPosts(private=True)),
             clock,
             ids,
             WebhookRules("test", plain=True),
         ),
+        audit=AuditBook(database.audit, RingAuditKeys(keys), clock),
+        notices=Notices(
+            NoticeParts(database.mail, database.events, database.subscriptions, reach.mail, metrics.mail, {}),
+            clock,
+            ids,
+            NoticeRules("test", operator=("noc@operator.example",)),
+        ),
+        changes=requested.requests,
+        bulk_changes=requested.bulk,
+        request_keys=RequestKeys(database.request_keys, vault, clock),
         worker=cast("Any", worker),
         events=database.events,
         maintenance=database.maintenance,
@@ -264,4 +316,4 @@ def _world(database: Database, keys: KeyFile, clock: SimulatedClock, ids: System
     )
     options = ApiOptions(engine="embedded", feed=FeedRhythm(poll=0.02, heartbeat=0.1))
     app = create_app(services, metrics=metrics, version="1.2.3", options=options)
-    return World(app, services, database, vault, clock, engine, worker, metrics, ids)
+    return World(app, services, database, vault, clock, engine, worker, metrics, ids, requested.keeper)

@@ -17,6 +17,6 @@ from cpe_manager.domain import checks, errors
 def test_a_problem_is_the_error_of_its_code(code: str, kind: type[errors.CpeManagerError]) -> None:
     assert checks.Refused.code == errors.Conflict.code
     said = {"title": "t", "status": 409, "detail": "why", "retryable": False, "device_state": "untouched"}
-    found = error_of(409, json.dumps({"type": f"/problems/{code}", "code": code} | said).encode())
+    found = error_of(409, json.dumps({"type": f"/api/v1/problems/{code}", "code": code} | said).encode())
     assert type(found) is kind
     assert str(found) == "why"

@@ -1,0 +1,68 @@
+"""Argon2id (RFC 9106) over argon2-cffi, in threads: one hash takes tens of milliseconds and as many megabytes."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from cpe_manager.domain.errors import SettingsError, Throttled
+from cpe_manager.ports.passwords import Verified
+
+T = TypeVar("T")
+MOST_WAITING: Final = 32
+"""Beyond that the answer would take seconds, and memory is held for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """As RFC 9106 recommends where memory is not plenty (§4, second choice). ``memory``: KiB for each hash."""
+
+    time: int = 3
+    memory: int = 65536
+    parallelism: int = 4
+
+
+class Argon2Passwords:
+    """Implements ``ports.passwords.Passwords``. ``at_once``: hashes that are made at a time."""
+
+    def __init__(self, cost: Cost | None = None, *, at_once: int = 2) -> None:
+        cost = cost or Cost()
+        try:
+            self._hasher = PasswordHasher(cost.time, cost.memory, cost.parallelism)
+            self._nobodys = self._hasher.hash(secrets.token_hex(16))
+        except (VerificationError, ValueError) as error:
+            raise SettingsError(f"Argon2 does not take these parameters: {error}") from error
+        # The library lets go of the interpreter's lock while it works.
+        self._threads = ThreadPoolExecutor(at_once, "argon2")
+        self._waiting = 0
+
+    async def hash(self, password: str) -> str:
+        return await self._away(lambda: self._hasher.hash(password))
+
+    async def verify(self, hashed: str | None, password: str) -> Verified:
+        right = await self._away(lambda: self._fits(hashed or self._nobodys, password))
+        if hashed is None or not right:
+            return Verified(right=False)
+        return Verified(right=True, stale=self._hasher.check_needs_rehash(hashed))
+
+    def _fits(self, hashed: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(hashed, password)
+        except (VerificationError, InvalidHashError):
+            return False
+
+    async def _away(self, work: Callable[[], T]) -> T:
+        if self._waiting >= MOST_WAITING:
+            raise Throttled("too many people log in at once", seconds=2)
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._waiting -= 1

@@ -1,0 +1,1 @@
+"""Accounts: who they are, how they log in, and what a request is allowed."""

@@ -1,0 +1,125 @@
+"""A daemon with a little of everything in it, for tests that send it what comes to mind."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from cpe_manager.domain.tokens import Scope
+from tests.fakes.nowhere import NoAgents, NoBoxes, NoServers
+from tests.integration.api.live import Live, live_daemon
+from tests.integration.api.world import Reach
+
+ROLES: Final[Mapping[str, tuple[Scope, ...]]] = {
+    "everything": tuple(Scope),
+    "viewer": (Scope.READ,),
+    "operator": (Scope.READ, Scope.WRITE),
+    "administrator": (Scope.READ, Scope.WRITE, Scope.ADMIN),
+    "originals": (Scope.ORIGINALS,),
+}
+DEVICES: Final = ("r1", "r2", "r3")
+_SAMPLE: Final = re.compile(r'^cpe_manager_http_requests_total\{method="(\w+)",route="([^"]+)",status="(\d+)"\} (\S+)')
+
+
+@contextmanager
+def peopled(home: Path) -> Iterator[Live]:
+    """Nothing outside of the process can be reached from it."""
+    with live_daemon(home, Reach(NoBoxes(), NoAgents(), NoServers())) as live:
+        # A stream has no end of its own; of a daemon that shuts down it ends after its greeting.
+        live.run(_hushed(live))
+        live.run(_filled(live))
+        yield live
+
+
+async def _hushed(live: Live) -> None:
+    live.world.app.state.feed.close()
+
+
+async def _filled(live: Live) -> None:
+    world = live.world
+    await world.add_devices(*DEVICES)
+    await world.add_devices("w1", "w2", family="openwrt")
+    for note in ("first", "second"):
+        await world.back_up("r1", note)
+    await world.back_up("r2", "only")
+    async with await world.client() as http:
+        for method, path, body in (
+            ("PUT", "/groups/shops", {"family": "frr_linux", "credential": "lab", "settings": {}}),
+            ("POST", "/schedules", {"name": "nightly", "cron": "0 1 * * *"}),
+            ("POST", "/webhooks", {"name": "desk", "url": "https://desk.example/hook", "kinds": ["device.*"]}),
+            ("PUT", "/lines/r1", {"line_address": "192.0.2.10", "fixed_ipv4": "203.0.113.7"}),
+            ("POST", "/pushes", {"device": "w1", "change": {"dns": ["9.9.9.9"]}}),
+            ("POST", "/rollouts", {"name": "dns", "select": {"names": ["w2"]}, "change": {"dns": ["9.9.9.9"]}}),
+            ("POST", "/replacements", {"device": "r3", "serial": "NEW-1"}),
+            ("POST", "/backups", {"names": ["r2"]}),
+        ):
+            answer = await http.request(method, f"/api/v1{path}", json=body)
+            assert answer.is_success, (path, answer.text)
+
+
+def headers(live: Live, role: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {live.run(live.world.token(*ROLES[role]))}"}
+
+
+def dictionaries(live: Live) -> dict[str, list[Any]]:
+    """What is there, by the place where it can be named: ``path.name``, ``body.device``."""
+    token = headers(live, "everything")
+    with httpx.Client(base_url=f"{live.url}/api/v1", headers=token) as http:
+
+        def ids(path: str) -> list[str]:
+            return [one["id"] for one in http.get(path).json()["items"]]
+
+        devices = [*DEVICES, "w1", "w2"]
+        return {
+            "path.name": [*devices, "shops", "nightly"],
+            "path.line": ["r1", *ids("/lines")],
+            "path.push_id": ids("/pushes"),
+            "path.rollout_id": ids("/rollouts"),
+            "path.job_id": ids("/jobs"),
+            "path.replacement_id": ids("/replacements"),
+            "path.webhook": ["desk", *ids("/webhooks")],
+            "path.name_or_id": ["spare"],
+            "path.key_id": [one["key_id"] for one in http.get("/keys").json()["items"]],
+            "path.family": ["frr_linux", "openwrt", "netmiko:cisco_s300"],
+            "path.version": [1, 2, "current", "quarantined"],
+            "path.code": ["conflict", "input"],
+            "query.device": devices,
+            "query.line": ["r1"],
+            "query.group": ["shops"],
+            "body.device": devices,
+            "body.names[*]": devices,
+            "body.devices[*]": devices,
+            "body.select.names[*]": devices,
+            "body.rows[*].device": devices,
+            "body.group": ["shops"],
+            "body.parent": ["shops"],
+            "body.family": ["frr_linux", "openwrt"],
+            "body.credential": ["lab"],
+            "body.address": ["192.0.2.77", "2001:db8::77", "box.example"],
+            "body.line_address": ["192.0.2.78"],
+            "body.mobile_address": ["198.51.100.78"],
+            "body.fixed_ipv4": ["203.0.113.8"],
+            "body.fixed_ipv6": ["2001:db8:1::/56"],
+            "body.formula": ["pro", "pro-plus"],
+            "body.cron": ["0 1 * * *"],
+            "body.timezone": ["Europe/Brussels"],
+            "body.kinds[*]": ["device.*", "job.finished"],
+            "body.url": ["https://desk.example/hook"],
+        }
+
+
+def answered(live: Live) -> dict[tuple[str, str], dict[int, int]]:
+    """How often each route answered with which status since the daemon began, as its own metrics tell."""
+    found: defaultdict[tuple[str, str], dict[int, int]] = defaultdict(dict)
+    for line in httpx.get(f"{live.url}/metrics").text.splitlines():
+        sample = _SAMPLE.match(line)
+        if sample is not None:
+            method, route, status, times = sample.groups()
+            found[method, route][int(status)] = int(float(times))
+    return found
