@@ -48,6 +48,18 @@ def running(lab: Running, node: str, *command: str) -> Iterator[None]:
             server.terminate()
 
 
+@contextmanager
+def names(lab: Running) -> Iterator[None]:
+    """The operator's caching server (§3.9), which knows one name."""
+    server = str(second(INTERNET_NET))
+    command = ("dnsmasq", "-k", "-C", "/dev/null", "-R", "-h", "-x", "", "-u", "root", "-z", "-a", server)
+    with subprocess.Popen([*lab.within("internet"), *command, f"--address=/probe.example/{server}"]) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
+
+
 def settings(lab: Running) -> str:
     url = f"http://{second(INTERNET_NET)}:{WEB}"
     prober = " ".join([*lab.within("internet"), sys.executable, str(HERE / "prober.py")])
@@ -56,6 +68,7 @@ activation_prober = "{prober}"
 activation_download_url = "{url}/200000000"
 activation_upload_url = "{url}/"
 activation_seconds = 3
+activation_dns_name = "probe.example"
 coverage_download_url = "{url}/4000000"
 coverage_upload_url = "{url}/"
 coverage_seconds = 3
@@ -66,7 +79,7 @@ coverage_seconds = 3
 def lab(network_possible: None) -> Iterator[Running]:
     with NetnsLab(LabPlan(mobile_down=DOWN, mobile_up=UP)) as made:
         made.settle()
-        with running(made, "internet", str(HERE / "web.py"), str(WEB)):
+        with running(made, "internet", str(HERE / "web.py"), str(WEB)), names(made):
             yield made
 
 
@@ -105,6 +118,7 @@ def test_a_real_site_comes_into_service_with_a_port_met_from_the_internet(lab: R
             "customer": "Bakery bv",
             "wan": {"mode": "static", "address": f"{cpe.line_address}/29", "gateway": str(cpe.line_gateway)},
             "ports": [{"protocol": "tcp", "ports": SERVED, "inside": str(cpe.lan_host.ip), "inside_port": SERVED}],
+            "dns": [str(second(INTERNET_NET))],
             "mobile": {"apn": "business.example"},
         }
         made = m.api("POST", "activations", order)
@@ -113,7 +127,7 @@ def test_a_real_site_comes_into_service_with_a_port_met_from_the_internet(lab: R
         assert found["state"] == "activated", f"{found['note']}\n{tests}\n{m.log()[-4000:]}"
         assert met(lab) == "hello from inside"
         verdicts = {name: one["verdict"] for name, one in tests.items()}
-        wanted = ("sync", "addressing", "ports", "nat", "throughput", "mobile-backup", "coverage", "failover")
+        wanted = ("sync", "addressing", "ports", "nat", "dns", "throughput", "mobile-backup", "coverage", "failover")
         assert {name: verdicts[name] for name in wanted} == dict.fromkeys(wanted, "passed")
         assert tests["throughput"]["values"]["down_mbps"] > 80
         assert m.rows("select count(*) from push")[0][0] > 1
