@@ -45,6 +45,7 @@ from cpe_manager.api.schemas.system import (
 )
 from cpe_manager.api.schemas.webhooks import AttemptView, NewWebhookView, WebhookDetailView, WebhookView
 from cpe_manager.client_accounts import AccountVerbs
+from cpe_manager.client_activations import ActivationCalls
 from cpe_manager.client_changes import ChangeCalls
 from cpe_manager.client_http import ASKING_TIMEOUT, IMPORT_TIMEOUT, part
 from cpe_manager.client_subscriptions import SubscriptionCalls
@@ -54,7 +55,7 @@ from cpe_manager.domain.errors import (
 from cpe_manager.domain.jobs import JobState
 
 
-class Client(AccountVerbs, ChangeCalls, SubscriptionCalls):
+class Client(AccountVerbs, ActivationCalls, ChangeCalls, SubscriptionCalls):
     """Raises our own errors: what the daemon said, ``DaemonUnreachable`` when there is none to say anything."""
 
     # Pushes

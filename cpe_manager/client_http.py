@@ -56,6 +56,10 @@ class Http:
     def get(self, path: str, view: type[V], **query: Any) -> V:
         return self._read(self._send("GET", path, params=query), view)
 
+    def text(self, path: str, **query: Any) -> str:
+        """What is no JSON: a page."""
+        return self._send("GET", path, params=query).text
+
     def post(
         self, path: str, view: type[V], body: Any = None, *,
         timeout: httpx.Timeout = TIMEOUT, key: str | None = None, match: int | None = None,

@@ -6,15 +6,17 @@ File: ``<data_dir>/cpe-manager.toml`` (written by ``cpe-manager init``). Environ
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from cpe_manager.domain.access import Role
 from cpe_manager.domain.errors import InputError, SettingsError
 from cpe_manager.domain.failover_policy import policy_of
 from cpe_manager.domain.lines import Barrier
+from cpe_manager.domain.mail import address, addresses
 from cpe_manager.domain.push_windows import freezes_of, windows_of
 from cpe_manager.domain.voice_barrier import barred_of
 
@@ -181,6 +183,24 @@ class Settings(BaseSettings):
     webhook_give_up_days: float = Field(default=5.0, gt=0)
     """How long a receiver may fail before its webhook is disabled and an alarm raised."""
 
+    mail_host: str = ""
+    """Mail server (SMTP) by which customers and the operator are told of changes and activations; empty: no mail."""
+    mail_port: int = Field(default=0, ge=0, le=65535)
+    """0: 587 for starttls, 465 for tls, 25 for none."""
+    mail_security: Literal["starttls", "tls", "none"] = "starttls"
+    mail_credential: str = ""
+    """Log-in at the mail server, by its name in the credentials file; empty: none."""
+    mail_from: str = ""
+    """Address that mails come from."""
+    mail_operator: str = ""
+    """Addresses, with commas between, that are told besides the customers."""
+    mail_operator_language: Literal["en", "nl", "fr"] = "en"
+    mail_ca_file: Path | None = None
+    """PEM of the authorities that the mail server is believed by, instead of the machine's."""
+    mail_timeout_seconds: float = Field(default=30.0, ge=1)
+    mail_give_up_days: float = Field(default=5.0, gt=0)
+    """How long a mail is tried."""
+
     public_url: str = Field(default="", pattern="^(https?://[^/?#]+)?$")
     """Under which browsers reach the daemon: ``https://cpe.example``. Log-ins by a provider come back there."""
     trusted_proxies: str = "127.0.0.1"
@@ -207,6 +227,23 @@ class Settings(BaseSettings):
     """Which role each value of that claim stands for: a TOML table ``[oidc_roles]``, such as ``noc = "operator"``."""
     oidc_sites_claim: str = ""
     """Claim with the sites of a customer's representative; empty: none comes this way."""
+    activation_download_url: str = Field(default="", pattern="^(https?://.+)?$")
+    """What a box fetches over its fixed line to measure its throughput (§4.2); empty: as coverage is measured."""
+    activation_upload_url: str = Field(default="", pattern="^(https?://.+)?$")
+    activation_seconds: float = Field(default=10.0, ge=1, le=60)
+    """For each direction; what has passed by then counts."""
+    activation_speed_share: float = Field(default=0.8, gt=0, le=1)
+    """Of the formula's speeds (§3.1.2), what has to be reached."""
+    activation_dns_name: str = ""
+    """What a box has to be able to resolve; empty: the host of the download."""
+    activation_prober: str = ""
+    """Command line that tries ports from the internet; empty: they are tried from this machine."""
+    activation_failover_seconds: float = Field(default=240.0, ge=10)
+    """How long a planned test of the mobile backup is waited for."""
+    activation_line_seconds: float = Field(default=45.0, ge=0)
+    """What a line gets to come up after its box was configured."""
+    activation_zone: str = "Europe/Brussels"
+    """Whose days are counted as working days (§4.2, §4.3)."""
 
     git_export_dir: Path | None = None
     """Bare git repository of redacted views, updated after each run; None switches the automatic export off."""
@@ -223,6 +260,15 @@ class Settings(BaseSettings):
     def _freezes(cls, text: str) -> str:
         freezes_of(text)
         return text
+
+    @field_validator("activation_zone")
+    @classmethod
+    def _zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError, OSError):
+            raise ValueError(f"{name!r} is no time zone, such as Europe/Brussels") from None
+        return name
 
     @field_validator("failover_policy")
     @classmethod
@@ -241,6 +287,27 @@ class Settings(BaseSettings):
         except InputError as error:
             raise ValueError(str(error)) from None
         return text
+
+    @field_validator("mail_operator")
+    @classmethod
+    def _operators(cls, text: str) -> str:
+        try:
+            return ", ".join(addresses(text))
+        except InputError as error:
+            raise ValueError(str(error)) from None
+
+    @model_validator(mode="after")
+    def _mail(self) -> Settings:
+        if self.mail_host and not self.mail_from:
+            raise ValueError("mail_from: say which address mails come from")
+        try:
+            if self.mail_from:
+                address(self.mail_from)
+        except InputError as error:
+            raise ValueError(f"mail_from: {error}") from None
+        if self.mail_security == "none" and self.mail_credential:
+            raise ValueError("mail_security = none sends no password: take starttls or tls, or no mail_credential")
+        return self
 
     @field_validator("oidc_roles")
     @classmethod

@@ -73,9 +73,11 @@ from cpe_manager.services.upkeep import Export, Retention, Rewrap, Step, Upkeep,
 from cpe_manager.services.worker import ShardWorker, Visit, WorkerLimits
 from cpe_manager.settings import Settings
 from cpe_manager.wiring_accounts import accounts
+from cpe_manager.wiring_activation import Acts, activating
 from cpe_manager.wiring_audit import audit_book
 from cpe_manager.wiring_changes import Executing, change_requests
 from cpe_manager.wiring_failover import Failover, Hands, failover, line_service
+from cpe_manager.wiring_mail import notices
 from cpe_manager.wiring_subscriptions import catalogue_files, sold
 from cpe_manager.wiring_webhooks import webhooks
 from drivers.roster import DriverRoster
@@ -144,11 +146,10 @@ async def build(
     worker = ShardWorker(database.jobs, database.inventory, visits, clock, limits, metrics)
     stores = UpkeepStores(database.jobs, database.backups, database.events)
     exporter = GitExport(settings.git_export_dir, clock) if settings.git_export_dir else None
-    policy = Policy(settings.keep_last, settings.keep_daily, settings.keep_weekly, settings.keep_monthly)
     steps: dict[JobKind, Step] = {
         JobKind.VERIFY: Verify(stores, vault, drivers, clock),
         JobKind.ROTATE: Rewrap(stores, vault, keys),
-        JobKind.RETENTION: Retention(stores, policy, settings.nightly_timezone, clock),
+        JobKind.RETENTION: Retention(stores, _kept(settings), settings.nightly_timezone, clock),
         JobKind.EXPORT: Export(stores, vault, exporter, drivers),
     }
     stand = ProcessStand(settings.drill_command, lambda logins: SshSessions(logins, clock))
@@ -164,16 +165,22 @@ async def build(
     upkeep = Upkeep(stores, steps, clock, owner=owner)
     engine.register(SHARD_TICKET, worker.handle)
     engine.register(SIMPLE_TICKET, upkeep.handle)
-    schedule_stores = ScheduleStores(database.schedules, database.inventory, database.events)
-    scheduling = Scheduling(schedule_stores, jobs, timer, clock, ids)
+    scheduling = Scheduling(
+        ScheduleStores(database.schedules, database.inventory, database.events), jobs, timer, clock, ids
+    )
     inventory = Inventory(database.inventory, clock, ids, drivers, credentials, jobs.first_backup)
     changing = _changing(
         settings, database, inventory, engine, Acting(outside, care, metrics, owner, what.entitling)
     )  # fmt: skip
     hands = Hands(pushing, changing.pushes, worker, outside, ssh, poller, metrics, what.lines)
     moving = failover(settings, database, hands)
+    told = notices(settings, database, outside, owner, metrics.mail)
     requested = change_requests(
-        settings, database, Executing(outside, changing.pushes, what.catalogues, metrics)
+        settings, database, Executing(outside, changing.pushes, what.catalogues, metrics, (told,))
+    )  # fmt: skip
+    lines = line_service(settings, database, outside, moving)
+    new_sites = activating(
+        settings, database, Acts(outside, engine, changing.pushes, jobs, lines, what.catalogues, owner)
     )  # fmt: skip
     services = Services(
         inventory=inventory,
@@ -195,17 +202,19 @@ async def build(
         rollouts=changing.rollouts,
         drift=changing.drift,
         replacements=changing.swaps.service,
-        lines=line_service(settings, database, outside, moving),
+        lines=lines,
         catalogues=what.catalogues,
         subscriptions=what.subscriptions,
         changes=requested.requests,
         bulk_changes=requested.bulk,
+        activations=new_sites.service,
         scheduling=scheduling,
         tokens=Tokens(database.tokens, database.events, clock, ids),
         accounts=accounts(settings, database, clock, ids),
         keys=Keys(keys, database.backups, jobs, database.events, clock),
         webhooks=webhooks(settings, database, outside, owner),
         audit=audit_book(settings, database, keys, clock),
+        notices=told,
         request_keys=RequestKeys(database.request_keys, vault, clock),
         worker=worker,
         events=database.events,
@@ -218,6 +227,7 @@ async def build(
         *changing.chores,
         ("changes", requested.keeper.figures),
         ("schedules", scheduling.reload),
+        ("mail", services.notices.look),
         ("alarms", Alarms(database.inventory, database.events, clock).look),
         (
             "follow-ups",
@@ -229,6 +239,7 @@ async def build(
             ).look,
         ),
         ("drills", drills.watch.look),
+        ("activations", new_sites.look),
         ("figures", Figures(FigureStores(database.inventory, database.events, database.drift), jobs, metrics).look),
     ]
     traps = await _traps(settings, database, Snmp(poller, credentials, clock, metrics, redactor), moving)
@@ -244,6 +255,7 @@ async def build(
     tasks: dict[str, Callable[[], Awaitable[None]]] = {
         "webhooks": services.webhooks.run,
         "audit": services.audit.run,
+        "mail": services.notices.run,
         "writer": worker.settler.run,
         "leases": worker.keeper.run,
         "sweep": sweep.run,
@@ -253,10 +265,16 @@ async def build(
     return Parts(services, worker, engine, timer, metrics, clock, ids, owner, tasks, traps, take_over, moving)
 
 
+def _kept(settings: Settings) -> Policy:
+    return Policy(settings.keep_last, settings.keep_daily, settings.keep_weekly, settings.keep_monthly)
+
+
 async def _release_all(database: Database, clock: Clock) -> None:
     await database.jobs.release_all(clock.now())
     await database.replacements.release_all()
+    await database.activations.release_all()
     await database.webhooks.release_all()
+    await database.mail.release_all()
     await database.changes.release_all()
 
 

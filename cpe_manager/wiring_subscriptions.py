@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cpe_manager.adapters.catalogue_file import CatalogueFiles
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.subscriptions import CHANGE_OPERATIONS
+from cpe_manager.domain.changes.catalogue import CHANGE_TYPES
 from cpe_manager.ports.catalogue import CatalogueSource
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.lines import LineStore
@@ -28,7 +28,7 @@ class Sold:
 
 
 def catalogue_files(settings: Settings) -> CatalogueFiles:
-    return CatalogueFiles(settings.service_catalogue, settings.change_catalogue, CHANGE_OPERATIONS)
+    return CatalogueFiles(settings.service_catalogue, settings.change_catalogue, CHANGE_TYPES)
 
 
 def sold(source: CatalogueSource, database: Database, clock: Clock) -> Sold:

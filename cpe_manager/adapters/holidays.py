@@ -7,8 +7,6 @@ from datetime import date
 from functools import lru_cache
 from types import MappingProxyType
 
-import holidays
-
 from cpe_manager.domain.errors import InputError
 
 
@@ -26,6 +24,9 @@ class PublicHolidays:
 
 @lru_cache(maxsize=64)
 def _of_year(country: str, year: int) -> Mapping[date, str]:
+    # Reads the rules of every country there is, for a second: not when the process starts, and not in its loop.
+    import holidays
+
     try:
         known = holidays.country_holidays(country, years=year, language="en_US")
     except NotImplementedError:

@@ -17,6 +17,7 @@ from cpe_manager.api.middleware import API_PREFIX, Authentication, NulInPath, Re
 from cpe_manager.api.once import Once
 from cpe_manager.api.routes import (
     accounts,
+    activations,
     audit,
     backups,
     catalogue,
@@ -33,6 +34,7 @@ from cpe_manager.api.routes import (
     jobs,
     keys,
     lines,
+    mail,
     pushes,
     replacements,
     rollouts,
@@ -109,6 +111,7 @@ def _mount(app: FastAPI) -> None:
         catalogue,
         changes,
         subscriptions,
+        activations,
         jobs,
         schedules,
         tokens,
@@ -117,6 +120,7 @@ def _mount(app: FastAPI) -> None:
         keys,
         webhooks,
         audit,
+        mail,
         events,
         system,
         problem_pages,

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from cpe_manager.cli import (
     accounts,
+    activating,
     auditing,
     backup,
     changes,
@@ -28,6 +29,7 @@ from cpe_manager.cli import (
     lining,
     local,
     login,
+    mailing,
     pushing,
     rollouts,
     schedules,
@@ -170,12 +172,14 @@ app.add_typer(switching.incidents, name="incidents", help="Incidents of lines an
 app.add_typer(selling.app, name="catalogue", help="What is sold and what may be changed: show, check, versions.")
 app.add_typer(changes.app, name="changes", help="Change requests: ask, look, approve, follow.")
 app.add_typer(subscribing.app, name="subscriptions", help="What sites have, and what that entitles to.")
+app.add_typer(activating.app, name="activations", help="Sites that come into service: order, follow, answer, report.")
 app.command()(families.families)
 follow.attach(app)
 app.add_typer(accounts.app, name="account", help="People and programs, and what they may do.")
 app.add_typer(tokens.app, name="token", help="API tokens.")
 login.attach(app)
 app.add_typer(hooking.app, name="webhooks", help="Other servers that are told of events.")
+app.add_typer(mailing.app, name="mail", help="What customers and the operator are told by e-mail.")
 app.add_typer(auditing.app, name="audit", help="Who did what; and whether that log is whole.")
 app.add_typer(keys.app, name="key", help="The keys that seal the originals.")
 

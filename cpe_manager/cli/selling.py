@@ -126,13 +126,13 @@ def check(
 def _checked(path: Path) -> str:
     """What it is. Raises ``InputError``."""
     from cpe_manager.adapters.catalogue_reading import read_entries, read_service
-    from cpe_manager.domain.subscriptions import CHANGE_OPERATIONS
+    from cpe_manager.domain.changes.catalogue import CHANGE_TYPES
 
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise InputError("is not UTF-8 text", file=str(path)) from None
     if any(line.lstrip().startswith("[entries") for line in text.splitlines()):
-        return f"a change catalogue with {len(read_entries(text, str(path), CHANGE_OPERATIONS))} entries"
+        return f"a change catalogue with {len(read_entries(text, str(path), CHANGE_TYPES))} entries"
     found = read_service(text, str(path))
     return f"a service catalogue with {len(found.formulas)} formulas and {len(found.components)} components"

@@ -46,6 +46,19 @@ def lacking(patch: Patch, now: CpeConfig) -> tuple[str, ...]:
     return tuple(one.part for one in differences(now, changed(now, patch))) if patch else ()
 
 
+def managed_after(address: str, before: CpeConfig, after: CpeConfig) -> str | None:
+    """The address at which a box is managed once its own address has changed, where it was managed at that one (outside
+    or inside); None: where it was. ``address``: at which it is managed now."""
+    pairs = [
+        (getattr(before.wan, "address", None), getattr(after.wan, "address", None)),
+        (getattr(before.lan, "address", None), getattr(after.lan, "address", None)),
+    ]
+    for old, new in pairs:
+        if old is not None and new is not None and str(old.ip) == address and new.ip != old.ip:
+            return str(new.ip)
+    return None
+
+
 def _configured(order: ActivationOrder, now: CpeConfig, features: frozenset[Feature], barrier: Barrier) -> Patch:
     patch: dict[str, Any] = {}
     for part in ("lan", "dhcp", "firewall"):

@@ -26,7 +26,7 @@ class NewEvent:
     ``account.added|changed|disabled|enabled|password|unlocked|logged_out``, ``login.succeeded|failed|held|ended``,
     ``schedule.skipped``,
     ``push.requested|withdrawing|confirmed|reverted|stuck|withdrawn|settled``,
-    ``webhook.added|removed|replayed|failing|recovered|disabled``,
+    ``webhook.added|removed|replayed|failing|recovered|disabled``, ``mail.sent|failed|failing|recovered|retried``,
     ``replacement.ordered|asks|answered|failed|cancelling|closed|support|cancelled``,
     ``line.changed|suspect|switching|mobile|returning|fixed|failed|held|asked|tested|coverage``,
     ``incident.opened|changed|closed``, ``catalogue.changed``, ``subscription.changed``,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
 
 from cpe_manager.domain.inventory import LineKind
 
@@ -61,16 +60,6 @@ class Operation(StrEnum):
     REPLACE = "replace"
     FAILOVER = "failover"
     RUSH = "rush"
-
-
-CHANGE_OPERATIONS: Final = frozenset(
-    {
-        Operation.OPEN_PORT, Operation.CLOSE_PORT, Operation.WAN_ADDRESS, Operation.LAN_ADDRESS, Operation.IP_PACK,
-        Operation.IPV6, Operation.FIREWALL, Operation.WIFI, Operation.WIFI_RIGHTS, Operation.DHCP, Operation.PPP,
-        Operation.MOBILE_BACKUP, Operation.REBOOT,
-    }
-)  # fmt: skip
-"""Those that are entries of the change catalogue."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,10 @@ class SubscriptionStore(Protocol):
         """By name or id."""
         ...
 
+    async def knows(self, site: str) -> bool:
+        """Whether there is such a site, by name or id, with a subscription or without."""
+        ...
+
     async def of_sites(self, site_ids: Collection[str]) -> Sequence[Subscription]: ...
 
     async def list(

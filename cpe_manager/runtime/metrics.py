@@ -15,6 +15,8 @@ from cpe_manager.runtime.change_metrics import LABELS as CHANGE_LABELS
 from cpe_manager.runtime.change_metrics import ChangeMetrics
 from cpe_manager.runtime.line_metrics import LABELS as LINE_LABELS
 from cpe_manager.runtime.line_metrics import LineMetrics
+from cpe_manager.runtime.mail_metrics import LABELS as MAIL_LABELS
+from cpe_manager.runtime.mail_metrics import MailMetrics
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300)
@@ -140,6 +142,7 @@ class Metrics:
         )
         self.lines = LineMetrics(self._registry)
         self.changes = ChangeMetrics(self._registry)
+        self.mail = MailMetrics(self._registry)
         self._info = Info("cpe_manager", "Version and engine of this process", registry=self._registry)
         self._fleet = b""
 
@@ -262,7 +265,7 @@ _LABELS: Mapping[str, tuple[str, ...]] = {
     "cpe_manager": ("version", "engine"),
 }
 
-_ALL_LABELS: Mapping[str, tuple[str, ...]] = {**_LABELS, **LINE_LABELS, **CHANGE_LABELS}
+_ALL_LABELS: Mapping[str, tuple[str, ...]] = {**_LABELS, **LINE_LABELS, **CHANGE_LABELS, **MAIL_LABELS}
 
 
 def _fleet(statuses: Iterable[Status]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from cpe_manager.ports.maintenance import Maintenance
 from cpe_manager.ports.sessions import Credentials
 from cpe_manager.ports.stores import EventStore
 from cpe_manager.services.accounts.house import AccountHouse
+from cpe_manager.services.activation.orders import Activations
 from cpe_manager.services.audit import AuditBook
 from cpe_manager.services.catalogues import CatalogueBook
 from cpe_manager.services.changes.bulk import BulkChanges
@@ -25,6 +26,7 @@ from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.jobs import Jobs
 from cpe_manager.services.keys import Keys
 from cpe_manager.services.lines import Lines
+from cpe_manager.services.notices import Notices
 from cpe_manager.services.pushes import Pushes
 from cpe_manager.services.replacements import Replacements
 from cpe_manager.services.request_keys import RequestKeys
@@ -55,6 +57,7 @@ class Services:
     subscriptions: Subscriptions
     changes: ChangeRequests
     bulk_changes: BulkChanges
+    activations: Activations
     drills: Drills
     scheduling: Scheduling
     tokens: Tokens
@@ -62,6 +65,7 @@ class Services:
     keys: Keys
     webhooks: Webhooks
     audit: AuditBook
+    notices: Notices
     request_keys: RequestKeys
     worker: ShardWorker
     events: EventStore

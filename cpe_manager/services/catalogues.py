@@ -69,7 +69,7 @@ class CatalogueBook:
         """Have a catalogue in force. Raises ``InputError`` where the files are wrong and there is none yet."""
         if await self._store.latest_number() == 0:
             await self.in_force()
-        await self.look()
+        await self._take_up()
 
     async def run(self) -> None:
         """Until cancelled. A database that is away for a while is waited for."""
@@ -83,8 +83,10 @@ class CatalogueBook:
     async def look(self) -> None:
         """Take what the files say when they have changed. What is wrong with them is told by log and alarm, and leaves
         what is in force as it is; so does a file that is gone."""
-        if not self._source.changed():
-            return
+        if self._source.changed():
+            await self._take_up()
+
+    async def _take_up(self) -> None:
         try:
             found = self._source.read()
         except InputError as error:

@@ -129,6 +129,8 @@ class Subscriptions:
             before = await self._store.of_site(row.site)
             after = await self._wanted(row.site, row.values, before, whole=False)
             if dry_run:
+                if before is None and not await self._store.knows(row.site):
+                    raise NotFound(f"no such site: {row.site}")
                 break
             revision = 0 if before is None else before.revision
             try:

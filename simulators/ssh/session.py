@@ -54,6 +54,8 @@ class CpeSession(asyncssh.SSHServerSession[bytes]):
 
     def session_started(self) -> None:
         device = self._device
+        if self._deaf:
+            return
         if self._command is not None and self._command.startswith("scp ") and isinstance(device.persona, Filing):
             device.stats.commands.append(self._command)
             self._scp = Scp(self._command, device.persona, device.state, self._channel)
@@ -75,7 +77,14 @@ class CpeSession(asyncssh.SSHServerSession[bytes]):
         self._terminal = Terminal(device.persona.dialogue(device.state), habits, self._wire, hooks)
         self._terminal.start()
 
+    @property
+    def _deaf(self) -> bool:
+        """The box is restarting, or what comes does not arrive: the reset of the connection is on its way."""
+        return self._device.is_away
+
     def data_received(self, data: bytes, _datatype: int | None) -> None:
+        if self._deaf:
+            return
         if self._terminal is not None:
             self._terminal.receive(data)
         elif self._scp is not None:

@@ -26,6 +26,11 @@ for name in sys.argv[1:]:
             print(module.name)
 """
 
+_SHIPPED = """
+from cpe_manager.adapters.catalogue_file import SERVICE_FILE, shipped
+print(shipped(SERVICE_FILE))
+"""
+
 _RUN_TESTS = """
 import sys
 sys.path.append(sys.argv[1])  # the test tools; the product's own dependencies are found before them
@@ -68,6 +73,15 @@ def test_the_programs_start_and_tell_their_version_and_use(installed: Path) -> N
     assert "serve" in command(installed / "bin" / "cpe-manager", "--help")
     assert "Usage" in command(installed / "bin" / "cpe-sim", "--help")
     assert (installed / "share" / "cpe-manager" / "config" / "systemd" / "cpe-manager.service").is_file()
+
+
+def test_the_installed_program_finds_the_catalogues_that_come_along(installed: Path, tmp_path: Path) -> None:
+    program, data = installed / "bin" / "cpe-manager", str(tmp_path / "data")
+    command(program, "init", "--data-dir", data, cwd=tmp_path)
+    said = command(program, "catalogue", "check", "--data-dir", data, cwd=tmp_path)
+    assert "a service catalogue with 5 formulas" in said
+    found = command(installed / "bin" / "python", "-I", "-c", _SHIPPED, cwd=tmp_path).strip()
+    assert Path(found) == installed / "share" / "cpe-manager" / "config" / "service-catalogue.toml"
 
 
 def test_every_module_imports_with_nothing_but_the_runtime_lock(installed: Path, tmp_path: Path) -> None:

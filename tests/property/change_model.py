@@ -13,7 +13,7 @@ from cpe_manager.adapters.holidays import PublicHolidays
 from cpe_manager.domain.access import Principal, Role
 from cpe_manager.domain.backups import SealedObject
 from cpe_manager.domain.changes.requests import FROM, ChangeRequest, ChangeState
-from cpe_manager.domain.errors import CpeManagerError
+from cpe_manager.domain.errors import CpeManagerError, StoreError
 from cpe_manager.domain.inventory import Device, LifeState
 from cpe_manager.ports.changes import Turn
 from cpe_manager.services.changes.evaluating import Evaluating
@@ -69,6 +69,8 @@ class DyingStore(MemoryChangeStore):
     def __init__(self, world: World) -> None:
         super().__init__()
         self._world = world
+        self.away: StoreError | None = None
+        """Raised by whatever the keeper begins with."""
 
     async def create(self, change: ChangeRequest, parameters: SealedObject) -> ChangeRequest:
         self._world.killed()
@@ -92,6 +94,8 @@ class DyingStore(MemoryChangeStore):
         return done
 
     async def to_evaluate(self, now: datetime, until: datetime, limit: int) -> Sequence[ChangeRequest]:
+        if self.away is not None:
+            raise self.away
         self._world.killed()
         found = await super().to_evaluate(now, until, limit)
         self._world.killed()

@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PRODUCT = ("cpe_manager", "drivers", "backups")
 IMPORTERS = {
+    "aiosmtplib": ("cpe_manager/adapters/mail.py",),
     "aiosqlite": ("cpe_manager/adapters/db/",),
     "argon2": ("cpe_manager/adapters/passwords.py",),
     "alembic": ("cpe_manager/adapters/db/",),

@@ -20,6 +20,7 @@ from cpe_manager.adapters.db.facts import SqlFacts
 from cpe_manager.adapters.db.inventory import SqlInventory
 from cpe_manager.adapters.db.jobs import SqlJobs
 from cpe_manager.adapters.db.lines import SqlLines
+from cpe_manager.adapters.db.mail import SqlMail
 from cpe_manager.adapters.db.maintenance import SqlMaintenance
 from cpe_manager.adapters.db.pushes import SqlPushes
 from cpe_manager.adapters.db.replacements import SqlReplacements
@@ -40,6 +41,7 @@ from cpe_manager.ports.drift import DriftStore
 from cpe_manager.ports.drills import DrillStore
 from cpe_manager.ports.facts import FactsStore
 from cpe_manager.ports.lines import LineStore
+from cpe_manager.ports.mail import MailStore
 from cpe_manager.ports.pushes import PushStore
 from cpe_manager.ports.replacements import ReplacementStore
 from cpe_manager.ports.request_keys import RequestKeyStore
@@ -73,6 +75,7 @@ class Database:
         self.lines: LineStore = SqlLines(connections)
         self.webhooks: WebhookStore = SqlWebhooks(connections)
         self.audit: AuditStore = SqlAudit(connections)
+        self.mail: MailStore = SqlMail(connections)
         self.catalogues: CatalogueStore = SqlCatalogues(connections)
         self.subscriptions: SubscriptionStore = SqlSubscriptions(connections)
         self.changes: ChangeStore = SqlChanges(connections)

@@ -39,6 +39,9 @@ class SqlSubscriptions:
     async def of_site(self, site: str) -> Subscription | None:
         return await self._db.read(lambda tx: _of_site(tx, site))
 
+    async def knows(self, site: str) -> bool:
+        return await self._db.read(lambda tx: _known(tx, site)) is not None
+
     async def of_sites(self, site_ids: Collection[str]) -> Sequence[Subscription]:
         def query(part: Sequence[str]) -> Select[Any]:
             return _subscriptions().where(_S.site_id.in_(part))
@@ -142,13 +145,19 @@ def _subscriptions() -> Select[Any]:
 
 
 async def _site(tx: Transaction, name_or_id: str) -> AnyRow:
-    """Locked: two that write the subscription of one site take turns. A name that is another one's id is the id's."""
+    """Locked: two that write the subscription of one site take turns."""
+    found = await _known(tx, name_or_id, lock=True)
+    if found is None:
+        raise NotFound(f"no such site: {name_or_id}")
+    return found
+
+
+async def _known(tx: Transaction, name_or_id: str, *, lock: bool = False) -> AnyRow | None:
+    """A name that is another one's id is the id's."""
     meant = or_(site.c.id == name_or_id, site.c.name == name_or_id)
     query = select(site.c.id, site.c.name).where(meant).order_by((site.c.id == name_or_id).desc()).limit(1)
-    rows = await tx.rows(query.with_for_update(key_share=True))
-    if not rows:
-        raise NotFound(f"no such site: {name_or_id}")
-    return rows[0]
+    rows = await tx.rows(query.with_for_update(key_share=True) if lock else query)
+    return rows[0] if rows else None
 
 
 async def _of_site(tx: Transaction, name_or_id: str) -> Subscription | None:

@@ -1,7 +1,8 @@
 """The process in which templates are rendered. It is started as a file, reads one request and writes the answers.
 
-On standard input: ``{"template": text, "sets": [variables, ...], "limits": {...}}``; on standard output, a line of JSON
-for each set: ``{"text": ...}`` or ``{"error": ..., "line": ...}``; or one line ``{"fatal": ..., "line": ...}``.
+On standard input: ``{"template": text, "sets": [variables, ...], "limits": {...}, "html": true or false}``; with
+``html`` every value that is written is escaped. On standard output, a line of JSON for each set: ``{"text": ...}`` or
+``{"error": ..., "line": ...}``; or one line ``{"fatal": ..., "line": ...}``.
 It imports nothing of the product: it is run with whatever else is installed out of reach.
 """
 
@@ -79,9 +80,9 @@ def written(value: Any) -> Any:
     return value
 
 
-def environment() -> Environment:
+def environment(*, html: bool) -> Environment:
     made = Environment(
-        undefined=Missing, finalize=written, trim_blocks=True, lstrip_blocks=True, autoescape=False, loader=None
+        undefined=Missing, finalize=written, trim_blocks=True, lstrip_blocks=True, autoescape=html, loader=None
     )
     for name in NOT_REPEATABLE:
         made.filters.pop(name, None)
@@ -162,7 +163,7 @@ def answers(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     limits = request["limits"]
     limit(limits)
     try:
-        template = environment().from_string(request["template"])
+        template = environment(html=request["html"]).from_string(request["template"])
     except (TemplateError, RecursionError, MemoryError) as error:
         reason = _said(error) if isinstance(error, TemplateError) else "it is nested too deeply"
         yield {"fatal": reason, "line": _line(error)}

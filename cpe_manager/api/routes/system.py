@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
-from cpe_manager.api.deps import Reader, ServicesDep
+from cpe_manager.api.deps import Anyone, Reader, ServicesDep
 from cpe_manager.api.problem_texts import title
 from cpe_manager.api.problems import documented, plain_problem, problem_of, request_id
 from cpe_manager.api.schemas.system import SystemView
@@ -45,7 +45,7 @@ def _credentials(services: Services) -> tuple[list[str], str | None]:
 
 
 @router.get("/openapi.json", operation_id="getOpenapi", summary="This description, OpenAPI 3.1")
-async def openapi(request: Request, _caller: Reader) -> dict[str, Any]:
+async def openapi(request: Request, _caller: Anyone) -> dict[str, Any]:
     document: dict[str, Any] = request.app.openapi()
     return document
 

@@ -126,5 +126,10 @@ EVENT_KINDS: Final[Mapping[str, str]] = {
     "webhook.disabled": "A webhook has failed for too long, or its receiver said that it is gone; `data` says which",
     "catalogue.changed": "Another version of the catalogues is in force; `data` says which, and where it came from",
     "subscription.changed": "What a site has, or who speaks for it, was written down or changed; `data` says how",
+    "mail.sent": "The mail server took a mail; `data` says what it tells of, and whom: customer or operator",
+    "mail.failed": "A mail was given up; `data` says what it tells of, and whom",
+    "mail.failing": "The mail server takes no mails; they are tried again",
+    "mail.recovered": "The mail server takes mails again",
+    "mail.retried": "Somebody has mails that failed tried again",
     "verify.broken": "Verification found versions that do not open or do not re-hash",
 }

@@ -18,6 +18,12 @@ class WebhookBody(Body):
     name: Label = Field(examples=["service-desk"])
     url: str = Field(max_length=2000, examples=["https://desk.example/hooks/cpe-manager"])
     kinds: list[str] = Field(min_length=1, max_length=50, examples=[["line.*", "incident.*"]])
+    sites: list[Label] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1000,
+        description="Tell of changes, activations and subscriptions of these sites alone; a customer's are its own",
+    )
     secret: str | None = Field(
         default=None,
         max_length=200,
@@ -37,6 +43,8 @@ class WebhookView(View):
     reason: str = Field(description="Why it is disabled, or the last failure")
     created_at: datetime
     created_by: str
+    sites: list[str] | None = Field(description="Told of these sites alone; null: of all that the kinds name")
+    customer: bool = Field(description="Made by a customer's representative, and told of the sites of that account")
     cursor: int
     delivered_at: datetime | None
     failures: int = Field(description="In a row")
@@ -45,8 +53,15 @@ class WebhookView(View):
 
     @classmethod
     def of(cls, endpoint: Endpoint) -> WebhookView:
-        named = {name: getattr(endpoint, name) for name in cls.model_fields if name not in {"url", "kinds"}}
-        return cls(url=shown_url(endpoint.url), kinds=list(endpoint.kinds), **named)
+        own = {"url", "kinds", "sites", "customer"}
+        named = {name: getattr(endpoint, name) for name in cls.model_fields if name not in own}
+        return cls(
+            url=shown_url(endpoint.url),
+            kinds=list(endpoint.kinds),
+            sites=list(endpoint.sites) if endpoint.sites is not None else None,
+            customer=bool(endpoint.account_id),
+            **named,
+        )
 
 
 class AttemptView(View):

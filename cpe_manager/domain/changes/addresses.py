@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, Literal
 
 from cpe_manager.domain.changes.base import Entry, after_patch, listed
 from cpe_manager.domain.changes.entries import Effect, Setting
-from cpe_manager.domain.changes.reading import global_ipv6, host, misfit, private_or_public, told
+from cpe_manager.domain.changes.reading import global_ipv6, host, misfit, told
 from cpe_manager.domain.checks import Check, Finding
 from cpe_manager.domain.cpe_config import CpeConfig, Wan
 from cpe_manager.domain.cpe_config_data import Bounds
@@ -103,13 +103,14 @@ def _of_network(wanted: WanAddress, wan: Wan | None) -> tuple[IPv4Interface, IPv
 
 def _pack(network: IPv4Network) -> None:
     require(27 <= network.prefixlen <= 30, f"{network} is not 4 to 32 addresses (/30 to /27, §3.3.2)")
-    private_or_public(network)
+    # Beside the LAN on one interface a box tells the two apart by that.
+    require(network.is_global, f"{network} is not of the internet")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IpPack:
     network: IPv4Network = field(
-        metadata=told("4 to 32 extra fixed addresses: /30 to /27", Bounds(check=_pack), example="203.0.113.8/29")
+        metadata=told("4 to 32 extra fixed addresses: /30 to /27", Bounds(check=_pack), example="91.198.4.8/29")
     )
     action: Literal["add", "remove"] = field(default="add", metadata=told("Whether they come or go"))
 

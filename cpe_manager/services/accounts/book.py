@@ -197,7 +197,10 @@ class Accounts:
         """Raises ``Forbidden`` to whoever has not logged in: a token makes no tokens, or it would outlive itself."""
         if session is None:
             raise Forbidden("log in to make a token; a token makes none")
-        return await self._make(await self._own(who), wish, who)
+        account = await self._own(who)
+        if account.temporary and session.way == "password":
+            raise Forbidden("change the password first: whoever gave it may know it")
+        return await self._make(account, wish, who)
 
     async def _make(self, account: Account, wish: TokenWish, by: Principal) -> NewToken:
         if account.disabled:

@@ -10,13 +10,15 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
-from cpe_manager.domain.activation_config import patch_of
+from cpe_manager.domain.activation_config import managed_after, patch_of
 from cpe_manager.domain.activation_flow import Step
 from cpe_manager.domain.checks import Check
 from cpe_manager.domain.commit_path import Phase
+from cpe_manager.domain.cpe_config_data import changed
 from cpe_manager.domain.errors import Conflict, NotFound
-from cpe_manager.domain.inventory import LifeState, LineKind
+from cpe_manager.domain.inventory import LifeState
 from cpe_manager.domain.jobs import JobState, Outcome, Priority
+from cpe_manager.domain.lockout import Lockout
 from cpe_manager.domain.pushes import Push
 from cpe_manager.ports.activations import PUSH_KEY
 from cpe_manager.ports.stores import DeviceFilter
@@ -46,6 +48,11 @@ _FINAL: Final = frozenset(
 )  # fmt: skip
 """Why a push is withdrawn that would be withdrawn again."""
 
+_NONE: Final[frozenset[Lockout]] = frozenset()
+_MEANT: Final = {Step.ADDRESS: frozenset({Lockout.ROUTE})}
+"""Predicted lock-outs that an order means: the way in which the WAN connects is what is loaded into the router. The box
+takes it back by itself when it is not met again."""
+
 
 class Configuring:
     def __init__(self, stores: ActivationStores, house: House, pushes: Pushes, jobs: Jobs, lines: Lines) -> None:
@@ -70,7 +77,8 @@ class Configuring:
             raise NotYet(f"the subscription was changed meanwhile: {error}") from error
         except NotFound as error:
             raise Refused(str(error)) from error
-        return f"{one.formula} on {one.technology}" + (f" with {', '.join(trip.order.options)}" if one.order else "")
+        options = f" with {', '.join(trip.order.options)}" if trip.order.options else ""
+        return f"{one.formula} on {one.technology}{options}"
 
     async def push(self, trip: Trip, step: Step, number: int) -> str:
         """What a step makes of the box, by one push."""
@@ -78,6 +86,7 @@ class Configuring:
         key = f"{PUSH_KEY}{one.id}:{step}:{number}"
         push = await self._known(trip, key)
         if push is None:
+            view = await self._stores.inventory.device(one.device_id)
             async with self._door.open(one.device_id) as box:
                 driver, now = writing(box)
                 patch = patch_of(step, trip.order, now, driver.spec.features, self._house.terms.barrier)
@@ -85,7 +94,10 @@ class Configuring:
                 await self._line(trip, step)
                 return "the box is as ordered already"
             await trip.begin()
-            asked = PushAsked(one.device, change=patch, key=key, any_time=True)
+            moves = managed_after(view.device.address, now, changed(now, patch))
+            asked = PushAsked(
+                one.device, change=patch, key=key, any_time=True, managed_at=moves, overrides=_MEANT.get(step, _NONE)
+            )
             push = await self._pushes.submit(asked, by=one.requested_by)
         trip.progress = replace(trip.progress, push_id=push.id)
         await trip.save()
@@ -123,14 +135,10 @@ class Configuring:
         return (await self._stores.activations.activation(trip.id)).activation.said.cancelled_by
 
     async def _line(self, trip: Trip, step: Step) -> None:
-        """What fail-over has to know of a line with a backup; addresses and platform are set up by whoever knows them
-        (§3.8)."""
-        if step is not Step.CONFIGURE or not trip.order.with_backup:
-            return
-        fibre = trip.order.technology is LineKind.FIBRE
-        formula = f"{trip.order.formula}-fullfiber" if fibre else trip.order.formula
-        one = trip.activation
-        await self._lines.set_up(one.device, {"formula": formula, "ordered": True}, by=one.requested_by)
+        """A line with a backup is watched (§3.8). Addresses and platform are set up by whoever knows them; what the
+        site is entitled to its subscription says."""
+        if step is Step.CONFIGURE and trip.order.with_backup:
+            await self._lines.set_up(trip.activation.device, {}, by=trip.activation.requested_by)
 
     async def back_up(self, trip: Trip, number: int) -> str:
         """The first configuration backup (§4.2, §5.2.1.3), by a run of its own that is waited for."""

@@ -50,6 +50,8 @@ IN_THE_WAY: Final = timedelta(seconds=30)
 TOLD_WITHIN: Final = timedelta(days=7)
 """Whom nobody could tell by then keeps no request open."""
 BATCH: Final = 500
+CLOSING: Final = 100
+"""Closed at a look: nobody waits for that."""
 _S: Final = ChangeState
 
 
@@ -105,6 +107,7 @@ class ChangeKeeper:
 
     async def run(self) -> None:
         """Until cancelled. Devices that are slow to answer hold up no other request."""
+        await self._warm()
         async with asyncio.TaskGroup() as group:
             while True:
                 begun = 0
@@ -116,6 +119,13 @@ class ChangeKeeper:
                 except Exception:  # a defect must not end the looking for good
                     log.exception("change.defect")
                 await self._clock.sleep(BUSY_PAUSE if begun or self._busy else IDLE_PAUSE)
+
+    async def _warm(self) -> None:
+        try:
+            catalogue = await self._parts.catalogues.current()
+            await asyncio.to_thread(self._hand.windows.warm, catalogue, self._clock.now())
+        except CpeManagerError as error:  # whoever needs it says so again
+            log.warning("change.not_warm", code=error.code, reason=str(error))
 
     async def look(self) -> int:
         """One decision of each request about which there is one, and wait for what comes of it. How many there were."""
@@ -298,7 +308,7 @@ class ChangeKeeper:
             await self._accept(change, found, decision.reason, decision.code)
 
     async def _close(self) -> int:
-        found = await self._store.unclosed(BATCH)
+        found = await self._store.unclosed(CLOSING)
         if not found:
             self._marks.clear()
             return 0

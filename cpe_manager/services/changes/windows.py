@@ -23,6 +23,10 @@ class ChangeWindows:
         self._inventory, self._holidays = inventory, holidays
         self._windows, self._freezes = windows, freezes
 
+    def warm(self, catalogue: ServiceCatalogue, now: datetime) -> None:
+        """Look holidays up once, which takes its time: to be called beside the event loop."""
+        self.of_catalogue(catalogue, now)
+
     async def opens(
         self, change: ChangeRequest, device: Device, catalogue: ServiceCatalogue, now: datetime
     ) -> datetime:

@@ -28,6 +28,7 @@ from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.inventory import Group, LineKind
 from cpe_manager.domain.jobs import JobKind
 from cpe_manager.domain.lines import LineSetup, Transition
+from cpe_manager.domain.mail import Mail
 from cpe_manager.domain.rollouts import Strategy
 from cpe_manager.domain.schedules import Schedule
 from cpe_manager.domain.tokens import Scope, Token
@@ -159,6 +160,9 @@ async def furnish(db: Database) -> None:
     await db.events.add([NewEvent("line.held", NOW)])
     (held,) = await db.webhooks.take("w1", now=NOW, until=after(5), known=await db.events.last_id())
     await db.webhooks.settle(held, [Attempt(1, NOW, False, None, 0.25, "é")], until=after(5))
+    since = await db.mail.cursor()
+    letter = Mail(new_id(), 1, "change.done", "é", "customer", "an@x.example", "nl", "é", "b", NOW)
+    assert await db.mail.fill(since, since + 1, [letter])
     await people(db, sites[0].name)
     await db.audit.append([NewAuditEntry(NOW, "é", "a1", "login")], Link(KEY, FixedKeys().secret, NOW))
     found = CatalogueFound(shipped_catalogue(), shipped_entries(), SHIPPED, "/etc/é.toml")

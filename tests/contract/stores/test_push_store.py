@@ -67,6 +67,8 @@ async def test_the_same_key_again_gives_the_push_that_is_there(db: Database) -> 
     first, _ = await asked(db, device, key="op:k1")
     again, job = await asked(db, device, key="op:k1")
     assert again == first
+    assert await db.pushes.keyed("op:k1") == first
+    assert await db.pushes.keyed("op:k2") is None
     with pytest.raises(NotFound):
         await db.jobs.job(job.id)
 

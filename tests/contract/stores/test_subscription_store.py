@@ -44,6 +44,9 @@ async def test_a_subscription_is_kept_whole_and_found_by_name_and_id_of_its_site
 async def test_a_site_that_there_is_none_of_has_none(db: Database) -> None:
     with pytest.raises(NotFound):
         await put(db, of("nowhere"))
+    await sites(db, "gent")
+    assert await db.subscriptions.knows("gent")
+    assert not await db.subscriptions.knows("nowhere")
 
 
 async def test_it_is_written_over_what_was_read_alone(db: Database) -> None:

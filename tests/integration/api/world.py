@@ -18,8 +18,10 @@ from backups.vault import Vault
 from cpe_manager.adapters.clock import SystemIds
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.drill_process import ProcessStand
+from cpe_manager.adapters.holidays import PublicHolidays
 from cpe_manager.adapters.http_posts import HttpPosts
 from cpe_manager.adapters.inventory.formats import InventoryFormats
+from cpe_manager.adapters.outside import TcpProber
 from cpe_manager.adapters.passwords import Argon2Passwords, Cost
 from cpe_manager.adapters.snmp.poller import SnmpPoller
 from cpe_manager.adapters.ssh.sessions import SshSessions
@@ -39,6 +41,8 @@ from cpe_manager.ports.stores import DeviceFilter, Settled
 from cpe_manager.runtime.metrics import Metrics
 from cpe_manager.services.accounts.book import NewAccount, TokenWish
 from cpe_manager.services.accounts.house import HouseStores, account_house
+from cpe_manager.services.activation.orders import Activations
+from cpe_manager.services.activation.parts import ActivationStores, House
 from cpe_manager.services.attempt import Outside
 from cpe_manager.services.audit import AuditBook
 from cpe_manager.services.bundle import Services
@@ -54,6 +58,7 @@ from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.jobs import Jobs, RunRequest
 from cpe_manager.services.keys import Keys
 from cpe_manager.services.lines import LineHouse, Lines, LineStores
+from cpe_manager.services.notices import NoticeParts, NoticeRules, Notices
 from cpe_manager.services.pushes import Pushes, PushStores
 from cpe_manager.services.replacements import Replacements
 from cpe_manager.services.request_keys import RequestKeys
@@ -61,7 +66,7 @@ from cpe_manager.services.rollout_orders import RolloutOrders
 from cpe_manager.services.rollouts import Rollouts
 from cpe_manager.services.scheduling import ScheduleStores, Scheduling
 from cpe_manager.services.tokens import Tokens
-from cpe_manager.services.webhooks import WebhookParts, WebhookRules, Webhooks
+from cpe_manager.services.webhooks import WebhookParts, WebhookRules, Webhooks, sites_of
 from cpe_manager.settings import Settings
 from cpe_manager.wiring_changes import Executing, change_requests
 from cpe_manager.wiring_subscriptions import catalogue_files, sold
@@ -202,6 +207,7 @@ class Reach:
     sessions: Any = None
     snmp: Any = None
     posts: Any = None
+    mail: Any = None
 
 
 @asynccontextmanager
@@ -272,6 +278,13 @@ def _world(
         lines=Lines(LineStores(what.lines, database.inventory, database.events), clock, house or LineHouse()),
         catalogues=what.catalogues,
         subscriptions=what.subscriptions,
+        activations=Activations(
+            ActivationStores(
+                database.activations, database.subscriptions, what.catalogues, database.inventory, database.backups
+            ),
+            cast("Any", engine),
+            House(outside, PublicHolidays(), TcpProber()),
+        ),
         scheduling=Scheduling(schedule_stores, jobs, cast("Any", DailyTimer()), clock, ids),
         tokens=tokens,
         accounts=account_house(
@@ -279,12 +292,25 @@ def _world(
         ),
         keys=Keys(keys, database.backups, jobs, database.events, clock),
         webhooks=Webhooks(
-            WebhookParts(database.webhooks, database.events, vault, reach.posts or HttpPosts(private=True)),
+            WebhookParts(
+                database.webhooks,
+                database.events,
+                vault,
+                reach.posts or HttpPosts(private=True),
+                HttpPosts(private=False),
+                sites_of(database.accounts),
+            ),
             clock,
             ids,
             WebhookRules("test", plain=True),
         ),
         audit=AuditBook(database.audit, RingAuditKeys(keys), clock),
+        notices=Notices(
+            NoticeParts(database.mail, database.events, database.subscriptions, reach.mail, metrics.mail, {}),
+            clock,
+            ids,
+            NoticeRules("test", operator=("noc@operator.example",)),
+        ),
         changes=requested.requests,
         bulk_changes=requested.bulk,
         request_keys=RequestKeys(database.request_keys, vault, clock),

@@ -23,7 +23,8 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 async def test_init_makes_everything_that_a_daemon_needs_readable_by_its_owner_alone(settings: Settings) -> None:
     made = await bootstrap.init(settings)
     assert {path.name for path in made.created} == {
-        "cpe-manager.toml", "credentials.toml", "keyring.json", "platforms.toml"
+        "cpe-manager.toml", "credentials.toml", "keyring.json", "platforms.toml", "service-catalogue.toml",
+        "change-catalogue.toml",
     }  # fmt: skip
     assert all(path.stat().st_mode & 0o077 == 0 for path in settings.data_dir.rglob("*"))
     async with bootstrap.opened(settings) as parts:

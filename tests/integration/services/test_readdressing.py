@@ -155,7 +155,8 @@ async def test_an_address_of_another_device_is_refused(case: DriverCase, tmp_pat
         b.care = Care(checks=Checks(b.database.addresses))
         # Nothing of the configuration says where it is managed: it is judged all the same.
         for change in (MOVE, {"hostname": "ELSEWHERE"}):
-            settled = await b.work(await b.ask(change=change, managed_at=NEW))
+            meant = frozenset({Lockout.ADDRESS})
+            settled = await b.work(await b.ask(change=change, managed_at=NEW, overrides=meant))
             assert (settled.outcome, settled.error_code) == (Outcome.WITHDRAWN, Check.FLEET), settled.error
             assert "r2" in (settled.error or "")
 

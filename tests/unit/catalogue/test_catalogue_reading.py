@@ -6,6 +6,8 @@ import json
 from datetime import date
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cpe_manager.adapters.catalogue_reading import read_entries, read_service
 from cpe_manager.domain.catalogue import COMPONENTS, C
@@ -15,6 +17,7 @@ from cpe_manager.domain.catalogue_data import (
     service_from_data,
     service_to_data,
 )
+from cpe_manager.domain.changes.catalogue import CHANGE_TYPES
 from cpe_manager.domain.entitlement import NEEDS
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.import_rules import ImportErrors
@@ -81,7 +84,7 @@ def test_the_change_catalogue_of_today_has_ports_and_addresses_as_standard_chang
     entries = shipped_entries()
     standard = {name for name, one in entries.items() if one.standard and one.fee}
     assert standard == {"open-port", "close-port", "wan-address", "lan-address", "ip-pack", "ipv6"}
-    assert len(entries) == 13
+    assert set(entries) == set(CHANGE_TYPES)
     assert all(one.version == 1 and one.enabled for one in entries.values())
 
 
@@ -210,3 +213,36 @@ def test_an_entry_may_ask_for_more_than_lies_in_its_nature_and_be_switched_off()
     entries = read_entries(edited.replace("fee = true", "fee = true\nenabled = false", 1), "y.toml", NEEDS)
     assert entries["open-port"].components[-1] == C.AVAILABILITY
     assert not entries["open-port"].enabled
+
+
+@st.composite
+def slips(draw: st.DrawFn) -> str:
+    """A shipped catalogue after one to three slips: a line lost, doubled, moved, or a character typed into it."""
+    lines = draw(st.sampled_from([SERVICE, CHANGES])).splitlines()
+    for _ in range(draw(st.integers(1, 3))):
+        number = draw(st.integers(0, len(lines) - 1))
+        how = draw(st.sampled_from(["lose", "double", "move", "type"]))
+        if how == "type":
+            at = draw(st.integers(0, len(lines[number])))
+            typed = draw(st.sampled_from(['"', "'", "[", "]", "=", "#", "-", "0", "x", ".", ",", "{", "\\", "é"]))
+            lines[number] = lines[number][:at] + typed + lines[number][at:]
+        else:
+            line = lines[number] if how == "double" else lines.pop(number)
+            if how != "lose":
+                lines.insert(draw(st.integers(0, len(lines))), line)
+    return "\n".join(lines)
+
+
+@settings(max_examples=60)
+@given(slips())
+def test_after_any_slip_a_catalogue_is_read_or_refused_with_file_and_line(text: str) -> None:
+    try:
+        read_service(text, "x.toml") if "[formulas" in text else read_entries(text, "x.toml", CHANGE_TYPES)
+    except InputError as error:
+        problems = error.problems if isinstance(error, ImportErrors) else [error]
+        told = [(one.file, one.line) for one in problems]
+        last = len(text.splitlines()) + 1
+        wrong = [place for place in told if place[0] != "x.toml" or not 1 <= (place[1] or 1) <= last]
+    else:
+        wrong = []
+    assert wrong == []

@@ -29,7 +29,7 @@ from tests.support.change_scenes import GAMES, OFFICE, SETTING, SMALL, WEB, afte
 PPPOE = replace(OFFICE, wan=Wan("pppoe", username="fb1@isp.example", password="w0rd"))
 DYNAMIC = replace(OFFICE, wan=Wan("dhcp"))
 BLOCK = IPv6Network("2001:db8:12:3400::/56")
-PACK = IPv4Network("203.0.113.8/29")
+PACK = IPv4Network("91.3.4.8/29")
 PACKED = replace(OFFICE, wan=replace(OFFICE.wan, ip_pack=PACK, ipv6_prefix=BLOCK))
 
 
@@ -195,7 +195,7 @@ def test_a_pool_without_a_dhcp_server_is_refused() -> None:
 
 
 def test_an_ip_pack_comes_and_goes() -> None:
-    asked = {"network": "203.0.113.8/29"}
+    asked = {"network": "91.3.4.8/29"}
     found = after("ip-pack", asked)
     assert found == replace(OFFICE, wan=replace(OFFICE.wan, ip_pack=PACK))
     assert told("ip-pack", asked) == []
@@ -205,27 +205,27 @@ def test_an_ip_pack_comes_and_goes() -> None:
 
 @pytest.mark.parametrize("length", [27, 28, 29, 30])
 def test_an_ip_pack_is_4_to_32_addresses(length: int) -> None:
-    assert refusals("ip-pack", {"network": f"203.0.113.32/{length}"}) == ""
+    assert refusals("ip-pack", {"network": f"91.3.4.32/{length}"}) == ""
 
 
 def test_a_pack_that_is_there_or_in_use_is_named() -> None:
-    other = {"network": "203.0.113.16/29"}
-    assert "in-use: the line has the IP pack 203.0.113.8/29" in refusals("ip-pack", other, PACKED)
-    with pytest.raises(Misfit, match=r"network: the line has the IP pack 203.0.113.8/29"):
+    other = {"network": "91.3.4.16/29"}
+    assert "in-use: the line has the IP pack 91.3.4.8/29" in refusals("ip-pack", other, PACKED)
+    with pytest.raises(Misfit, match=r"network: the line has the IP pack 91.3.4.8/29"):
         effect("ip-pack", other, PACKED)
     assert refusals("ip-pack", other | {"action": "remove"}, PACKED).startswith("not-there: the line has the IP pack")
     assert refusals("ip-pack", other | {"action": "remove"}) == "not-there: the line has no IP pack"
-    used = replace(PACKED, port_mappings=(PortMapping("tcp", Ports.one(80), IPv4Address("203.0.113.10"), 80),))
-    gone = {"network": "203.0.113.8/29", "action": "remove"}
-    assert "in-use: open ports lead into the IP pack 203.0.113.8/29: tcp 80" in refusals("ip-pack", gone, used)
+    used = replace(PACKED, port_mappings=(PortMapping("tcp", Ports.one(80), IPv4Address("91.3.4.10"), 80),))
+    gone = {"network": "91.3.4.8/29", "action": "remove"}
+    assert "in-use: open ports lead into the IP pack 91.3.4.8/29: tcp 80" in refusals("ip-pack", gone, used)
     for action in ("add", "remove"):
         with pytest.raises(Misfit, match="nothing is known"):
-            effect("ip-pack", {"network": "203.0.113.8/29", "action": action}, CpeConfig("S1"))
+            effect("ip-pack", {"network": "91.3.4.8/29", "action": action}, CpeConfig("S1"))
 
 
 def test_a_pack_that_overlaps_is_refused() -> None:
-    assert "address-overlap" in refusals("ip-pack", {"network": "192.168.77.8/29"})
-    assert "address-overlap" in refusals("ip-pack", {"network": "198.51.100.8/29"})
+    public = replace(OFFICE, wan=Wan("static", IPv4Interface("91.3.4.2/24"), IPv4Address("91.3.4.1")))
+    assert "address-overlap" in refusals("ip-pack", {"network": "91.3.4.8/29"}, public)
 
 
 def test_a_block_comes_with_a_router_for_its_second_half_where_one_is_wanted() -> None:

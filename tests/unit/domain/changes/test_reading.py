@@ -27,7 +27,7 @@ GOOD: dict[str, list[dict[str, Any]]] = {
     "close-port": [{"ports": [{"port": 8080, "inside": "192.168.77.20"}, {"preset": "ftp"}]}],
     "wan-address": [{"address": "198.51.100.6/29", "gateway": "198.51.100.1"}, {"address": "198.51.100.6"}],
     "lan-address": [{"address": "10.1.2.1/24"}, {"address": "10.1.2.1/24", "first": "10.1.2.9", "last": "10.1.2.99"}],
-    "ip-pack": [{"network": "203.0.113.8/29"}, {"network": "203.0.113.8/30", "action": "remove"}],
+    "ip-pack": [{"network": "91.3.4.8/29"}, {"network": "91.3.4.8/30", "action": "remove"}],
     "ipv6": [{"prefix": "2001:db8:12:3400::/56", "router": "2001:db8:12:3400::20"}, {"action": "remove"}],
     "firewall": [
         {"inbound": "drop", "rules": [{"action": "accept", "protocol": "tcp", "ports": "80-443"}], "timers": []},
@@ -193,6 +193,7 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("ip-pack", {"network": "203.0.113.9/29"}, "network", "host bits set"),
     ("ip-pack", {"network": "203.0.113.0/26"}, "network", "4 to 32"),
     ("ip-pack", {"network": "203.0.113.8/31"}, "network", "4 to 32"),
+    ("ip-pack", {"network": "192.168.77.8/29"}, "network", "not of the internet"),
     ("ip-pack", {"network": "2001:db8::/64"}, "network", "no IPv4 network"),
     ("ipv6", {"prefix": "2001:db8:12:3400::1/56"}, "prefix", "host bits set"),
     ("ipv6", {"prefix": "2001:db8:12:3400::/64"}, "prefix", "no /56"),

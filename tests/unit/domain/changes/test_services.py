@@ -287,7 +287,7 @@ def test_a_restart_changes_nothing() -> None:
         ("reboot", {}, "restart of the box"),
         ("wan-address", {"address": "198.51.100.9/24"}, "internet address 198.51.100.9/24"),
         ("lan-address", {"address": "10.1.2.1/24"}, "LAN 10.1.2.1/24"),
-        ("ip-pack", {"network": "203.0.113.8/29"}, "add IP pack 203.0.113.8/29"),
+        ("ip-pack", {"network": "91.3.4.8/29"}, "add IP pack 91.3.4.8/29"),
         ("ipv6", {"routed": True}, "second half to the customer's router"),
         ("ipv6", {"action": "remove"}, "no IPv6 block"),
     ],
