@@ -232,11 +232,11 @@ class ChangeRequests:
         inventory = self._parts.inventory
         if by.sites is None:
             return (await inventory.device(name_or_id)).device
-        states = (LifeState.ACTIVE, LifeState.SUSPENDED)
-        for device in await inventory.all_devices(DeviceFilter(sites=tuple(sorted(by.sites)), states=states)):
-            if name_or_id in {device.name, device.id}:
-                return device
-        raise NotFound(f"no such device: {name_or_id}")
+        theirs = await inventory.all_devices(DeviceFilter(sites=tuple(sorted(by.sites)), states=tuple(LifeState)))
+        named = [device for device in theirs if name_or_id in {device.name, device.id}]
+        if not named:
+            raise NotFound(f"no such device: {name_or_id}")
+        return min(named, key=lambda one: (one.id != name_or_id, one.state is LifeState.DECOMMISSIONED))
 
     async def _terms(self, name: str) -> EntryTerms:
         terms = (await self._parts.catalogues.entries()).get(name)
