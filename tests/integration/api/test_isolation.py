@@ -31,7 +31,7 @@ WIFI = {"type": "wifi-rights", "parameters": {"networks": [{"band": "5", "channe
 NOT_OF_SITES = {"formula", "number", "type", "code", "token"}
 """Parts of paths that name nothing of a customer's."""
 SITE_QUERIES = {"site", "device", "bulk", "line"}
-OTHER_QUERIES = {"limit", "cursor", "state", "type", "open", "formula", "kind", "after", "standing"}
+OTHER_QUERIES = {"limit", "cursor", "state", "type", "open", "formula", "kind", "after", "number"}
 
 
 @dataclass(frozen=True)
@@ -246,7 +246,7 @@ async def test_events_and_the_stream_tell_of_ones_own_site_alone(scene: Scene) -
     events = (await scene.mine.get("/api/v1/events", params={"limit": 1000})).json()["items"]
     assert events
     assert {one["data"]["site"] for one in events} == {MINE}
-    assert {one["kind"].partition(".")[0] for one in events} <= {"change", "subscription"}
+    assert {one["kind"].partition(".")[0] for one in events} <= {"change", "subscription", "activation"}
     for params in ({"kind": "*"}, {"kind": "line.*"}, {"kind": "change.*"}):
         found = await scene.mine.get("/api/v1/events", params=params)
         assert all(word not in found.text for word in scene.words)
@@ -287,5 +287,5 @@ async def test_whoever_asks_for_changes_alone_is_told_of_them_and_of_nothing_els
     async with await scene.world.client(token=token) as program:
         events = (await program.get("/api/v1/events", params={"limit": 1000})).json()["items"]
         assert {one["data"]["site"] for one in events} == {MINE, THEIRS}
-        assert {one["kind"].partition(".")[0] for one in events} <= {"change", "subscription"}
+        assert {one["kind"].partition(".")[0] for one in events} <= {"change", "subscription", "activation"}
         assert (await program.get("/api/v1/devices")).status_code == 403
