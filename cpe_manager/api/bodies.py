@@ -145,11 +145,18 @@ def ambiguities(body: bytes) -> list[Entry]:
         return value if math.isfinite(value) else constant(text)
 
     try:
-        document = json.loads(body, object_pairs_hook=pairs, parse_constant=constant, parse_float=number)
+        # Bytes would be taken for UTF-16 where they look like it; JSON that programs exchange is UTF-8 (RFC 8259).
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return [Entry("body: it is not UTF-8", pointer="")]
+    try:
+        document = json.loads(text, object_pairs_hook=pairs, parse_constant=constant, parse_float=number)
     except RecursionError:
         return [_TOO_DEEP]
-    except ValueError:
+    except json.JSONDecodeError:
         return found
+    except ValueError:  # more digits than a number may have here
+        return [Entry("body: a number in it is beyond any that can be kept", pointer="")]
     if body.count(b"[") + body.count(b"{") > DEEPEST and _too_deep(document):
         return [_TOO_DEEP]
     if noted:

@@ -95,7 +95,7 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
 def _shortly_named(document: dict[str, Any]) -> dict[str, Any]:
     """Two schemas of one name are told apart by their whole modules: ``DrillsVerdict`` is enough."""
     schemas = document["components"]["schemas"]
-    text = json.dumps(document)
+    text, given = json.dumps(document), []
     for name in schemas:
         found = _MODULE.match(name)
         if found is None:
@@ -105,7 +105,10 @@ def _shortly_named(document: dict[str, Any]) -> dict[str, Any]:
         if short not in schemas:
             text = text.replace(f'"#/components/schemas/{name}"', f'"#/components/schemas/{short}"')
             text = text.replace(f'"{name}": {{', f'"{short}": {{')
+            given.append(short)
     renamed: dict[str, Any] = json.loads(text)
+    for short in given:  # generators of clients go by the title
+        renamed["components"]["schemas"][short]["title"] = short
     return renamed
 
 

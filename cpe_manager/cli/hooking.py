@@ -40,6 +40,9 @@ def add(
     name: Annotated[str, typer.Argument(help="What it is for.")],
     url: Annotated[str, typer.Argument(help="Where events are posted to: https://...")],
     kind: Annotated[list[str], typer.Option(help="Of events: line.mobile, line.* or '*'; may be repeated.")],
+    site: Annotated[
+        list[str] | None, typer.Option(help="Tell of changes and activations of this site alone; may be repeated.")
+    ] = None,
     secret_stdin: Annotated[
         bool, typer.Option("--secret-stdin", help="Read a secret that the receiver has already from standard input.")
     ] = False,
@@ -50,7 +53,7 @@ def add(
     if secret == "":
         raise InputError("--secret-stdin: nothing came on standard input")
     with state_of(ctx).client() as client:
-        made = client.add_webhook({"name": name, "url": url, "kinds": kind, "secret": secret})
+        made = client.add_webhook({"name": name, "url": url, "kinds": kind, "sites": site or None, "secret": secret})
     if as_json:
         show_json(made)
         return
@@ -75,6 +78,7 @@ def show(ctx: typer.Context, name: Name, as_json: Json = False) -> None:
             ("id", found.id),
             ("url", found.url),
             ("kinds", ", ".join(found.kinds)),
+            ("sites", ", ".join(found.sites) if found.sites is not None else None),
             ("state", _standing(found)),
             ("reason", found.reason or None),
             ("failing since", found.failing_since),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Final
 
@@ -38,7 +39,9 @@ def check(order: ActivationOrder, subscription: Subscription, catalogue: Service
     if not formula.router and (given := [name for name in _ON_THE_ROUTER if getattr(order, name)]):
         raise InputError(f"{given[0]}: the router is the customer's, nothing on it is configured (§3.2, §5.2.1)")
     if order.rush:
-        found = entitled(catalogue, subscription, Operation.RUSH)
+        # To ask for one is to order it; it is over with the installation, and no option that the site keeps.
+        asking = replace(subscription, options=subscription.options | {C.RUSH})
+        found = entitled(catalogue, asking, Operation.RUSH)
         if not found.allowed:
             raise InputError(f"rush: {found.reason}")
 

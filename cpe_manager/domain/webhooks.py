@@ -25,6 +25,8 @@ PREFIX: Final = "whsec_"
 """Makes a leaked secret findable by secret scanners."""
 SECRET_BYTES: Final = 32
 TEST_KIND: Final = "webhook.test"
+MOST_OF_ACCOUNT: Final = 10
+"""Webhooks of one customer's representative."""
 MOST_KINDS: Final = 50
 _SHORTEST_SECRET: Final = 24
 _LONGEST_SECRET: Final = 64
@@ -56,6 +58,11 @@ class Endpoint:
     next_at: datetime | None = None
     delivered_at: datetime | None = None
     fence: int = 0
+    sites: tuple[str, ...] | None = None
+    """Names: it is told of changes, activations and subscriptions of these sites alone. None: not bound."""
+    account_id: str = ""
+    """Of the customer's representative that it was made by: it is told of what that account may see, as long as it
+    may."""
 
 
 @dataclass(frozen=True, slots=True)

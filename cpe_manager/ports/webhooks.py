@@ -17,8 +17,10 @@ class WebhookStore(Protocol):
         """From the next event on: ``cursor`` is set to the last one there is. Raises ``Conflict`` for a name in use."""
         ...
 
-    async def endpoints(self, *, after: str | None = None, limit: int = 50) -> Page[Endpoint]:
-        """By name."""
+    async def endpoints(
+        self, *, after: str | None = None, limit: int = 50, account_id: str | None = None
+    ) -> Page[Endpoint]:
+        """By name; of one account alone, or of all (None)."""
         ...
 
     async def endpoint(self, name_or_id: str) -> Endpoint:

@@ -1,8 +1,8 @@
 """Many change requests at once, sent twice and three times, approved as they come back, while the daemon is killed.
 
-The fleet and the daemon are processes of their own; requests are handed in through the service, over the daemon's own
-database, as a second process would. What happened is read from the steps that were kept, from the pushes and from the
-boxes.
+The fleet and the daemon are processes of their own. A program with an account of its own sends the requests over the
+API and sends again whatever got no answer; somebody else approves them. What happened is read from the database: the
+steps that were kept, the pushes; and from the boxes.
 """
 
 from __future__ import annotations
@@ -17,23 +17,21 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final
 
+import httpx
+
 from cpe_manager.bootstrap import opened
 from cpe_manager.domain.access import Principal, Role
 from cpe_manager.domain.changes.requests import ChangeRecord, ChangeState
 from cpe_manager.domain.commit_path import Phase
-from cpe_manager.domain.errors import Conflict, StoreError
 from cpe_manager.domain.pushes import Push
 from cpe_manager.ports.changes import ChangeFilter
 from cpe_manager.ports.stores import DeviceFilter
-from cpe_manager.services.changes.requests import NewChange
 from cpe_manager.settings import load
 from cpe_manager.wiring import Parts
 from tests.e2e.world import World, eventually
 
 S = ChangeState
 DESK: Final = Principal("desk", "desk", "user", frozenset({Role.OPERATOR}))
-PROGRAM: Final = Principal("program", "program", "service", frozenset({Role.EXECUTOR}))
-WRITER: Final = Principal("writer", "writer", "user", frozenset({Role.APPROVER}))
 FIRST_PORT: Final = 10_000
 PATIENCE: Final = 3_000.0
 
@@ -100,8 +98,9 @@ async def play(w: World, count: int, kills: int, seed: int = 1) -> Played:
         names = await _sell(parts)
         inside = {name: await _inside(parts, name) for name in names}
         started = loop.time()
+        program, writer = await _token(w, "program", "executor"), await _token(w, "writer", "approver")
         killing = asyncio.create_task(_kill(w, kills, chance))
-        approving = asyncio.create_task(_approve(parts))
+        approving = asyncio.create_task(_approve(w, writer))
         asked = {f"k{number}": (names[number % len(names)], FIRST_PORT + number) for number in range(count)}
         sent = 0
         orders = [key for key in asked for _ in range(chance.choice((1, 1, 2, 3)))]
@@ -112,21 +111,17 @@ async def play(w: World, count: int, kills: int, seed: int = 1) -> Played:
         async def send(key: str) -> None:
             name, port = asked[key]
             opening = {"inside": inside[name], "port": port}
-            new = NewChange("open-port", {"ports": [opening]}, device=name, key=key)
+            body = {"type": "open-port", "parameters": {"ports": [opening]}, "device": name}
             async with room:
-                while True:
-                    try:
-                        change = await parts.services.changes.submit(new, by=PROGRAM)
-                        break
-                    except StoreError:
-                        await asyncio.sleep(0.2)
-            assert made.setdefault(key, change.id) == change.id, "the same key gave two requests"
+                answer = await _insist(w, program, "POST", "changes", body, key)
+            assert answer.status_code == 202, answer.text
+            assert made.setdefault(key, answer.json()["id"]) == answer.json()["id"], "one key gave two requests"
 
         async with asyncio.TaskGroup() as group:
             for key in orders:
                 group.create_task(send(key))
         sent = len(orders)
-        await _until_closed(parts, count, loop.time() + PATIENCE, w)
+        await _until_closed(parts, count, approving, w)
         seconds = loop.time() - started
         await killing
         approving.cancel()
@@ -154,19 +149,38 @@ async def _inside(parts: Parts, name: str) -> str:
     return f"{first}.{'250' if last != '250' else '251'}"
 
 
-async def _approve(parts: Parts) -> None:
-    """As they come, and again when they are asked again, until cancelled."""
+async def _token(w: World, name: str, role: str) -> str:
+    made = await _insist(w, w.token, "POST", "accounts", {"name": name, "kind": "service", "roles": [role]})
+    assert made.status_code == 201, made.text
+    token = await _insist(w, w.token, "POST", f"accounts/{name}/tokens", {"name": "bench"})
+    assert token.status_code == 201, token.text
+    return str(token.json()["text"])
+
+
+async def _insist(
+    w: World, token: str, method: str, path: str, body: Any = None, key: str | None = None
+) -> httpx.Response:
+    """Until there is an answer that is not ``come again``; the daemon may be gone, or elsewhere by now."""
+    headers = {"Authorization": f"Bearer {token}"} | ({} if key is None else {"Idempotency-Key": key})
     while True:
         try:
-            page = await parts.services.changes.approvals(by=WRITER, limit=200)
-            for change in reversed(page.items):
-                assert change.shown is not None
-                try:
-                    await parts.services.changes.approve(change.id, change.shown.digest, by=WRITER, words="told us")
-                except Conflict:
-                    continue
-        except StoreError:
+            async with httpx.AsyncClient(timeout=60) as client:
+                answer = await client.request(method, f"{w.url}/api/v1/{path}", json=body, headers=headers)
+            if answer.status_code not in (429, 502, 503):
+                return answer
+        except httpx.HTTPError:
             pass
+        await asyncio.sleep(0.3)
+
+
+async def _approve(w: World, token: str) -> None:
+    """As they come, and again when they are asked again, until cancelled."""
+    while True:
+        page = (await _insist(w, token, "GET", "approvals?limit=200")).json()
+        for change in reversed(page["items"]):
+            body = {"digest": change["shown"]["digest"], "words": "told us by telephone"}
+            answer = await _insist(w, token, "POST", f"changes/{change['id']}/approval", body)
+            assert answer.status_code in (200, 409), answer.text
         await asyncio.sleep(0.2)
 
 
@@ -181,8 +195,9 @@ def _kill_one(w: World) -> None:
     w.serve()
 
 
-async def _until_closed(parts: Parts, count: int, deadline: float, w: World) -> None:
+async def _until_closed(parts: Parts, count: int, approving: asyncio.Task[None], w: World) -> None:
     loop = asyncio.get_running_loop()
+    deadline = loop.time() + PATIENCE
     counts: Counter[str] = Counter()
     while loop.time() < deadline:
         counts = Counter()
@@ -194,6 +209,8 @@ async def _until_closed(parts: Parts, count: int, deadline: float, w: World) -> 
                 break
         if counts["closed"] == count:
             return
+        if approving.done():
+            approving.result()
         await asyncio.sleep(0.5)
     raise AssertionError(f"not all were closed: {counts}\n{w.logs()}")
 

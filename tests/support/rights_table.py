@@ -14,6 +14,7 @@ WHO: Final = "VOXADCrwaoG-"
 _FLEET = "VODrG"
 _FLEET_WORK = "ODw"
 _RIGHTS = "Da"
+_FOLLOW = "VOXDCrG"
 _CHANGES = "VOXADCrG"
 _KNOWN = "VOXADCrwaoG"
 
@@ -55,6 +56,9 @@ TABLE: Final[dict[str, str]] = {
     "getJob": _FLEET,
     "listJobDevices": _FLEET,
     "listSchedules": _FLEET,
+    "getSchedule": _FLEET,
+    "listMails": _FLEET,
+    "getMail": _FLEET,
     "listAlarms": _FLEET,
     "getSystem": _FLEET,
     # What changes the fleet.
@@ -98,6 +102,10 @@ TABLE: Final[dict[str, str]] = {
     "addSchedule": _FLEET_WORK,
     "removeSchedule": _FLEET_WORK,
     "runSchedule": _FLEET_WORK,
+    "orderActivation": _FLEET_WORK,
+    "answerRush": _FLEET_WORK,
+    "retryActivation": _FLEET_WORK,
+    "cancelActivation": _FLEET_WORK,
     "importSubscriptions": _FLEET_WORK,
     "putSubscription": _FLEET_WORK,
     # What holds secrets: by name alone.
@@ -112,6 +120,21 @@ TABLE: Final[dict[str, str]] = {
     "listSubscriptions": _CHANGES,
     "getSubscription": _CHANGES,
     "getEntitlements": _CHANGES,
+    "listActivations": _CHANGES,
+    "getActivation": _CHANGES,
+    "getActivationReport": _CHANGES,
+    "getActivationPage": _CHANGES,
+    "listChangeTypes": _CHANGES,
+    "getChangeType": _CHANGES,
+    "listChanges": _CHANGES,
+    "getChange": _CHANGES,
+    # Whoever gives out rights submits and approves nothing; whoever submits for a living approves nothing.
+    "submitChange": "OXCw",
+    "withdrawChange": "OXCw",
+    "importChanges": "OXCw",
+    "listApprovals": "AC",
+    "approveChange": "AC",
+    "declineChange": "AC",
     "listEvents": "VOXDCrG",
     "streamEvents": "VOXDCrG",
     # Who may do what, keys, what leaves the house.
@@ -137,6 +160,14 @@ TABLE: Final[dict[str, str]] = {
     "getWebhook": _FLEET,
     "testWebhook": _FLEET_WORK,
     "replayWebhook": _FLEET_WORK,
+    "retryMails": _RIGHTS,
+    # Told to a customer's own server; the others who follow have none, and are told so.
+    "listOwnWebhooks": _FOLLOW,
+    "createOwnWebhook": _FOLLOW,
+    "getOwnWebhook": _FOLLOW,
+    "removeOwnWebhook": _FOLLOW,
+    "testOwnWebhook": _FOLLOW,
+    "replayOwnWebhook": _FOLLOW,
     "listAudit": _RIGHTS,
     "getAudit": _RIGHTS,
     "verifyAudit": _RIGHTS,
@@ -148,6 +179,8 @@ TABLE: Final[dict[str, str]] = {
     "changeOwnPassword": "VOXADCG",
     "logOut": _KNOWN,
     "getOpenapi": _KNOWN,
+    "listProblemTypes": _KNOWN,
+    "getProblemType": _KNOWN,
     # Of no one in particular.
     "logIn": WHO,
     "getHealth": WHO,

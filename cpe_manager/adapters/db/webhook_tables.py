@@ -30,6 +30,9 @@ webhook: Final = Table(
     Column("owner", String(128)),
     Column("held_until", UtcTime),
     Column("fence", Integer, nullable=False),
+    Column("sites", JSON(none_as_null=True)),
+    # No foreign key: the account may go first.
+    Column("account_id", String(64), nullable=False, server_default=""),
 )
 
 webhook_attempt: Final = Table(

@@ -56,6 +56,8 @@ class SqlWebhooks:
                 "created_by": endpoint.created_by,
                 "cursor": last,
                 "fence": 0,
+                "sites": list(endpoint.sites) if endpoint.sites is not None else None,
+                "account_id": endpoint.account_id,
             }
             made = tx.insert(webhook).values(values).on_conflict_do_nothing(index_elements=["name"])
             if not await tx.rows(made.returning(_W.id)):
@@ -65,8 +67,12 @@ class SqlWebhooks:
 
         return await self._db.write(work)
 
-    async def endpoints(self, *, after: str | None = None, limit: int = 50) -> Page[Endpoint]:
+    async def endpoints(
+        self, *, after: str | None = None, limit: int = 50, account_id: str | None = None
+    ) -> Page[Endpoint]:
         query = select(webhook).order_by(_W.name).limit(limit + 1)
+        if account_id is not None:
+            query = query.where(_W.account_id == account_id)
         if after is not None:
             query = query.where(_W.name > cursors.decode(after, str)[0])
         rows = await self._db.read(lambda tx: tx.rows(query))
@@ -235,4 +241,6 @@ def _endpoint(row: AnyRow) -> Endpoint:
         next_at=row.next_at,
         delivered_at=row.delivered_at,
         fence=row.fence,
+        sites=tuple(row.sites) if row.sites is not None else None,
+        account_id=row.account_id,
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
 
-from cpe_manager.api.deps import MOST_EVENTS, Admin, Cursor, Limit, ServicesDep
+from cpe_manager.api.deps import MOST_EVENTS, Auditor, Cursor, Limit, ServicesDep
 from cpe_manager.api.problems import documented
 from cpe_manager.api.schemas.audit import AuditEntryView, VerificationView
 from cpe_manager.api.schemas.common import PageOf, paged
@@ -29,7 +29,7 @@ def _moment(at: datetime | None) -> datetime | None:
 @router.get("", operation_id="listAudit", summary="Entries of the audit log")
 async def listing(  # noqa: PLR0913 - a filter for each column
     services: ServicesDep,
-    _caller: Admin,
+    _caller: Auditor,
     *,
     actor: Annotated[str, Query(max_length=300, description="Name or id of who did it")] = "",
     action: Annotated[str, Query(max_length=300, description="`change.approved`, or `change.*`")] = "",
@@ -54,7 +54,7 @@ async def listing(  # noqa: PLR0913 - a filter for each column
 )
 async def verification(
     services: ServicesDep,
-    _caller: Admin,
+    _caller: Auditor,
     *,
     first: Annotated[int, Query(alias="from", ge=1, le=MOST_EVENTS)] = 1,
     limit: Annotated[int, Query(ge=1, le=MOST_CHECKED, description="Entries of this answer at most")] = MOST_CHECKED,
@@ -68,5 +68,5 @@ async def verification(
 
 
 @router.get("/{number}", operation_id="getAudit", summary="One entry", responses=documented("not_found"))
-async def show(number: Number, services: ServicesDep, _caller: Admin) -> AuditEntryView:
+async def show(number: Number, services: ServicesDep, _caller: Auditor) -> AuditEntryView:
     return AuditEntryView.of(await services.audit.show(number))

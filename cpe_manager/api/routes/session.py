@@ -52,7 +52,13 @@ async def log_in(body: LoginBody, request: Request, services: ServicesDep, respo
     return MeView.shown(known, _session(services, known, begun.csrf))
 
 
-@router.delete("/session", status_code=204, operation_id="logOut", summary="Log out: this session ends")
+@router.delete(
+    "/session",
+    status_code=204,
+    operation_id="logOut",
+    summary="Log out: this session ends",
+    responses=documented("conflict"),
+)
 async def log_out(request: Request, services: ServicesDep, _caller: Anyone, known: KnownDep) -> Response:
     if known.session is None:
         raise Conflict("a token has no session; it is revoked")

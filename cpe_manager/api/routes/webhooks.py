@@ -1,4 +1,7 @@
-"""Webhooks: other servers that are told of events. The secret of one is shown once, when it is made."""
+"""Webhooks: other servers that are told of events. The secret of one is shown once, when it is made.
+
+An administrator adds and removes: a webhook takes events out of the house. Those of customers: ``own_webhooks``.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from cpe_manager.api.schemas.webhooks import (
     WebhookDetailView,
     WebhookView,
 )
+from cpe_manager.services.webhooks import For
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"], responses=documented())
 
@@ -25,7 +29,8 @@ router = APIRouter(prefix="/webhooks", tags=["webhooks"], responses=documented()
 async def listing(
     services: ServicesDep, _caller: Reader, limit: Limit = 50, cursor: Cursor = None
 ) -> PageOf[WebhookView]:
-    return paged(await services.webhooks.list(after=cursor, limit=limit), WebhookView.of)
+    found = await services.webhooks.list(after=cursor, limit=limit)
+    return paged(found, WebhookView.of)
 
 
 @router.post(
@@ -36,7 +41,8 @@ async def listing(
     responses=documented("conflict"),
 )
 async def create(body: WebhookBody, services: ServicesDep, caller: Admin, response: Response) -> NewWebhookView:
-    made = await services.webhooks.add(body.name, body.url, body.kinds, by=caller.name, secret=body.secret)
+    bound = For(tuple(dict.fromkeys(body.sites)) if body.sites is not None else None)
+    made = await services.webhooks.add(body.name, body.url, body.kinds, by=caller.name, secret=body.secret, bound=bound)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Location"] = f"/api/v1/webhooks/{made.endpoint.id}"
     return NewWebhookView.of(made)

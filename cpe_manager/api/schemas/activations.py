@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StrictInt, StrictStr
 
 from cpe_manager.api.schemas.common import Body, View
 from cpe_manager.domain.activation_flow import Entry, Result, State, Step
@@ -23,9 +23,7 @@ from cpe_manager.services.activation.orders import ActivationAsked, RushSaid
 
 Text = Annotated[str, Field(max_length=200)]
 Secret = Annotated[str, Field(max_length=200, description="Kept sealed, never shown")]
-PortNumbers = Annotated[
-    int | str, Field(description="A port, or a range such as `6000-6010`", union_mode="left_to_right")
-]
+PortNumbers = Annotated[StrictInt | StrictStr, Field(description="A port, or a range such as `6000-6010`")]
 
 
 class WanBody(Body):

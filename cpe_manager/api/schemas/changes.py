@@ -123,6 +123,7 @@ class ChangeView(View):
     submitted_by: str
     submitted_at: datetime
     state: ChangeState
+    outcome: ChangeState | None = Field(description="What it came to; stays when it is closed")
     reason: str = Field(description="Of the state: why it was refused, what it waits for")
     code: str = Field(description="The same for programs", examples=["not-entitled"])
     revision: int = Field(description="The `ETag`")

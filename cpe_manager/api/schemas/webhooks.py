@@ -12,7 +12,7 @@ from cpe_manager.domain.webhooks import Attempt, Endpoint, shown_url
 from cpe_manager.services.webhooks import Made
 
 
-class WebhookBody(Body):
+class OwnWebhookBody(Body):
     """``kinds``: of events, or their beginnings with a star."""
 
     name: Label = Field(examples=["service-desk"])
@@ -23,6 +23,15 @@ class WebhookBody(Body):
         max_length=200,
         description="One that the receiver has already (`whsec_...`); null: one is made, and shown this once",
         repr=False,
+    )
+
+
+class WebhookBody(OwnWebhookBody):
+    sites: list[Label] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1000,
+        description="Told of changes, activations and subscriptions of these sites alone; null: of all kinds named",
     )
 
 
@@ -37,6 +46,8 @@ class WebhookView(View):
     reason: str = Field(description="Why it is disabled, or the last failure")
     created_at: datetime
     created_by: str
+    sites: list[str] | None = Field(description="Told of these sites alone; null: of all that the kinds name")
+    customer: bool = Field(description="Made by a customer's representative, and told of the sites of that account")
     cursor: int
     delivered_at: datetime | None
     failures: int = Field(description="In a row")
@@ -45,8 +56,15 @@ class WebhookView(View):
 
     @classmethod
     def of(cls, endpoint: Endpoint) -> WebhookView:
-        named = {name: getattr(endpoint, name) for name in cls.model_fields if name not in {"url", "kinds"}}
-        return cls(url=shown_url(endpoint.url), kinds=list(endpoint.kinds), **named)
+        own = {"url", "kinds", "sites", "customer"}
+        named = {name: getattr(endpoint, name) for name in cls.model_fields if name not in own}
+        return cls(
+            url=shown_url(endpoint.url),
+            kinds=list(endpoint.kinds),
+            sites=list(endpoint.sites) if endpoint.sites is not None else None,
+            customer=bool(endpoint.account_id),
+            **named,
+        )
 
 
 class AttemptView(View):

@@ -11,7 +11,7 @@ from cpe_manager.domain.changes.reading import fitting
 from cpe_manager.domain.checks import MOST_END_USERS, Check, Finding, end_users, findings
 from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.cpe_config_data import changed
-from cpe_manager.domain.cpe_features import missing
+from cpe_manager.domain.cpe_features import missing, needed
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.requirements import require
 
@@ -53,7 +53,9 @@ class Entry(ABC, Generic[P_contra]):
 
 
 def _judged(now: CpeConfig, after: CpeConfig, setting: Setting) -> Iterator[Finding]:
-    if setting.features is not None and (gone := missing(after, setting.features)):
+    # What a device has already it may keep, even where its family could not be given it.
+    gone = () if setting.features is None else sorted(set(missing(after, setting.features)) - needed(now))
+    if gone:
         yield Finding(Check.CARRY, f"{setting.family or 'this family'} cannot carry: {', '.join(gone)}")
     yield from findings(now, after, setting.management_port)
     formula = setting.catalogue.formulas.get(setting.subscription.formula)

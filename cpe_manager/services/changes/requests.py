@@ -208,7 +208,7 @@ class ChangeRequests:
     async def _device(self, new: NewChange, by: Principal) -> Device:
         inventory = self._parts.inventory
         if new.device is not None:
-            device = (await inventory.device(new.device)).device
+            device = await self._named(new.device, by)
             if not by.sees(device.site) or new.site not in (None, device.site):
                 raise NotFound(f"no such device: {new.device}")
             if device.state is LifeState.DECOMMISSIONED:
@@ -225,6 +225,18 @@ class ChangeRequests:
             names = ", ".join(sorted(device.name for device in found))
             raise InputError(f"device: {new.site} has several: say which of {names}")
         return found[0]
+
+    async def _named(self, name_or_id: str, by: Principal) -> Device:
+        """For whoever is bound to sites it is looked for among theirs: what others have is not even looked at, so that
+        the time tells nothing of it."""
+        inventory = self._parts.inventory
+        if by.sites is None:
+            return (await inventory.device(name_or_id)).device
+        theirs = await inventory.all_devices(DeviceFilter(sites=tuple(sorted(by.sites)), states=tuple(LifeState)))
+        named = [device for device in theirs if name_or_id in {device.name, device.id}]
+        if not named:
+            raise NotFound(f"no such device: {name_or_id}")
+        return min(named, key=lambda one: (one.id != name_or_id, one.state is LifeState.DECOMMISSIONED))
 
     async def _terms(self, name: str) -> EntryTerms:
         terms = (await self._parts.catalogues.entries()).get(name)

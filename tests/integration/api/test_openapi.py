@@ -17,8 +17,7 @@ from tests.integration.api.world import World
 
 OPEN = {"/healthz", "/readyz", "/metrics"}
 LOG_IN = "logIn"
-ONES_OWN = ("/api/v1/me", "/api/v1/session", "/api/v1/problems")
-ONES_OWN = ("/api/v1/me", "/api/v1/session", "/api/v1/openapi.json")
+ONES_OWN = ("/api/v1/me", "/api/v1/session", "/api/v1/problems", "/api/v1/openapi.json")
 """Takes to be known, and no permission."""
 
 

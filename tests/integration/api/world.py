@@ -66,7 +66,7 @@ from cpe_manager.services.rollout_orders import RolloutOrders
 from cpe_manager.services.rollouts import Rollouts
 from cpe_manager.services.scheduling import ScheduleStores, Scheduling
 from cpe_manager.services.tokens import Tokens
-from cpe_manager.services.webhooks import WebhookParts, WebhookRules, Webhooks
+from cpe_manager.services.webhooks import WebhookParts, WebhookRules, Webhooks, sites_of
 from cpe_manager.settings import Settings
 from cpe_manager.wiring_changes import Executing, change_requests
 from cpe_manager.wiring_subscriptions import catalogue_files, sold
@@ -292,7 +292,14 @@ def _world(
         ),
         keys=Keys(keys, database.backups, jobs, database.events, clock),
         webhooks=Webhooks(
-            WebhookParts(database.webhooks, database.events, vault, reach.posts or HttpPosts(private=True)),
+            WebhookParts(
+                database.webhooks,
+                database.events,
+                vault,
+                reach.posts or HttpPosts(private=True),
+                HttpPosts(private=False),
+                sites_of(database.accounts),
+            ),
             clock,
             ids,
             WebhookRules("test", plain=True),

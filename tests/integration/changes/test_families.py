@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import pytest
 
+from cpe_manager.domain.changes.addresses import WanAddress
 from cpe_manager.domain.changes.catalogue import CHANGE_TYPES, read
 from cpe_manager.domain.changes.entries import Effect, Setting
 from cpe_manager.domain.cpe_config import CpeConfig, DhcpServer, PortMapping, Reservation, Wan, Wifi
@@ -121,9 +122,9 @@ CELLS: Final[Mapping[str, Cell]] = {
         "ip-pack", {"network": "91.3.4.8/29"}, ("ip-pack", {"network": "91.3.4.8/29", "action": "remove"}),
         (Feature.IP_PACK,),
     ),
-    "ipv6": Cell("ipv6", {"prefix": "2001:db8:12:3400::/56"}, ("ipv6", {"action": "remove"}), (Feature.WAN_IPV6,)),
+    "ipv6": Cell("ipv6", {"prefix": "2a02:a03f:12:3400::/56"}, ("ipv6", {"action": "remove"}), (Feature.WAN_IPV6,)),
     "ipv6, second half routed": Cell(
-        "ipv6", {"prefix": "2001:db8:12:3400::/56", "routed": True}, ("ipv6", {"action": "remove"}),
+        "ipv6", {"prefix": "2a02:a03f:12:3400::/56", "routed": True}, ("ipv6", {"action": "remove"}),
         (Feature.WAN_IPV6,),
     ),
     "firewall, access list": Cell(
@@ -209,9 +210,9 @@ def setting_of(cell: Cell, b: Bench) -> Setting:
 
 
 async def pushed(b: Bench, effect: Effect) -> None:
-    settled = await b.work(
-        await b.ask(change=effect.patch, probes=effect.probes, overrides=effect.overrides, guard_seconds=600)
-    )
+    asked: dict[str, Any] = {"reboot": True} if effect.reboot else {"change": effect.patch, "probes": effect.probes}
+    push = await b.ask(**asked, managed_at=effect.managed_at, overrides=effect.overrides, guard_seconds=600)
+    settled = await b.work(push)
     assert settled.outcome is Outcome.CONFIRMED, settled.error
 
 
@@ -266,6 +267,38 @@ async def refused(b: Bench, one: Cell, gone: list[Feature], setting: Setting) ->
     assert settled.outcome is Outcome.WITHDRAWN
     assert str(gone[0]) in (settled.error or "")
     assert (b.now(), b.cut_off) == (before, False)
+
+
+OLD, NEW = "127.45.7.2", "127.46.9.6"
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+async def test_a_line_gets_another_address_and_is_managed_there(
+    case: DriverCase, tmp_path: Path, sqlite_url: str
+) -> None:
+    """The box is really found at its address, so that has to be one of this machine, which no customer may ask for:
+    the parameters are made, not read."""
+    entry = CHANGE_TYPES["wan-address"]
+    async with bench(case, tmp_path, sqlite_url, at=OLD) as b:
+        for here, there, gateway in ((OLD, NEW, "127.46.9.1"), (NEW, OLD, "127.45.7.1")):
+            wanted = WanAddress(address=IPv4Interface(f"{there}/24"), gateway=IPv4Address(gateway))
+            setting = replace(SETTING, managed_at=here)
+            assert [str(one) for one in entry.check(wanted, runs(b), setting) if one.refuses] == []
+            effect = entry.effect(wanted, runs(b), setting)
+            assert effect.managed_at == there
+            await pushed(b, effect)
+            assert (await b.database.inventory.device("r1")).device.address == there
+            assert b.box.places == (there,)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+async def test_a_restart_is_one_and_leaves_everything_as_it_was(
+    case: DriverCase, tmp_path: Path, sqlite_url: str
+) -> None:
+    async with bench(case, tmp_path, sqlite_url) as b:
+        before, boots = b.now(), b.box.state.boots
+        await goes(b, "reboot", {}, SETTING)
+        assert (b.box.state.boots, b.now()) == (boots + 1, before)
 
 
 REFUSED: Final[Mapping[str, frozenset[str]]] = {

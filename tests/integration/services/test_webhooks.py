@@ -13,9 +13,10 @@ import pytest
 from standardwebhooks import Webhook
 
 from cpe_manager.adapters.http_posts import HttpPosts
-from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.errors import Conflict, Forbidden, InputError, NotFound
 from cpe_manager.domain.events import NewEvent
-from cpe_manager.services.webhooks import WebhookParts, WebhookRules, Webhooks
+from cpe_manager.ports.posts import Posted
+from cpe_manager.services.webhooks import For, WebhookParts, WebhookRules, Webhooks
 from tests.integration.api.world import World, opened
 from tests.support.hook_server import HookServer
 
@@ -278,3 +279,130 @@ async def test_the_secret_is_in_no_event_no_list_and_no_log(
     for secret in (made.secret, made.secret.removeprefix("whsec_"), "url-secret"):
         assert secret not in everything
     assert made.secret not in repr(made)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+async def test_thousands_of_events_reach_a_receiver_that_was_down_for_an_hour_in_order_and_signed(
+    world: World, server: HookServer
+) -> None:
+    receiver = Receiver(server)
+    made = await world.services.webhooks.add("desk", server.url, ["line.*"], by="op")
+    sent = 0
+    for minute in range(100):
+        if minute == 20:
+            await server.stop()
+        if minute == 80:
+            await server.start()
+        await happen(world, *range(sent + 1, sent + 31))
+        sent += 30
+        await tell(world)
+        await world.clock.advance(60)
+    await world.clock.advance(3600)
+    await tell(world)
+    assert list(receiver.taken.values()) == list(range(1, sent + 1))
+    # Time is not the wall's here, so the library signs anew what it would have to be signed with.
+    for (_, headers), body in zip(server.calls, server.raw, strict=True):
+        at = datetime.fromtimestamp(int(headers["webhook-timestamp"]), UTC)
+        signature = Webhook(made.secret).sign(headers["webhook-id"], at, body.decode())
+        assert headers["webhook-signature"] == signature
+
+
+def bound_parts(world: World, sites: Mapping[str, frozenset[str]], posts: Any = None) -> WebhookParts:
+    async def sites_of(account_id: str) -> frozenset[str] | None:
+        return sites.get(account_id)
+
+    private = HttpPosts(private=True)
+    return WebhookParts(
+        world.database.webhooks, world.database.events, world.vault, private, posts or HttpPosts(private=True), sites_of
+    )
+
+
+async def changed(world: World, *sites: str, kind: str = "change.done") -> None:
+    now = world.clock.now()
+    await world.database.events.add([NewEvent(kind, now, message="1", data={"site": site}) for site in sites])
+
+
+async def test_an_endpoint_that_is_bound_to_sites_is_told_of_changes_of_these_alone(
+    world: World, server: HookServer
+) -> None:
+    await world.services.webhooks.add("desk", server.url, ["*"], by="op", bound=For(sites=("gent", "luik")))
+    await changed(world, "gent", "namen", "luik", "")
+    await changed(world, "gent", kind="line.mobile")
+    await changed(world, "gent", kind="activation.activated")
+    await world.database.events.add([NewEvent("change.done", world.clock.now())])
+    await tell(world)
+    told_of = [(call["type"], call["data"]["data"]["site"]) for call, _ in server.calls]
+    assert told_of == [("change.done", "gent"), ("change.done", "luik"), ("activation.activated", "gent")]
+    assert (await world.services.webhooks.show("desk"))[0].sites == ("gent", "luik")
+    with pytest.raises(InputError, match="at least one"):
+        await world.services.webhooks.add("x", server.url, ["*"], by="op", bound=For(sites=()))
+
+
+async def test_a_customers_endpoint_follows_what_the_account_may_see_and_ends_with_it(
+    world: World, server: HookServer
+) -> None:
+    sites = {"an": frozenset({"gent"})}
+    hooks = Webhooks(bound_parts(world, sites), world.clock, world.ids, WebhookRules("test", plain=True))
+    url = server.url.replace("http://", "https://")
+    await hooks.add("an.desk", url, ["*"], by="an", bound=For(account_id="an"))
+    with pytest.raises(Forbidden):
+        await hooks.add("bo.desk", url, ["*"], by="bo", bound=For(account_id="bo"))
+    for name in ("show", "test"):
+        with pytest.raises(NotFound):
+            await getattr(hooks, name)("an.desk", "bo")
+    with pytest.raises(NotFound):
+        await hooks.remove("an.desk", by="bo", account_id="bo")
+    with pytest.raises(NotFound):
+        await hooks.replay("an.desk", None, by="bo", account_id="bo")
+    assert (await hooks.list(account_id="bo")).items == ()
+    assert [one.name for one in (await hooks.list(account_id="an")).items] == ["an.desk"]
+    await hooks.close()
+    posts = Noted()
+    hooks = Webhooks(bound_parts(world, sites, posts), world.clock, world.ids, WebhookRules("test", plain=True))
+    await changed(world, "gent", "luik")
+    await tell(world, hooks)
+    sites["an"] = frozenset({"luik"})
+    await changed(world, "gent", "luik")
+    await tell(world, hooks)
+    assert posts.sites == ["gent", "luik"]
+    del sites["an"]
+    await changed(world, "luik")
+    await tell(world, hooks)
+    endpoint = (await hooks.show("an.desk", "an"))[0]
+    assert (endpoint.state, posts.sites) == ("disabled", ["gent", "luik"])
+    assert "represents no customer" in endpoint.reason
+    for number in range(9):
+        sites["an"] = frozenset({"gent"})
+        await hooks.add(f"an.{number}", url, ["*"], by="an", bound=For(account_id="an"))
+    with pytest.raises(Conflict, match="at most"):
+        await hooks.add("an.more", url, ["*"], by="an", bound=For(account_id="an"))
+    await hooks.close()
+
+
+class Noted:
+    """``ports.posts.Posts`` that takes everything, and knows whose it was."""
+
+    def __init__(self) -> None:
+        self.sites: list[str] = []
+
+    def check(self, url: str) -> None: ...
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, seconds: float, most: int = 0) -> Posted:
+        self.sites.append(json.loads(body)["data"]["data"]["site"])
+        return Posted(204, b"", None)
+
+    async def close(self) -> None: ...
+
+
+async def test_a_customers_receiver_is_never_one_of_the_operators_own_servers(world: World, server: HookServer) -> None:
+    parts = bound_parts(world, {"an": frozenset({"gent"})}, HttpPosts(private=False))
+    hooks = Webhooks(parts, world.clock, world.ids, WebhookRules("test", plain=True))
+    with pytest.raises(InputError, match="https://"):
+        await hooks.add("an.desk", server.url, ["*"], by="an", bound=For(account_id="an"))
+    await hooks.add("an.desk", server.url.replace("http://", "https://"), ["*"], by="an", bound=For(account_id="an"))
+    await changed(world, "gent")
+    await tell(world, hooks)
+    assert "not a public address" in (await hooks.show("an.desk"))[0].reason
+    assert server.calls == []
+    await hooks.close()

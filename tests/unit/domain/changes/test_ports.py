@@ -175,6 +175,11 @@ def test_what_the_family_cannot_carry_is_named() -> None:
     assert refusals("open-port", opening(), now, poor) == ""
 
 
+def test_what_is_there_already_is_no_reason_to_refuse() -> None:
+    poor = replace(SETTING, family="vyos", features=frozenset(Feature) - {Feature.PORT_RANGE})
+    assert refusals("open-port", opening(), OFFICE, poor) == ""
+
+
 def test_probes_say_that_the_port_is_there() -> None:
     (probe,) = effect("open-port", opening()).probes
     assert probe.told_by(after("open-port", opening())) == ""
