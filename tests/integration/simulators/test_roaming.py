@@ -12,15 +12,15 @@ from simulators.fleet import Fleet
 from simulators.snmp.line import Sink
 from simulators.spec import DeviceSpec
 
-OLD, NEW = "127.61.1.2", "127.62.2.2"
+OLD, NEW, MANAGER = "127.61.1.2", "127.62.2.2", "10.100.7.9"
 MOVES = {
     "cisco_ios": (
-        f"interface GigabitEthernet0/0\nip address {OLD} 255.255.255.0\nexit\nip route 0.0.0.0 0.0.0.0 127.61.1.1",
-        f"interface GigabitEthernet0/0\nip address {NEW} 255.255.255.0\nexit\nip route 0.0.0.0 0.0.0.0 127.62.2.1",
+        f"interface gi0/0\nip address {OLD} 255.255.255.0\nexit\nip route 10.100.0.0 255.255.0.0 127.61.1.1",
+        f"interface gi0/0\nip address {NEW} 255.255.255.0\nexit\nip route 10.100.0.0 255.255.0.0 127.62.2.1",
     ),
     "frr_linux": (
-        f"interface eth0\n ip address {OLD}/24\nexit\nip route 0.0.0.0/0 127.61.1.1",
-        f"interface eth0\n no ip address {OLD}/24\n ip address {NEW}/24\nexit\nip route 0.0.0.0/0 127.62.2.1",
+        f"interface eth0\n ip address {OLD}/24\nexit\nip route 10.100.0.0/16 127.61.1.1",
+        f"interface eth0\n no ip address {OLD}/24\n ip address {NEW}/24\nexit\nip route 10.100.0.0/16 127.62.2.1",
     ),
 }
 
@@ -53,9 +53,11 @@ async def test_a_box_moves_with_its_configuration_and_so_do_its_traps(family: st
                      sinks=(sink,)) as fleet:  # fmt: skip
         box = fleet.device("r1")
         with pytest.raises(ValueError, match="does not let it be managed"):
-            box.roam("198.51.100.9")
+            box.roam(MANAGER)
         box.change(there)
-        box.roam("198.51.100.9")
+        with pytest.raises(ValueError, match="does not let it be managed"):
+            box.roam("198.51.100.9")  # its filters let 10.0.0.0/8 in
+        box.roam(MANAGER)
         await fleet.settled()
         box.snmp.lose_line()
         assert (await heard.came.get())[1] == OLD
