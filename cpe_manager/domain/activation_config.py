@@ -15,7 +15,7 @@ from typing import Any, Final
 from cpe_manager.domain.activation_flow import Step
 from cpe_manager.domain.activations import ActivationOrder
 from cpe_manager.domain.cpe_config import CpeConfig, PortMapping
-from cpe_manager.domain.cpe_config_data import changed, data_of
+from cpe_manager.domain.cpe_config_data import changed, plain
 from cpe_manager.domain.cpe_differences import differences
 from cpe_manager.domain.cpe_features import Feature
 from cpe_manager.domain.errors import InputError
@@ -66,10 +66,10 @@ def _configured(order: ActivationOrder, now: CpeConfig, features: frozenset[Feat
         if value is not None and value != getattr(now, part):
             patch[part] = _whole(value)
     if order.dns and order.dns != now.dns:
-        patch["dns"] = data_of(order.dns)
+        patch["dns"] = plain(order.dns)
     ports = _with_ports(order, now)
     if ports != now.port_mappings:
-        patch["port_mappings"] = data_of(ports)
+        patch["port_mappings"] = plain(ports)
     if order.with_backup and (mobile := _mobile(order, now, features, barrier)):
         patch["mobile"] = mobile
     return patch
@@ -126,10 +126,10 @@ def _wifi(order: ActivationOrder, now: CpeConfig, features: frozenset[Feature]) 
         raise InputError("wifi was ordered on; the box has no network yet, and the order names none")
     kept = [replace(one, enabled=choice.on and not named) for one in now.wifi if one.band not in named]
     wanted = replace(now, wifi=(*kept, *named.values())).wifi
-    return {} if wanted == now.wifi else {"wifi": data_of(wanted)}
+    return {} if wanted == now.wifi else {"wifi": plain(wanted)}
 
 
 def _whole(value: Any) -> dict[str, Any]:
     """As a patch that leaves nothing of what was there: what is unset is taken away by name."""
-    data: dict[str, Any] = data_of(value)
+    data: dict[str, Any] = plain(value)
     return {**{one.name: None for one in fields(value)}, **data}

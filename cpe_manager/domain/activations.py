@@ -16,7 +16,7 @@ from typing import Any, Final
 from cpe_manager.domain.activation_flow import Entry, State, Step
 from cpe_manager.domain.catalogue import C
 from cpe_manager.domain.cpe_config import DhcpServer, Firewall, Lan, PortMapping, Wan, Wifi
-from cpe_manager.domain.cpe_config_data import data_of, masked, value_of
+from cpe_manager.domain.cpe_config_data import masked, plain, read_as
 from cpe_manager.domain.cpe_mobile import Mobile
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.inventory import LineKind
@@ -108,7 +108,7 @@ class ActivationOrder:
 
     def to_data(self) -> dict[str, Any]:
         """Plain data, secrets included; `order_of` reads it back."""
-        data: dict[str, Any] = data_of(self)
+        data: dict[str, Any] = plain(self)
         return data
 
     def shown(self) -> dict[str, Any]:
@@ -119,7 +119,7 @@ class ActivationOrder:
 
 def order_of(data: Any) -> ActivationOrder:
     """Raises ``InputError`` with the place (``wan.address``) and the reason, for unknown names too."""
-    return value_of(ActivationOrder, data)
+    return read_as(ActivationOrder, data)
 
 
 ORDER_FIELDS: Final = tuple(one.name for one in fields(ActivationOrder))

@@ -91,9 +91,10 @@ def from_data(data: Data) -> CpeConfig:
     return config
 
 
-def read_as(kind: type, data: Data, place: str = "") -> Any:
+def read_as(kind: type[T], data: Data, place: str = "") -> T:
     """A value of a frozen dataclass from plain data. Raises ``InputError``, as a rule a `Misfit`."""
-    return _in(kind, data, place)
+    found: T = _in(kind, data, place)
+    return found
 
 
 def changed(config: CpeConfig, patch: Data) -> CpeConfig:
@@ -317,15 +318,3 @@ def patch_between(old: Data, new: Data) -> dict[str, Data]:
         elif value != before:
             patch[name] = value
     return patch
-
-
-def value_of(kind: type[T], data: Data, place: str = "") -> T:
-    """A dataclass whose fields are of the model's kinds, out of plain data. Raises ``InputError`` as `from_data` does,
-    with ``place`` in front."""
-    found: T = _in(kind, data, place)
-    return found
-
-
-def data_of(value: Any) -> Data:
-    """Plain data of such a dataclass, secrets included; `masked` takes them out."""
-    return plain(value)

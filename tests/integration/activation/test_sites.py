@@ -11,7 +11,7 @@ import pytest
 from cpe_manager.domain.access import SYSTEM
 from cpe_manager.domain.activation_flow import MOST_CORRECTIONS, Result, State, Step
 from cpe_manager.domain.activations import Verdict
-from cpe_manager.domain.cpe_config_data import data_of
+from cpe_manager.domain.cpe_config_data import plain
 from cpe_manager.domain.cpe_features import Feature
 from cpe_manager.domain.errors import Conflict, InputError
 from tests.integration.activation.site import DRIVERS, SITE, Site, results_of, site
@@ -98,7 +98,7 @@ async def test_what_stays_closed_fails_with_a_report_until_somebody_retries(tmp_
         assert (await s.kinds())[-1] == "activation.failed"
         # Somebody took the port away meanwhile; the retry has it opened again, by a push of its own round.
         kept = [one for one in s.config.port_mappings if one.ports.first != 443]
-        await s.pushed({"port_mappings": data_of(tuple(kept)) or None})
+        await s.pushed({"port_mappings": plain(tuple(kept)) or None})
         s.seen_from_outside(p443="open")
         await s.services.activations.retry(one.id, by="op")
         with pytest.raises(Conflict):
