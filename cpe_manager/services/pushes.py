@@ -6,8 +6,8 @@ Asking writes rows and hands out a ticket; the work is done on the commit path.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
@@ -35,6 +35,8 @@ from cpe_manager.services.push_restart import comes_up_with, require_restarting
 from cpe_manager.services.push_trip import Care
 from cpe_manager.services.targets import known, path_of, target_of
 
+LOOK_AGAIN: Final = 1.0
+"""Seconds between looks at a push that somebody waits for."""
 GUARD_SECONDS: Final = 300
 """When a device takes back what nobody confirmed, unless something else is asked for."""
 SHORTEST_GUARD: Final = 120
@@ -245,6 +247,18 @@ class Pushes:
     async def asked_before(self, key: str, *, by: str) -> Push | None:
         """The push that ``by`` asked for with this key; None: there is none."""
         return await self._pushes.keyed(f"{by}:{key}")
+
+    async def ended(self, push_id: str, called_off: Callable[[], Awaitable[str | None]]) -> Push:
+        """The push at its end. As soon as ``called_off`` names somebody, it is asked to be given up in that name."""
+        while True:
+            seen = (await self._pushes.push(push_id)).push
+            if seen.ended_at is not None:
+                return seen
+            by = await called_off()
+            if by is not None and seen.withdrawn_by is None:
+                with suppress(Conflict):  # it has ended in this moment: the next look tells how
+                    await self.withdraw(push_id, by=by)
+            await self._outside.clock.sleep(LOOK_AGAIN)
 
     async def list(
         self, *, device: str | None = None, open_only: bool = False, after: str | None = None, limit: int = 50

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from dataclasses import asdict, replace
-from typing import Any, Final
+from functools import partial
+from typing import Any
 
 from cpe_manager.domain import releases
 from cpe_manager.domain.checks import ACCEPTABLE, Check
@@ -14,7 +14,6 @@ from cpe_manager.domain.cpe_differences import differences
 from cpe_manager.domain.errors import Conflict, DeviceError, HostKeyChanged, InputError
 from cpe_manager.domain.host_keys import fingerprint
 from cpe_manager.domain.inventory import Device, LifeState
-from cpe_manager.domain.pushes import Push
 from cpe_manager.domain.replacements import Replacement, Step, tries
 from cpe_manager.domain.settings_inheritance import resolve
 from cpe_manager.ports.driver import Driver, Facts, LogInSetting, Resettable
@@ -27,9 +26,6 @@ from cpe_manager.services.pushes import PushAsked, Pushes
 from cpe_manager.services.replacement_plan import RestorePlan, Source, plan_restore
 from cpe_manager.services.replacement_ways import NO_KEY, Asks, Refused, SwapStores, Trip, Ways
 from cpe_manager.services.targets import path_of
-
-PUSH_POLL: Final = 1.0
-"""Seconds between looks at the push that restores."""
 
 
 class Steps(Ways):
@@ -198,7 +194,7 @@ class Steps(Ways):
 
     async def _restore(self, trip: Trip) -> str:
         key = f"{PUSH_KEY}{trip.replacement.id}:{tries(trip.journal)}"
-        push = await self._known_push(trip, key)
+        push = await self._pushes.asked_before(key, by=trip.replacement.requested_by)
         if push is None:
             plan = await self._planned(trip)
             if plan.way == "nothing":
@@ -206,7 +202,7 @@ class Steps(Ways):
             self._insist_still_accepted(trip, plan)
             push = await self._pushes.submit(self._asked(trip, plan, key), by=trip.replacement.requested_by)
         trip.progress = replace(trip.progress, push_id=push.id)
-        ended = await self._ended(trip, push)
+        ended = await self._pushes.ended(push.id, partial(self._called_off, trip))
         if ended.phase is Phase.STUCK:
             raise Refused(f"the restore is stuck: {ended.reason}")
         if ended.phase is not Phase.CONFIRMED:
@@ -236,21 +232,8 @@ class Steps(Ways):
             any_time=True,
         )
 
-    async def _known_push(self, trip: Trip, key: str) -> Push | None:
-        """The push that a process before this one has asked for."""
-        page = await self._pushes.list(device=trip.progress.new_device_id, limit=50)
-        return next((push for push in page.items if (push.key or "").endswith(key)), None)
-
-    async def _ended(self, trip: Trip, push: Push) -> Push:
-        while True:
-            seen = (await self._pushes.show(push.id)).push
-            if seen.ended_at is not None:
-                return seen
-            fresh = (await self._stores.replacements.replacement(trip.replacement.id)).replacement
-            if fresh.answers.cancelled_by and seen.withdrawn_by is None:
-                with suppress(Conflict):  # it has ended in this moment: the next look tells how
-                    await self._pushes.withdraw(push.id, by=fresh.answers.cancelled_by)
-            await self._outside.clock.sleep(PUSH_POLL)
+    async def _called_off(self, trip: Trip) -> str | None:
+        return (await self._stores.replacements.replacement(trip.replacement.id)).replacement.answers.cancelled_by
 
     async def _test(self, trip: Trip) -> str:
         """Function tests before the intervention is closed: over a new session, against what was wanted."""
@@ -297,12 +280,12 @@ class Steps(Ways):
             return f"{kept}: {site} is of the same user, or has no password"
         with outside.redactor.holding(*wanted.secrets()):
             key = f"{PUSH_KEY}{one.id}:login"
-            push = await self._known_push(trip, key)
+            push = await self._pushes.asked_before(key, by=one.requested_by)
             if push is None:
                 lines = driver.log_in(wanted).commands
                 asked = PushAsked(present.id, lines=lines, key=key, entering=True, any_time=True)
                 push = await self._pushes.submit(asked, by=one.requested_by)
-            ended = await self._ended(trip, push)
+            ended = await self._pushes.ended(push.id, partial(self._called_off, trip))
             if ended.phase is not Phase.CONFIRMED:
                 return f"{kept}: {ended.reason}"
             target, _ = await self._target(trip, (trip.progress.offered_key or "",))

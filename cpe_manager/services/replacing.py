@@ -8,7 +8,6 @@ back by the box itself.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -39,6 +38,7 @@ from cpe_manager.ports.driver import Resettable
 from cpe_manager.ports.engine import Engine, Ticket
 from cpe_manager.ports.replacements import TICKET, Hold, ReplacementStore
 from cpe_manager.services.attempt import LONGEST_ERROR, Outside
+from cpe_manager.services.held_work import HeldWork
 from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.pushes import Pushes
 from cpe_manager.services.replacement_steps import Steps
@@ -47,7 +47,6 @@ from cpe_manager.services.replacements import Replacements
 
 log = structlog.get_logger()
 
-HOLD_SECONDS: Final = 30.0
 LOOK_AGAIN: Final = timedelta(seconds=60)
 """Until a box that is not there yet is looked for again."""
 
@@ -69,28 +68,12 @@ class ReplacementWork:
     """The engine's handler for replacements."""
 
     def __init__(self, store: ReplacementStore, steps: Steps, outside: Outside, *, owner: str) -> None:
-        self._store, self._steps, self._outside, self._owner = store, steps, outside, owner
+        self._store, self._steps, self._outside = store, steps, outside
+        self._held = HeldWork("replacement", owner, outside.clock)
 
     async def handle(self, ticket: Ticket) -> None:
         """Go as far as it goes without a person or the box; ends at once when somebody else is at it."""
-        now = self._outside.clock.now
-        hold = await self._store.hold(ticket.id, owner=self._owner, now=now(), ttl=HOLD_SECONDS)
-        if hold is None:
-            return
-        walk = asyncio.create_task(self._walk(hold), name=f"replacement {ticket.id}")
-        try:
-            while not (await asyncio.wait({walk}, timeout=HOLD_SECONDS / 3))[0]:
-                if not await self._store.renew(hold, now=now(), ttl=HOLD_SECONDS):
-                    log.warning("replacement.lost", replacement_id=ticket.id)
-                    return
-            walk.result()
-        except StoreError as error:
-            log.error("replacement.hindered", replacement_id=ticket.id, code=error.code, reason=str(error))
-        finally:
-            if not walk.done():
-                walk.cancel()
-                await asyncio.gather(walk, return_exceptions=True)
-            await self._store.release(hold)
+        await self._held.go(self._store, ticket.id, self._walk)
 
     async def _walk(self, hold: Hold) -> None:
         with ExitStack() as held:

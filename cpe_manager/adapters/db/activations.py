@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, func, or_, select
 
 from cpe_manager.adapters.db import cursors
 from cpe_manager.adapters.db.activation_rows import (
@@ -20,6 +20,7 @@ from cpe_manager.adapters.db.activation_rows import (
 )
 from cpe_manager.adapters.db.activation_tables import activation, activation_report, activation_step
 from cpe_manager.adapters.db.overdue import clear_alarms, raise_alarms
+from cpe_manager.adapters.db.row_holds import RowHolds
 from cpe_manager.adapters.db.rows import SEALED_COLUMNS, to_sealed
 from cpe_manager.adapters.db.tables import sealed_object
 from cpe_manager.adapters.db.transactions import Connections, Lock, Transaction
@@ -28,7 +29,7 @@ from cpe_manager.adapters.db.versions import sealed_values
 from cpe_manager.domain.activation_flow import Entry, State
 from cpe_manager.domain.activations import Activation, ActivationRecord, ActivationReport, Progress, Said
 from cpe_manager.domain.backups import SealedObject
-from cpe_manager.domain.errors import Conflict, FenceLost, NotFound
+from cpe_manager.domain.errors import Conflict, NotFound
 from cpe_manager.domain.events import Alarm, NewEvent
 from cpe_manager.domain.paging import Page
 from cpe_manager.domain.working_days import Promise
@@ -36,6 +37,7 @@ from cpe_manager.ports.activations import ALARMS, UNANSWERED, ActivationFilter, 
 
 _A = activation.c
 _OPEN: Final = _A.ended_at.is_(None)
+_HOLDS: Final = RowHolds(activation, "activation")
 
 
 class SqlActivations:
@@ -79,57 +81,32 @@ class SqlActivations:
         query = select(*SEALED_COLUMNS).join(activation, _A.object_id == sealed_object.c.id)
         rows = await self._db.read(lambda tx: tx.rows(query.where(_A.id == activation_id)))
         if not rows:
-            raise _missing(activation_id)
+            raise _HOLDS.missing(activation_id)
         return to_sealed(rows[0])
 
     async def due(self, now: datetime) -> Sequence[str]:
-        free = or_(_A.held_by.is_(None), _A.held_until <= now)
-        query = select(_A.id).where(_OPEN, free, _A.not_before <= now).order_by(_A.not_before, _A.id)
-        return [row.id for row in await self._db.read(lambda tx: tx.rows(query))]
+        return [row.id for row in await self._db.read(lambda tx: tx.rows(_HOLDS.due(now)))]
 
     async def hold(self, activation_id: str, *, owner: str, now: datetime, ttl: float) -> Hold | None:
-        async def work(tx: Transaction) -> Hold | None:
-            row = await _locked(tx, activation_id)
-            alive = row.held_by not in {None, owner} and row.held_until > now
-            if alive or row.ended_at is not None:
-                return None
-            fence = row.fence + 1
-            await _set(tx, activation_id, held_by=owner, held_until=now + timedelta(seconds=ttl), fence=fence)
-            return Hold(activation_id, owner, fence)
-
-        return await self._db.write(work)
+        fence = await self._db.write(lambda tx: _HOLDS.take(tx, activation_id, owner, now, ttl))
+        return None if fence is None else Hold(activation_id, owner, fence)
 
     async def renew(self, hold: Hold, *, now: datetime, ttl: float) -> bool:
-        async def work(tx: Transaction) -> bool:
-            if not _holds(hold, await _locked(tx, hold.activation_id)):
-                return False
-            await _set(tx, hold.activation_id, held_until=now + timedelta(seconds=ttl))
-            return True
-
-        return await self._db.write(work)
+        until = now + timedelta(seconds=ttl)
+        return await self._db.write(lambda tx: _HOLDS.renew(tx, hold.activation_id, hold, until))
 
     async def release(self, hold: Hold) -> None:
-        async def work(tx: Transaction) -> None:
-            if _holds(hold, await _locked(tx, hold.activation_id)):
-                await _set(tx, hold.activation_id, held_by=None, held_until=None)
-
-        await self._db.write(work)
+        await self._db.write(lambda tx: _HOLDS.release(tx, hold.activation_id, hold))
 
     async def release_all(self) -> None:
-        free = update(activation).where(_A.held_by.is_not(None)).values(held_by=None, held_until=None)
-
-        async def work(tx: Transaction) -> None:
-            await tx.run(free)
-
-        await self._db.write(work)
+        await self._db.write(_HOLDS.release_all)
 
     async def advance(
         self, hold: Hold, progress: Progress, entry: Entry | None = None, events: Sequence[NewEvent] = ()
     ) -> None:
         async def work(tx: Transaction) -> None:
-            if not _holds(hold, await _locked(tx, hold.activation_id)):
-                raise FenceLost("somebody else has taken over this activation")
-            await _set(tx, hold.activation_id, **progress_values(progress))
+            await _HOLDS.require(tx, hold.activation_id, hold)
+            await _HOLDS.set(tx, hold.activation_id, **progress_values(progress))
             if entry is not None:
                 await _append(tx, hold.activation_id, entry)
             tx.emit(events)
@@ -140,7 +117,7 @@ class SqlActivations:
 
     async def say(self, before: Activation, said: Said, event: NewEvent, promise: Promise | None = None) -> Activation:
         async def work(tx: Transaction) -> Activation:
-            row = await _locked(tx, before.id)
+            row = await _HOLDS.locked(tx, before.id)
             if row.ended_at is not None:
                 raise Conflict(f"the activation of {row.site} has ended already: {row.state}")
             if to_said(row) != before.said:
@@ -148,7 +125,7 @@ class SqlActivations:
             values = said_values(said)
             if promise is not None:
                 values |= promise_values(promise)
-            await _set(tx, before.id, **values, not_before=event.at)
+            await _HOLDS.set(tx, before.id, **values, not_before=event.at)
             if said.rush is not None:
                 await clear_alarms(tx, [alarm_key(UNANSWERED, before.id)], event.at)
             tx.emit([event])
@@ -167,8 +144,7 @@ class SqlActivations:
         }
 
         async def work(tx: Transaction) -> None:
-            if not _holds(hold, await _locked(tx, hold.activation_id)):
-                raise FenceLost("somebody else has taken over this activation")
+            await _HOLDS.require(tx, hold.activation_id, hold)
             made = tx.insert(activation_report).values(values)
             await tx.run(made.on_conflict_do_update(index_elements=["activation_id", "number"], set_=values))
 
@@ -222,10 +198,6 @@ async def _create(tx: Transaction, new: Activation, order: SealedObject) -> Acti
     return new
 
 
-def _missing(ref: str) -> NotFound:
-    return NotFound(f"no such activation: {ref}")
-
-
 async def _found(tx: Transaction, ref: str, sites: Collection[str] | None) -> AnyRow:
     """By id first: a site that is called as another one's activation means that activation."""
     query = select(activation).where(or_(_A.id == ref, _A.site == ref, _A.device == ref))
@@ -234,27 +206,12 @@ async def _found(tx: Transaction, ref: str, sites: Collection[str] | None) -> An
     order = ((_A.id == ref).desc(), _A.created_at.desc(), _A.id.desc())
     rows = await tx.rows(query.order_by(*order).limit(1))
     if not rows:
-        raise _missing(ref)
+        raise _HOLDS.missing(ref)
     return rows[0]
 
 
 async def _one(tx: Transaction, activation_id: str) -> AnyRow:
     return (await tx.rows(select(activation).where(_A.id == activation_id)))[0]
-
-
-async def _locked(tx: Transaction, activation_id: str) -> AnyRow:
-    rows = await tx.rows(select(activation).where(_A.id == activation_id).with_for_update())
-    if not rows:
-        raise _missing(activation_id)
-    return rows[0]
-
-
-def _holds(hold: Hold, row: AnyRow) -> bool:
-    return bool(row.held_by == hold.owner and row.fence == hold.fence)
-
-
-async def _set(tx: Transaction, activation_id: str, **values: Any) -> None:
-    await tx.run(update(activation).where(_A.id == activation_id).values(values))
 
 
 async def _append(tx: Transaction, activation_id: str, entry: Entry) -> None:

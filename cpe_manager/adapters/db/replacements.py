@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, func, or_, select
 
 from cpe_manager.adapters.db import cursors
 from cpe_manager.adapters.db.replacement_tables import replacement, replacement_step
+from cpe_manager.adapters.db.row_holds import RowHolds
 from cpe_manager.adapters.db.tables import backup, device, device_facts, push
 from cpe_manager.adapters.db.transactions import Connections, Lock, Transaction, Values
 from cpe_manager.adapters.db.types import AnyRow
 from cpe_manager.domain.backups import BackupState
-from cpe_manager.domain.errors import Conflict, FenceLost, NotFound
+from cpe_manager.domain.errors import Conflict
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.inventory import LifeState
 from cpe_manager.domain.paging import Page
@@ -34,6 +34,7 @@ from cpe_manager.domain.replacements import (
 from cpe_manager.ports.replacements import PUSH_KEY, Hold
 
 _OPEN = replacement.c.ended_at.is_(None)
+_HOLDS = RowHolds(replacement, "replacement")
 
 
 class SqlReplacements:
@@ -71,53 +72,28 @@ class SqlReplacements:
         return cursors.page(rows, limit, lambda one: (one.created_at.isoformat(), one.id))
 
     async def due(self, now: datetime) -> Sequence[str]:
-        free = or_(replacement.c.held_by.is_(None), replacement.c.held_until <= now)
-        query = select(replacement.c.id).where(_OPEN, free, replacement.c.not_before <= now)
-        return [row.id for row in await self._db.read(lambda tx: tx.rows(query.order_by(replacement.c.not_before)))]
+        return [row.id for row in await self._db.read(lambda tx: tx.rows(_HOLDS.due(now)))]
 
     async def hold(self, replacement_id: str, *, owner: str, now: datetime, ttl: float) -> Hold | None:
-        async def work(tx: Transaction) -> Hold | None:
-            row = await _locked(tx, replacement_id)
-            alive = row.held_by not in {None, owner} and row.held_until > now
-            if alive or row.ended_at is not None:
-                return None
-            fence = row.fence + 1
-            await _set(tx, replacement_id, held_by=owner, held_until=now + timedelta(seconds=ttl), fence=fence)
-            return Hold(replacement_id, owner, fence)
-
-        return await self._db.write(work)
+        fence = await self._db.write(lambda tx: _HOLDS.take(tx, replacement_id, owner, now, ttl))
+        return None if fence is None else Hold(replacement_id, owner, fence)
 
     async def renew(self, hold: Hold, *, now: datetime, ttl: float) -> bool:
-        async def work(tx: Transaction) -> bool:
-            if not _holds(hold, await _locked(tx, hold.replacement_id)):
-                return False
-            await _set(tx, hold.replacement_id, held_until=now + timedelta(seconds=ttl))
-            return True
-
-        return await self._db.write(work)
+        until = now + timedelta(seconds=ttl)
+        return await self._db.write(lambda tx: _HOLDS.renew(tx, hold.replacement_id, hold, until))
 
     async def release(self, hold: Hold) -> None:
-        async def work(tx: Transaction) -> None:
-            if _holds(hold, await _locked(tx, hold.replacement_id)):
-                await _set(tx, hold.replacement_id, held_by=None, held_until=None)
-
-        await self._db.write(work)
+        await self._db.write(lambda tx: _HOLDS.release(tx, hold.replacement_id, hold))
 
     async def release_all(self) -> None:
-        free = update(replacement).where(replacement.c.held_by.is_not(None)).values(held_by=None, held_until=None)
-
-        async def work(tx: Transaction) -> None:
-            await tx.run(free)
-
-        await self._db.write(work)
+        await self._db.write(_HOLDS.release_all)
 
     async def advance(
         self, hold: Hold, progress: Progress, entry: Entry | None = None, events: Sequence[NewEvent] = ()
     ) -> None:
         async def work(tx: Transaction) -> None:
-            if not _holds(hold, await _locked(tx, hold.replacement_id)):
-                raise FenceLost("somebody else has taken over this replacement")
-            await _set(tx, hold.replacement_id, **_progress_values(progress))
+            await _HOLDS.require(tx, hold.replacement_id, hold)
+            await _HOLDS.set(tx, hold.replacement_id, **_progress_values(progress))
             if entry is not None:
                 await _append(tx, hold.replacement_id, entry)
             tx.emit(events)
@@ -126,10 +102,10 @@ class SqlReplacements:
 
     async def answer(self, replacement_id: str, answers: Answers, event: NewEvent) -> Replacement:
         async def work(tx: Transaction) -> Replacement:
-            row = await _locked(tx, replacement_id)
+            row = await _HOLDS.locked(tx, replacement_id)
             if row.ended_at is not None:
                 raise Conflict(f"the replacement has ended already: {row.stage}")
-            await _set(tx, replacement_id, **_answer_values(answers), asks=[], not_before=event.at)
+            await _HOLDS.set(tx, replacement_id, **_answer_values(answers), asks=[], not_before=event.at)
             tx.emit([event])
             return _to_replacement(await _one(tx, replacement_id))
 
@@ -171,23 +147,8 @@ async def _create(tx: Transaction, new: Replacement) -> Replacement:
 async def _one(tx: Transaction, replacement_id: str) -> AnyRow:
     rows = await tx.rows(select(replacement).where(replacement.c.id == replacement_id))
     if not rows:
-        raise NotFound(f"no such replacement: {replacement_id}")
+        raise _HOLDS.missing(replacement_id)
     return rows[0]
-
-
-async def _locked(tx: Transaction, replacement_id: str) -> AnyRow:
-    rows = await tx.rows(select(replacement).where(replacement.c.id == replacement_id).with_for_update())
-    if not rows:
-        raise NotFound(f"no such replacement: {replacement_id}")
-    return rows[0]
-
-
-def _holds(hold: Hold, row: AnyRow) -> bool:
-    return bool(row.held_by == hold.owner and row.fence == hold.fence)
-
-
-async def _set(tx: Transaction, replacement_id: str, **values: Any) -> None:
-    await tx.run(update(replacement).where(replacement.c.id == replacement_id).values(values))
 
 
 async def _append(tx: Transaction, replacement_id: str, entry: Entry) -> None:

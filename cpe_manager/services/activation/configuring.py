@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from cpe_manager.domain.activation_config import managed_after, patch_of
@@ -84,7 +85,7 @@ class Configuring:
         """What a step makes of the box, by one push."""
         one = trip.activation
         key = f"{PUSH_KEY}{one.id}:{step}:{number}"
-        push = await self._known(trip, key)
+        push = await self._pushes.asked_before(key, by=one.requested_by)
         if push is None:
             view = await self._stores.inventory.device(one.device_id)
             async with self._door.open(one.device_id) as box:
@@ -101,7 +102,7 @@ class Configuring:
             push = await self._pushes.submit(asked, by=one.requested_by)
         trip.progress = replace(trip.progress, push_id=push.id)
         await trip.save()
-        told = self._judged(await self._ended(trip, push))
+        told = self._judged(await self._pushes.ended(push.id, partial(self._called_off, trip)))
         await self._line(trip, step)
         return told
 
@@ -115,21 +116,6 @@ class Configuring:
         if push.phase is Phase.STUCK or push.code in _FINAL:
             raise Refused(said)
         raise NotDone(said)
-
-    async def _known(self, trip: Trip, key: str) -> Push | None:
-        page = await self._pushes.list(device=trip.activation.device_id, limit=100)
-        return next((push for push in page.items if (push.key or "").endswith(key)), None)
-
-    async def _ended(self, trip: Trip, push: Push) -> Push:
-        while True:
-            seen = (await self._pushes.show(push.id)).push
-            if seen.ended_at is not None:
-                return seen
-            by = await self._called_off(trip)
-            if by is not None and seen.withdrawn_by is None:
-                with suppress(Conflict):  # it has ended in this moment: the next look tells how
-                    await self._pushes.withdraw(push.id, by=by)
-            await self._outside.clock.sleep(POLL)
 
     async def _called_off(self, trip: Trip) -> str | None:
         return (await self._stores.activations.activation(trip.id)).activation.said.cancelled_by

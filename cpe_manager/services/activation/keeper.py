@@ -6,7 +6,6 @@ activation holds it, with a fence; a process that dies is followed by another.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -36,10 +35,10 @@ from cpe_manager.services.activation.parts import NotDone, Refused, Trip, event_
 from cpe_manager.services.activation.reporting import Reporting
 from cpe_manager.services.activation.testing import Testing, summary_of
 from cpe_manager.services.attempt import LONGEST_ERROR, Outside
+from cpe_manager.services.held_work import HeldWork
 
 log = structlog.get_logger()
 
-HOLD_SECONDS: Final = 30.0
 LOOK_AGAIN: Final = timedelta(seconds=60)
 """Until a step is taken once more that had to wait: a box that does not answer yet."""
 
@@ -69,28 +68,12 @@ class ActivationWork:
     """The engine's handler for activations."""
 
     def __init__(self, store: ActivationStore, hands: Hands, outside: Outside, *, owner: str) -> None:
-        self._store, self._hands, self._outside, self._owner = store, hands, outside, owner
+        self._store, self._hands, self._outside = store, hands, outside
+        self._held = HeldWork("activation", owner, outside.clock)
 
     async def handle(self, ticket: Ticket) -> None:
         """Go as far as it goes without a person or the box; ends at once when somebody else is at it."""
-        now = self._outside.clock.now
-        hold = await self._store.hold(ticket.id, owner=self._owner, now=now(), ttl=HOLD_SECONDS)
-        if hold is None:
-            return
-        walk = asyncio.create_task(self._walk(hold), name=f"activation {ticket.id}")
-        try:
-            while not (await asyncio.wait({walk}, timeout=HOLD_SECONDS / 3))[0]:
-                if not await self._store.renew(hold, now=now(), ttl=HOLD_SECONDS):
-                    log.warning("activation.lost", activation_id=ticket.id)
-                    return
-            walk.result()
-        except StoreError as error:
-            log.error("activation.hindered", activation_id=ticket.id, code=error.code, reason=str(error))
-        finally:
-            if not walk.done():
-                walk.cancel()
-                await asyncio.gather(walk, return_exceptions=True)
-            await self._store.release(hold)
+        await self._held.go(self._store, ticket.id, self._walk)
 
     async def _walk(self, hold: Hold) -> None:
         work = await self._read(hold)
