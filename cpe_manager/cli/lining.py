@@ -8,25 +8,24 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from cpe_manager.cli import row_results
 from cpe_manager.cli.connection import state_of
 from cpe_manager.cli.line_text import COLUMNS, describe, rows_of, worst_first
 from cpe_manager.cli.live import Rows, follow
 from cpe_manager.cli.options import Json, pairs
 from cpe_manager.cli.reading import put, rows_with_lines
 from cpe_manager.cli.render import out, show_json, show_json_items, table
-from cpe_manager.domain.errors import InputError, NotFound
+from cpe_manager.domain.errors import NotFound
 from cpe_manager.domain.lines import FailoverState
 
 if TYPE_CHECKING:
-    from cpe_manager.api.schemas.lines import LineView, RowResultView
+    from cpe_manager.api.schemas.lines import LineView
     from cpe_manager.client import Client
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 LineName = Annotated[str, typer.Argument(help="The line's device, reference or id.", metavar="LINE")]
 Watch = Annotated[bool, typer.Option("--watch", "-w", help="Stay, and keep it up to date until Ctrl-C.")]
-_AT_ONCE: Final = 500
-"""Rows of an import in one request."""
 
 
 @app.command("list")
@@ -162,22 +161,8 @@ def bring_in(
     checks may come along (coverage, coverage_reason). Exit code 3 when a row was refused.
     """
     rows = rows_with_lines(file)
-    found: list[RowResultView] = []
     with state_of(ctx).client() as client:
-        for start in range(0, len(rows), _AT_ONCE):
-            part = [
-                {"number": number, "device": name, "values": values}
-                for number, name, values in rows[start : start + _AT_ONCE]
-            ]
-            found += client.import_lines({"rows": part, "dry_run": dry_run}).results
-    refused = [one for one in found if one.result == "refused"]
-    if as_json:
-        show_json_items(found)
-    else:
-        if refused:
-            table(("line", "device", "reason"), [(one.number, one.device, one.reason) for one in refused])
-        counts = {name: sum(one.result == name for one in found) for name in ("new", "changed", "unchanged", "refused")}
-        words = ", ".join(f"{number} {name}" for name, number in counts.items() if number) or "no rows"
-        out(f"{'Dry run, nothing was changed; would be: ' if dry_run else ''}{words}")
-    if refused:
-        raise InputError(f"{len(refused)} of {len(found)} rows were refused", file=str(file))
+        found = row_results.bring_in(
+            rows, "device", lambda part: client.import_lines({"rows": part, "dry_run": dry_run}).results
+        )
+    row_results.tell(found, "device", file, dry_run=dry_run, as_json=as_json)

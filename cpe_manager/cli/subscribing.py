@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from cpe_manager.cli import row_results
 from cpe_manager.cli.connection import state_of
 from cpe_manager.cli.options import Json, pairs
 from cpe_manager.cli.reading import rows_with_lines
@@ -14,14 +15,12 @@ from cpe_manager.cli.render import out, show_json, show_json_items, table
 from cpe_manager.domain.errors import InputError, NotFound
 
 if TYPE_CHECKING:
-    from cpe_manager.api.schemas.subscriptions import EntitlementsView, SubscriptionRowView, SubscriptionView
+    from cpe_manager.api.schemas.subscriptions import EntitlementsView, SubscriptionView
     from cpe_manager.client import Client
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 Site = Annotated[str, typer.Argument(help="The site's name or id.", metavar="SITE")]
-_AT_ONCE: Final = 500
-"""Rows of an import in one request."""
 _SITE_COLUMNS: Final = ("site", "site_id")
 
 
@@ -132,22 +131,8 @@ def bring_in(
     was refused.
     """
     rows = rows_with_lines(file, _SITE_COLUMNS, strict=False)
-    found: list[SubscriptionRowView] = []
     with state_of(ctx).client() as client:
-        for start in range(0, len(rows), _AT_ONCE):
-            part: list[dict[str, Any]] = [
-                {"number": number, "site": site, "values": values}
-                for number, site, values in rows[start : start + _AT_ONCE]
-            ]
-            found += client.import_subscriptions({"rows": part, "dry_run": dry_run}).results
-    refused = [one for one in found if one.result == "refused"]
-    if as_json:
-        show_json_items(found)
-    else:
-        if refused:
-            table(("line", "site", "reason"), [(one.number, one.site, one.reason) for one in refused])
-        counts = {name: sum(one.result == name for one in found) for name in ("new", "changed", "unchanged", "refused")}
-        words = ", ".join(f"{number} {name}" for name, number in counts.items() if number) or "no rows"
-        out(f"{'Dry run, nothing was changed; would be: ' if dry_run else ''}{words}")
-    if refused:
-        raise InputError(f"{len(refused)} of {len(found)} rows were refused", file=str(file))
+        found = row_results.bring_in(
+            rows, "site", lambda part: client.import_subscriptions({"rows": part, "dry_run": dry_run}).results
+        )
+    row_results.tell(found, "site", file, dry_run=dry_run, as_json=as_json)
