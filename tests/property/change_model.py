@@ -82,8 +82,7 @@ class DyingStore(MemoryChangeStore):
         self._world.killed()
         before = self.rows[turn.change_id].state
         made = await super().turn(turn)
-        assert made.state in FROM[before]
-        self._world.turned(made)
+        self._world.turned(made, before)
         self._world.killed()
         return made
 
@@ -127,6 +126,8 @@ class World:
     approved: set[tuple[str, str]] = field(default_factory=set)
     """(request, digest) that somebody had the right to approve, and did."""
     ended: dict[str, ChangeState] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+    """What was seen while the keeper worked: looked at afterwards, since the keeper outlives any defect, these too."""
 
     def __post_init__(self) -> None:
         self.store = DyingStore(self)
@@ -218,6 +219,12 @@ class World:
 
     def push_began(self, asked: Asked) -> None:
         """Called when a push is made: nothing of this is the commit path's to find out."""
+        try:
+            self._judge(asked)
+        except AssertionError as error:
+            self.wrong.append(f"{self._of(asked).ticket}: {error}")
+
+    def _judge(self, asked: Asked) -> None:
         change = self._of(asked)
         assert change.state is S.EXECUTING, f"it is {change.state}"
         assert change.site_id not in self.subscriptions.not_entitled, "it is not entitled"
@@ -235,13 +242,17 @@ class World:
             assert drive(self.windows.opens(change, self.inventory.rows[change.device_id],
                                             self.parts.catalogues.catalogue, local)) <= local  # type: ignore[attr-defined]  # fmt: skip
 
-    def turned(self, change: ChangeRequest) -> None:
+    def turned(self, change: ChangeRequest, before: ChangeState) -> None:
+        if change.state not in FROM[before]:
+            self.wrong.append(f"{change.ticket} went from {before} to {change.state}")
         if change.id in self.ended:
-            assert change.state is S.CLOSED, f"it was {self.ended[change.id]}"
+            if change.state is not S.CLOSED:
+                self.wrong.append(f"{change.ticket} was {self.ended[change.id]}, and is {change.state}")
         elif change.ended_at is not None:
             self.ended[change.id] = change.state
 
     def check(self) -> None:
+        assert not self.wrong, self.wrong
         effects: dict[str, int] = {}
         for asked in self.pushes.asked.values():
             assert asked.effects <= 1

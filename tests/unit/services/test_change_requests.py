@@ -427,8 +427,9 @@ async def test_a_table_that_is_none_is_refused_whole(world: World, text: str) ->
 async def test_a_push_that_nobody_noted_before_the_process_died_is_followed_all_the_same(world: World) -> None:
     """It died between asking for the push and writing its id down; the push got stuck meanwhile."""
     change = await asked(world, type="wifi-rights")
-    await world.keeper.look()
-    assert not world.look(dies_after=3)
+    assert change.state is S.SCHEDULED
+    assert not world.look(dies_after=6)
+    assert len(world.pushes.open()) == 1
     assert (await now(world, change)).push_id is None
     end(world, "stuck")
     world.tick(60)
