@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
+from starlette.routing import compile_path
 
 from cpe_manager.api import problems
 from cpe_manager.api.auditing import Audit
@@ -94,6 +97,7 @@ def create_app(
 
 def _mount(app: FastAPI) -> None:
     api = APIRouter(prefix=API_PREFIX)
+    methods = _methods(system.probes, "")
     for part in (
         devices,
         facts,
@@ -126,10 +130,18 @@ def _mount(app: FastAPI) -> None:
         problem_pages,
     ):
         api.include_router(part.router)
+        methods += _methods(part.router, API_PREFIX)
     app.include_router(api)
+    app.state.methods = methods
     app.include_router(system.probes)
     app.include_router(session.pages)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+
+
+def _methods(router: APIRouter, prefix: str) -> list[tuple[re.Pattern[str], frozenset[str]]]:
+    """By path: one of several methods has its routes apart, and each knows its own alone."""
+    found = [(compile_path(prefix + one.path)[0], one.methods) for one in router.routes if isinstance(one, APIRoute)]
+    return [(path, frozenset(methods or ())) for path, methods in found]
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

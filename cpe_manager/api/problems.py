@@ -165,7 +165,16 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     code = _HTTP_CODES.get(error.status_code, "bad_request" if error.status_code < 500 else "internal")
     details = {404: f"no path {request.url.path}", 405: f"{request.method} is not possible on {request.url.path}"}
     detail = details.get(error.status_code, str(error.detail))
-    return plain_problem(code, error.status_code, detail, request_id(request), headers=error.headers)
+    headers = {"Allow": _allowed(request)} if error.status_code == 405 else error.headers
+    return plain_problem(code, error.status_code, detail, request_id(request), headers=headers)
+
+
+def _allowed(request: Request) -> str:
+    """Every method of the path (RFC 9110, 15.5.6); the framework tells those of the first route alone."""
+    path = request.scope["path"]
+    return ", ".join(
+        sorted({one for known, methods in request.app.state.methods if known.match(path) for one in methods})
+    )
 
 
 def install(app: FastAPI) -> None:

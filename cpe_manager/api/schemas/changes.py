@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, Field, model_validator
 
 from cpe_manager.api.pointers import parts, pointer
-from cpe_manager.api.schemas.common import Body, View
+from cpe_manager.api.schemas.common import Asked, Body, View
 from cpe_manager.domain.changes.entries import EntryTerms
 from cpe_manager.domain.changes.outlook import outlook
 from cpe_manager.domain.changes.requests import OPEN, ChangeRecord, ChangeRequest, ChangeState
@@ -35,7 +35,7 @@ class ChangeBody(Body):
     note: Words = Field(default="", description="For whoever reads the request")
 
 
-class ChangeQuery(Body):
+class ChangeQuery(Asked):
     """Conditions are joined by AND; of those that are repeated any."""
 
     state: list[ChangeState] = Field(default=[], max_length=20, description="Any of these; repeatable")

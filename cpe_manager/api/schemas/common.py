@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final, Generic, Literal, TypeVar
+from functools import cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar, Union, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from cpe_manager.domain.paging import Page
 
@@ -16,8 +26,8 @@ D = TypeVar("D")
 _LONE_SURROGATE: Final = re.compile("[\\ud800-\\udfff]")
 
 
-class Body(BaseModel):
-    """A request body: an unknown field is a mistake, and is told."""
+class Asked(BaseModel):
+    """What a request says: an unknown field is a mistake, and is told."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -28,6 +38,42 @@ class Body(BaseModel):
         if _unwritable(given):
             raise ValueError("text holds NUL or half of a surrogate pair; take it out")
         return given
+
+
+class Body(Asked):
+    """A request body. JSON has numbers, texts and truths, each of its own: 0 is not false, and "5" is not 5."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _types_are_its_own(cls, value: Any, info: ValidationInfo) -> Any:
+        annotation: Any = cls.model_fields[info.field_name or ""].annotation
+        wanted = _scalars(annotation)
+        for one in value if isinstance(value, list) else (value,):
+            if wanted and isinstance(one, bool | int | float | str) and not _is_one_of(one, wanted):
+                raise ValueError(f"must be {' or '.join(sorted(_NAMES[kind] for kind in wanted))}")
+        return value
+
+
+_NAMES: Final = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+
+
+@cache
+def _scalars(annotation: Any) -> frozenset[type]:
+    """Those of ``_NAMES`` that a field, or each entry of its list, may be; empty where it may be something else."""
+    if annotation in _NAMES:
+        return frozenset({annotation})
+    if get_origin(annotation) in (Annotated, list):
+        return _scalars(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        kinds = [_scalars(one) for one in get_args(annotation) if one is not NoneType]
+        return frozenset().union(*kinds) if all(kinds) else frozenset()
+    return frozenset()
+
+
+def _is_one_of(value: bool | float | str, wanted: frozenset[type]) -> bool:
+    if isinstance(value, bool | str):
+        return type(value) in wanted
+    return float in wanted or (int in wanted and (isinstance(value, int) or value.is_integer()))
 
 
 def _unwritable(given: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from pydantic import Field
 
-from cpe_manager.api.schemas.common import Body, View
+from cpe_manager.api.schemas.common import Asked, Body, View
 from cpe_manager.api.schemas.drift import StandingView
 from cpe_manager.api.schemas.drills import RestorableView
 from cpe_manager.api.schemas.facts import FactsView
@@ -126,7 +126,7 @@ _KNOWN = (
 )  # fmt: skip
 
 
-class DeviceQuery(Body):
+class DeviceQuery(Asked):
     """Conditions are joined by AND."""
 
     group: str | None = Field(default=None, description="Of this group and the groups below it")

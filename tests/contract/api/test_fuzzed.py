@@ -23,6 +23,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 EXAMPLES: Final = int(os.environ.get("CPE_MANAGER_API_EXAMPLES", "3"))
+STATEFUL: Final = 10
+"""Chains of requests, for each that is made up for an operation alone."""
 SEED: Final = int(os.environ.get("CPE_MANAGER_API_SEED", "20261129"))
 ASKING: Final = ("planPush", "lookAtDrift", "refreshDeviceFacts", "detectFamily", "checkCoverage")
 """They ask a box while the caller waits, and tell that it cannot be reached: 502 with the code of a device."""
@@ -63,6 +65,7 @@ def config(live: Live, role: str, examples: int) -> str:
         "positive_data_acceptance.enabled = false",
         "[phases.stateful]",
         "max-steps = 8",
+        f"generation.max-examples = {STATEFUL * examples}",
     ]
     found = {where: values for where, values in dictionaries(live).items() if values}
     for number, values in enumerate(found.values()):
@@ -82,8 +85,9 @@ def fuzz(live: Live, home: Path, role: str, *, examples: int, phases: str) -> No
     names = [*(word for token in kept for word in (token.name, token.id)), *DEVICES]
     environment: dict[str, Any] = {**os.environ, "PYTHONPATH": str(ROOT), "FUZZ_KEPT": " ".join(names)}
     program = [str(Path(sys.executable).with_name("schemathesis")), "--no-color", "--config-file", str(path)]
+    (home / "api.json").write_text(json.dumps(live.world.app.openapi()), encoding="utf-8")
     done = subprocess.run(
-        [*program, "run", f"{live.url}/api/v1/openapi.json", "--phases", phases],
+        [*program, "run", "api.json", "--url", live.url, "--phases", phases],
         cwd=home,
         env=environment,
         stdout=subprocess.PIPE,

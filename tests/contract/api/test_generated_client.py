@@ -69,7 +69,7 @@ def test_a_generated_client_type_checks_and_works(tools: Path, tmp_path: Path) -
         "job_state": "open",
         "versions": [2, 1],
         "pushed_once": True,
-        "push": "pending",
+        "push": "planned",
         "late": "412 precondition_failed",
         "why": 412,
         "group": None,
