@@ -17,6 +17,7 @@ from cpe_manager.ports.coverage import Transfer
 from cpe_manager.ports.driver import Capture, Guard, Script
 from cpe_manager.ports.shell import Shell
 from drivers._line_probe import linux_ping
+from drivers._resolve import linux_resolve
 from drivers._transfer import linux_transfer
 
 
@@ -44,6 +45,9 @@ class LinuxGuard(ABC):
 
     async def transfer(self, shell: Shell, test: Transfer) -> float:
         return await linux_transfer(shell, test)
+
+    async def resolve(self, shell: Shell, name: str) -> tuple[str, ...]:
+        return await linux_resolve(shell, name)
 
     async def apply_apart(self, shell: Shell, script: Script, guard: Guard) -> None:
         """As one script of the box's own. That a command of it fails shows when the box is read."""

@@ -32,6 +32,7 @@ from cpe_manager.ports.driver import Capture, Guard, Recognition, Script, Secret
 from cpe_manager.ports.driver_reading import Artefact
 from cpe_manager.ports.shell import Shell
 from drivers._line_probe import linux_ping, mwan3_way, netifd_line, netifd_way
+from drivers._resolve import linux_resolve
 from drivers._transfer import linux_transfer
 
 # Somebody may change the configuration between the two exports, or the kernel write into the output.
@@ -107,6 +108,9 @@ class UciDriver:
 
     async def transfer(self, shell: Shell, test: Transfer) -> float:
         return await linux_transfer(shell, test)
+
+    async def resolve(self, shell: Shell, name: str) -> tuple[str, ...]:
+        return await linux_resolve(shell, name)
 
     async def apply(self, shell: Shell, script: Script, guard: Guard | None = None) -> None:
         """All or nothing up to the commit: a refused command leaves the box as it was, so ``untouched`` is then the

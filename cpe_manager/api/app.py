@@ -38,6 +38,7 @@ from cpe_manager.api.routes import (
     keys,
     lines,
     mail,
+    own_webhooks,
     pushes,
     replacements,
     rollouts,
@@ -79,8 +80,9 @@ def create_app(
         redirect_slashes=False,
         middleware=[
             Middleware(RequestLog, metrics=metrics),
-            Middleware(Authentication, access=services.accounts.access),
+            # Around the next one: whom that turns away is noted as well.
             Middleware(Audit, book=services.audit, clock=services.clock),
+            Middleware(Authentication, access=services.accounts.access),
             Middleware(NulInPath),
             Middleware(Bodies),
             Middleware(Once, keys=services.request_keys),
@@ -123,6 +125,7 @@ def _mount(app: FastAPI) -> None:
         session,
         keys,
         webhooks,
+        own_webhooks,
         audit,
         mail,
         events,

@@ -18,7 +18,15 @@ _REFUSED: Final = frozenset({ChangeState.REFUSED, ChangeState.REVERTED, ChangeSt
 
 def rows_of(found: Iterable[ChangeView]) -> list[tuple[Any, ...]]:
     return [
-        (one.ticket, one.site, one.device, one.summary, one.state, one.ended_at or one.submitted_at, next_of(one))
+        (
+            one.ticket,
+            one.site,
+            one.device,
+            one.summary,
+            one.outcome or one.state,
+            one.ended_at or one.submitted_at,
+            next_of(one),
+        )
         for one in found
     ]
 
@@ -43,8 +51,8 @@ def describe(one: ChangeDetailView) -> None:
             ("push", one.push_id), ("ended", when(one.ended_at) if one.ended_at else None),
         ]
     )  # fmt: skip
-    if one.reason and one.state in _REFUSED:
-        out(f"\n{one.state.capitalize()}: {tame(one.reason)}")
+    if one.reason and one.outcome in _REFUSED:
+        out(f"\n{one.outcome.capitalize()}: {tame(one.reason)}")
     if one.shown is not None:
         out("\nWhat changes:")
         show_shown(one.shown)
@@ -55,7 +63,8 @@ def describe(one: ChangeDetailView) -> None:
 
 
 def _state(one: ChangeDetailView) -> str:
-    told = f"{one.state} ({one.code})" if one.code else str(one.state)
+    told = str(one.state) if one.outcome in (None, one.state) else f"{one.outcome}, {one.state}"
+    told = f"{told} ({one.code})" if one.code else told
     return f"{told}, asked again {one.round} times" if one.round and one.needs_approval else told
 
 

@@ -31,7 +31,7 @@ MOST_TEXT: Final = 300
 """Characters of any one field."""
 MOST_DATA: Final = 4000
 """Characters of ``data`` as JSON."""
-SEARCH: Final = 20_000
+SEARCH: Final = 5_000
 """How far around its place an entry is looked for that may have been moved."""
 
 _ENTRY: Final = b"cpe-manager audit 1\n"
@@ -203,7 +203,7 @@ def sealed(head: Head, key: AuditKey) -> Head:
 
 def seal_holds(head: Head, keys: Keys) -> bool:
     secret = keys(head.key_id)
-    return secret is not None and hmac.compare_digest(_seal(head, secret), head.seal)
+    return secret is not None and _same(_seal(head, secret), head.seal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,18 +297,23 @@ def fault_of(row: Written, keys: Keys) -> Fault | None:
     secret = keys(row.key_id)
     if secret is None:
         return Fault(row.number, "edited", "it names a key that this installation does not have")
-    if hmac.compare_digest(digest_of(row, secret), row.digest):
+    if _same(digest_of(row, secret), row.digest):
         return None
     near = range(max(1, row.number - SEARCH), row.number + SEARCH)
     # Nearest first: what was renumbered after a deletion lies beside its place.
     for number in sorted(near, key=lambda one: abs(one - row.number)):
-        if hmac.compare_digest(digest_of(replace(row, number=number), secret), row.digest):
+        if _same(digest_of(replace(row, number=number), secret), row.digest):
             return Fault(row.number, "reordered", f"it is the entry that was written as number {number}")
     return Fault(row.number, "edited", "it is not what was written, or was not written by this installation")
 
 
 def _gap(first: int, last: int) -> str:
     return f"entry {first} is not there" if first == last else f"entries {first} to {last} are not there"
+
+
+def _same(made: str, stored: str) -> bool:
+    # What is stored may have been made of anything; only bytes of anything can be compared.
+    return hmac.compare_digest(made.encode(), stored.encode(errors="replace"))
 
 
 def _seal(head: Head, secret: bytes) -> str:

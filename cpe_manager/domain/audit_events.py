@@ -8,7 +8,7 @@ from cpe_manager.domain.audit import NewAuditEntry, Result
 from cpe_manager.domain.events import Event
 
 AUDITED: Final = (
-    "account.*", "activation.*", "catalogue.*", "change.*", "login.*", "session.*", "subscription.*", "token.*",
+    "account.*", "activation.*", "catalogue.*", "change.*", "login.*", "subscription.*", "token.*",
     "key.*", "original.opened", "hostkey.accepted", "line.asked", "line.changed", "line.held", "device.added",
     "device.changed", "device.suspended", "device.resumed", "device.decommissioned", "device.replaced",
     "group.changed", "backup.accepted", "backup.refused", "drift.adopted", "push.stuck", "push.settled",
@@ -23,7 +23,9 @@ steps of a push and of an automatic switch have histories of their own and are n
 def entry_of(event: Event) -> NewAuditEntry:
     """An event that is one of ``AUDITED``, as an entry: by whom, where its data say so, else by the daemon."""
     data = dict(event.data)
-    by = str(data.get("by") or "") or "cpe-manager"
+    # Whoever logs in acts; of all else the data say by whom, or nobody did.
+    named = data.get("account") if event.kind.startswith("login.") else data.get("by")
+    by = str(named or "") or ("" if event.kind.startswith("login.") else "cpe-manager")
     target = next((f"{kind}:{data[name]}" for kind, name in _TARGETS if data.get(name)), "")
     if not target and event.device:
         target = f"device:{event.device}"
@@ -34,7 +36,7 @@ def entry_of(event: Event) -> NewAuditEntry:
     if event.kind in _DENIALS:
         result = "denied"
     return NewAuditEntry(
-        event.at, by, str(data.get("by_id") or ("" if data.get("by") else "system")), event.kind, target,
+        event.at, by, str(data.get("by_id") or ("" if by != "cpe-manager" else "system")), event.kind, target,
         str(data.get("site") or ""), result, {"event": event.id, **more}, str(data.get("source") or ""),
         str(data.get("request_id") or ""),
     )  # fmt: skip
@@ -42,11 +44,11 @@ def entry_of(event: Event) -> NewAuditEntry:
 
 _TARGETS: Final = (
     ("change", "ticket"), ("change", "change_id"), ("activation", "activation"), ("activation", "activation_id"),
-    ("account", "account"), ("token", "token_name"), ("line", "line"), ("rollout", "rollout"),
+    ("token", "token"), ("account", "account"), ("line", "line"), ("rollout", "rollout"),
     ("rollout", "rollout_id"), ("replacement", "replacement_id"), ("webhook", "webhook"), ("site", "site"),
 )  # fmt: skip
 _KEPT: Final = (
     "type", "state", "revision", "reason", "code", "fields", "changed", "version", "formula", "roles", "sites",
-    "account", "account_id", "order", "until",
+    "account", "account_id", "what", "way", "until",
 )  # fmt: skip
-_DENIALS: Final = frozenset({"login.failed", "login.denied", "login.refused", "login.locked", "account.locked"})
+_DENIALS: Final = frozenset({"login.failed", "login.held"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from backups.vault import Vault
@@ -73,7 +74,7 @@ class History:
         """The restore-grade original, secrets included; every opening leaves an event. Raises ``SealBroken``."""
         text = self._vault.open_original(await self._backups.sealed(backup.id))
         message = f"original of {backup.device} version {backup.number} opened by {by}"
-        event = NewEvent("original.opened", self._clock.now(), "warning", device_id=backup.device_id, message=message)
+        event = _opened(backup, message, by, self._clock.now())
         await self._events.add([event])
         return text
 
@@ -91,7 +92,7 @@ class History:
             raise NotFound(f"no file of {backup.device}'s own making is kept beside version {backup.number}")
         content = self._vault.open_file(info, await self._backups.sealed_file(backup.id))
         message = f"{info.name} of {backup.device} version {backup.number} opened by {by}"
-        event = NewEvent("original.opened", self._clock.now(), "warning", device_id=backup.device_id, message=message)
+        event = _opened(backup, message, by, self._clock.now())
         await self._events.add([event])
         return info, content
 
@@ -136,5 +137,12 @@ class History:
         decided = await self._backups.decide(backup.id, accept=accept, at=now, by=by)
         word = "accepted" if accept else "refused"
         message = f"{decided.device} version {decided.number} {word} by {by}"
-        await self._events.add([NewEvent(f"backup.{word}", now, device_id=decided.device_id, message=message)])
+        await self._events.add(
+            [NewEvent(f"backup.{word}", now, device_id=decided.device_id, message=message, data={"by": by})]
+        )
         return decided
+
+
+def _opened(backup: Backup, message: str, by: str, at: datetime) -> NewEvent:
+    data = {"by": by, "version": backup.number}
+    return NewEvent("original.opened", at, "warning", device_id=backup.device_id, message=message, data=data)

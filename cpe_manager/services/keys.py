@@ -45,7 +45,9 @@ class Keys:
         async def start() -> Job | None:
             now = self._clock.now()
             key_id = self._keys.rotate(now)
-            await self._events.add([NewEvent("key.rotated", now, "warning", message=f"key {key_id} active, by {by}")])
+            await self._events.add(
+                [NewEvent("key.rotated", now, "warning", message=f"key {key_id} active, by {by}", data={"by": by})]
+            )
             return await self._jobs.start(JobKind.ROTATE, {}, by=by, occurrence=occurrence)
 
         return await self._jobs.once(occurrence, start)
@@ -67,4 +69,6 @@ class Keys:
             raise Conflict(f"key {key_id} may be needed by backups under way: two minutes after a rotation it can go")
         self._keys.retire(key_id)
         message = f"key {key_id} retired by {by}"
-        await self._events.add([NewEvent("key.retired", self._clock.now(), "warning", message=message)])
+        await self._events.add(
+            [NewEvent("key.retired", self._clock.now(), "warning", message=message, data={"by": by})]
+        )

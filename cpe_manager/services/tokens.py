@@ -75,7 +75,9 @@ class Tokens:
         await self._store.add(token, digest(text))
         whose = f"of {account} " if account else ""
         told = f"token {token.name} {whose}created by {by}"
-        await self._events.add([NewEvent("token.created", token.created_at, message=told, data=_data(token, account))])
+        await self._events.add(
+            [NewEvent("token.created", token.created_at, message=told, data=_data(token, account, by))]
+        )
         return NewToken(token, text)
 
     async def authenticate(self, text: str, *, source: str = "") -> Token:
@@ -120,7 +122,7 @@ class Tokens:
     async def _told(self, token: Token, account: str, by: str) -> Token:
         whose = f"of {account} " if account else ""
         message = f"token {token.name} {whose}revoked by {by}"
-        told = NewEvent("token.revoked", self._clock.now(), message=message, data=_data(token, account))
+        told = NewEvent("token.revoked", self._clock.now(), message=message, data=_data(token, account, by))
         await self._events.add([told])
         return token
 
@@ -131,5 +133,5 @@ def _named(name: str) -> str:
     return name.strip()
 
 
-def _data(token: Token, account: str) -> dict[str, str | None]:
-    return {"token": token.name, "token_id": token.id, "account": account or None}
+def _data(token: Token, account: str, by: str) -> dict[str, str | None]:
+    return {"token": token.name, "token_id": token.id, "account": account or None, "by": by}

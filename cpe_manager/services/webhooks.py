@@ -142,7 +142,7 @@ class Webhooks:
         endpoint = Endpoint(
             self._ids.new(), name, url, wanted, object_id, now, by, sites=bound.sites, account_id=bound.account_id
         )
-        told = self._event("webhook.added", endpoint, f"webhook {name} added by {by}")
+        told = self._event("webhook.added", endpoint, f"webhook {name} added by {by}", by=by)
         return Made(await self._store.add(endpoint, sealed, [told]), secret)
 
     async def list(self, *, after: str | None = None, limit: int = 50, account_id: str | None = None) -> Page[Endpoint]:
@@ -164,7 +164,7 @@ class Webhooks:
     async def remove(self, name: str, *, by: str, account_id: str | None = None) -> None:
         """At once and for ever. Raises ``NotFound``."""
         endpoint = await self._found(name, account_id)
-        told = self._event("webhook.removed", endpoint, f"webhook {endpoint.name} removed by {by}")
+        told = self._event("webhook.removed", endpoint, f"webhook {endpoint.name} removed by {by}", by=by)
         await self._store.remove(endpoint.id, [told], self._clock.now())
 
     async def test(self, name: str, account_id: str | None = None) -> Attempt:
@@ -181,7 +181,7 @@ class Webhooks:
         was disabled is active again. Raises ``NotFound``."""
         endpoint = await self._found(name, account_id)
         words = f"from {since:%Y-%m-%d %H:%M:%S} UTC" if since else "from where it stands"
-        told = self._event("webhook.replayed", endpoint, f"webhook {endpoint.name} replayed {words} by {by}")
+        told = self._event("webhook.replayed", endpoint, f"webhook {endpoint.name} replayed {words} by {by}", by=by)
         return await self._store.replay(endpoint.id, since, [told], self._clock.now())
 
     # What delivers
@@ -336,6 +336,8 @@ class Webhooks:
             log.error("webhook.secret", webhook=endpoint.name)
             raise
 
-    def _event(self, kind: str, endpoint: Endpoint, message: str, severity: Severity = "info") -> NewEvent:
-        data = {"webhook": endpoint.name, "webhook_id": endpoint.id}
+    def _event(
+        self, kind: str, endpoint: Endpoint, message: str, severity: Severity = "info", by: str = ""
+    ) -> NewEvent:
+        data = {"webhook": endpoint.name, "webhook_id": endpoint.id, **({"by": by} if by else {})}
         return NewEvent(kind, self._clock.now(), severity, message=message, data=data)

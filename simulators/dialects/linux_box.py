@@ -16,6 +16,7 @@ from simulators.dialects import linux_uplink, systemd
 from simulators.dialects.nft import NftError, check
 from simulators.dialects.shell import TMP, Call, Tool
 from simulators.dialects.systemd import RELOAD
+from simulators.dialects.uplink import nslookup
 from simulators.dialects.vtysh import VtyshDialogue, frr_body, hostname_of
 from simulators.generate.frr_linux import is_linux
 from simulators.generate.linux_files import daemon_files
@@ -299,10 +300,14 @@ def _ping(state: DeviceState, call: Call) -> Reply:
     return linux_uplink.pinged(state, files_of(state), call)
 
 
+def _nslookup(state: DeviceState, call: Call) -> Reply:
+    return nslookup(call, online=linux_uplink.online(state, files_of(state)))
+
+
 _OWN: dict[str, Callable[[DeviceState, Call], Reply]] = {
     "vtysh": _vtysh, "uname": _uname, "hostname": _host, "id": _id, "nft": _nft, "dnsmasq": _dnsmasq,
     "service": _service, "pon": _pon, "poff": _poff, "ifup": _ifup, "ifdown": _ifdown,
-    "start-stop-daemon": _start_stop_daemon, "ip": _ip, "ping": _ping, **systemd.TOOLS,
+    "start-stop-daemon": _start_stop_daemon, "ip": _ip, "ping": _ping, "nslookup": _nslookup, **systemd.TOOLS,
 }  # fmt: skip
 
 

@@ -159,6 +159,10 @@ def _ping(state: DeviceState, call: Call) -> Reply:
     return uci_uplink.pinged(_packages(state), state, call)
 
 
+def _nslookup(state: DeviceState, call: Call) -> Reply:
+    return uci_uplink.resolved(_packages(state), state, call)
+
+
 def _packages(state: DeviceState) -> dict[str, Package]:
     return parse_packages(state.running)
 
@@ -229,7 +233,7 @@ def _ifup(state: DeviceState, call: Call) -> Reply:
 
 
 _TOOLS: Mapping[str, BoardTool] = {
-    "sh": busybox.sh, "ping": _ping, "start-stop-daemon": busybox.start_stop_daemon,
+    "sh": busybox.sh, "ping": _ping, "nslookup": _nslookup, "start-stop-daemon": busybox.start_stop_daemon,
     "uci": _uci, "date": _date, "sysupgrade": _sysupgrade,
     "base64": busybox.base64_tool, "hexdump": busybox.hexdump_tool,
     "firstboot": _firstboot, "ifup": _ifup, "ifdown": _ifup, "/sbin/ifup": _ifup,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from simulators.dialects.shell import Call
 from simulators.dialects.uci import Package, Section
-from simulators.dialects.uplink import Default, Link, mobile_address, nearest, ping
+from simulators.dialects.uplink import Default, Link, mobile_address, nearest, nslookup, ping
 from simulators.generate.site import make_site
 from simulators.personas.base import Reply
 from simulators.state import DeviceState
@@ -80,6 +80,10 @@ def pinged(packages: Mapping[str, Package], state: DeviceState, call: Call) -> R
         for section in _interfaces(network)
     ]
     return ping(links, call, online=_carries(way(packages, state), network, state))
+
+
+def resolved(packages: Mapping[str, Package], state: DeviceState, call: Call) -> Reply:
+    return nslookup(call, online=_carries(way(packages, state), packages["network"], state))
 
 
 def _of_kind(package: Package | None, kind: str) -> list[Section]:

@@ -62,6 +62,17 @@ def ping(links: Sequence[Link], call: Call, *, online: bool) -> Reply:
     return Reply(head + lines + tail, status=0 if came else 1)
 
 
+def nslookup(call: Call, *, online: bool) -> Reply:
+    """`nslookup NAME SERVER` of BusyBox, by the box's own server. Names below `invalid` do not exist (RFC 6761)."""
+    name, server = [*call.words, "", ""][:2]
+    head = f"Server:\t\t{server}\nAddress:\t{server}:53\n\n"
+    if not online:
+        return Reply(";; connection timed out; no servers could be reached\n\n", status=1)
+    if name.endswith(".invalid"):
+        return Reply(f"{head}** server can't find {name}: NXDOMAIN\n\n", status=1)
+    return Reply(f"{head}Non-authoritative answer:\nName:\t{name}\nAddress: 198.51.100.80\n\n")
+
+
 def ip_tool(links: Mapping[str, Link], defaults: Sequence[Default], call: Call) -> Reply:
     """iproute2's `ip -j -4 address show dev NAME` and `ip -j -4 route show default`; nothing else of it."""
     words = [word for word in call.words if word not in ("-j", "-4")]

@@ -112,7 +112,8 @@ def host_key(lab: Running) -> str:
 
 
 @contextmanager
-def managed(lab: Running, home: Path, settings: str = QUICK) -> Iterator[Managed]:
+def managed(lab: Running, home: Path, settings: str = QUICK, *, set_up: bool = True) -> Iterator[Managed]:
+    """``set_up`` False: the daemon serves, and nothing is in its inventory yet."""
     with world(home) as w:
         w.within = lab.within("manager")
         w.env["PYTHONPATH"] = str(Path(__file__).parents[2])
@@ -124,5 +125,6 @@ def managed(lab: Running, home: Path, settings: str = QUICK) -> Iterator[Managed
         w.inventory.write_text(outputs.inventory(lab.plan))
         w.serve()
         made = Managed(lab, w)
-        made.set_up()
+        if set_up:
+            made.set_up()
         yield made

@@ -14,6 +14,7 @@ WHO: Final = "VOXADCrwaoG-"
 _FLEET = "VODrG"
 _FLEET_WORK = "ODw"
 _RIGHTS = "Da"
+_FOLLOW = "VOXDCrG"
 _CHANGES = "VOXADCrG"
 _KNOWN = "VOXADCrwaoG"
 
@@ -101,6 +102,10 @@ TABLE: Final[dict[str, str]] = {
     "addSchedule": _FLEET_WORK,
     "removeSchedule": _FLEET_WORK,
     "runSchedule": _FLEET_WORK,
+    "orderActivation": _FLEET_WORK,
+    "answerRush": _FLEET_WORK,
+    "retryActivation": _FLEET_WORK,
+    "cancelActivation": _FLEET_WORK,
     "importSubscriptions": _FLEET_WORK,
     "putSubscription": _FLEET_WORK,
     # What holds secrets: by name alone.
@@ -115,6 +120,10 @@ TABLE: Final[dict[str, str]] = {
     "listSubscriptions": _CHANGES,
     "getSubscription": _CHANGES,
     "getEntitlements": _CHANGES,
+    "listActivations": _CHANGES,
+    "getActivation": _CHANGES,
+    "getActivationReport": _CHANGES,
+    "getActivationPage": _CHANGES,
     "listChangeTypes": _CHANGES,
     "getChangeType": _CHANGES,
     "listChanges": _CHANGES,
@@ -145,13 +154,20 @@ TABLE: Final[dict[str, str]] = {
     "listKeys": _RIGHTS,
     "rotateKey": _RIGHTS,
     "retireKey": _RIGHTS,
-    "createWebhook": _RIGHTS + "C",
-    "removeWebhook": _RIGHTS + "C",
-    "listWebhooks": _FLEET + "C",
-    "getWebhook": _FLEET + "C",
-    "testWebhook": _FLEET_WORK + "C",
-    "replayWebhook": _FLEET_WORK + "C",
+    "createWebhook": _RIGHTS,
+    "removeWebhook": _RIGHTS,
+    "listWebhooks": _FLEET,
+    "getWebhook": _FLEET,
+    "testWebhook": _FLEET_WORK,
+    "replayWebhook": _FLEET_WORK,
     "retryMails": _RIGHTS,
+    # Told to a customer's own server; the others who follow have none, and are told so.
+    "listOwnWebhooks": _FOLLOW,
+    "createOwnWebhook": _FOLLOW,
+    "getOwnWebhook": _FOLLOW,
+    "removeOwnWebhook": _FOLLOW,
+    "testOwnWebhook": _FOLLOW,
+    "replayOwnWebhook": _FOLLOW,
     "listAudit": _RIGHTS,
     "getAudit": _RIGHTS,
     "verifyAudit": _RIGHTS,

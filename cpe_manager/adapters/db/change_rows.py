@@ -55,6 +55,7 @@ def standing(one: ChangeRequest) -> Values:
     return {
         **{name: getattr(one, name) for name in PLAIN},
         "state": one.state.value,
+        "outcome": None if one.outcome is None else one.outcome.value,
         "shown": None if one.shown is None else _shown_value(one.shown),
         "approval": None if one.approval is None else _approval_value(one.approval),
         "fee": None if one.fee is None else {"billable": one.fee.billable, "reason": one.fee.reason},
@@ -70,6 +71,7 @@ def to_change(row: AnyRow) -> ChangeRequest:
         device=row.device_name,
         parameters=row.parameters,
         state=ChangeState(row.state),
+        outcome=None if row.outcome is None else ChangeState(row.outcome),
         shown=None if row.shown is None else _to_shown(row.shown),
         approval=None if row.approval is None else _to_approval(row.approval),
         fee=None if row.fee is None else Fee(row.fee["billable"], row.fee["reason"]),

@@ -43,6 +43,7 @@ change_request: Final = Table(
     Column("note", FreeText, nullable=False),
     Column("bulk_id", String(64), index=True),
     Column("key", Text, unique=True),
+    Column("outcome", String(16)),
     Column("ended_at", UtcTime),
     Column("closed_at", UtcTime),
     Column("expires_at", UtcTime),

@@ -1,19 +1,15 @@
 """Webhooks: other servers that are told of events. The secret of one is shown once, when it is made.
 
-A customer's representative has webhooks of its own, which are told of what it may see; of all others it is told that
-they do not exist. Of the operator's people an administrator adds and removes: a webhook takes events out of the house.
+An administrator adds and removes: a webhook takes events out of the house. Those of customers: ``own_webhooks``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 
-from cpe_manager.api.deps import Anyone, Cursor, Limit, ServicesDep
+from cpe_manager.api.deps import Admin, Cursor, Limit, Reader, ServicesDep, Writer
 from cpe_manager.api.problems import documented
 from cpe_manager.api.schemas.common import PageOf, paged
 from cpe_manager.api.schemas.webhooks import (
@@ -24,41 +20,16 @@ from cpe_manager.api.schemas.webhooks import (
     WebhookDetailView,
     WebhookView,
 )
-from cpe_manager.domain.access import Permission, Principal, require
-from cpe_manager.domain.errors import InputError
 from cpe_manager.services.webhooks import For
-
-
-@dataclass(frozen=True, slots=True)
-class Whose:
-    """``account``: the one whose webhooks alone there are for the caller; None: all of them."""
-
-    caller: Principal
-    account: str | None
-
-
-def _whose(needed: Permission) -> Callable[[Principal], Whose]:
-    """A representative's are its own; others need a permission."""
-
-    def whose(caller: Anyone) -> Whose:
-        require(caller, Permission.FOLLOW if caller.is_customer else needed)
-        return Whose(caller, caller.id if caller.is_customer else None)
-
-    return whose
-
-
-Looked = Annotated[Whose, Depends(_whose(Permission.SEE))]
-Worked = Annotated[Whose, Depends(_whose(Permission.OPERATE))]
-Kept = Annotated[Whose, Depends(_whose(Permission.ADMINISTER))]
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"], responses=documented())
 
 
 @router.get("", operation_id="listWebhooks", summary="All webhooks by name, without their secrets")
 async def listing(
-    services: ServicesDep, whose: Looked, limit: Limit = 50, cursor: Cursor = None
+    services: ServicesDep, _caller: Reader, limit: Limit = 50, cursor: Cursor = None
 ) -> PageOf[WebhookView]:
-    found = await services.webhooks.list(after=cursor, limit=limit, account_id=whose.account)
+    found = await services.webhooks.list(after=cursor, limit=limit)
     return paged(found, WebhookView.of)
 
 
@@ -69,14 +40,9 @@ async def listing(
     summary="Have events told to another server, from the next one on",
     responses=documented("conflict"),
 )
-async def create(body: WebhookBody, services: ServicesDep, whose: Kept, response: Response) -> NewWebhookView:
-    caller, account = whose.caller, whose.account
-    if account is not None and body.sites is not None:
-        raise InputError("sites: those of a customer's webhook are the account's")
-    # Names of customers' stand apart: what others call theirs is nobody's to know.
-    name = body.name if account is None else f"{caller.name}.{body.name}"
-    bound = For(tuple(dict.fromkeys(body.sites)) if body.sites is not None else None, account or "")
-    made = await services.webhooks.add(name, body.url, body.kinds, by=caller.name, secret=body.secret, bound=bound)
+async def create(body: WebhookBody, services: ServicesDep, caller: Admin, response: Response) -> NewWebhookView:
+    bound = For(tuple(dict.fromkeys(body.sites)) if body.sites is not None else None)
+    made = await services.webhooks.add(body.name, body.url, body.kinds, by=caller.name, secret=body.secret, bound=bound)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Location"] = f"/api/v1/webhooks/{made.endpoint.id}"
     return NewWebhookView.of(made)
@@ -88,8 +54,8 @@ async def create(body: WebhookBody, services: ServicesDep, whose: Kept, response
     summary="A webhook with its latest attempts",
     responses=documented("not_found"),
 )
-async def show(webhook: str, services: ServicesDep, whose: Looked) -> WebhookDetailView:
-    return WebhookDetailView.shown(*await services.webhooks.show(webhook, whose.account))
+async def show(webhook: str, services: ServicesDep, _caller: Reader) -> WebhookDetailView:
+    return WebhookDetailView.shown(*await services.webhooks.show(webhook))
 
 
 @router.delete(
@@ -99,8 +65,8 @@ async def show(webhook: str, services: ServicesDep, whose: Looked) -> WebhookDet
     summary="Remove a webhook with its secret",
     responses=documented("not_found"),
 )
-async def remove(webhook: str, services: ServicesDep, whose: Kept) -> None:
-    await services.webhooks.remove(webhook, by=whose.caller.name, account_id=whose.account)
+async def remove(webhook: str, services: ServicesDep, caller: Admin) -> None:
+    await services.webhooks.remove(webhook, by=caller.name)
 
 
 @router.post(
@@ -109,8 +75,8 @@ async def remove(webhook: str, services: ServicesDep, whose: Kept) -> None:
     summary="Send an event of kind `webhook.test` now; what came of it, within 15 seconds",
     responses=documented("not_found"),
 )
-async def test(webhook: str, services: ServicesDep, whose: Worked) -> AttemptView:
-    return AttemptView.of(await services.webhooks.test(webhook, whose.account))
+async def test(webhook: str, services: ServicesDep, _caller: Writer) -> AttemptView:
+    return AttemptView.of(await services.webhooks.test(webhook))
 
 
 @router.post(
@@ -121,13 +87,11 @@ async def test(webhook: str, services: ServicesDep, whose: Worked) -> AttemptVie
     responses=documented("not_found"),
 )
 async def replay(
-    webhook: str, services: ServicesDep, whose: Worked, response: Response, body: ReplayBody | None = None
+    webhook: str, services: ServicesDep, caller: Writer, response: Response, body: ReplayBody | None = None
 ) -> WebhookView:
     since = body.since if body is not None else None
     if since is not None and since.tzinfo is None:
         since = since.replace(tzinfo=UTC)
-    found = WebhookView.of(
-        await services.webhooks.replay(webhook, since, by=whose.caller.name, account_id=whose.account)
-    )
+    found = WebhookView.of(await services.webhooks.replay(webhook, since, by=caller.name))
     response.headers["Location"] = f"/api/v1/webhooks/{found.id}"
     return found

@@ -12,23 +12,26 @@ from cpe_manager.domain.webhooks import Attempt, Endpoint, shown_url
 from cpe_manager.services.webhooks import Made
 
 
-class WebhookBody(Body):
+class OwnWebhookBody(Body):
     """``kinds``: of events, or their beginnings with a star."""
 
     name: Label = Field(examples=["service-desk"])
     url: str = Field(max_length=2000, examples=["https://desk.example/hooks/cpe-manager"])
     kinds: list[str] = Field(min_length=1, max_length=50, examples=[["line.*", "incident.*"]])
-    sites: list[Label] | None = Field(
-        default=None,
-        min_length=1,
-        max_length=1000,
-        description="Tell of changes, activations and subscriptions of these sites alone; a customer's are its own",
-    )
     secret: str | None = Field(
         default=None,
         max_length=200,
         description="One that the receiver has already (`whsec_...`); null: one is made, and shown this once",
         repr=False,
+    )
+
+
+class WebhookBody(OwnWebhookBody):
+    sites: list[Label] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1000,
+        description="Told of changes, activations and subscriptions of these sites alone; null: of all kinds named",
     )
 
 

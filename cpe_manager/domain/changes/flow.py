@@ -28,8 +28,9 @@ COVERAGE: Final = "coverage-not-passed"
 FIRST_PAUSE: Final = timedelta(seconds=30)
 LONGEST_PAUSE: Final = timedelta(hours=1)
 """Between two tries at a device that does not answer; each is twice the one before."""
-TRIED_FOR: Final = timedelta(days=1)
-"""So long an approved change is tried on a device that cannot be reached; then the customer is told that it failed."""
+MOST_TRIES: Final = 30
+"""Pushes of an approved change that may come to nothing since the device cannot be reached: with their pauses a day.
+Then the customer is told that it failed."""
 _S: Final = ChangeState
 
 
@@ -141,7 +142,7 @@ def _schedule(change: ChangeRequest, seen: Seen) -> Decision:
     reason = "" if at <= seen.now else "waits for the change window"
     if change.requested_for is not None and at > seen.now and at == change.requested_for:
         reason = "waits for the time that was asked for"
-    return _turn(_S.SCHEDULED, reason, not_before=at)
+    return _turn(_S.SCHEDULED, reason, not_before=at, tries=change.tries)
 
 
 def _scheduled(change: ChangeRequest, seen: Seen) -> Decision:
@@ -186,8 +187,7 @@ def _without_effect(change: ChangeRequest, push: Push, seen: Seen) -> Decision:
         return _refused((reason, code), seen.now)
     if push.withdrawn_by is not None:
         return _turn(_S.WITHDRAWN, f"its push was given up by {push.withdrawn_by}", code, ended_at=push.ended_at)
-    since = change.approval.at if change.approval is not None else change.submitted_at
-    if code in _PASSING and seen.now - max(since, change.not_before or since) < TRIED_FOR:
+    if code in _PASSING and change.tries < MOST_TRIES:
         return _once_more(change, f"the device could not be reached: {reason}", seen.now)
     return _turn(_S.REVERTED, f"nothing was done on the device: {reason}", code, ended_at=push.ended_at)
 

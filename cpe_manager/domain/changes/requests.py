@@ -46,6 +46,13 @@ OPEN: Final = frozenset(
     }
 )  # fmt: skip
 """Something is still to happen."""
+OUTCOMES: Final = frozenset(
+    {
+        ChangeState.DONE, ChangeState.REVERTED, ChangeState.STUCK, ChangeState.REFUSED, ChangeState.DECLINED,
+        ChangeState.WITHDRAWN, ChangeState.EXPIRED,
+    }
+)  # fmt: skip
+"""What a request can come to."""
 WITHDRAWABLE: Final = frozenset(
     {ChangeState.SUBMITTED, ChangeState.ACCEPTED, ChangeState.APPROVED, ChangeState.SCHEDULED}
 )
@@ -160,6 +167,8 @@ class ChangeRequest:
     note: str = ""
     bulk_id: str | None = None
     key: str | None = None
+    outcome: ChangeState | None = None
+    """The end that the matter came to; it stays when the request is closed."""
     ended_at: datetime | None = None
     closed_at: datetime | None = None
     expires_at: datetime | None = None

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from cpe_manager.domain.changes.requests import ChangeRequest, ChangeState
+from cpe_manager.domain.changes.requests import OUTCOMES, ChangeRequest, ChangeState
 from cpe_manager.domain.events import NewEvent, Severity
 
 SUBMITTED: Final = "change.submitted"
@@ -20,6 +20,8 @@ def turned(
 ) -> ChangeRequest:
     """The request one revision on. What was noted of trying in the state before is of no concern any more."""
     begun: dict[str, Any] = {"look_at": None, "tries": 0}
+    if to in OUTCOMES:
+        begun["outcome"] = to
     return replace(
         change, **{**begun, **dict(values)}, state=to, revision=change.revision + 1, reason=reason, code=code
     )

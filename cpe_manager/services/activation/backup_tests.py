@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from cpe_manager.domain.activation_flow import Step
-from cpe_manager.domain.activations import TestResult
+from cpe_manager.domain.activations import TestResult, Verdict
 from cpe_manager.domain.errors import Conflict, InputError, NotFound
 from cpe_manager.domain.lines import FailoverState, LineRecord
 from cpe_manager.ports.activations import PUSH_KEY
@@ -14,6 +14,9 @@ from cpe_manager.services.activation.bench import Bench, failed, not_ordered, pa
 from cpe_manager.services.lines import Order
 
 _PAUSE: Final = 1.0
+_TRIES: Final = 2
+"""Exercises of a backup whose first fails: it may have met something else on its way."""
+_GOAL: Final = "over mobile and back"
 _STILL: Final = frozenset({FailoverState.SWITCHING, FailoverState.RETURNING, FailoverState.MOBILE})
 
 
@@ -79,32 +82,49 @@ class BackupCarries:
             return not_ordered(self)
         if not bench.terms.proves_backup:
             return unproven(self, "nobody watches lines here (failover_enabled)")
-        device, by = bench.activation.device, bench.activation.requested_by
-        begun = bench.begun.timestamp()
-        key = f"{PUSH_KEY}{bench.activation.id}:{Step.TEST}:{bench.number}"
-        reason = f"activation of {bench.activation.site}"
-        try:
-            await bench.lines.want(device, Order("test", reason, key), by=by)
-        except (Conflict, NotFound) as error:
-            return failed(self, f"it was not begun: {error}", goal="over mobile and back")
-        return self._judged(bench, await self._ended(bench, begun), begun)
+        since, made = bench.begun.timestamp(), unproven(self, "not begun")
+        for attempt in range(_TRIES):
+            try:
+                await self._begin(bench, attempt)
+            except (Conflict, NotFound) as error:
+                return failed(self, f"it was not begun: {error}", goal=_GOAL)
+            record = await self._ended(bench, since)
+            made = self._judged(bench, record, since)
+            if made.verdict is Verdict.PASSED or (record.tested_at or 0.0) <= since:
+                break
+            since = record.tested_at or since
+        return made
 
-    async def _ended(self, bench: Bench, begun: float) -> LineRecord:
+    @staticmethod
+    async def _begin(bench: Bench, attempt: int) -> None:
+        """Asked for under a name of its own, so that a process that takes over asks for nothing twice. A line that is
+        on its way is waited for."""
+        one, until = bench.activation, bench.clock.monotonic() + bench.terms.failover_seconds
+        key = f"{PUSH_KEY}{one.id}:{Step.TEST}:{bench.number}:{attempt}"
+        while True:
+            record = await bench.lines.line(one.device)
+            if record.state is FailoverState.FIXED or bench.clock.monotonic() >= until:
+                break
+            await bench.clock.sleep(_PAUSE)
+        await bench.lines.want(one.device, Order("test", f"activation of {one.site}", key), by=one.requested_by)
+
+    @staticmethod
+    async def _ended(bench: Bench, since: float) -> LineRecord:
         until = bench.clock.monotonic() + bench.terms.failover_seconds
         while True:
             record = await bench.lines.line(bench.activation.device)
-            done = (record.tested_at or 0.0) >= begun and not record.wanted and record.state not in _STILL
+            done = (record.tested_at or 0.0) > since and not record.wanted and record.state not in _STILL
             if done or bench.clock.monotonic() >= until:
                 return record
             await bench.clock.sleep(_PAUSE)
 
-    def _judged(self, bench: Bench, record: LineRecord, begun: float) -> TestResult:
-        goal, why = "over mobile and back", "; ".join(record.reasons)
-        if (record.tested_at or 0.0) >= begun and record.test_ok:
-            if record.state in _STILL:
-                return failed(self, "the traffic did not come back in time", measured=record.state.value, goal=goal)
-            return passed(self, "over mobile and back", goal)
-        if (record.tested_at or 0.0) >= begun:
-            return failed(self, f"the backup did not carry it: {why}", measured=record.state.value, goal=goal)
-        seconds = bench.terms.failover_seconds
-        return failed(self, f"no end within {seconds:g} s: {why}", measured=record.state.value, goal=goal)
+    def _judged(self, bench: Bench, record: LineRecord, since: float) -> TestResult:
+        why, state = "; ".join(record.reasons), record.state.value
+        tested = (record.tested_at or 0.0) > since
+        if tested and record.test_ok and record.state in _STILL:
+            return failed(self, "the traffic did not come back in time", measured=state, goal=_GOAL)
+        if tested and record.test_ok:
+            return passed(self, _GOAL, _GOAL)
+        if tested:
+            return failed(self, f"the backup did not carry it: {why}", measured=state, goal=_GOAL)
+        return failed(self, f"no end within {bench.terms.failover_seconds:g} s: {why}", measured=state, goal=_GOAL)

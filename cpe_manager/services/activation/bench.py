@@ -30,7 +30,8 @@ ASKING_SECONDS = 20.0
 class Bench:
     """One round's. ``found``: the results so far, as one test may be evidence for another. ``line``: as the box said
     last. ``number`` and ``begun``: the round, and since when it is worked on, whoever did so. ``port``: native name of
-    the interface to the fixed line; empty: as the driver finds it."""
+    the interface to the fixed line; empty: as the driver finds it. ``fixed``: the address that follows the traffic to
+    mobile, where the line's set-up names one."""
 
     activation: Activation
     order: ActivationOrder
@@ -43,6 +44,7 @@ class Bench:
     number: int
     begun: datetime
     port: str = ""
+    fixed: IPv4Address | None = None
     line: LineState | None = None
     found: list[TestResult] = field(default_factory=list)
 
@@ -73,6 +75,8 @@ class Bench:
     @property
     def outside(self) -> IPv4Address | None:
         """The address at which the site is met from the internet: the fixed one, else what the line has."""
+        if self.fixed is not None:
+            return self.fixed
         if self.order.wan is not None and self.order.wan.address is not None:
             return self.order.wan.address.ip
         return None if self.line is None or self.line.address is None else self.line.address.ip

@@ -28,6 +28,7 @@ from cpe_manager.domain.paging import Page
 from cpe_manager.domain.working_days import WorkingDay, local_day, promised, weekday
 from cpe_manager.ports.activations import TICKET, ActivationFilter
 from cpe_manager.ports.engine import Engine, Ticket
+from cpe_manager.services.accounts.sighting import device_for
 from cpe_manager.services.activation.parts import ActivationStores, House, event_of, wanted_subscription
 
 _AROUND: Final = timedelta(days=LONGEST_AHEAD + 60)
@@ -105,9 +106,9 @@ class Activations:
     async def list(
         self, wanted: ActivationFilter, *, device: str | None = None, after: str | None = None, limit: int = 50
     ) -> Page[Activation]:
-        """Newest first. Raises ``NotFound`` for a device that there is none of."""
+        """Newest first. Raises ``NotFound`` for a device that there is none of within ``wanted.sites``."""
         if device is not None:
-            found = (await self._stores.inventory.device(device)).device
+            found = await device_for(self._stores.inventory, device, wanted.sites)
             wanted = replace(wanted, device_id=found.id)
         return await self._stores.activations.activations(wanted, after=after, limit=limit)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from ipaddress import IPv4Address
 from typing import Final
 
 import structlog
@@ -51,12 +52,12 @@ class Testing:
         one = trip.activation
         catalogue = await self._stores.catalogues.version(one.catalogue_version)
         speed = speed_of(catalogue, wanted_subscription(one, trip.order, None))
-        port = await self._fixed_port(one.device)
+        port, fixed = await self._set_up(one.device)
         async with self._door.open(one.device_id) as box:
             await trip.begin()
             bench = Bench(
                 one, trip.order, box, speed, self._house.terms, self._house.prober, self._lines,
-                self._house.outside.clock, number, begun_at(trip), port,
+                self._house.outside.clock, number, begun_at(trip), port, fixed,
             )  # fmt: skip
             for test in OVER_THE_SESSION:
                 bench.found.append(await self._one(test, bench))
@@ -84,11 +85,14 @@ class Testing:
     def _words(self, error: Exception) -> str:
         return self._house.outside.redactor.text(" ".join(str(error).split()))[:LONGEST_ERROR]
 
-    async def _fixed_port(self, device: str) -> str:
+    async def _set_up(self, device: str) -> tuple[str, IPv4Address | None]:
+        """What the line's set-up says: the port to the fixed line, and the fixed address where it is a single one."""
         try:
-            return (await self._lines.line(device)).line.setup.fixed_port
+            setup = (await self._lines.line(device)).line.setup
         except NotFound:
-            return ""
+            return "", None
+        fixed = setup.fixed_ipv4
+        return setup.fixed_port, fixed.network_address if fixed is not None and fixed.prefixlen == 32 else None
 
 
 def begun_at(trip: Trip) -> datetime:

@@ -247,7 +247,7 @@ class ChangeKeeper:
         if change.push_id is not None:
             return (await pushing.show(change.push_id)).push
         found = await pushing.asked_before(push_key(change), by=_asker(change))
-        if found is not None and found.ended_at is None:
+        if found is not None:
             await self._store.note(change.id, change.revision, {"push_id": found.id, "look_at": None})
         return found
 

@@ -24,6 +24,7 @@ from cpe_manager.domain.paging import Page
 from cpe_manager.domain.subscriptions import Operation
 from cpe_manager.ports.changes import ChangeFilter, Turn
 from cpe_manager.ports.stores import DeviceFilter
+from cpe_manager.services.accounts.sighting import device_for
 from cpe_manager.services.changes.parts import ChangeParts
 
 log = structlog.get_logger()
@@ -208,7 +209,7 @@ class ChangeRequests:
     async def _device(self, new: NewChange, by: Principal) -> Device:
         inventory = self._parts.inventory
         if new.device is not None:
-            device = await self._named(new.device, by)
+            device = await device_for(inventory, new.device, by.sites)
             if not by.sees(device.site) or new.site not in (None, device.site):
                 raise NotFound(f"no such device: {new.device}")
             if device.state is LifeState.DECOMMISSIONED:
@@ -225,18 +226,6 @@ class ChangeRequests:
             names = ", ".join(sorted(device.name for device in found))
             raise InputError(f"device: {new.site} has several: say which of {names}")
         return found[0]
-
-    async def _named(self, name_or_id: str, by: Principal) -> Device:
-        """For whoever is bound to sites it is looked for among theirs: what others have is not even looked at, so that
-        the time tells nothing of it."""
-        inventory = self._parts.inventory
-        if by.sites is None:
-            return (await inventory.device(name_or_id)).device
-        states = (LifeState.ACTIVE, LifeState.SUSPENDED)
-        for device in await inventory.all_devices(DeviceFilter(sites=tuple(sorted(by.sites)), states=states)):
-            if name_or_id in {device.name, device.id}:
-                return device
-        raise NotFound(f"no such device: {name_or_id}")
 
     async def _terms(self, name: str) -> EntryTerms:
         terms = (await self._parts.catalogues.entries()).get(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from ipaddress import IPv4Network
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from cpe_manager.domain.commit_path import Entry, Phase, Result, Step
 from cpe_manager.domain.errors import Conflict, FenceLost, NotFound
 from cpe_manager.domain.inventory import Device, LifeState
 from cpe_manager.domain.jobs import Job, JobKind, JobState, Outcome, WorkState
+from cpe_manager.domain.lines import LineSetup
 from cpe_manager.domain.lockout import Lockout
 from cpe_manager.domain.pushes import Push
 from cpe_manager.ports.pushes import Ended
@@ -219,3 +221,66 @@ async def test_two_workers_never_get_the_same_push(db: Database) -> None:
     _, job = await asked(db, device)
     got = await asyncio.gather(*(claim(db, job, owner=f"w{n}") for n in range(4)))
     assert sum(map(len, got)) == 1
+
+
+MOVED_TO = "198.51.100.77"
+
+
+async def moving(db: Database) -> tuple[Device, Push, Claimed]:
+    """A push in its middle that leaves the device at another address."""
+    (made,) = await fleet(db, 1)
+    device = (await db.inventory.device(made.id)).device
+    push, row = await taken_up(db, device, managed_at=MOVED_TO, requested_by="ann")
+    assert (await db.pushes.push(push.id)).push.managed_at == MOVED_TO
+    return device, push, row
+
+
+async def test_the_address_changes_with_the_confirmation_and_with_nothing_else(db: Database) -> None:
+    device, push, row = await moving(db)
+    for phase in (Phase.PROBED, Phase.CONFIRMED):
+        await db.pushes.record(push.id, Entry(Step.CONFIRM, after(3), Result.DONE), phase, row.lease)
+    assert (await db.inventory.device(device.id)).device == device
+    await db.pushes.end(push, Ended(Phase.CONFIRMED, "", after(4)), row.lease)
+    assert (await db.inventory.device(device.id)).device == replace(device, address=MOVED_TO)
+    told = [one for one in await db.events.after(0) if one.kind == "device.changed"]
+    changes = {"address": {"before": device.address, "after": MOVED_TO}}
+    assert [(one.device_id, one.data["changes"], one.data["by"]) for one in told] == [(device.id, changes, "ann")]
+    # Twice is once.
+    await db.pushes.end(push, Ended(Phase.CONFIRMED, "", after(5)), row.lease)
+    assert (await kinds(db)).count("device.changed") == 1
+
+
+@pytest.mark.parametrize("phase", [Phase.REVERTED, Phase.STUCK, Phase.WITHDRAWN])
+async def test_without_a_confirmation_the_device_is_where_it_was(db: Database, phase: Phase) -> None:
+    device, push, row = await moving(db)
+    await db.pushes.end(push, Ended(phase, "no", after(4)), row.lease)
+    assert (await db.inventory.device(device.id)).device == device
+    assert "device.changed" not in await kinds(db)
+
+
+async def test_whoever_lost_the_lease_moves_nothing(db: Database) -> None:
+    device, push, row = await moving(db)
+    await claim(db, a_job(id=push.job_id), owner="w2", now=after(120))
+    with pytest.raises(FenceLost):
+        await db.pushes.end(push, Ended(Phase.CONFIRMED, "", after(130)), row.lease)
+    assert (await db.inventory.device(device.id)).device == device
+
+
+async def test_what_the_line_knew_by_the_old_address_follows(db: Database) -> None:
+    (device,) = await fleet(db, 1)
+    old = device.address
+    other = IPv4Network("203.0.113.8/29")
+    for number, (setup, after_it) in enumerate(
+        [
+            (LineSetup("", line_address=old, fixed_ipv4=other), (MOVED_TO, other)),
+            (LineSetup("", fixed_ipv4=IPv4Network(old)), ("", IPv4Network(MOVED_TO))),
+            (LineSetup("", line_address="192.0.2.201", fixed_ipv4=other), ("192.0.2.201", other)),
+        ]
+    ):
+        await db.inventory.apply(InventoryChanges(at=NOW, update=(device,)))
+        await db.lines.set_up(device.id, setup, after(10 * number), "op")
+        push, row = await taken_up(db, device, managed_at=MOVED_TO)
+        await db.pushes.end(push, Ended(Phase.CONFIRMED, "", after(10 * number + 1)), row.lease)
+        assert await db.jobs.settle([ended(row, Outcome.CONFIRMED, at=after(10 * number + 2))]) == []
+        found = (await db.lines.line(device.name)).line.setup
+        assert (found.line_address, found.fixed_ipv4) == after_it

@@ -118,7 +118,7 @@ async def test_of_two_that_write_at_once_over_the_same_revision_one_does(db: Dat
     await put(db, of("gent"))
     tries = (put(db, of("gent", language="nl"), revision=1), put(other, of("gent", language="fr"), revision=1))
     found = await asyncio.gather(*tries, return_exceptions=True)
-    assert sorted(type(one) for one in found if isinstance(one, Conflict)) == [Conflict]
+    assert sum(isinstance(one, Conflict) for one in found) == 1
     stands = await db.subscriptions.of_site("gent")
     assert stands in found
 

@@ -109,6 +109,7 @@ def results_of(record: ActivationRecord, number: int = -1) -> dict[str, TestResu
 
 @asynccontextmanager
 async def site(home: Path, family: str, **settings: Any) -> AsyncIterator[Site]:
+    home.mkdir(exist_ok=True)
     outside = home / "outside.json"
     outside.write_text("{}")
     chosen = {

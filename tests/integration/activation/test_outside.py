@@ -45,12 +45,12 @@ async def test_a_command_says_what_it_saw(tmp_path: Path) -> None:
         ("/nowhere/prober", "cannot be run"),
         ("false", "ended with status 1"),
         ("echo", "JSON"),
-        ('echo \'{"seen": "ajar"}\' #', "none of"),
+        ("sh -c 'echo {}'", "none of"),
     ],
 )
 async def test_a_command_that_says_nothing_of_use_is_no_verdict(command: str, told: str) -> None:
     with pytest.raises(InputError, match=told):
-        await CommandProber(f"sh -c {command!r}" if "#" in command else command).tcp("203.0.113.2", 443, 5)
+        await CommandProber(command).tcp("203.0.113.2", 443, 5)
 
 
 def test_what_is_no_command_line_is_refused_at_once() -> None:

@@ -154,6 +154,17 @@ async def test_a_router_of_the_customers_is_backed_up_and_tested_and_never_confi
         assert await s.pushes() == []
 
 
+@pytest.mark.parametrize("family", ["openwrt", "frr_linux"])
+async def test_a_name_that_the_box_cannot_resolve_fails_and_one_that_it_can_passes(tmp_path: Path, family: str) -> None:
+    async with site(tmp_path, family, activation_dns_name="probe.example") as s:
+        found = results_of(await s.rests(await s.order()))["dns"]
+        assert (found.verdict, found.measured) == (Verdict.PASSED, "198.51.100.80")
+    async with site(tmp_path / "other", family, activation_dns_name="probe.invalid") as s:
+        record = await s.rests(await s.order(customer="Bakery & Sons"))
+        assert record.activation.progress.state is State.FAILED
+        assert record.activation.progress.note == "Names are resolved: the box gets no answer for probe.invalid"
+
+
 async def test_what_a_formula_does_not_have_is_refused_by_component_and_section(tmp_path: Path) -> None:
     async with site(tmp_path, "openwrt") as s:
         refusals: list[tuple[dict[str, Any], str]] = [

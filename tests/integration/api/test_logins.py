@@ -17,8 +17,8 @@ from cpe_manager.services.accounts.book import AccountChange, NewAccount
 from cpe_manager.services.accounts.logins import Origin
 from tests.integration.api.world import World
 
-GOOD = "several words are good"
-OTHER = "other words are good too"
+GOOD = "four words of an own"
+
 SESSION = "/api/v1/session"
 ME = "/api/v1/me"
 

@@ -118,3 +118,26 @@ async def test_who_may_only_read_neither_settles_nor_asks_again(world: World) ->
     async with await world.client(Scope.READ) as reader:
         for verb, body in (("again", {}), ("settle", {"settled_as": "before", "note": "x"})):
             assert (await reader.post(f"/api/v1/pushes/{'0' * 32}/{verb}", json=body)).status_code == 403
+
+
+async def test_a_push_may_leave_the_device_at_another_address(http: httpx.AsyncClient) -> None:
+    made = await asked(http, managed_at="203.0.113.77")
+    assert made["managed_at"] == "203.0.113.77"
+    assert (await http.get(f"/api/v1/pushes/{made['id']}")).json()["managed_at"] == "203.0.113.77"
+    assert (await asked(http))["managed_at"] is None
+    for wrong in ("300.1.2.3", "0.0.0.0", "a b", "224.0.0.1", ""):
+        answer = await http.post("/api/v1/pushes", json=CHANGE | {"managed_at": wrong})
+        assert (answer.status_code, "managed_at" in answer.text) == (422, True), answer.text
+
+
+async def test_a_push_may_be_a_restart_and_nothing_beside(world: World, http: httpx.AsyncClient) -> None:
+    answer = await http.post("/api/v1/pushes", json={"device": "w1", "reboot": True, "guard_seconds": 600})
+    assert answer.status_code == 202, answer.text
+    made = answer.json()
+    assert (made["kind"], made["summary"], made["guard_seconds"]) == ("reboot", "restart", 600)
+    for more in ({"change": {"dns": []}}, {"lines": ["x"]}, {"version": 0}, {"managed_at": "203.0.113.77"}):
+        refused = await http.post("/api/v1/pushes", json={"device": "w1", "reboot": True, **more})
+        assert refused.status_code == 422, refused.text
+    await ended(world, made, Phase.WITHDRAWN)
+    again = await http.post(f"/api/v1/pushes/{made['id']}/again", json={})
+    assert (again.status_code, again.json()["kind"]) == (202, "reboot"), again.text

@@ -14,6 +14,7 @@ from tests.integration.api.world import World
 from tests.support.hook_server import HookServer
 
 HOOKS = "/api/v1/webhooks"
+OWN = "/api/v1/own-webhooks"
 SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 
 
@@ -124,24 +125,26 @@ async def test_a_customer_has_webhooks_of_its_own_and_knows_of_no_others(
     an, bo = [await world.account(name, Role.CUSTOMER, sites=[site]) for name, site in (("an", "gent"), ("bo", "luik"))]
     ours = {"name": "desk", "url": "https://desk.example/x", "kinds": ["*"]}
     async with await world.client(token=an) as customer, await world.client(token=bo) as stranger:
-        made = await customer.post(HOOKS, json=ours)
+        made = await customer.post(OWN, json=ours)
         assert made.status_code == 201, made.text
         view = made.json()["webhook"]
         assert (view["name"], view["customer"], view["sites"]) == ("an.desk", True, None)
-        assert (await stranger.post(HOOKS, json=ours)).json()["webhook"]["name"] == "bo.desk"
-        assert [one["name"] for one in (await customer.get(HOOKS)).json()["items"]] == ["an.desk"]
-        assert (await customer.get(f"{HOOKS}/an.desk")).status_code == 200
+        assert (await stranger.post(OWN, json=ours)).json()["webhook"]["name"] == "bo.desk"
+        assert [one["name"] for one in (await customer.get(OWN)).json()["items"]] == ["an.desk"]
+        assert (await customer.get(f"{OWN}/an.desk")).status_code == 200
         for name in ("desk", "bo.desk", view["id"].replace("0", "1")):
-            assert (await customer.get(f"{HOOKS}/{name}")).status_code == 404
-            assert (await customer.delete(f"{HOOKS}/{name}")).status_code == 404
+            assert (await customer.get(f"{OWN}/{name}")).status_code == 404
+            assert (await customer.delete(f"{OWN}/{name}")).status_code == 404
             for verb in ("test", "replay"):
-                assert (await customer.post(f"{HOOKS}/{name}/{verb}")).status_code == 404
-        refused = await customer.post(HOOKS, json=ours | {"name": "x", "sites": ["luik"]})
+                assert (await customer.post(f"{OWN}/{name}/{verb}")).status_code == 404
+        assert (await customer.get(HOOKS)).status_code == 403
+        refused = await customer.post(OWN, json=ours | {"name": "x", "sites": ["luik"]})
         assert refused.status_code == 422
-        assert (await customer.post(HOOKS, json=ours | {"name": "x", "url": server.url})).status_code == 422
-        assert (await customer.post(f"{HOOKS}/an.desk/replay")).status_code == 202
-        assert (await customer.delete(f"{HOOKS}/an.desk")).status_code == 204
+        assert (await customer.post(OWN, json=ours | {"name": "x", "url": server.url})).status_code == 422
+        assert (await customer.post(f"{OWN}/an.desk/replay")).status_code == 202
+        assert (await customer.delete(f"{OWN}/an.desk")).status_code == 204
     assert [one["name"] for one in (await http.get(HOOKS)).json()["items"]] == ["bo.desk", "desk"]
+    assert (await http.post(OWN, json=ours)).status_code == 409
 
 
 async def test_an_administrator_binds_a_webhook_to_sites(http: httpx.AsyncClient, server: HookServer) -> None:

@@ -1,5 +1,5 @@
 """Every entry of the change catalogue on every family: through the whole commit path onto a virtual box, and what a
-family cannot carry is refused by name before anything happens (How we know, 2).
+family cannot carry is refused by name before anything happens.
 
 A box begins with what an office runs, as far as its family can carry that. Each change is read from plain data as it
 comes over the API, judged by its entry, pushed with the entry's own patch, probes and overrides, and has to end

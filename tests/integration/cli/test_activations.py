@@ -18,11 +18,10 @@ def an_order(tmp_path: Path) -> str:
 
 
 def test_an_order_is_given_as_a_file_and_as_values_and_is_looked_at(cli: Cli, fleet: Live, tmp_path: Path) -> None:
-    made = parsed(
-        cli("activations", "order", "r1", "-f", an_order(tmp_path), "--set", "dns=[]", "--key", "k", "--json")
-    )
+    order = ("activations", "order", "r1", "-f", an_order(tmp_path), "--set", "dns=[]", "--key", "k")
+    made = parsed(cli(*order, "--json"))
     assert made["site"] == fleet.run(fleet.world.services.activations.show("r1")).activation.site
-    assert "under way" in ok(cli("activations", "order", "r1", "-f", an_order(tmp_path), "--key", "k"))
+    assert "under way" in ok(cli(*order))
     listed = ok(cli("activations", "list", "--open", "--device", "r1"))
     assert "pro-plus" in listed
     assert "ordered" in listed

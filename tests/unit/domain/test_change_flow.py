@@ -10,7 +10,7 @@ from cpe_manager.domain.changes.entries import EntryTerms
 from cpe_manager.domain.changes.flow import (
     FIRST_PAUSE,
     LONGEST_PAUSE,
-    TRIED_FOR,
+    MOST_TRIES,
     Act,
     Decision,
     Seen,
@@ -78,9 +78,9 @@ def test_an_answer_is_awaited_until_it_expires_and_the_customers_right_needs_non
 
 def test_what_is_approved_is_scheduled_for_when_it_may_begin() -> None:
     now = decide(change(S.APPROVED), Seen(NOW, opens=NOW))
-    assert (now.to, now.reason, now.values) == (S.SCHEDULED, "", (("not_before", NOW),))
+    assert (now.to, now.reason, now.values) == (S.SCHEDULED, "", (("not_before", NOW), ("tries", 0)))
     later = decide(change(S.APPROVED), Seen(NOW, opens=after(5)))
-    assert (later.reason, later.values) == ("waits for the change window", (("not_before", after(5)),))
+    assert (later.reason, later.values) == ("waits for the change window", (("not_before", after(5)), ("tries", 0)))
     wanted = decide(change(S.APPROVED, requested_for=after(5)), Seen(NOW, opens=after(5)))
     assert wanted.reason == "waits for the time that was asked for"
 
@@ -91,6 +91,9 @@ def test_what_is_scheduled_waits_is_put_off_refused_or_begun() -> None:
     assert decide(due, Seen(NOW, opens=after(1))).to is S.SCHEDULED
     assert decide(due, Seen(NOW, refusal=("no", "not-entitled"))).to is S.REFUSED
     assert decide(due, Seen(NOW, opens=NOW)).to is S.EXECUTING
+    # How often it was tried is not forgotten on the way.
+    for opens in (NOW, after(1)):
+        assert dict(decide(replace(due, tries=3), Seen(NOW, opens=opens)).values)["tries"] == 3
 
 
 @pytest.mark.parametrize(
@@ -155,10 +158,10 @@ def test_what_had_no_effect_is_tried_again_under_another_key(one: Push) -> None:
 
 def test_a_device_that_cannot_be_reached_is_tried_for_a_day() -> None:
     one = push(Phase.WITHDRAWN, code="connect_failed", reason="nobody there")
-    late = decide(change(S.EXECUTING), Seen(NOW + TRIED_FOR, one))
+    late = ended(one, tries=MOST_TRIES)
     assert (late.to, late.reason) == (S.REVERTED, "nothing was done on the device: nobody there")
-    began = change(S.EXECUTING, not_before=NOW + TRIED_FOR)
-    assert decide(began, Seen(NOW + TRIED_FOR, one)).to is S.SCHEDULED
+    assert ended(one, tries=MOST_TRIES - 1).to is S.SCHEDULED
+    assert timedelta(hours=20) < sum((pause(tries) for tries in range(MOST_TRIES)), timedelta()) < timedelta(hours=28)
 
 
 def test_pauses_grow_to_an_hour() -> None:

@@ -422,3 +422,18 @@ async def test_a_table_that_is_none_is_refused_whole(world: World, text: str) ->
     with pytest.raises(InputError):
         await BulkChanges(world.requests, world.parts.entries).submit(text, "b" * 32, by=DESK)
     assert world.store.rows == {}
+
+
+async def test_a_push_that_nobody_noted_before_the_process_died_is_followed_all_the_same(world: World) -> None:
+    """It died between asking for the push and writing its id down; the push got stuck meanwhile."""
+    change = await asked(world, type="wifi-rights")
+    await world.keeper.look()
+    assert not world.look(dies_after=3)
+    assert (await now(world, change)).push_id is None
+    end(world, "stuck")
+    world.tick(60)
+    await look(world)
+    assert (await now(world, change)).state is S.STUCK
+    world.pushes.settle()
+    await look(world)
+    assert (await now(world, change)).state is S.CLOSED

@@ -1,4 +1,4 @@
-"""Parameters of changes are read strictly: whatever is wrong is refused with the field named (How we know, 7)."""
+"""Parameters of changes are read strictly: whatever is wrong is refused with the field named."""
 
 from __future__ import annotations
 

@@ -52,6 +52,7 @@ def upgrade() -> None:
         sa.Column("note", FreeText(), nullable=False),
         sa.Column("bulk_id", sa.String(length=64)),
         sa.Column("key", sa.Text()),
+        sa.Column("outcome", sa.String(16)),
         sa.Column("ended_at", UtcTime()),
         sa.Column("closed_at", UtcTime()),
         sa.Column("expires_at", UtcTime()),

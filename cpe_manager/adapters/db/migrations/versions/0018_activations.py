@@ -12,7 +12,6 @@ from cpe_manager.adapters.db.types import FreeText, UtcTime
 
 revision = "0018"
 down_revision = "0017"
-down_revision = "0017"
 branch_labels = None
 depends_on = None
 
