@@ -32,9 +32,7 @@ class ChangeBody(Body):
     )
     site: str | None = Field(default=None, min_length=1, max_length=255)
     device: str | None = Field(default=None, min_length=1, max_length=255)
-    requested_for: Annotated[AwareDatetime, BeforeValidator(moment)] | None = Field(
-        default=None, description="Not before this; with its time zone"
-    )
+    requested_for: Zoned | None = Field(default=None, description="Not before this; with its time zone")
     note: Words = Field(default="", description="For whoever reads the request")
 
 
@@ -126,6 +124,7 @@ class ChangeView(View):
     submitted_by: str
     submitted_at: datetime
     state: ChangeState
+    outcome: ChangeState | None = Field(description="What it came to; stays when it is closed")
     reason: str = Field(description="Of the state: why it was refused, what it waits for")
     code: str = Field(description="The same for programs", examples=["not-entitled"])
     revision: int = Field(description="The `ETag`")
