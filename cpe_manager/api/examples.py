@@ -88,7 +88,6 @@ REQUESTS: Final[Mapping[str, Any]] = {
         "ready_for_service": "2026-12-21",
     },
     "answerRush": {"feasible": False, "reason": "no technician is free on that day"},
-    "retryMails": {"id": None},
     "addAccount": {"name": "service-desk", "kind": "service", "roles": ["executor"]},
     "changeAccount": {"roles": ["executor", "viewer"], "disabled": False},
     "giveAccountPassword": {"password": "correct horse battery staple"},

@@ -87,12 +87,12 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
     "key": ProblemText(
         "A sealing key is missing, wrong or damaged",
         "What is sealed cannot be opened or sealed with the keys that the daemon has.",
-        "Look at `cpe-manager keys list`; a key file can be restored from its copy.",
+        "Look at `cpe-manager key list`; a key file can be restored from its copy.",
     ),
     "seal_broken": ProblemText(
         "A sealed object does not open",
         "A stored object is not what was sealed: it was damaged or exchanged.",
-        "Use another version; `cpe-manager verify` says which others are damaged.",
+        "Use another version; `cpe-manager backup verify` says which others are damaged.",
     ),
     "store": ProblemText("The database refused", "The database answered with an error.", _AGAIN),
     "store_busy": ProblemText(
@@ -153,7 +153,7 @@ PROBLEMS: Final[Mapping[str, ProblemText]] = {
     "host_key": ProblemText(
         _DEVICE,
         "The device showed another host key than the one that is pinned: it is other hardware, or somebody is between.",
-        "Find out which; `cpe-manager device accept-key` pins the new one.",
+        "Find out which; `cpe-manager devices accept-key` pins the new one.",
     ),
     "credential": ProblemText(
         _DEVICE, "There is no credential of the name that the device uses.", "Add it to the credential file."

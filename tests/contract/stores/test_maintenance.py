@@ -60,6 +60,7 @@ from tests.contract.stores.making import (
     rollout_rows,
     run_for,
 )
+from tests.contract.stores.test_change_store import a_change
 from tests.fakes.audit import KEY, FixedKeys
 from tests.support.catalogues import a_subscription, shipped_catalogue, shipped_entries
 
@@ -164,6 +165,9 @@ async def furnish(db: Database) -> None:
     letter = Mail(new_id(), 1, "change.done", "é", "customer", "an@x.example", "nl", "é", "b", NOW)
     assert await db.mail.fill(since, since + 1, [letter])
     await people(db, sites[0].name)
+    asked = (await db.inventory.device(device.id)).device
+    await db.changes.create(a_change(asked), SealedObject(new_id(), 1, "key-1", b"w", b"n", b"c"))
+    assert await db.request_keys.claim("a", "one", NOW, NOW) is None
     await db.audit.append([NewAuditEntry(NOW, "é", "a1", "login")], Link(KEY, FixedKeys().secret, NOW))
     found = CatalogueFound(shipped_catalogue(), shipped_entries(), SHIPPED, "/etc/é.toml")
     await db.catalogues.take(found, "digest", NOW)
