@@ -9,7 +9,6 @@ import typer
 from cpe_manager.cli.connection import state_of
 from cpe_manager.cli.options import Json, Limit
 from cpe_manager.cli.render import fields, out, show_json, show_json_items, table, tame
-from cpe_manager.client_http import part
 from cpe_manager.domain.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -42,6 +41,7 @@ def show(
 ) -> None:
     """Show one mail whole."""
     from cpe_manager.api.schemas.mail import MailDetailView
+    from cpe_manager.client_http import part
 
     with state_of(ctx).client() as client:
         found = client.get(f"/mails/{part(mail)}", MailDetailView)
