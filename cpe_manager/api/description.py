@@ -84,6 +84,8 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
         example = REQUESTS.get(operation["operationId"])
         if example is not None:
             body["content"]["application/json"]["examples"] = {"usual": {"value": example}}
+    if any(one["name"] == "Idempotency-Key" for one in operation.get("parameters", ())):
+        answers.setdefault("409", problem_of(f"`conflict`: {title('conflict')}"))
     for status, answer in answers.items():
         headers = answer.setdefault("headers", {})
         headers["X-Request-ID"] = {"$ref": "#/components/headers/RequestId"}

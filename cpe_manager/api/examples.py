@@ -104,7 +104,6 @@ REQUESTS: Final[Mapping[str, Any]] = {
     },
     "createOwnWebhook": {"name": "desk", "url": "https://desk.example/hooks/changes", "kinds": ["change.*"]},
     "replayOwnWebhook": {"since": "2026-11-29T00:00:00Z"},
-    "retryMails": {"id": None},
     "replayWebhook": {"since": "2026-11-29T00:00:00Z"},
 }
 """By operation id; what is not here has no example of its own."""

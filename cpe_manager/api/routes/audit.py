@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query
 from cpe_manager.api.deps import MOST_EVENTS, Auditor, Cursor, Limit, ServicesDep
 from cpe_manager.api.problems import documented
 from cpe_manager.api.schemas.audit import AuditEntryView, VerificationView
-from cpe_manager.api.schemas.common import PageOf, paged
+from cpe_manager.api.schemas.common import Moment, PageOf, paged
 from cpe_manager.domain.audit import Seen
 from cpe_manager.domain.errors import InputError
 from cpe_manager.ports.audit import AuditFilter
@@ -36,8 +36,8 @@ async def listing(  # noqa: PLR0913 - a filter for each column
     target: Text = "",
     site: Text = "",
     result: Literal["done", "denied", "failed"] | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
     order: Annotated[Literal["newest", "oldest"], Query(description="Which comes first")] = "newest",
     limit: Limit = 50,
     cursor: Cursor = None,

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import AwareDatetime, BeforeValidator, Field, model_validator
 
 from cpe_manager.api.pointers import parts, pointer
-from cpe_manager.api.schemas.common import Asked, Body, View
+from cpe_manager.api.schemas.common import Asked, Body, View, moment
 from cpe_manager.domain.changes.entries import EntryTerms
 from cpe_manager.domain.changes.outlook import outlook
 from cpe_manager.domain.changes.requests import OPEN, ChangeRecord, ChangeRequest, ChangeState
@@ -18,6 +18,7 @@ from cpe_manager.services.changes.bulk import BulkResult, BulkRow
 from cpe_manager.services.changes.requests import NewChange
 
 Digest = Annotated[str, Field(min_length=1, max_length=200, description="`shown.digest` of what was looked at")]
+Zoned = Annotated[AwareDatetime, BeforeValidator(moment)]
 Result = Literal["submitted", "known", "valid", "refused"]
 Words = Annotated[str, Field(max_length=2000)]
 
@@ -31,7 +32,7 @@ class ChangeBody(Body):
     )
     site: str | None = Field(default=None, min_length=1, max_length=255)
     device: str | None = Field(default=None, min_length=1, max_length=255)
-    requested_for: AwareDatetime | None = Field(default=None, description="Not before this; with its time zone")
+    requested_for: Zoned | None = Field(default=None, description="Not before this; with its time zone")
     note: Words = Field(default="", description="For whoever reads the request")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar, Union, get_args, get_origin
@@ -11,6 +12,7 @@ from typing import Annotated, Any, Final, Generic, Literal, TypeVar, Union, get_
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationInfo,
@@ -23,6 +25,7 @@ from cpe_manager.domain.paging import Page
 T = TypeVar("T")
 D = TypeVar("D")
 
+_NUMBER: Final = re.compile(r"\s*[+-]?[0-9.]+(?:e[+-]?[0-9]+)?\s*", re.IGNORECASE)
 _LONE_SURROGATE: Final = re.compile("[\\ud800-\\udfff]")
 
 
@@ -54,6 +57,15 @@ class Body(Asked):
         return value
 
 
+def moment(value: Any) -> Any:
+    """Numbers would be taken for seconds since 1970, which nobody means."""
+    if not isinstance(value, str | datetime) or _NUMBER.fullmatch(str(value)):
+        raise ValueError("must be a time as 2026-03-02T08:00:00+01:00")
+    return value
+
+
+Moment = Annotated[datetime, BeforeValidator(moment)]
+"""A time that a request says (RFC 3339)."""
 _NAMES: Final = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from cpe_manager.api.schemas.catalogue import SpeedView, VolumeView
-from cpe_manager.api.schemas.common import Body, View
+from cpe_manager.api.schemas.common import Body, Moment, View
 from cpe_manager.domain.inventory import LineKind
 from cpe_manager.domain.subscription_rules import MOST_OPTIONS, MOST_REPRESENTATIVES
 from cpe_manager.domain.subscriptions import Entitled, Operation, Subscription
@@ -33,7 +33,7 @@ class SubscriptionBody(Body):
     options: list[str] = Field(
         default=[], max_length=MOST_OPTIONS, description="Components that were ordered as options"
     )
-    activated_at: datetime | None = Field(default=None, description="With a time zone")
+    activated_at: Moment | None = Field(default=None, description="With a time zone")
     representatives: list[RepresentativeBody] = Field(default=[], max_length=MOST_REPRESENTATIVES)
     language: Language = Field(default="en", description="That the customer is written to in")
 

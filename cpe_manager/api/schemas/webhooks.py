@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from cpe_manager.api.schemas.common import Body, Label, View
+from cpe_manager.api.schemas.common import Body, Label, Moment, View
 from cpe_manager.domain.webhooks import Attempt, Endpoint, shown_url
 from cpe_manager.services.webhooks import Made
 
@@ -106,6 +106,6 @@ class NewWebhookView(View):
 
 
 class ReplayBody(Body):
-    since: datetime | None = Field(
+    since: Moment | None = Field(
         default=None, description="Begin again with the first event from then on; null: go on where it stands"
     )

@@ -9,7 +9,9 @@ import schemathesis
 
 KEPT: Final = frozenset(os.environ.get("FUZZ_KEPT", "").split())
 """Names and ids of what is not taken away."""
-_ENDING: Final = frozenset({"revokeToken", "removeDevice", "decommissionDevice"})
+_ENDING: Final = frozenset(
+    {"revokeToken", "revokeOwnToken", "revokeAccountToken", "changeAccount", "decommissionDevice"}
+)
 
 
 @schemathesis.hook

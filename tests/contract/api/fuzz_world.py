@@ -11,18 +11,20 @@ from typing import Any, Final
 
 import httpx
 
-from cpe_manager.domain.tokens import Scope
+from cpe_manager.domain.access import SYSTEM, Role
+from cpe_manager.domain.accounts import GRANTABLE, AccountKind
+from cpe_manager.services.accounts.book import NewAccount, TokenWish
 from tests.fakes.nowhere import NoAgents, NoBoxes, NoServers
+from tests.integration.api.changing import OPEN_PORT, SHOWN, WIFI, accepted
 from tests.integration.api.live import Live, live_daemon
 from tests.integration.api.world import Reach
 
-ROLES: Final[Mapping[str, tuple[Scope, ...]]] = {
-    "everything": tuple(Scope),
-    "viewer": (Scope.READ,),
-    "operator": (Scope.READ, Scope.WRITE),
-    "administrator": (Scope.READ, Scope.WRITE, Scope.ADMIN),
-    "originals": (Scope.ORIGINALS,),
+ROLES: Final[Mapping[str, frozenset[Role]]] = {
+    "everything": frozenset(Role) - {Role.CUSTOMER},
+    **{role.value: frozenset({role}) for role in Role},
 }
+SITE: Final = "w1"
+"""The customer's."""
 DEVICES: Final = ("r1", "r2", "r3")
 _SAMPLE: Final = re.compile(r'^cpe_manager_http_requests_total\{method="(\w+)",route="([^"]+)",status="(\d+)"\} (\S+)')
 
@@ -34,6 +36,7 @@ def peopled(home: Path) -> Iterator[Live]:
         # A stream has no end of its own; of a daemon that shuts down it ends after its greeting.
         live.run(_hushed(live))
         live.run(_filled(live))
+        live.tokens = live.run(_known(live))
         yield live
 
 
@@ -41,10 +44,34 @@ async def _hushed(live: Live) -> None:
     live.world.app.state.feed.close()
 
 
+async def _known(live: Live) -> dict[str, str]:
+    """An account for each role, with a token."""
+    book = live.world.services.accounts.book
+    tokens = {}
+    for name, roles in ROLES.items():
+        sites = frozenset({SITE}) if name == Role.CUSTOMER else None
+        granted = GRANTABLE if name == "everything" else frozenset()
+        await book.add(NewAccount(f"as-{name}", AccountKind.SERVICE, roles, sites, granted=granted), by=SYSTEM)
+        tokens[name] = (await book.make_token(f"as-{name}", TokenWish(f"of-{name}"), by=SYSTEM)).text
+    return tokens
+
+
+async def kept(live: Live) -> list[str]:
+    """Names and ids of what nobody takes away: the accounts that ask, their tokens, the first devices."""
+    book = live.world.services.accounts.book
+    names = list(DEVICES)
+    for account in (await book.list(after=None, limit=100)).items:
+        if account.name.startswith("as-"):
+            tokens = await book.tokens(account.name)
+            names += [account.name, account.id, *(word for one in tokens for word in (one.name, one.id))]
+    return names
+
+
 async def _filled(live: Live) -> None:
     world = live.world
     await world.add_devices(*DEVICES)
-    await world.add_devices("w1", "w2", family="openwrt")
+    # The one that the examples of the description speak of.
+    await world.add_devices("w1", "w2", "GENT-01", family="openwrt")
     for note in ("first", "second"):
         await world.back_up("r1", note)
     await world.back_up("r2", "only")
@@ -58,13 +85,20 @@ async def _filled(live: Live) -> None:
             ("POST", "/rollouts", {"name": "dns", "select": {"names": ["w2"]}, "change": {"dns": ["9.9.9.9"]}}),
             ("POST", "/replacements", {"device": "r3", "serial": "NEW-1"}),
             ("POST", "/backups", {"names": ["r2"]}),
+            ("PUT", "/subscriptions/w1", {"customer": "ACME", "formula": "pro-plus", "technology": "fibre"}),
+            ("POST", "/activations", {"device": "w2", "formula": "pro", "technology": "copper"}),
+            ("POST", "/changes", OPEN_PORT),
+            ("POST", "/changes", OPEN_PORT),
+            ("POST", "/changes", WIFI),
         ):
             answer = await http.request(method, f"/api/v1{path}", json=body)
             assert answer.is_success, (path, answer.text)
+        for change in (await http.get("/api/v1/changes", params={"type": "open-port"})).json()["items"]:
+            await accepted(world, change["id"])
 
 
 def headers(live: Live, role: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {live.run(live.world.token(*ROLES[role]))}"}
+    return {"Authorization": f"Bearer {live.tokens[role]}"}
 
 
 def dictionaries(live: Live) -> dict[str, list[Any]]:
@@ -77,7 +111,7 @@ def dictionaries(live: Live) -> dict[str, list[Any]]:
 
         devices = [*DEVICES, "w1", "w2"]
         return {
-            "path.name": [*devices, "shops", "nightly"],
+            "path.name": devices,
             "path.line": ["r1", *ids("/lines")],
             "path.push_id": ids("/pushes"),
             "path.rollout_id": ids("/rollouts"),
@@ -88,6 +122,13 @@ def dictionaries(live: Live) -> dict[str, list[Any]]:
             "path.key_id": [one["key_id"] for one in http.get("/keys").json()["items"]],
             "path.family": ["frr_linux", "openwrt", "netmiko:cisco_s300"],
             "path.version": [1, 2, "current", "quarantined"],
+            "path.change": [one["ticket"] for one in http.get("/changes").json()["items"]],
+            "path.type": ["open-port", "wifi"],
+            "path.site": ["w1", "w2"],
+            "path.account": ["spare", *ids("/accounts")],
+            "path.activation": ids("/activations"),
+            "path.formula": ["pro", "pro-plus"],
+            "path.number": [1, 2],
             "path.code": ["conflict", "input"],
             "query.device": devices,
             "query.line": ["r1"],
@@ -97,6 +138,10 @@ def dictionaries(live: Live) -> dict[str, list[Any]]:
             "body.devices[*]": devices,
             "body.select.names[*]": devices,
             "body.rows[*].device": devices,
+            "body.digest": [SHOWN.digest],
+            "body.site": ["w1", "w2"],
+            "body.type": ["open-port", "wifi", "reboot"],
+            "body.technology": ["fibre", "copper"],
             "body.group": ["shops"],
             "body.parent": ["shops"],
             "body.family": ["frr_linux", "openwrt"],
@@ -112,6 +157,10 @@ def dictionaries(live: Live) -> dict[str, list[Any]]:
             "body.kinds[*]": ["device.*", "job.finished"],
             "body.url": ["https://desk.example/hook"],
         }
+
+
+NAMED: Final = {"/schedules/": ["nightly"], "/groups/": ["shops"]}
+"""What is not a device, of those that a path calls by name."""
 
 
 def answered(live: Live) -> dict[tuple[str, str], dict[int, int]]:

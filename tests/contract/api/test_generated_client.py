@@ -63,7 +63,7 @@ def test_a_generated_client_type_checks_and_works(tools: Path, tmp_path: Path) -
         "twice": "409 conflict",
         "shown": "192.0.2.91",
         "unknown": "404 not_found",
-        "names": ["made", "r1", "r2", "r3", "w1", "w2"],
+        "names": ["GENT-01", "made", "r1", "r2", "r3", "w1", "w2"],
         "suspended": "suspended",
         "job": [202, True],
         "job_state": "open",

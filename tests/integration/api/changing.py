@@ -59,7 +59,9 @@ async def asked(http: httpx.AsyncClient, body: dict[str, Any] | None = None, key
 async def comes_to(world: World, change_id: str, state: ChangeState, reason: str = "", **values: Any) -> None:
     """As the keeper would take it there."""
     now = (await world.database.changes.change(change_id)).change
-    turn = Turn(now.id, now.revision, state, world.clock.now(), "cpe-manager", reason, values=tuple(values.items()))
+    code = values.pop("code", "")
+    at = world.clock.now()
+    turn = Turn(now.id, now.revision, state, at, "cpe-manager", reason, code, values=tuple(values.items()))
     await world.database.changes.turn(turn)
 
 

@@ -29,6 +29,8 @@ class Live:
         self._stop: Callable[[], None] = lambda: None
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="live daemon")
         self.url = self.token = ""
+        self.tokens: dict[str, str] = {}
+        """More of them, by whose they are, where a test makes some."""
         self.world: World
         self.loop: asyncio.AbstractEventLoop
 

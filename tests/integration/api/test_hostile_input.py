@@ -135,8 +135,10 @@ def test_the_client_sends_no_name_that_leads_to_another_path(name: str) -> None:
         ('{"name":"r1","address":"192.0.2.1","settings":{"shrink_ratio":1e999}}', "/settings/shrink_ratio", "number"),
         ('{"name":"r1","address":"192.0.2.1","sit":"a"}', "/sit", "Extra inputs"),
         ('{"name":"r1"}', "/address", "required"),
-        ('{"name":"r1","address":7}', "/address", "string"),
-        ('{"name":"r1","address":"192.0.2.1","port":"x"}', "/port", "integer"),
+        ('{"name":"r1","address":7}', "/address", "text"),
+        ('{"name":"r1","address":"192.0.2.1","port":"22"}', "/port", "whole number"),
+        ('{"name":"r1","address":"192.0.2.1","port":true}', "/port", "whole number"),
+        ('{"name":"r1","address":"192.0.2.1","backup":0}', "/backup", "true or false"),
         ("{", "", "JSON"),
     ],
 )
