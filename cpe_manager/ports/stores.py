@@ -244,7 +244,8 @@ class JobStore(Protocol):
         """Lease up to ``limit`` due devices of a shard, oldest ``not_before`` first.
 
         Skips devices that somebody holds a live lease on, and devices of an access node that already has
-        ``per_access_node`` live leases (0: no cap), counted over all workers. Rows of devices that are no longer
+        ``per_access_node`` live leases (0: no cap), counted over all workers; urgent pushes are neither counted nor
+        held by it. Rows of devices that are no longer
         active become ``cancelled``. Two claims never lease the same device.
         """
         ...

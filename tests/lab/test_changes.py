@@ -187,6 +187,75 @@ def test_it_restarts_as_far_as_a_namespace_can(w: World, cpe: RealCpe) -> None:
     w.ok("backup", "run", cpe.name)
 
 
+class Desk:
+    """Change requests as they come in: one program submits, another approves what it is shown."""
+
+    def __init__(self, w: World, cpe: RealCpe) -> None:
+        self.w, self.cpe = w, cpe
+        w.ok("subscriptions", "set", cpe.name, "customer=c1", "formula=pro-plus", "technology=fibre")
+        self._submitter, self._approver = self._program("program", "executor"), self._program("writer", "approver")
+
+    def _program(self, name: str, role: str) -> str:
+        self.w.ok("account", "add", name, "--service", "--role", role)
+        return str(self.w.json("token", "create", "lab", "--account", name)["text"])
+
+    def _as(self, token: str, *command: str) -> Any:
+        before, self.w.token = self.w.token, token
+        try:
+            return self.w.json(*command)
+        finally:
+            self.w.token = before
+
+    def done(self, kind: str, parameters: dict[str, Any]) -> Any:
+        """Asked for, approved, and executed to its end."""
+        path = self.w.home / "request.json"
+        path.write_text(json.dumps(parameters))
+        made = self._as(self._submitter, "changes", "submit", kind, "--device", self.cpe.name, "--file", str(path))
+        waiting = self._in(made["id"], "accepted", "refused", "closed")
+        assert waiting["state"] == "accepted", waiting["steps"]
+        self._as(self._approver, "changes", "approve", made["id"], "--words", "told us by telephone", "--yes")
+        over = self._in(made["id"], "closed", "stuck", "reverted")
+        states = [step["state"] for step in over["steps"]]
+        assert (over["state"], "done" in states) == ("closed", True), over["steps"]
+        return over
+
+    def _in(self, change_id: str, *states: str) -> Any:
+        def look() -> Any:
+            found = self.w.json("changes", "show", change_id)
+            return found if found["state"] in states else None
+
+        return eventually(f"a request in {states}", look, within=300, every=1.0)
+
+
+def test_ports_and_lan_as_change_requests(w: World, cpe: RealCpe) -> None:
+    desk, host = Desk(w, cpe), cpe.dhcp()["ip"]
+    cpe.serve("host", 8080)
+    desk.done("open-port", {"ports": [{"port": 443, "inside": host, "inside_port": 8080}]})
+    assert cpe.gets("inet", OLD, 443, source="198.51.100.9") == "198.51.100.9"
+
+    # The pool and what is open move along with the LAN.
+    desk.done("lan-address", {"address": "10.44.0.1/24"})
+    lease = cpe.dhcp()
+    assert (lease["router"], lease["ip"].rpartition(".")[0]) == ("10.44.0.1", "10.44.0")
+    assert lease["ip"].rpartition(".")[2] == host.rpartition(".")[2], "the host has kept its number"
+    assert cpe.gets("inet", OLD, 443, source="198.51.100.9") == "198.51.100.9", "the open port has moved along"
+
+    desk.done("close-port", {"ports": [{"port": 443}]})
+    assert cpe.gets("inet", OLD, 443) in ("", "refused")
+
+
+def test_another_fixed_address_and_a_restart_as_change_requests(w: World, cpe: RealCpe) -> None:
+    cpe.can_reboot(BOOT_SECONDS)
+    desk = Desk(w, cpe)
+    desk.done("wan-address", {"address": f"{NEW}/29", "gateway": "80.7.7.1"})
+    assert address_of(w, cpe) == NEW
+    assert (reached(cpe, OLD), reached(cpe, NEW)) == (False, True)
+    desk.done("reboot", {})
+    assert cpe.read("/run/boots").strip() == "x", "it restarted once"
+    assert reached(cpe, NEW)
+    w.ok("backup", "run", cpe.name)
+
+
 def reached(cpe: RealCpe, address: str) -> bool:
     """Whether a TCP connection from the manager's address is let in, past the product."""
     connect = ("timeout", "2", "bash", "-c", f": </dev/tcp/{address}/22")

@@ -151,7 +151,7 @@ async def _candidates(tx: Transaction, wanted: Wanted, kind: JobKind, priority: 
     )
     if kind is JobKind.BACKUP:
         due = due.where(device.c.state == LifeState.ACTIVE.value)
-    if not wanted.per_access_node:
+    if not wanted.per_access_node or (kind is JobKind.PUSH and priority == Priority.URGENT):
         return await tx.rows(due.order_by(*oldest).limit(wanted.limit))
     rank = func.row_number().over(partition_by=ACCESS_NODE, order_by=oldest)
     ranked = due.add_columns(ACCESS_NODE.label("node"), rank.label("rank")).subquery("ranked")
@@ -184,11 +184,16 @@ def _begun_here() -> ColumnElement[bool]:
 
 
 def _busy_nodes(now: datetime) -> Any:
+    """Sessions by access node, but for those of urgent pushes: when many lines of a node go down at once, all of them
+    are switched at once."""
+    urgent = exists().where(
+        push.c.device_id == device_lease.c.device_id, push.c.ended_at.is_(None), push.c.priority == Priority.URGENT
+    )
     return (
         select(ACCESS_NODE.label("node"), func.count().label("sessions"))
         .select_from(device_lease.join(device, device.c.id == device_lease.c.device_id))
         .outerjoin(line, line.c.id == device.c.line_id)
-        .where(_live(now))
+        .where(_live(now), ~urgent)
         .group_by(ACCESS_NODE)
     )
 

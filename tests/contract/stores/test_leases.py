@@ -6,14 +6,16 @@ from dataclasses import replace
 
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.domain.inventory import LifeState, LineKind
-from cpe_manager.domain.jobs import JobState, Outcome, WorkState
+from cpe_manager.domain.jobs import JobKind, JobState, Outcome, Priority, WorkState
 from cpe_manager.ports.stores import Claimed, InventoryChanges, LineChange, NewWork, SiteChange
 from tests.contract.stores.making import (
     NOW,
     a_device,
     a_job,
+    a_push,
     add,
     after,
+    an_order,
     back_up,
     claim,
     ended,
@@ -157,6 +159,21 @@ async def test_the_cap_counts_devices_by_the_access_node_of_their_line(db: Datab
     assert len(await claim(db, job, per_access_node=1)) == 1
     assert await claim(db, job, per_access_node=1) == []
     assert len(await claim(db, job, per_access_node=1, now=after(61))) == 1
+
+
+async def test_the_cap_neither_holds_nor_counts_urgent_pushes(db: Database) -> None:
+    """When a whole access node goes down, each of its lines is switched at once."""
+    devices = await add(db, *(a_device(f"cpe{n}", access_node="n1") for n in range(5)))
+    switched, ordinary = devices[:3], devices[3:]
+    night = await run_for(db, ordinary)
+    assert len(await claim(db, night, per_access_node=1)) == 1
+    for device in switched:
+        job = a_job(kind=JobKind.PUSH, priority=Priority.URGENT)
+        urgent = a_push(device, job, priority=Priority.URGENT)
+        await db.pushes.create(urgent, an_order(), job, NewWork(device.id, 0, NOW))
+        assert len(await claim(db, job, per_access_node=1)) == 1
+    assert await claim(db, night, per_access_node=1) == []
+    assert len(await claim(db, night, per_access_node=2)) == 1, "the three that are switched take nobody's place"
 
 
 async def test_a_claim_cancels_rows_of_devices_that_are_no_longer_active(db: Database) -> None:
