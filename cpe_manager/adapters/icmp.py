@@ -25,6 +25,7 @@ from typing import Any, Final
 import structlog
 
 from cpe_manager.adapters.deadlines import Deadlines
+from cpe_manager.adapters.readable import Readable
 from cpe_manager.domain.errors import ConnectFailed
 from cpe_manager.ports.sensing import Answered
 
@@ -79,7 +80,7 @@ class _Wire:
             self._identifier = int(self._socket.getsockname()[1])
         _enlarge(self._socket)
         self._whole = self.raw and family == socket.AF_INET
-        asyncio.get_running_loop().add_reader(self._socket.fileno(), self.read)
+        self._readable = Readable(self._socket.fileno(), self.read)
 
     @property
     def buffer(self) -> int:
@@ -97,18 +98,18 @@ class _Wire:
             self._socket.sendto(head + token, host.place)
 
     def close(self) -> None:
-        asyncio.get_running_loop().remove_reader(self._socket.fileno())
+        self._readable.close()
         self._socket.close()
 
-    def read(self) -> None:
+    def read(self) -> int:
         receive, whole, reply, ours, heard = (
             self._socket.recvfrom, self._whole, self._reply, self._identifier, self._heard
         )  # fmt: skip
-        for _ in range(_READ_AT_ONCE):
+        for number_read in range(_READ_AT_ONCE):
             try:
                 data, place = receive(2048)
             except BlockingIOError:
-                return
+                return number_read
             except OSError:
                 continue  # word of an earlier echo that could not be delivered: silence says the same
             start = (data[0] & 0x0F) * 4 if whole and data else 0
@@ -117,6 +118,7 @@ class _Wire:
             kind, _code, _sum, identifier, number = _HEAD.unpack_from(data, start)
             if kind == reply and identifier == ours:
                 heard(number, place[0], data[start + _HEAD.size :])
+        return _READ_AT_ONCE
 
 
 class IcmpEchoes:

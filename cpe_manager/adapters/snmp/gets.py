@@ -16,12 +16,13 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final
 
 import structlog
 
 from cpe_manager.adapters.deadlines import Deadlines
+from cpe_manager.adapters.readable import Readable
 from cpe_manager.adapters.snmp import messages
 from cpe_manager.adapters.snmp.poller import numeric
 from cpe_manager.domain.errors import ConnectFailed, DeviceError, DeviceTimeout, ProtocolError
@@ -79,6 +80,7 @@ class SnmpGets:
     def __init__(self, rest: SnmpReader) -> None:
         self._rest = rest
         self._sockets: dict[int, socket.socket] = {}
+        self._readable: dict[int, Readable] = {}
         self._asked: dict[int, _Asked] = {}
         self._places: dict[tuple[str, int], tuple[int, _Place]] = {}
         self._number = _LEAST + secrets.randbelow(_MOST - _LEAST)
@@ -121,9 +123,11 @@ class SnmpGets:
 
     def close(self) -> None:
         """Questions that are open end with their time."""
+        for readable in self._readable.values():
+            readable.close()
         for opened in self._sockets.values():
-            asyncio.get_running_loop().remove_reader(opened.fileno())
             opened.close()
+        self._readable.clear()
         self._sockets.clear()
 
     def _begin(self, target: SnmpTarget, names: tuple[str, ...], family: int, place: _Place, told: Told) -> _Asked:
@@ -153,7 +157,7 @@ class SnmpGets:
     def _over(self, ended: list[tuple[int, _Asked]]) -> None:
         # What has come, but was not read yet since the loop was busy elsewhere, is no silence.
         for opened in self._sockets.values():
-            self._readable(opened)
+            self._read(opened)
         for number, asked in ended:
             if self._asked.get(number) is not asked:
                 continue
@@ -190,21 +194,22 @@ class SnmpGets:
                 opened.setsockopt(socket.SOL_SOCKET, option, BUFFER)
                 break
         self._sockets[family] = opened
-        asyncio.get_running_loop().add_reader(opened.fileno(), self._readable, opened)
+        self._readable[family] = Readable(opened.fileno(), partial(self._read, opened))
         return opened
 
-    def _readable(self, opened: socket.socket) -> None:
-        for _ in range(_AT_ONCE):
+    def _read(self, opened: socket.socket) -> int:
+        for number in range(_AT_ONCE):
             try:
                 data, place = opened.recvfrom(_LARGEST)
             except BlockingIOError:
-                return
+                return number
             except OSError:
                 continue  # word of an earlier question that could not be delivered
             try:
                 self._heard(data, place[0], place[1])
             except (ValueError, IndexError):
                 self.refused += 1
+        return _AT_ONCE
 
     def _heard(self, data: bytes, host: str, port: int) -> None:
         """Raises ``ValueError`` or ``IndexError`` for what is no answer."""

@@ -227,7 +227,7 @@ class Sensing:
     def _poll(self, line: SensedLine, now: float) -> float:
         every, stretch = line.poll_every, self._figures.stretch
         # Decided when it is due, not ahead: once this process keeps up again, polls are as frequent again at once.
-        if line.polling or (stretch > 1.0 and now - line.polled_at < (stretch - 0.5) * every):
+        if line.polling or self._too_soon(line, now, min(stretch, self.rhythm.slower)):
             self._figures.polls["skipped"] += 1
             return now + every
         try:
@@ -236,6 +236,9 @@ class Sensing:
             self._unread(line, error)
             return now + every
         if not asked:
+            if self._too_soon(line, now, stretch):
+                self._figures.polls["skipped"] += 1
+                return now + every
             if self._polling >= self.rhythm.most_polls:
                 self._figures.polls["postponed"] += 1
                 return now + self.rhythm.poll_again
@@ -243,6 +246,10 @@ class Sensing:
             self._begin(self._polled(line), "line-poll")
         line.polling, line.polled_at = True, now
         return now + every
+
+    @staticmethod
+    def _too_soon(line: SensedLine, now: float, stretch: float) -> bool:
+        return stretch > 1.0 and now - line.polled_at < (stretch - 0.5) * line.poll_every
 
     def _read(self, line: SensedLine, got: LineReading | DeviceError) -> None:
         """A poll that needed no task."""
@@ -334,7 +341,8 @@ class Sensing:
         figures.blind = blind
         self._observer.sensed(figures)
         self._lag = figures.lag
-        behind = figures.lag > rhythm.late or figures.polls["postponed"] > 0
-        stretch = min(rhythm.slowest, figures.stretch * 1.5) if behind else max(1.0, figures.stretch * 0.75)
+        waiting = figures.polls["postponed"] > 0
+        behind, most = figures.lag > rhythm.late or waiting, rhythm.slowest if waiting else rhythm.slower
+        stretch = min(most, figures.stretch * 1.5) if behind else max(1.0, figures.stretch * 0.75)
         self._figures = self._fresh(stretch)
         self._figures.blind = blind

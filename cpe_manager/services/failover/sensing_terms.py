@@ -48,8 +48,11 @@ class Rhythm:
     """So late an entry says that this process cannot keep up."""
     pressed: float = 0.1
     """So late an entry says that it soon cannot: what can wait should."""
+    slower: float = 2.0
+    """How much rarer polls may become, as a factor: beyond that it saves next to nothing, and losses that only a poll
+    tells of would be seen too late. Most often it is others on the machine that are to blame."""
     slowest: float = 8.0
-    """How much rarer polls may become, as a factor."""
+    """The same of polls that take a task each, while too many of them wait for their turn."""
     report: float = 1.0
     fixed_source: str = ""
     mobile_source: str = ""

@@ -37,9 +37,18 @@ def record(name: str = "a", **setup: Any) -> LineRecord:
     return LineRecord(Line(name, name, "site", f"device-{name}", name, "node", LineSetup(name, **known)))
 
 
+class BusyClock(SimulatedClock):
+    """Of a machine on which everybody wakes ``late`` seconds late."""
+
+    late = 0.0
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds + self.late)
+
+
 class World:
     def __init__(self, policy: FailoverPolicy = FAST, rhythm: Rhythm | None = None, poller: Any = None) -> None:
-        self.clock = SimulatedClock()
+        self.clock = BusyClock()
         self.echoes = FakeEchoes(self.clock)
         self.poller = FakeLinePoller(self.clock) if poller is None else poller(self.clock)
         self.reach = FakeReach()
@@ -242,6 +251,24 @@ async def test_polls_that_need_no_task_are_not_bounded_and_each_line_has_one_at_
     world.poller.block.set()
     await world.clock.advance(11)
     assert len(world.poller.polled) >= 24
+
+
+async def test_on_a_machine_that_is_late_polls_become_half_as_frequent_at_the_most_and_it_is_said_to_be_pressed(worlds):
+    world = worlds(policy=FailoverPolicy(probe_every=1.0), poller=AskedLinePoller)
+    world.sensing.set_lines([record(name) for name in "abcdefgh"])
+    await world.clock.advance(30)
+    assert not world.sensing.pressed
+    world.clock.late = 0.6
+    polled = len(world.poller.polled)
+    await world.clock.advance(100)
+    assert world.sensing.pressed
+    assert world.figures[-1].stretch == Rhythm().slower
+    assert 70 <= len(world.poller.polled) - polled <= 100
+    world.clock.late = 0.0
+    polled = len(world.poller.polled)
+    await world.clock.advance(50)
+    assert not world.sensing.pressed
+    assert len(world.poller.polled) - polled >= 72
 
 
 async def test_a_line_whose_traffic_is_moved_is_asked_over_mobile_each_time_and_no_longer_looked_at_closely(worlds):
