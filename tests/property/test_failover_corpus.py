@@ -1,7 +1,7 @@
 """Days in the life of a line: nothing is switched without a loss, no loss is missed, nothing goes to and fro.
 
 More than 200 patterns (`tests.support.line_patterns`), a day each, run in the closed loop of `tests.support.line_world`
-and are judged by the truth alone. One of each family runs in the fast tier, all others in the rest. What was decided
+and are judged by the truth alone. One of each family runs without the mark `slow`, all others with it. What was decided
 and why: ``python -m tests.support.line_world --pattern NAME``.
 """
 

@@ -27,7 +27,7 @@ every_case = pytest.mark.parametrize("case", MODELLED, ids=str)
 every_family = pytest.mark.parametrize("case", {case.family: case for case in reversed(MODELLED)}.values(), ids=str)
 _CHECKS = (HealthCheck.too_slow, HealthCheck.data_too_large)
 a_few = settings(max_examples=4, deadline=None, suppress_health_check=_CHECKS)
-"""So many in the fast tier, where every family is tried in a moment; at length it is in the other one."""
+"""So many for every case; at length it is one of each family."""
 some = settings(max_examples=60, deadline=None, suppress_health_check=_CHECKS)
 many = settings(max_examples=500, deadline=None, suppress_health_check=_CHECKS)
 
