@@ -74,6 +74,19 @@ ACCOUNT_KINDS: Final = ("account.*", "login.*")
 """Events of who may do what: told to those who administer or audit."""
 
 
+_NOBODYS: Final = "token:"
+
+
+def id_of_token(token_id: str) -> str:
+    """Id of the principal that a token without an account is."""
+    return f"{_NOBODYS}{token_id}"
+
+
+def is_account(principal_id: str) -> bool:
+    """Whether it is a user or a service account: not a token of nobody, and not the daemon itself."""
+    return not principal_id.startswith(_NOBODYS) and principal_id != SYSTEM.id
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who acts. ``id`` is the account's and never reused: four eyes are told apart by it, not by names or tokens.

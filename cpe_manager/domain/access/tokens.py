@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from cpe_manager.domain.access.access import Permission, Principal, Role
+from cpe_manager.domain.access.access import Permission, Principal, Role, id_of_token
 
 
 class Scope(StrEnum):
@@ -63,4 +63,4 @@ def principal_of(token: Token) -> Principal:
     roles: frozenset[Role] = frozenset().union(*(_ROLES[scope] for scope in scopes))
     limit: frozenset[Permission] = frozenset().union(*(_PERMISSIONS[scope] for scope in scopes))
     granted = limit & {Permission.ORIGINALS}
-    return Principal(f"token:{token.id}", token.name, "service", roles, None, limit, granted)
+    return Principal(id_of_token(token.id), token.name, "service", roles, None, limit, granted)

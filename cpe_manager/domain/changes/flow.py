@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from cpe_manager.domain.access.access import is_account
 from cpe_manager.domain.changes.entries import EntryTerms
 from cpe_manager.domain.changes.requests import ChangeRequest, ChangeState, Fee
 from cpe_manager.domain.errors import DeviceError
@@ -100,6 +101,7 @@ def may_execute(change: ChangeRequest) -> bool:
     given = change.approval
     return (
         given is not None
+        and is_account(given.by_id)
         and given.by_id != change.submitted_by_id
         and (given.basis, given.digest) == (change.shown.basis, change.shown.digest)
     )

@@ -41,6 +41,9 @@ class Order:
     """Id of the stored version."""
     names: Mapping[str, str] | None = None
     """For a stored version of other hardware: its interface names, and what they are called here. None: of this one."""
+    as_change: bool = False
+    """A stored version that is no restore to the customer (§5.1.2.4): it was ordered on demand, or the operator brings
+    back what was confirmed. It is judged as any change of the configuration is."""
 
     def __post_init__(self) -> None:
         given = {
@@ -61,14 +64,16 @@ class Order:
                 "lines": list(self.lines),
                 "version": self.version,
                 "names": None if self.names is None else dict(self.names),
+                "as_change": self.as_change,
             }
         )
 
     @classmethod
     def from_text(cls, text: str) -> Order:
         data = json.loads(text)
-        names = data.get("names")  # orders of before hardware was replaced have none
-        return cls(PushKind(data["kind"]), data["patch"], tuple(data["lines"]), data["version"], names)
+        # Orders of before hardware was replaced have no names, and those of before restores were judged are changes.
+        names, as_change = data.get("names"), data.get("as_change", True)
+        return cls(PushKind(data["kind"]), data["patch"], tuple(data["lines"]), data["version"], names, as_change)
 
 
 _TAKES = {

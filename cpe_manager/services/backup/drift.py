@@ -166,7 +166,7 @@ class DriftBook:
                     f"{row.device} is {family}, and what is confirmed for its place is of {confirmed.family}; "
                     "adopt what it runs, or bring the meaning over as for replaced hardware"
                 )
-            return await self._pushes.submit(replace(asked, version=confirmed.number), by=by)
+            return await self._pushes.submit(replace(asked, version=confirmed.number, own=True), by=by)
         if row.standing.unsaved_since is not None:
             return await self._pushes.submit(replace(asked, save=True), by=by)
         raise Conflict(f"{row.device} is in step as far as is known; a live look tells what it runs now")

@@ -9,8 +9,9 @@ from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.fleet.inventory import Device
 from cpe_manager.domain.push.checks import ACCEPTABLE, Check, Finding, Held, Refused, findings, newly_held
 from cpe_manager.domain.push.lockout import Lockout, ManagementPath
-from cpe_manager.domain.push.pushes import PushKind
+from cpe_manager.domain.push.pushes import Order, PushKind
 from cpe_manager.domain.subscription.entitlement import Component, newly_used
+from cpe_manager.domain.subscription.subscriptions import Operation
 from cpe_manager.ports.addresses import AddressStore
 from cpe_manager.ports.entitlement import Entitlement
 from cpe_manager.services.fleet.targets import address_of
@@ -20,7 +21,12 @@ from cpe_manager.services.push.push_plan import Plan
 class NotJudged:
     """``ports.entitlement.Entitlement`` where no subscriptions are known: it says so."""
 
-    async def judge(self, device: Device, components: Sequence[Component]) -> Sequence[Finding]:
+    async def judge(
+        self,
+        device: Device,
+        components: Sequence[Component],
+        operation: Operation = Operation.CONFIGURE,  # noqa: ARG002 - the port's
+    ) -> Sequence[Finding]:
         return [
             Finding(Check.NOT_JUDGED, f"no subscription of {device.site} is known: {one} is not judged", refuses=False)
             for one in components
@@ -49,7 +55,7 @@ class Checks:
             # Said there already, in stronger words and with an override of its own.
             found = [one for one in found if one.check is not Check.MANAGEMENT_PORT]
         found += await self._in_fleet(device, plan)
-        found += await self._entitlement.judge(device, newly_used(plan.before, plan.after))
+        found += await self._entitlement.judge(device, newly_used(plan.before, plan.after), _operation(plan.order))
         return tuple(found)
 
     async def _in_fleet(self, device: Device, plan: Plan) -> list[Finding]:
@@ -63,6 +69,12 @@ class Checks:
             Finding(Check.FLEET, f"{one.network} belongs to {one.device}{', by its address' if one.managed else ''}")
             for one in await self._addresses.holders(device.id, wanted)
         ]
+
+
+def _operation(order: Order) -> Operation:
+    """A version of other hardware is judged where the replacement is ordered."""
+    restores = order.kind is PushKind.RESTORE and order.names is None and not order.as_change
+    return Operation.RESTORE if restores else Operation.CONFIGURE
 
 
 def refused(found: Sequence[Finding], accepted: Collection[str]) -> Refused | None:

@@ -60,6 +60,10 @@ class PushAsked:
     save: bool = False
     names: Mapping[str, str] | None = None
     """Of a version of other hardware: its interface names, and what they are called here. None: of this hardware."""
+    on_demand: str = ""
+    """Who ordered a version back, when and how, where restoring is no part of the subscription (§5.1.2.4)."""
+    own: bool = False
+    """A version that the operator brings back because it was confirmed: no restore to the customer."""
     entering: bool = False
     """The device is about to come into service: it is suspended still, so that nobody else visits it."""
     probes: tuple[Probe, ...] = ()
@@ -229,7 +233,9 @@ class Pushes:
             count = len(asked.lines)
             return Order(PushKind.LINES, lines=asked.lines), f"{count} line{'s' if count > 1 else ''}"
         version = await self._version(device, asked.version or 0)
-        return Order(PushKind.RESTORE, version=version[0], names=asked.names), f"restore of version {version[1]}"
+        summary = f"restore of version {version[1]}" + (f", on demand: {asked.on_demand}" if asked.on_demand else "")
+        as_change = asked.own or bool(asked.on_demand)
+        return Order(PushKind.RESTORE, version=version[0], names=asked.names, as_change=as_change), summary
 
     async def _version(self, device: Device, number: int) -> tuple[str, int]:
         if number:

@@ -33,14 +33,16 @@ class Entitling:
         catalogue = await self._catalogues.current()
         return {one.site_id: entitled(catalogue, one, operation) for one in found}
 
-    async def judge(self, device: Device, components: Sequence[Component]) -> Sequence[Finding]:
+    async def judge(
+        self, device: Device, components: Sequence[Component], operation: Operation = Operation.CONFIGURE
+    ) -> Sequence[Finding]:
         """A push configures the box, whatever it brings into use: on a customer's own router nothing is (§5.2.1)."""
         subscription = await self._subscriptions.of_site(device.site_id)
         if subscription is None:
             told = f"no subscription of {device.site} is known"
             return [Finding(Check.NOT_JUDGED, f"{told}: {one} is not judged", refuses=False) for one in components]
         catalogue = await self._catalogues.current()
-        answers = [entitled(catalogue, subscription, Operation.CONFIGURE)]
+        answers = [entitled(catalogue, subscription, operation)]
         if answers[0].allowed:
             answers = [part_of(catalogue, subscription, IDS[one]) for one in components]
         return [Finding(Check.ENTITLEMENT, one.reason) for one in answers if not one.allowed]

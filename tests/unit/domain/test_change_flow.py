@@ -103,6 +103,8 @@ def test_what_is_scheduled_waits_is_put_off_refused_or_begun() -> None:
         {"approval": replace(APPROVAL, digest="other")},
         {"approval": replace(APPROVAL, basis="other")},
         {"approval": replace(APPROVAL, by_id="a")},
+        {"approval": replace(APPROVAL, by_id="token:b")},
+        {"approval": replace(APPROVAL, by_id="system")},
         {"shown": None},
         {"shown": None, "by_right": True},
     ],
