@@ -12,11 +12,11 @@ from typing import Any, Final
 import pytest
 
 from cpe_manager.domain.changes.catalogue import CHANGE_TYPES, read
-from cpe_manager.domain.checks import Check
-from cpe_manager.domain.cpe_config import AccessRule, CpeConfig, Lan, StaticRoute, Wan
-from cpe_manager.domain.cpe_features import Feature
-from cpe_manager.domain.cpe_mobile import Mobile
-from cpe_manager.domain.lines import Barrier
+from cpe_manager.domain.failover.lines import Barrier
+from cpe_manager.domain.model.cpe_config import AccessRule, CpeConfig, Lan, StaticRoute, Wan
+from cpe_manager.domain.model.cpe_features import Feature
+from cpe_manager.domain.model.cpe_mobile import Mobile
+from cpe_manager.domain.push.checks import Check
 from tests.support.change_scenes import OFFICE, SETTING, SMALL
 
 CATALOGUE: Final = Path(__file__).parents[4] / "config" / "change-catalogue.toml"
