@@ -62,9 +62,9 @@ def after(name: str, data: Any, now: CpeConfig = OFFICE, setting: Setting = SETT
 def told(
     name: str, data: Any, now: CpeConfig = OFFICE, setting: Setting = SETTING
 ) -> Sequence[tuple[Check, bool, str]]:
-    """Findings: which check, whether it refuses, in which words."""
+    """Findings: which check, whether it refuses, in which words (of what cannot be meant, with the field)."""
     found = CHANGE_TYPES[name].check(read(name, data), now, setting)
-    return [(one.check, one.refuses, one.reason) for one in found]
+    return [(one.check, one.refuses, str(one) if one.check is Check.MODEL else one.reason) for one in found]
 
 
 def refusals(name: str, data: Any, now: CpeConfig = OFFICE, setting: Setting = SETTING) -> str:

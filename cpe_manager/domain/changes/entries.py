@@ -42,7 +42,8 @@ class EntryTerms:
 class Setting:
     """What a change is judged against. ``management_port``: TCP port at which the box is managed, ``managed_at`` its
     address there, as the inventory has it. ``features``: what ``family`` can carry; None: left to its driver.
-    ``barrier``: the ports of voice on this line; empty ones are none."""
+    ``barrier``: the ports of voice on this line; empty ones are none. ``section``: what the terms of the entry cite;
+    refusals that have no section of their own cite it, too."""
 
     catalogue: ServiceCatalogue
     subscription: Subscription
@@ -51,6 +52,7 @@ class Setting:
     family: str = ""
     features: frozenset[Feature] | None = None
     barrier: Barrier = field(default_factory=Barrier)
+    section: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,8 +137,8 @@ class FirewallChange(Entry[FirewallSettings]):
     def conflicts(self, wanted: FirewallSettings, _now: CpeConfig, _setting: Setting, /) -> Iterator[Finding]:
         for number, rule in enumerate(wanted.rules or ()):
             if rule.ports is not None and rule.ports.first <= RESERVED_PORT <= rule.ports.last:
-                reason = f"rules[{number}] is about port {RESERVED_PORT}, which is reserved for the operator (§5.2.2.1)"
-                yield Finding(Check.RESERVED, reason)
+                reason = f"it is about port {RESERVED_PORT}, which is reserved for the operator (§5.2.2.1)"
+                yield Finding(Check.RESERVED, reason, field=f"rules[{number}].ports")
 
     def effect(self, wanted: FirewallSettings, now: CpeConfig, _setting: Setting, /) -> Effect:
         part: dict[str, Any] = {} if wanted.inbound is None else {"inbound": wanted.inbound}

@@ -122,7 +122,7 @@ class LanAddressChange(Entry[LanAddress]):
 
     def conflicts(self, wanted: LanAddress, now: CpeConfig, _setting: Setting, /) -> Iterator[Finding]:
         if wanted.first is not None and now.dhcp is None:
-            yield Finding(Check.ABSENT, "there is no DHCP server: a pool has no use")
+            yield Finding(Check.ABSENT, "there is no DHCP server: a pool has no use", field="first")
         if now.lan is not None and now.lan.address.network != wanted.address.network and now.port_mappings:
             yield Finding(
                 Check.IN_USE,

@@ -149,9 +149,9 @@ class WifiByRight(Entry[WifiRights]):
 
     def conflicts(self, wanted: WifiRights, now: CpeConfig, _setting: Setting, /) -> Iterator[Finding]:
         bands = {wifi.band for wifi in now.wifi}
-        for one in wanted.networks:
+        for number, one in enumerate(wanted.networks):
             if one.band not in bands:
-                yield Finding(Check.ABSENT, f"there is no wifi at {one.band} GHz")
+                yield Finding(Check.ABSENT, f"there is no wifi at {one.band} GHz", field=f"networks[{number}].band")
 
     def effect(self, wanted: WifiRights, now: CpeConfig, _setting: Setting, /) -> Effect:
         bands = {wifi.band for wifi in now.wifi}

@@ -77,14 +77,16 @@ class Refused(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that a check found. ``refuses`` False: it is told, and the push goes on."""
+    """One thing that a check found. ``refuses`` False: it is told, and the push goes on. ``field``: the parameter of a
+    change request that it is about, ``ports[0].port``."""
 
     check: Check
     reason: str
     refuses: bool = True
+    field: str = ""
 
     def __str__(self) -> str:
-        return self.reason
+        return f"{self.field}: {self.reason}" if self.field else self.reason
 
 
 def findings(before: CpeConfig, after: CpeConfig, management_port: int = 22) -> tuple[Finding, ...]:
@@ -146,7 +148,7 @@ def mapping_findings(config: CpeConfig, mapping: PortMapping, management_port: i
     if mapping.protocol != "tcp":
         return
     if mapping.ports.first <= RESERVED_PORT <= mapping.ports.last:
-        yield Finding(Check.RESERVED, f"{told} takes port 23, which is reserved for the operator")
+        yield Finding(Check.RESERVED, f"{told} takes port 23, which is reserved for the operator (§5.2.2.1)")
     elif mapping.ports.first <= management_port <= mapping.ports.last:
         yield Finding(Check.MANAGEMENT_PORT, f"{told} takes port {management_port}, at which the box is managed")
 
@@ -162,7 +164,7 @@ def end_users(config: CpeConfig) -> int:
 def _end_users(config: CpeConfig) -> Iterator[Finding]:
     users = end_users(config)
     if users > MOST_END_USERS:
-        yield Finding(Check.END_USERS, f"DHCP serves {users} end users; a line has at most {MOST_END_USERS}")
+        yield Finding(Check.END_USERS, f"DHCP serves {users} end users; a line has at most {MOST_END_USERS} (§3.5)")
 
 
 @dataclass(frozen=True, slots=True)

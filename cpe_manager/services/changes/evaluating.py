@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 
 from cpe_manager.domain.backup.backups import SealedObject
+from cpe_manager.domain.changes.base import cited
 from cpe_manager.domain.changes.entries import ChangeType, Effect, EntryTerms, Setting
 from cpe_manager.domain.changes.flow import COVERAGE, DEVICE_GONE, NO_SUBSCRIPTION, NOT_OFFERED, fee_of
 from cpe_manager.domain.changes.requests import ChangeRequest, Fee, Shown
@@ -122,13 +123,29 @@ class Evaluating:
             return NotNow(f"{device.name} is suspended", passing=False)
         catalogue, terms = await self._parts.catalogues.current(), await self._terms(change)
         subscription = await self._entitled(change, catalogue, terms.components)
+        try:
+            return await self._judge(change, device, catalogue, terms, subscription)
+        except _Refused as refused:
+            raise _Refused(cited(refused.refusal.reason, terms.section), refused.refusal.code) from refused
+        except InputError as error:
+            raise _Refused(cited(str(error), terms.section), Check.MODEL) from error
+
+    async def _judge(
+        self,
+        change: ChangeRequest,
+        device: Device,
+        catalogue: ServiceCatalogue,
+        terms: EntryTerms,
+        subscription: Subscription,
+    ) -> Accepted:
         kind = self._parts.entries.type(change.type)
         if kind is None:
             raise _Refused(f"{change.type} is no longer offered", NOT_OFFERED)
         text = self._parts.seals.open_note(await self._parts.store.parameters(change.id))
         wanted = self._parts.entries.read(change.type, json.loads(text))
         line = await self._lines.of(device.name)
-        setting = replace(await self._setting(device, catalogue, subscription), barrier=line.barrier)
+        setting = await self._setting(device, catalogue, subscription)
+        setting = replace(setting, barrier=line.barrier, section=terms.section)
         draft = _Draft()
         shown = await self._pushing.planned(
             device.id, lambda now: _drafted(draft, device, kind, wanted, now, setting)
@@ -212,7 +229,7 @@ def _drafted(
 
 def _require_fit(found: Sequence[Finding]) -> None:
     if bad := [one for one in found if one.refuses]:
-        raise _Refused("; ".join(one.reason for one in bad), bad[0].check)
+        raise _Refused("; ".join(map(str, bad)), bad[0].check)
 
 
 def _require_coverage(line: LineSaid) -> None:

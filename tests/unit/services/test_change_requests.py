@@ -239,7 +239,7 @@ async def test_a_device_that_cannot_be_read_is_tried_again_and_at_last_given_up(
 
 async def test_what_is_refused_says_why(world: World) -> None:
     found = await asked(world, name="bad")
-    assert (found.state, found.code, found.reason) == (S.CLOSED, "port-reserved", "bad is reserved")
+    assert (found.state, found.code, found.reason) == (S.CLOSED, "port-reserved", "bad is reserved (§5.2.2)")
     found = await asked(world, name="h0")
     assert (found.state, found.code) == (S.CLOSED, "nothing-to-change")
     found = await asked(world, name="no host name")

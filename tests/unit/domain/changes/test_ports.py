@@ -132,7 +132,7 @@ def test_the_port_at_which_the_box_is_managed_is_named() -> None:
 )
 def test_the_ports_of_voice_are_named(port: Any, protocol: str, range_: str) -> None:
     told_ = refusals("open-port", opening(port, protocol=protocol))
-    assert told_ == f"port-of-voice: {protocol} {port} takes ports of voice over IP ({range_})"
+    assert told_ == f"port-of-voice: {protocol} {port} takes ports of voice over IP: {range_} (§3.8)"
 
 
 def test_where_there_is_no_voice_its_ports_are_free() -> None:

@@ -207,7 +207,7 @@ def test_the_firewall_is_set() -> None:
 @pytest.mark.parametrize("action", ["accept", "drop", "reject"])
 def test_a_rule_about_port_23_is_refused(action: str) -> None:
     asked = {"rules": [{"action": action, "protocol": "tcp", "ports": "20-25"}]}
-    assert refusals("firewall", asked).startswith(f"{Check.RESERVED}: rules[0] is about port 23")
+    assert refusals("firewall", asked).startswith(f"{Check.RESERVED}: it is about port 23")
 
 
 def test_what_the_family_cannot_carry_of_the_firewall_is_named() -> None:
