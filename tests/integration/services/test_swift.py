@@ -201,6 +201,37 @@ async def test_what_is_not_ready_is_not_struck(bench: Bench) -> None:
     assert not slow.ready
 
 
+async def test_a_box_that_is_being_prepared_is_left_alone_once_the_ordinary_path_is_taken(bench: Bench) -> None:
+    come = bench.box.waits["prepare"] = asyncio.Event()
+    swift = bench.path()
+    swift.want([bench.device.id])
+    await bench.until(lambda: "prepare" in bench.box.verbs)
+    assert await swift.strike(bench.device.id, "s1", by="failover") is None
+    come.set()
+    await bench.clock.advance(30)
+    await asyncio.sleep(0.02)
+    assert bench.box.prepared == {}
+    assert bench.box.verbs.count("prepare") == 1
+    del bench.box.waits["prepare"]
+    await bench.until(lambda: bool(swift.ready))
+
+
+async def test_a_box_that_a_push_is_under_way_on_is_not_prepared(bench: Bench) -> None:
+    bench.box.before["confirm"] = Killed()
+    struck = await bench.struck(await bench.ready())
+    with pytest.raises(Killed):
+        await bench.ended(struck)
+    bench.box.verbs.clear()
+    swift = bench.path()
+    swift.want([bench.device.id])
+    await bench.clock.advance(30)
+    await asyncio.sleep(0.05)
+    assert bench.box.verbs == []
+    await bench.work((await bench.database.pushes.push(struck.push_id)).push, "w2")
+    bench.box.running = bench.box.startup = OLD
+    await bench.until(lambda: bool(swift.ready))
+
+
 async def test_a_box_that_was_changed_since_refuses_untouched_and_ends_as_it_was(bench: Bench) -> None:
     swift = await bench.ready()
     other = text_of(replace(BEFORE, hostname="SITE-2"))
