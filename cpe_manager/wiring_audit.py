@@ -7,7 +7,7 @@ from backups.keyfile import Rings
 from cpe_manager.adapters.audit_witness import WitnessFile
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.ports.clock import Clock
-from cpe_manager.services.audit import AuditBook
+from cpe_manager.services.access.audit import AuditBook
 from cpe_manager.settings import Settings
 
 WITNESS = "audit-head.json"

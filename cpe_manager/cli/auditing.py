@@ -138,7 +138,7 @@ def _offline(ctx: typer.Context, seen: tuple[int, str] | None) -> VerificationVi
 
     from cpe_manager import bootstrap, settings
     from cpe_manager.api.schemas.audit import VerificationView
-    from cpe_manager.domain.audit import Seen
+    from cpe_manager.domain.access.audit import Seen
 
     chosen = (state_of(ctx).data_dir or default_data_dir()).absolute()
     known = (Seen(*seen),) if seen is not None else ()

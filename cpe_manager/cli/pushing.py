@@ -14,9 +14,9 @@ from cpe_manager.cli.progress import JobFailed
 from cpe_manager.cli.push_text import noted, refuse, show_change, show_plan, show_push, waits
 from cpe_manager.cli.reading import data_of, put, text_of
 from cpe_manager.cli.render import err, out, show_json, show_json_items, table, tame
-from cpe_manager.domain.commit_path import END, Phase
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.lockout import Lockout
+from cpe_manager.domain.push.commit_path import END, Phase
+from cpe_manager.domain.push.lockout import Lockout
 
 if TYPE_CHECKING:
     from cpe_manager.api.schemas.pushes import PushDetailView, PushView

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from cpe_manager.domain.audit import AuditKey, Head, Link, NewAuditEntry, Result, Seen, Written
+from cpe_manager.domain.access.audit import AuditKey, Head, Link, NewAuditEntry, Result, Seen, Written
 from cpe_manager.domain.events import Event
 from cpe_manager.domain.paging import Page
 

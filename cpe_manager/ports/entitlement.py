@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from cpe_manager.domain.checks import Finding
-from cpe_manager.domain.entitlement import Component
-from cpe_manager.domain.inventory import Device
+from cpe_manager.domain.fleet.inventory import Device
+from cpe_manager.domain.push.checks import Finding
+from cpe_manager.domain.subscription.entitlement import Component
 
 
 class Entitlement(Protocol):

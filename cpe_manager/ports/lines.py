@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from cpe_manager.domain.events import NewEvent
-from cpe_manager.domain.lines import FailoverState, Incident, LineRecord, LineSetup, Transition
-from cpe_manager.domain.mobile_volume import MonthVolume
+from cpe_manager.domain.failover.lines import FailoverState, Incident, LineRecord, LineSetup, Transition
+from cpe_manager.domain.failover.mobile_volume import MonthVolume
 from cpe_manager.domain.paging import Page
 
 Wanted = Literal["switch", "return", "hold", "release", "test"]

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Protocol
 
 from cpe_manager.domain.events import Alarm, NewEvent
-from cpe_manager.domain.mail import Delivery, Mail, State
 from cpe_manager.domain.paging import Page
+from cpe_manager.domain.telling.mail import Delivery, Mail, State
 
 
 class Post(Protocol):

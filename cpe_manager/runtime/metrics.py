@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
 
-from cpe_manager.domain.drills import Standing
-from cpe_manager.domain.rollouts import DeviceEnd, RolloutState
+from cpe_manager.domain.backup.drills import Standing
+from cpe_manager.domain.rollout.rollouts import DeviceEnd, RolloutState
 from cpe_manager.ports.sensing import SensingFigures
 from cpe_manager.ports.stores import DeviceStatus
 from cpe_manager.runtime.change_metrics import LABELS as CHANGE_LABELS

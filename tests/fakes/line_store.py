@@ -10,9 +10,9 @@ from typing import TypeVar
 
 from cpe_manager.domain.errors import Conflict, NotFound, PreconditionFailed
 from cpe_manager.domain.events import NewEvent, Severity
-from cpe_manager.domain.inventory import Device, LifeState
-from cpe_manager.domain.lines import FailoverState, Incident, Line, LineRecord, LineSetup, Transition
-from cpe_manager.domain.mobile_volume import MonthVolume, volume_of
+from cpe_manager.domain.failover.lines import FailoverState, Incident, Line, LineRecord, LineSetup, Transition
+from cpe_manager.domain.failover.mobile_volume import MonthVolume, volume_of
+from cpe_manager.domain.fleet.inventory import Device, LifeState
 from cpe_manager.domain.paging import Page
 from cpe_manager.ports.lines import IncidentChange, Move, Wanted
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from cpe_manager.domain.changes.catalogue import CHANGE_TYPES, read, written
 from cpe_manager.domain.changes.entries import Effect
-from cpe_manager.domain.checks import MOST_END_USERS, end_users
-from cpe_manager.domain.cpe_config import CpeConfig, Lan
-from cpe_manager.domain.cpe_config_data import Misfit, changed, secrets_of
-from cpe_manager.domain.cpe_features import Feature
+from cpe_manager.domain.model.cpe_config import CpeConfig, Lan
+from cpe_manager.domain.model.cpe_config_data import Misfit, changed, secrets_of
+from cpe_manager.domain.model.cpe_features import Feature
+from cpe_manager.domain.push.checks import MOST_END_USERS, end_users
 from cpe_manager.services.changes.parts import effect_of, effect_text
 from tests.contract.drivers.cpe_configs import cpe_configs, inside, lans, macs, public_networks
 from tests.support.change_scenes import PRESETS, SETTING

@@ -13,10 +13,10 @@ from random import Random
 
 import pytest
 
-from cpe_manager.domain.failover import Outcome, decide, record_after
-from cpe_manager.domain.failover_policy import may_switch, policy_of
-from cpe_manager.domain.lines import Act, Condition, FailoverPolicy, FailoverState, Source, Way
-from cpe_manager.domain.node_watch import Nodes
+from cpe_manager.domain.failover.failover import Outcome, decide, record_after
+from cpe_manager.domain.failover.failover_policy import may_switch, policy_of
+from cpe_manager.domain.failover.lines import Act, Condition, FailoverPolicy, FailoverState, Source, Way
+from cpe_manager.domain.failover.node_watch import Nodes
 from tests.support.line_evidence import START, Seen, a_record
 from tests.support.line_judge import early_returns, false_switches, faults, missed_losses, switches
 from tests.support.line_patterns import FAMILIES, patterns

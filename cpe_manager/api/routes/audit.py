@@ -11,10 +11,10 @@ from cpe_manager.api.deps import MOST_EVENTS, Auditor, Cursor, Limit, ServicesDe
 from cpe_manager.api.problems import documented
 from cpe_manager.api.schemas.audit import AuditEntryView, VerificationView
 from cpe_manager.api.schemas.common import Moment, PageOf, paged
-from cpe_manager.domain.audit import Seen
+from cpe_manager.domain.access.audit import Seen
 from cpe_manager.domain.errors import InputError
 from cpe_manager.ports.audit import AuditFilter
-from cpe_manager.services.audit import MOST_CHECKED
+from cpe_manager.services.access.audit import MOST_CHECKED
 
 router = APIRouter(prefix="/audit", tags=["audit"], responses=documented())
 

@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import Field
 
 from cpe_manager.api.schemas.common import View
-from cpe_manager.domain.audit import AuditEntry
-from cpe_manager.services.audit import Verification
+from cpe_manager.domain.access.audit import AuditEntry
+from cpe_manager.services.access.audit import Verification
 
 
 class AuditEntryView(View):

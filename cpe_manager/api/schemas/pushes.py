@@ -9,15 +9,15 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from cpe_manager.api.schemas.common import Body, View
-from cpe_manager.domain.checks import ACCEPTABLE, Check, Finding
-from cpe_manager.domain.commit_path import Phase, Result, Step
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.jobs import Priority
-from cpe_manager.domain.lockout import Lockout
-from cpe_manager.domain.probes import MOST, probes_of
-from cpe_manager.domain.pushes import Hold, Offer, Push, PushKind, PushRecord, SettledAs
-from cpe_manager.services.push_plan import PlanShown
-from cpe_manager.services.pushes import GUARD_SECONDS, LONGEST_GUARD, SHORTEST_GUARD, PushAsked
+from cpe_manager.domain.push.checks import ACCEPTABLE, Check, Finding
+from cpe_manager.domain.push.commit_path import Phase, Result, Step
+from cpe_manager.domain.push.lockout import Lockout
+from cpe_manager.domain.push.probes import MOST, probes_of
+from cpe_manager.domain.push.pushes import Hold, Offer, Push, PushKind, PushRecord, SettledAs
+from cpe_manager.services.push.push_plan import PlanShown
+from cpe_manager.services.push.pushes import GUARD_SECONDS, LONGEST_GUARD, SHORTEST_GUARD, PushAsked
 
 
 class PlanBody(Body):

@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import Field
 
 from cpe_manager.api.schemas.common import Body, Label, View
-from cpe_manager.domain.access import Permission
+from cpe_manager.domain.access.access import Permission
+from cpe_manager.domain.access.tokens import Scope, Token
 from cpe_manager.domain.events import Alarm, Event
 from cpe_manager.domain.schedules import Schedule
-from cpe_manager.domain.tokens import Scope, Token
 
 
 class ScheduleView(View):

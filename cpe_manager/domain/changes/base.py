@@ -8,12 +8,12 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from cpe_manager.domain.changes.entries import Effect, Setting
 from cpe_manager.domain.changes.reading import fitting
-from cpe_manager.domain.checks import MOST_END_USERS, Check, Finding, end_users, findings
-from cpe_manager.domain.cpe_config import CpeConfig
-from cpe_manager.domain.cpe_config_data import changed
-from cpe_manager.domain.cpe_features import missing, needed
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.requirements import require
+from cpe_manager.domain.model.cpe_config import CpeConfig
+from cpe_manager.domain.model.cpe_config_data import changed
+from cpe_manager.domain.model.cpe_features import missing, needed
+from cpe_manager.domain.model.requirements import require
+from cpe_manager.domain.push.checks import MOST_END_USERS, Check, Finding, end_users, findings
 
 P_contra = TypeVar("P_contra", contravariant=True)
 

@@ -11,14 +11,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from cpe_manager.domain.catalogue import ServiceCatalogue
-from cpe_manager.domain.checks import Finding
-from cpe_manager.domain.cpe_config import CpeConfig
-from cpe_manager.domain.cpe_features import Feature
-from cpe_manager.domain.lines import Barrier
-from cpe_manager.domain.lockout import Lockout
-from cpe_manager.domain.probes import Probe
-from cpe_manager.domain.subscriptions import Subscription
+from cpe_manager.domain.failover.lines import Barrier
+from cpe_manager.domain.model.cpe_config import CpeConfig
+from cpe_manager.domain.model.cpe_features import Feature
+from cpe_manager.domain.push.checks import Finding
+from cpe_manager.domain.push.lockout import Lockout
+from cpe_manager.domain.push.probes import Probe
+from cpe_manager.domain.subscription.catalogue import ServiceCatalogue
+from cpe_manager.domain.subscription.subscriptions import Subscription
 
 P_contra = TypeVar("P_contra", contravariant=True)
 

@@ -15,11 +15,11 @@ from typing import Any, ClassVar, Final, Literal
 from cpe_manager.domain.changes.base import Entry, after_patch
 from cpe_manager.domain.changes.entries import Effect, Setting
 from cpe_manager.domain.changes.reading import misfit, some_network, told
-from cpe_manager.domain.checks import RESERVED_PORT, Check, Finding
-from cpe_manager.domain.cpe_config import AccessRule, Action, CpeConfig, Timer
-from cpe_manager.domain.cpe_config_data import Bounds, plain
-from cpe_manager.domain.cpe_mobile import Ports, Protocol
-from cpe_manager.domain.probes import Probe
+from cpe_manager.domain.model.cpe_config import AccessRule, Action, CpeConfig, Timer
+from cpe_manager.domain.model.cpe_config_data import Bounds, plain
+from cpe_manager.domain.model.cpe_mobile import Ports, Protocol
+from cpe_manager.domain.push.checks import RESERVED_PORT, Check, Finding
+from cpe_manager.domain.push.probes import Probe
 
 MOST_RULES: Final = 200
 MOST_TIMERS: Final = 50

@@ -15,10 +15,10 @@ from typing import Any, Final
 
 from cpe_manager.domain.changes.entries import EntryTerms
 from cpe_manager.domain.changes.requests import ChangeRequest, ChangeState, Fee
-from cpe_manager.domain.checks import Check
-from cpe_manager.domain.commit_path import Phase
 from cpe_manager.domain.errors import DeviceError
-from cpe_manager.domain.pushes import Push, SettledAs
+from cpe_manager.domain.push.checks import Check
+from cpe_manager.domain.push.commit_path import Phase
+from cpe_manager.domain.push.pushes import Push, SettledAs
 
 NO_SUBSCRIPTION: Final = "no-subscription"
 NOT_OFFERED: Final = "not-offered"

@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, ClassVar, Final, Literal
 
-from cpe_manager.domain.catalogue import ServiceCatalogue
 from cpe_manager.domain.changes.base import Entry, after_patch, listed
 from cpe_manager.domain.changes.entries import Effect, Setting
 from cpe_manager.domain.changes.reading import host, misfit, named, private_or_public, told
-from cpe_manager.domain.checks import RESERVED_PORT, Check, Finding, mapping_findings
-from cpe_manager.domain.cpe_config import CpeConfig, PortMapping
-from cpe_manager.domain.cpe_config_data import Bounds, plain
-from cpe_manager.domain.cpe_mobile import Ports, Protocol
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.probes import Probe
-from cpe_manager.domain.voice_barrier import barred_of
+from cpe_manager.domain.failover.voice_barrier import barred_of
+from cpe_manager.domain.model.cpe_config import CpeConfig, PortMapping
+from cpe_manager.domain.model.cpe_config_data import Bounds, plain
+from cpe_manager.domain.model.cpe_mobile import Ports, Protocol
+from cpe_manager.domain.push.checks import RESERVED_PORT, Check, Finding, mapping_findings
+from cpe_manager.domain.push.probes import Probe
+from cpe_manager.domain.subscription.catalogue import ServiceCatalogue
 
 MOST: Final = 100
 """Entries of one request; a customer makes as many requests as he likes."""

@@ -10,8 +10,8 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 from cpe_manager.domain.changes.reading import TOLD, Told
-from cpe_manager.domain.cpe_config_data import BOUNDS, Bounds
-from cpe_manager.domain.cpe_mobile import Ports
+from cpe_manager.domain.model.cpe_config_data import BOUNDS, Bounds
+from cpe_manager.domain.model.cpe_mobile import Ports
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]

@@ -15,20 +15,20 @@ from typing import Any
 
 import structlog
 
-from cpe_manager.domain.backups import SealedObject
-from cpe_manager.domain.catalogue import ServiceCatalogue
+from cpe_manager.domain.backup.backups import SealedObject
 from cpe_manager.domain.changes.entries import ChangeType, Effect, EntryTerms, Setting
 from cpe_manager.domain.changes.flow import COVERAGE, DEVICE_GONE, NO_SUBSCRIPTION, NOT_OFFERED, fee_of
 from cpe_manager.domain.changes.requests import ChangeRequest, Fee, Shown
-from cpe_manager.domain.checks import Check, Finding
-from cpe_manager.domain.cpe_config import CpeConfig
-from cpe_manager.domain.cpe_config_data import changed
-from cpe_manager.domain.entitlement import Component, newly_used
 from cpe_manager.domain.errors import Conflict, DeviceError, InputError, NotFound
-from cpe_manager.domain.inventory import Device, LifeState
-from cpe_manager.domain.lockout import Lockout
-from cpe_manager.domain.settings_inheritance import resolve
-from cpe_manager.domain.subscriptions import Subscription
+from cpe_manager.domain.fleet.inventory import Device, LifeState
+from cpe_manager.domain.fleet.settings_inheritance import resolve
+from cpe_manager.domain.model.cpe_config import CpeConfig
+from cpe_manager.domain.model.cpe_config_data import changed
+from cpe_manager.domain.push.checks import Check, Finding
+from cpe_manager.domain.push.lockout import Lockout
+from cpe_manager.domain.subscription.catalogue import ServiceCatalogue
+from cpe_manager.domain.subscription.entitlement import Component, newly_used
+from cpe_manager.domain.subscription.subscriptions import Subscription
 from cpe_manager.ports.driver import Drivers
 from cpe_manager.services.changes.parts import (
     ChangeParts,
@@ -39,9 +39,9 @@ from cpe_manager.services.changes.parts import (
     asked_of,
     effect_text,
 )
-from cpe_manager.services.push_plan import PlanShown
-from cpe_manager.services.pushes import PushAsked
-from cpe_manager.services.targets import known
+from cpe_manager.services.fleet.targets import known
+from cpe_manager.services.push.push_plan import PlanShown
+from cpe_manager.services.push.pushes import PushAsked
 
 log = structlog.get_logger()
 

@@ -15,16 +15,16 @@ from typing import Any, Final
 
 import structlog
 
-from cpe_manager.domain.access import Permission, Principal, bound, require, require_site
+from cpe_manager.domain.access.access import Permission, Principal, bound, require, require_site
 from cpe_manager.domain.changes.entries import EntryTerms
 from cpe_manager.domain.changes.requests import WITHDRAWABLE, Approval, ChangeRecord, ChangeRequest, ChangeState
 from cpe_manager.domain.errors import Conflict, Forbidden, InputError, NotFound, PreconditionFailed
-from cpe_manager.domain.inventory import Device, LifeState
+from cpe_manager.domain.fleet.inventory import Device, LifeState
 from cpe_manager.domain.paging import Page
-from cpe_manager.domain.subscriptions import Operation
+from cpe_manager.domain.subscription.subscriptions import Operation
 from cpe_manager.ports.changes import ChangeFilter, Turn
 from cpe_manager.ports.stores import DeviceFilter
-from cpe_manager.services.accounts.sighting import device_for
+from cpe_manager.services.access.sighting import device_for
 from cpe_manager.services.changes.parts import ChangeParts
 
 log = structlog.get_logger()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from cpe_manager.domain.lines import Evidence
+from cpe_manager.domain.failover.lines import Evidence
 from cpe_manager.ports.sensing import SensingFigures
 
 Sink = Callable[[Evidence], None]

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cpe_manager.domain.cpe_config import CpeConfig
-from cpe_manager.domain.cpe_differences import differences
-from cpe_manager.domain.cpe_features import Feature, missing
 from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.model.cpe_config import CpeConfig
+from cpe_manager.domain.model.cpe_differences import differences
+from cpe_manager.domain.model.cpe_features import Feature, missing
 from cpe_manager.ports.driver import FullDriver
 from drivers.roster import DriverRoster
 from simulators.device import Device

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.commit_path import Phase
 from cpe_manager.domain.errors import Conflict, InputError, NotFound
 from cpe_manager.domain.events import NewEvent
-from cpe_manager.domain.inventory import Device, LifeState
+from cpe_manager.domain.failover.lines import Carrier, Condition, FailoverState, LineRecord, LineSetup, Transition
+from cpe_manager.domain.failover.mobile_volume import MonthVolume
+from cpe_manager.domain.fleet.inventory import Device, LifeState
 from cpe_manager.domain.jobs import JobKind
-from cpe_manager.domain.lines import Carrier, Condition, FailoverState, LineRecord, LineSetup, Transition
-from cpe_manager.domain.mobile_volume import MonthVolume
+from cpe_manager.domain.push.commit_path import Phase
 from cpe_manager.ports.lines import IncidentChange, LineStore, Move
 from cpe_manager.ports.stores import InventoryChanges, LineChange, NewWork, SiteChange
 from tests.contract.stores.making import NOW, a_device, a_job, a_push, after, an_order, claim, ended, new_id

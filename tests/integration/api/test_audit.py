@@ -14,13 +14,13 @@ from starlette.routing import Route
 from backups.auditing import RingAuditKeys
 from cpe_manager.api.auditing import Audit, Denials
 from cpe_manager.api.middleware import RequestLog
-from cpe_manager.domain.audit import Link, NewAuditEntry
+from cpe_manager.domain.access.audit import Link, NewAuditEntry
+from cpe_manager.domain.access.tokens import Scope
 from cpe_manager.domain.errors import StoreBusy
 from cpe_manager.domain.events import NewEvent
-from cpe_manager.domain.tokens import Scope
 from cpe_manager.ports.audit import AuditStore
 from cpe_manager.runtime.metrics import Metrics
-from cpe_manager.services.audit import AuditBook
+from cpe_manager.services.access.audit import AuditBook
 from tests.fakes.audit import FixedKeys
 from tests.fakes.clock import SimulatedClock
 from tests.integration.api.world import World

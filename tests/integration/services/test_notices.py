@@ -14,10 +14,10 @@ import pytest
 from cpe_manager.adapters.mail import Route, SmtpPost
 from cpe_manager.domain.errors import SettingsError
 from cpe_manager.domain.events import NewEvent
-from cpe_manager.domain.mail import Mail
-from cpe_manager.domain.subscriptions import Representative
+from cpe_manager.domain.subscription.subscriptions import Representative
+from cpe_manager.domain.telling.mail import Mail
 from cpe_manager.ports.shell import Credential
-from cpe_manager.services.notices import NoticeParts, NoticeRules, Notices
+from cpe_manager.services.telling.notices import NoticeParts, NoticeRules, Notices
 from tests.fakes.credentials import FixedCredentials
 from tests.integration.api.world import Reach, World, opened
 from tests.support.catalogues import a_subscription

@@ -13,26 +13,26 @@ from typing import Any, cast
 import pytest
 
 from cpe_manager.adapters.reach import TcpReach
-from cpe_manager.domain.checks import Check, Finding
-from cpe_manager.domain.commit_path import Phase, Step
-from cpe_manager.domain.cpe_config import Lan, Wan
-from cpe_manager.domain.entitlement import Component
 from cpe_manager.domain.errors import CommandRefused, Conflict, DeviceTimeout, InputError, SessionDropped
-from cpe_manager.domain.inventory import Device, Group, LifeState
+from cpe_manager.domain.fleet.inventory import Device, Group, LifeState
 from cpe_manager.domain.jobs import Job, JobKind, JobState, Outcome, Priority
-from cpe_manager.domain.lockout import Lockout, ManagementPath
-from cpe_manager.domain.probes import LineState, Probe
-from cpe_manager.domain.pushes import Hold, Limits, Order, Push, PushKind, SettledAs
+from cpe_manager.domain.model.cpe_config import Lan, Wan
+from cpe_manager.domain.push.checks import Check, Finding
+from cpe_manager.domain.push.commit_path import Phase, Step
+from cpe_manager.domain.push.lockout import Lockout, ManagementPath
+from cpe_manager.domain.push.probes import LineState, Probe
+from cpe_manager.domain.push.pushes import Hold, Limits, Order, Push, PushKind, SettledAs
+from cpe_manager.domain.subscription.entitlement import Component
 from cpe_manager.ports.shell import Shell
 from cpe_manager.ports.stores import InventoryChanges, NewWork, Settled
-from cpe_manager.services.attempt import Attempt, RetryPolicy
-from cpe_manager.services.commit_path import CommitPath
-from cpe_manager.services.push_admission import Admission, Rules
-from cpe_manager.services.push_checks import Checks
-from cpe_manager.services.push_plan import make_plan
-from cpe_manager.services.push_trip import Care
-from cpe_manager.services.push_upkeep import Books, FleetAddresses, PushUpkeep
-from cpe_manager.services.pushes import Again, PushAsked, Pushes, PushStores
+from cpe_manager.services.backup.attempt import Attempt, RetryPolicy
+from cpe_manager.services.push.commit_path import CommitPath
+from cpe_manager.services.push.push_admission import Admission, Rules
+from cpe_manager.services.push.push_checks import Checks
+from cpe_manager.services.push.push_plan import make_plan
+from cpe_manager.services.push.push_trip import Care
+from cpe_manager.services.push.push_upkeep import Books, FleetAddresses, PushUpkeep
+from cpe_manager.services.push.pushes import Again, PushAsked, Pushes, PushStores
 from tests.fakes.drivers import FixedDrivers
 from tests.fakes.guarded_box import BoxDriver, text_of
 from tests.integration.services.test_commit_path import BEFORE, CHANGE, NEW, OLD, Bench, NoEngine, opened

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from cpe_manager.domain.access import Permission, Principal, Role
+from cpe_manager.domain.access.access import Permission, Principal, Role
 from cpe_manager.domain.changes.requests import ChangeRequest, ChangeState
 from cpe_manager.domain.errors import Conflict, Forbidden, InputError, NotFound, PreconditionFailed
-from cpe_manager.domain.inventory import Device, LifeState
+from cpe_manager.domain.fleet.inventory import Device, LifeState
 from cpe_manager.ports.changes import ChangeFilter
 from cpe_manager.services.changes.bulk import BulkChanges
 from cpe_manager.services.changes.requests import NewChange
