@@ -64,6 +64,7 @@ class Sensing:
         self._tasks: set[asyncio.Task[None]] = set()
         self._polling = self._connecting = self._addresses = 0
         self._silent_in_a_row = 0
+        self._lag = 0.0
         self._heard = float("-inf")
         self._figures = self._fresh()
         self._edges = EdgeSensing(senses.platforms, self._agenda, self._begin, sink, clock, self.rhythm)
@@ -105,6 +106,12 @@ class Sensing:
 
     def counts(self) -> Mapping[str, int]:
         return {"lines": len(self._lines), "polling": self._polling, "connecting": self._connecting}
+
+    @property
+    def pressed(self) -> bool:
+        """Whether this process hardly keeps up with looking, or did not within the last second or two."""
+        late = max(self._lag, self._figures.lag)
+        return self._figures.stretch > 1.0 or late > self.rhythm.pressed
 
     async def run(self) -> None:
         """For ever."""
@@ -291,6 +298,7 @@ class Sensing:
             log.error("sensing.blind", addresses=self._addresses)
         figures.blind = blind
         self._observer.sensed(figures)
+        self._lag = figures.lag
         behind = figures.lag > rhythm.late or figures.polls["postponed"] > 0
         stretch = min(rhythm.slowest, figures.stretch * 1.5) if behind else max(1.0, figures.stretch * 0.75)
         self._figures = self._fresh(stretch)

@@ -45,6 +45,8 @@ class Rhythm:
     """Addresses, from which on the silence of all is our own blindness."""
     late: float = 0.3
     """So late an entry says that this process cannot keep up."""
+    pressed: float = 0.1
+    """So late an entry says that it soon cannot: what can wait should."""
     slowest: float = 8.0
     """How much rarer polls may become, as a factor."""
     report: float = 1.0

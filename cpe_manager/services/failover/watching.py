@@ -89,6 +89,11 @@ class Watcher:
         """The lines that are watched here; none while another process has the lead."""
         return [one.record for one in self._fleet.lines.values()]
 
+    @property
+    def deciding(self) -> int:
+        """How many lines something speaks against, or are being moved at this moment."""
+        return len(self._fleet.decided_on)
+
     def policy(self, line_id: str) -> FailoverPolicy:
         found = self._fleet.lines.get(line_id)
         return self._rules.policy if found is None else found.policy
@@ -269,7 +274,7 @@ class Watcher:
             return
         before = watched.record
         watched.writing = watched.switching = False
-        watched.record = replace(pending.move.record, revision=pending.move.record.revision + 1)
+        self._fleet.stands(watched, replace(pending.move.record, revision=pending.move.record.revision + 1))
         watched.written = volume_of(watched.record)
         watched.incidents = pending.left
         if watched.done is pending.done:
