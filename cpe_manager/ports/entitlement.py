@@ -8,6 +8,7 @@ from typing import Protocol
 from cpe_manager.domain.fleet.inventory import Device
 from cpe_manager.domain.push.checks import Finding
 from cpe_manager.domain.subscription.entitlement import Component
+from cpe_manager.domain.subscription.subscriptions import Operation
 
 
 class Entitlement(Protocol):

@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from cpe_manager.domain.access.access import Permission, Principal, Role
+from cpe_manager.domain.access.access import Permission, Principal, Role, id_of_token
 
 
 class Scope(StrEnum):

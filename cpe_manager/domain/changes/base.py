@@ -11,7 +11,7 @@ from cpe_manager.domain.changes.entries import Effect, Setting
 from cpe_manager.domain.changes.reading import fitting
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.model.cpe_config import CpeConfig
-from cpe_manager.domain.model.cpe_config_data import changed
+from cpe_manager.domain.model.cpe_config_data import Misfit, changed
 from cpe_manager.domain.model.cpe_features import missing, needed
 from cpe_manager.domain.model.requirements import require
 from cpe_manager.domain.push.checks import MOST_END_USERS, Check, Finding, end_users, findings

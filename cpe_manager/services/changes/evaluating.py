@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 
 from cpe_manager.domain.backup.backups import SealedObject
+from cpe_manager.domain.changes.base import cited
 from cpe_manager.domain.changes.entries import ChangeType, Effect, EntryTerms, Setting
 from cpe_manager.domain.changes.flow import COVERAGE, DEVICE_GONE, NO_SUBSCRIPTION, NOT_OFFERED, fee_of
 from cpe_manager.domain.changes.requests import ChangeRequest, Fee, Shown

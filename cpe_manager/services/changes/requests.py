@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import structlog
 
-from cpe_manager.domain.access.access import Permission, Principal, bound, require, require_site
+from cpe_manager.domain.access.access import Permission, Principal, bound, is_account, require, require_site
 from cpe_manager.domain.changes.entries import EntryTerms
 from cpe_manager.domain.changes.requests import WITHDRAWABLE, Approval, ChangeRecord, ChangeRequest, ChangeState
 from cpe_manager.domain.errors import Conflict, Forbidden, InputError, NotFound, PreconditionFailed

@@ -9,8 +9,9 @@ from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.fleet.inventory import Device
 from cpe_manager.domain.push.checks import ACCEPTABLE, Check, Finding, Held, Refused, findings, newly_held
 from cpe_manager.domain.push.lockout import Lockout, ManagementPath
-from cpe_manager.domain.push.pushes import PushKind
+from cpe_manager.domain.push.pushes import Order, PushKind
 from cpe_manager.domain.subscription.entitlement import Component, newly_used
+from cpe_manager.domain.subscription.subscriptions import Operation
 from cpe_manager.ports.addresses import AddressStore
 from cpe_manager.ports.entitlement import Entitlement
 from cpe_manager.services.fleet.targets import address_of

@@ -23,6 +23,7 @@ from cpe_manager.domain.push.lockout import Lockout, ManagementPath
 from cpe_manager.domain.push.probes import LineState, Probe
 from cpe_manager.domain.push.pushes import Hold, Limits, Order, Push, PushKind, SettledAs
 from cpe_manager.domain.subscription.entitlement import Component
+from cpe_manager.domain.subscription.subscriptions import Operation
 from cpe_manager.ports.shell import Shell
 from cpe_manager.ports.stores import InventoryChanges, NewWork, Settled
 from cpe_manager.services.backup.attempt import Attempt, RetryPolicy

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from cpe_manager.domain.access.access import Permission, Principal, Role
+from cpe_manager.domain.access.access import SYSTEM, Permission, Principal, Role
+from cpe_manager.domain.access.tokens import Scope, Token, principal_of
 from cpe_manager.domain.changes.requests import ChangeRequest, ChangeState
 from cpe_manager.domain.errors import Conflict, Forbidden, InputError, NotFound, PreconditionFailed
 from cpe_manager.domain.fleet.inventory import Device, LifeState
