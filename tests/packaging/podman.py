@@ -145,6 +145,8 @@ def composing(podman: Podman, folder: Path, project: str, *, key: str = "") -> I
         try:
             yield told
         finally:
+            # A container of the test's own may still be on one of the networks.
+            podman.attempt("rm", "--all", "--force", "--time=0")
             told("--profile", "virtual", "down", "--timeout", "1")
 
 

@@ -57,6 +57,29 @@ def logs(podman: Podman) -> str:
     return "\n".join(f"--- {name}\n{podman.attempt('logs', name).stdout}" for name in names)
 
 
+def they_are_backed_up(podman: Podman, told: Callable[..., None]) -> None:
+    podman("volume", "create", "data")
+
+    def manager(*argv: str) -> Any:
+        return json.loads(podman("exec", "daemon", "cpe-manager", *argv, "--json"))
+
+    try:
+        fleet = start_fleet(podman, told)
+        start_daemon(podman)
+        manager("devices", "import", f"{FLEET}/virtual.csv", "--no-backup")
+        count = len(podman("exec", fleet, "cat", f"{DATA}/virtual.csv").splitlines()) - 1
+        job = manager("backup", "run", "--all", "--no-wait")["id"]
+        eventually("the end of the run", lambda: manager("jobs", "show", job)["state"] == "done")
+        assert manager("jobs", "show", job)["counts"]["stored"] == count
+    except AssertionError as error:
+        error.add_note(logs(podman))
+        raise
+    assert podman("exec", "daemon", "id", "-u").strip() == UID
+    assert podman("exec", "daemon", "sh", "-c", f"stat -c %u {DATA}/keys/keyring.json").strip() == UID
+    podman("stop", "--time=30", "daemon")
+    assert podman("inspect", "--format={{.State.ExitCode}}", "daemon").strip() == "0"
+
+
 @pytest.mark.container
 @pytest.mark.timeout(900)
 def test_the_image_backs_up_the_virtual_boxes_of_the_lab_as_an_ordinary_user_and_stops_when_told(
@@ -64,30 +87,10 @@ def test_the_image_backs_up_the_virtual_boxes_of_the_lab_as_an_ordinary_user_and
 ) -> None:
     if reason := missing("podman-compose"):
         pytest.skip(f"no containers: {reason}")
-    with Podman() as podman, composing(podman, tmp_path, PROJECT) as told:
+    with Podman() as podman:
         podman.build(IMAGE)
-        podman("volume", "create", "data")
-
-        def manager(*argv: str) -> Any:
-            return json.loads(podman("exec", "daemon", "cpe-manager", *argv, "--json"))
-
-        try:
-            fleet = start_fleet(podman, told)
-            start_daemon(podman)
-            manager("devices", "import", f"{FLEET}/virtual.csv", "--no-backup")
-            count = len(podman("exec", fleet, "cat", f"{DATA}/virtual.csv").splitlines()) - 1
-            job = manager("backup", "run", "--all", "--no-wait")["id"]
-            eventually("the end of the run", lambda: manager("jobs", "show", job)["state"] == "done")
-            assert manager("jobs", "show", job)["counts"]["stored"] == count
-        except AssertionError as error:
-            error.add_note(logs(podman))
-            raise
-        assert podman("exec", "daemon", "id", "-u").strip() == UID
-        assert podman("exec", "daemon", "sh", "-c", f"stat -c %u {DATA}/keys/keyring.json").strip() == UID
-        podman("stop", "--time=30", "daemon")
-        assert podman("inspect", "--format={{.State.ExitCode}}", "daemon").strip() == "0"
-        # It goes with the network that it is on.
-        podman("rm", "daemon")
+        with composing(podman, tmp_path, PROJECT) as told:
+            they_are_backed_up(podman, told)
 
 
 def test_pip_settings_reach_the_build_with_the_files_they_point_at(tmp_path: Path) -> None:
