@@ -16,7 +16,7 @@ from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.engine import Ticket
 from cpe_manager.ports.stores import Claimed, InventoryStore, JobStore, Settled
 from cpe_manager.services.backup.settler import Settler
-from cpe_manager.services.giving_way import GivingWay
+from cpe_manager.services.jobs.giving_way import GivingWay
 from cpe_manager.services.jobs.hindrance import Hindrance
 from cpe_manager.services.jobs.leases import LeaseKeeper
 
