@@ -10,14 +10,15 @@ import asyncio
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
-from cpe_manager.domain.errors import CredentialMissing
+from cpe_manager.domain.errors import CredentialMissing, DeviceError
 from cpe_manager.domain.failover.lines import Way
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.line_oids import Good, LineTarget, Sign
-from cpe_manager.ports.sensing import LineReading, PortReading
-from cpe_manager.ports.snmp import SnmpReader, Value
+from cpe_manager.ports.sensing import LineReading, PortReading, Read
+from cpe_manager.ports.snmp import SnmpAsking, SnmpReader, Value
 
 LEARNING_AT_ONCE: Final = 20
 LEARNED_FOR: Final = 3600.0
@@ -61,7 +62,7 @@ class _Plan:
     """What was learned of a box."""
 
     ports: tuple[_Port, ...]
-    names: Sequence[str]
+    names: tuple[str, ...]
     ways: Mapping[int, Way]
     until: float
     uptime: float | None = None
@@ -80,6 +81,7 @@ class SnmpLinePoller:
 
     def __init__(self, reader: SnmpReader, clock: Clock) -> None:
         self._reader, self._clock = reader, clock
+        self._asking = reader if isinstance(reader, SnmpAsking) else None
         self._targets: dict[str, LineTarget] = {}
         self._plans: dict[str, _Plan] = {}
         self._learning = asyncio.Semaphore(LEARNING_AT_ONCE)
@@ -103,10 +105,13 @@ class SnmpLinePoller:
             plan = await self._learned(line_id, target, None)
             got = await self._reader.get(target.target, plan.names)
             uptime = _seconds(got.get(_UPTIME))
-        plan.uptime = uptime
-        if any(port.oper and port.oper not in got for port in plan.ports):
-            plan.until = 0.0
-        return LineReading(tuple(_reading(port, got) for port in plan.ports), uptime)
+        return _read(plan, got, uptime)
+
+    def ask(self, line_id: str, told: Read) -> bool:
+        plan, target = self._plans.get(line_id), self._targets.get(line_id)
+        if self._asking is None or plan is None or target is None or plan.until <= self._clock.monotonic():
+            return False
+        return self._asking.ask(target.target, plan.names, partial(_told, plan, told))
 
     def way_of(self, line_id: str, index: int, name: str) -> Way | None:
         plan, target = self._plans.get(line_id), self._targets.get(line_id)
@@ -200,6 +205,26 @@ class SnmpLinePoller:
         rows = await self._reader.walk(target.target, column, most=_MOST_ROWS)
         name = f"{column}.{index}"
         return name if name in rows else "" if own else next(iter(rows), "")
+
+
+def _told(plan: _Plan, told: Read, got: Mapping[str, Value] | DeviceError) -> None:
+    if isinstance(got, DeviceError):
+        told(got)
+        return
+    uptime = _seconds(got.get(_UPTIME))
+    if uptime is not None and plan.uptime is not None and uptime < plan.uptime - _SLACK:
+        # Where the objects are is learned anew with the next poll: until then nothing is said of the ways.
+        plan.until = 0.0
+        told(LineReading((), uptime))
+        return
+    told(_read(plan, got, uptime))
+
+
+def _read(plan: _Plan, got: Mapping[str, Value], uptime: float | None) -> LineReading:
+    plan.uptime = uptime
+    if any(port.oper and port.oper not in got for port in plan.ports):
+        plan.until = 0.0
+    return LineReading(tuple([_reading(port, got) for port in plan.ports]), uptime)
 
 
 def _port(way: Way, index: int, signs: tuple[tuple[str, Sign], ...], signal: str) -> _Port:

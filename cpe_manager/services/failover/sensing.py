@@ -23,7 +23,7 @@ from cpe_manager.domain.failover.lines import Carrier, Evidence, FailoverPolicy,
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.platform import Platforms
 from cpe_manager.ports.reach import Reach
-from cpe_manager.ports.sensing import Echoes, LinePoller, SensingFigures
+from cpe_manager.ports.sensing import Echoes, LinePoller, LineReading, SensingFigures
 from cpe_manager.services.failover.agenda import Agenda
 from cpe_manager.services.failover.edge_sensing import EdgeSensing
 from cpe_manager.services.failover.sensed_lines import Place, SensedLine, sensed
@@ -215,13 +215,27 @@ class Sensing:
         if line.polling or (stretch > 1.0 and now - line.polled_at < (stretch - 0.5) * every):
             self._figures.polls["skipped"] += 1
             return now + every
-        if self._polling >= self.rhythm.most_polls:
-            self._figures.polls["postponed"] += 1
-            return now + self.rhythm.poll_again
+        try:
+            asked = self._senses.poller.ask(line.id, partial(self._read, line))
+        except ConnectFailed as error:
+            self._unread(line, error)
+            return now + every
+        if not asked:
+            if self._polling >= self.rhythm.most_polls:
+                self._figures.polls["postponed"] += 1
+                return now + self.rhythm.poll_again
+            self._polling += 1
+            self._begin(self._polled(line), "line-poll")
         line.polling, line.polled_at = True, now
-        self._polling += 1
-        self._begin(self._polled(line), "line-poll")
         return now + every
+
+    def _read(self, line: SensedLine, got: LineReading | DeviceError) -> None:
+        """A poll that needed no task."""
+        line.polling = False
+        if isinstance(got, LineReading):
+            self._tell(line, got)
+        else:
+            self._unread(line, got)
 
     async def _polled(self, line: SensedLine) -> None:
         try:
@@ -230,19 +244,25 @@ class Sensing:
             if not line.gone:
                 self._agenda.put(line.poll, self._clock.monotonic() + self.rhythm.unasked)
         except DeviceError as error:
-            silent = error.code == "timeout"
-            self._figures.polls["silent" if silent else "failed"] += 1
-            if not line.gone:
-                self._sink(Evidence(line.id, Source.SNMP, Way.MANAGEMENT, None, self._at(), f"poll: {error.code}"))
+            self._unread(line, error)
         else:
-            self._figures.polls["answered"] += 1
-            if not line.gone:
-                line.answered_at = self._clock.monotonic()
-                for evidence in line.polls.evidence(line.id, reading, self._at()):
-                    self._sink(evidence)
+            self._tell(line, reading)
         finally:
             line.polling = False
             self._polling -= 1
+
+    def _tell(self, line: SensedLine, reading: LineReading) -> None:
+        self._figures.polls["answered"] += 1
+        if line.gone:
+            return
+        line.answered_at = self._clock.monotonic()
+        for evidence in line.polls.evidence(line.id, reading, self._at()):
+            self._sink(evidence)
+
+    def _unread(self, line: SensedLine, error: DeviceError) -> None:
+        self._figures.polls["silent" if error.code == "timeout" else "failed"] += 1
+        if not line.gone:
+            self._sink(Evidence(line.id, Source.SNMP, Way.MANAGEMENT, None, self._at(), f"poll: {error.code}"))
 
     # Connections to the box itself
 
