@@ -105,6 +105,8 @@ class GuardedBox:
             raise error
         return str(answer or "")
 
+    def _way(self, _: str) -> None: ...
+
     def _show(self, _: str) -> str:
         return self.running
 
@@ -241,6 +243,7 @@ class SwiftBoxDriver(BoxDriver):
         await shell.execute(f"strike {guard.token} {guard.seconds}")
 
     async def carrying(self, shell: Shell, text: str) -> Carrier | None:
+        await shell.execute("way")
         if isinstance(shell, BoxShell) and shell.box.carrier is not None:
             return shell.box.carrier
         mobile = self.parse(text).mobile

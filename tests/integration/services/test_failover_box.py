@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from cpe_manager.domain.errors import CommandRefused
+from cpe_manager.domain.errors import CommandRefused, ConnectFailed, SessionDropped
 from cpe_manager.domain.failover.lines import Carrier, Line, LineRecord, LineSetup
 from cpe_manager.domain.push.commit_path import Phase
+from cpe_manager.services.failover.asking import FIRST_PAUSE, LAST_PAUSE, Pauses
 from cpe_manager.services.failover.box import BoxParts, PushedBox
 from cpe_manager.services.failover.change import RouteChange
 from cpe_manager.services.failover.swift import SwiftPath
@@ -65,6 +66,10 @@ class Scene:
         task = asyncio.ensure_future(made)
         await self.bench.until(task.done)
         return task.result()
+
+    async def carrying(self, times: int = 1) -> list[Carrier | None]:
+        async with self.box.asking(self.record) as asking:
+            return [await asking.carrying() for _ in range(times)]
 
     async def phases(self) -> list[tuple[str, Phase]]:
         found = (await self.bench.database.pushes.pushes()).items
@@ -152,9 +157,43 @@ async def test_what_is_in_force_has_to_be_moved_back_and_what_is_not_is_given_up
 
 
 async def test_the_box_says_over_what_it_goes(scene: Scene) -> None:
-    assert await scene.do(scene.box.carrying(scene.record)) is Carrier.FIXED
+    assert await scene.do(scene.carrying()) == [Carrier.FIXED]
     moving = await scene.do(scene.box.move(scene.record, Carrier.MOBILE, "s1"))
     await scene.do(scene.box.end(moving))
-    assert await scene.do(scene.box.carrying(scene.record)) is Carrier.MOBILE
+    assert await scene.do(scene.carrying()) == [Carrier.MOBILE]
     scene.bench.outside = replace(scene.bench.outside, drivers=FixedDrivers(BoxDriver()))
-    assert await scene.do(made(scene.bench).box.carrying(scene.record)) is None
+    assert await scene.do(made(scene.bench).carrying()) == [None]
+
+
+async def test_a_box_that_is_asked_again_is_read_once_and_then_asked_one_thing(scene: Scene) -> None:
+    opened = scene.bench.outside.sessions.opened  # type: ignore[attr-defined]
+    scene.bench.box.verbs.clear()
+    assert await scene.do(scene.carrying(4)) == [Carrier.FIXED] * 4
+    assert scene.bench.box.verbs == ["show", "way", "way", "way", "way"]
+    assert scene.bench.outside.sessions.opened == opened + 1  # type: ignore[attr-defined]
+
+
+async def test_a_box_whose_session_is_lost_is_asked_over_another_one_and_not_read_again(scene: Scene) -> None:
+    scene.bench.box.verbs.clear()
+    async with scene.box.asking(scene.record) as asking:
+        assert await scene.do(asking.carrying()) is Carrier.FIXED
+        scene.bench.box.before["way"] = SessionDropped("gone")
+        with pytest.raises(SessionDropped):
+            await scene.do(asking.carrying())
+        scene.bench.box.carrier = Carrier.MOBILE
+        assert await scene.do(asking.carrying()) is Carrier.MOBILE
+        scene.bench.box.reachable = False
+        with pytest.raises(SessionDropped):
+            await scene.do(asking.carrying())
+        with pytest.raises(ConnectFailed):
+            await scene.do(asking.carrying())
+    assert scene.bench.box.verbs == ["show", "way", "way", "way"]
+
+
+def test_the_pauses_between_questions_grow_and_end_with_the_time() -> None:
+    pauses = Pauses()
+    found = [pauses.next(60.0) for _ in range(9)]
+    assert found == sorted(found)
+    assert (found[0], found[-1]) == (FIRST_PAUSE, LAST_PAUSE)
+    assert sum(found[:4]) < 2
+    assert pauses.next(0.5) == 0.5
