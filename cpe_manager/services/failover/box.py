@@ -11,6 +11,8 @@ from typing import Final, Protocol, cast
 import structlog
 
 from cpe_manager.domain.errors import Conflict
+from cpe_manager.domain.failover.lines import Carrier, LineRecord
+from cpe_manager.domain.fleet.settings_inheritance import resolve
 from cpe_manager.domain.jobs import Priority
 from cpe_manager.domain.push.commit_path import Phase
 from cpe_manager.domain.push.pushes import NOTHING_TO_CHANGE, Push
