@@ -108,7 +108,7 @@ class Podman:
         lent = [f"--volume={source}:{goal}:ro" for source, goal in self._pip_mounts()]
         # Docker's image format, for the OCI one has no health check.
         options = ["--format=docker", "--network=host", f"--build-arg=BASE_IMAGE={BASE}", f"--tag={tag}"]
-        self("build", *options, *lent, ROOT, timeout=400)
+        self("build", *options, *lent, ROOT, timeout=1200)
 
     def _pip_mounts(self) -> list[tuple[Path, str]]:
         text, places = pip_settings(command(sys.executable, "-m", "pip", "config", "list"))

@@ -81,7 +81,7 @@ def they_are_backed_up(podman: Podman, told: Callable[..., None]) -> None:
 
 
 @pytest.mark.container
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_the_image_backs_up_the_virtual_boxes_of_the_lab_as_an_ordinary_user_and_stops_when_told(
     tmp_path: Path,
 ) -> None:

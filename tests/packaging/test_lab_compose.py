@@ -55,7 +55,7 @@ def composed(podman: Podman, folder: Path) -> Iterator[Containers]:
 
 
 @pytest.mark.container
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_in_containers_a_line_is_cut_and_the_customer_keeps_the_address(tmp_path: Path) -> None:
     if reason := missing("podman-compose"):
         pytest.skip(f"no containers: {reason}")
