@@ -53,6 +53,7 @@ from cpe_manager.services.importing import Importer
 from cpe_manager.services.inventory import Inventory
 from cpe_manager.services.jobs import SHARD_TICKET, SIMPLE_TICKET, Jobs
 from cpe_manager.services.keys import Keys
+from cpe_manager.services.line_history import LineHistory
 from cpe_manager.services.push_admission import Admission, Rules
 from cpe_manager.services.push_checks import Checks
 from cpe_manager.services.push_trip import Care
@@ -149,7 +150,12 @@ async def build(
     steps: dict[JobKind, Step] = {
         JobKind.VERIFY: Verify(stores, vault, drivers, clock),
         JobKind.ROTATE: Rewrap(stores, vault, keys),
-        JobKind.RETENTION: Retention(stores, _kept(settings), settings.nightly_timezone, clock),
+        JobKind.RETENTION: Retention(
+            stores,
+            _kept(settings),
+            settings.nightly_timezone,
+            LineHistory(database.lines, settings.keep_line_days, clock),
+        ),
         JobKind.EXPORT: Export(stores, vault, exporter, drivers),
     }
     stand = ProcessStand(settings.drill_command, lambda logins: SshSessions(logins, clock))
