@@ -57,13 +57,13 @@ from cpe_manager.services.jobs.sweep import Rhythm, Sweep
 from cpe_manager.services.jobs.upkeep import Export, Retention, Rewrap, Step, Upkeep, UpkeepStores, Verify
 from cpe_manager.services.keys import Keys
 from cpe_manager.services.line_history import LineHistory
-from cpe_manager.services.push_admission import Admission, Rules
-from cpe_manager.services.push_checks import Checks
-from cpe_manager.services.push_trip import Care
-from cpe_manager.services.push_upkeep import Books, FleetAddresses, PushUpkeep
-from cpe_manager.services.pushes import Pushes, PushStores
-from cpe_manager.services.replacement_ways import SwapStores
-from cpe_manager.services.replacing import Swapping, swapping
+from cpe_manager.services.push.push_admission import Admission, Rules
+from cpe_manager.services.push.push_checks import Checks
+from cpe_manager.services.push.push_trip import Care
+from cpe_manager.services.push.push_upkeep import Books, FleetAddresses, PushUpkeep
+from cpe_manager.services.push.pushes import Pushes, PushStores
+from cpe_manager.services.replacement.replacement_ways import SwapStores
+from cpe_manager.services.replacement.replacing import Swapping, swapping
 from cpe_manager.services.request_keys import RequestKeys
 from cpe_manager.services.rollout.rollout_keeper import RolloutKeeper
 from cpe_manager.services.rollout.rollout_orders import RolloutOrders

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Select, Table, and_, delete, exists, not_, select
 
-from cpe_manager.adapters.db.line_tables import incident, line_order, line_state, line_transition
+from cpe_manager.adapters.db.failover.line_tables import incident, line_order, line_state, line_transition
 from cpe_manager.adapters.db.transactions import Connections, Transaction, chunks
 
 

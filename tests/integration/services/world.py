@@ -32,9 +32,6 @@ from cpe_manager.services.jobs.sweep import Rhythm, Sweep
 from cpe_manager.services.jobs.upkeep import Export, Retention, Rewrap, Step, Upkeep, UpkeepStores, Verify
 from cpe_manager.services.keys import Keys
 from cpe_manager.services.line_history import LineHistory
-from cpe_manager.services.sweep import Rhythm, Sweep
-from cpe_manager.services.upkeep import Export, Retention, Rewrap, Step, Upkeep, UpkeepStores, Verify
-from cpe_manager.services.worker import ShardWorker, WorkerLimits
 from tests.fakes.clock import CountingIds, SimulatedClock
 from tests.fakes.credentials import FixedCredentials
 from tests.fakes.drivers import FAMILY, FixedDrivers
