@@ -56,7 +56,7 @@ from cpe_manager.services.jobs.scheduling import ScheduleStores, Scheduling
 from cpe_manager.services.jobs.sweep import Rhythm, Sweep
 from cpe_manager.services.jobs.upkeep import Export, Retention, Rewrap, Step, Upkeep, UpkeepStores, Verify
 from cpe_manager.services.keys import Keys
-from cpe_manager.services.push.commit_path import CommitPath
+from cpe_manager.services.line_history import LineHistory
 from cpe_manager.services.push.push_admission import Admission, Rules
 from cpe_manager.services.push.push_checks import Checks
 from cpe_manager.services.push.push_trip import Care
@@ -149,7 +149,12 @@ async def build(
     steps: dict[JobKind, Step] = {
         JobKind.VERIFY: Verify(stores, vault, drivers, clock),
         JobKind.ROTATE: Rewrap(stores, vault, keys),
-        JobKind.RETENTION: Retention(stores, _kept(settings), settings.nightly_timezone, clock),
+        JobKind.RETENTION: Retention(
+            stores,
+            _kept(settings),
+            settings.nightly_timezone,
+            LineHistory(database.lines, settings.keep_line_days, clock),
+        ),
         JobKind.EXPORT: Export(stores, vault, exporter, drivers),
     }
     stand = ProcessStand(settings.drill_command, lambda logins: SshSessions(logins, clock))

@@ -114,6 +114,14 @@ class LineStore(Protocol):
         """Open incidents by priority, 1 to 3."""
         ...
 
+    async def prune(self, before: datetime, *, keep: int, limit: int) -> int:
+        """Take away transitions and orders from before a time, and incidents that were closed before it: at most
+        ``limit`` of each kind. How many rows went; 0: there is nothing more to take away.
+
+        What stays: the last ``keep`` transitions of a line, those since the opening of an incident that is still open
+        and those of the line's last switch; open incidents, and parents of incidents that stay; a line's last order."""
+        ...
+
     async def leader(self, now: datetime) -> tuple[str, datetime] | None:
         """Who watches and until when it has said so; None: nobody does."""
         ...

@@ -80,6 +80,9 @@ class SubscribedLines:
     async def open_incidents(self) -> Mapping[int, int]:
         return await self._lines.open_incidents()
 
+    async def prune(self, before: datetime, *, keep: int, limit: int) -> int:
+        return await self._lines.prune(before, keep=keep, limit=limit)
+
     async def leader(self, now: datetime) -> tuple[str, datetime] | None:
         return await self._lines.leader(now)
 

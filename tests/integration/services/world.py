@@ -31,6 +31,7 @@ from cpe_manager.services.jobs.jobs import SHARD_TICKET, SIMPLE_TICKET, Jobs, Ru
 from cpe_manager.services.jobs.sweep import Rhythm, Sweep
 from cpe_manager.services.jobs.upkeep import Export, Retention, Rewrap, Step, Upkeep, UpkeepStores, Verify
 from cpe_manager.services.keys import Keys
+from cpe_manager.services.line_history import LineHistory
 from tests.fakes.clock import CountingIds, SimulatedClock
 from tests.fakes.credentials import FixedCredentials
 from tests.fakes.drivers import FAMILY, FixedDrivers
@@ -254,7 +255,9 @@ def make_node(world: World, options: Options) -> Node:
     steps: dict[JobKind, Step] = {
         JobKind.VERIFY: Verify(stores, world.vault, world.drivers, world.clock),
         JobKind.ROTATE: Rewrap(stores, world.vault, world.keys),
-        JobKind.RETENTION: Retention(stores, options.policy, "Europe/Brussels", world.clock),
+        JobKind.RETENTION: Retention(
+            stores, options.policy, "Europe/Brussels", LineHistory(world.database.lines, 400, world.clock)
+        ),
         JobKind.EXPORT: Export(stores, world.vault, exporter, world.drivers),
     }
     engine.register(SHARD_TICKET, worker.handle)

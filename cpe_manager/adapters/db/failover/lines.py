@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Select, and_, func, or_, select, tuple_, update
 
-from cpe_manager.adapters.db import cursors
+from cpe_manager.adapters.db import cursors, line_pruning
 from cpe_manager.adapters.db.failover import line_moves
 from cpe_manager.adapters.db.failover.line_rows import (
     ON_THE_LINE,
@@ -150,6 +150,9 @@ class SqlLines:
         rows = await self._db.read(lambda tx: tx.rows(query.group_by(incident.c.priority)))
         found = {row.priority: row.number for row in rows}
         return {priority: found.get(priority, 0) for priority in (1, 2, 3)}
+
+    async def prune(self, before: datetime, *, keep: int, limit: int) -> int:
+        return await line_pruning.prune(self._db, before, keep, limit)
 
     async def leader(self, now: datetime) -> tuple[str, datetime] | None:
         query = select(line_lead).where(line_lead.c.name == _LEAD, line_lead.c.until > now)
