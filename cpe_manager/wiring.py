@@ -74,7 +74,7 @@ from cpe_manager.services.traps.traps import Traps
 from cpe_manager.settings import Settings
 from cpe_manager.wiring_accounts import accounts
 from cpe_manager.wiring_activation import Acts, activating
-from cpe_manager.wiring_audit import audit_book
+from cpe_manager.wiring_audit import audit_book, audit_watch
 from cpe_manager.wiring_changes import Executing, change_requests
 from cpe_manager.wiring_failover import Failover, Hands, failover, line_service
 from cpe_manager.wiring_mail import notices
@@ -219,6 +219,7 @@ async def build(
         keys=Keys(keys, database.backups, jobs, database.events, clock),
         webhooks=webhooks(settings, database, outside, owner),
         audit=audit_book(settings, database, keys, clock),
+        audit_watch=audit_watch(settings, database, keys, clock, metrics.audit),
         notices=told,
         request_keys=RequestKeys(database.request_keys, vault, clock),
         worker=worker,
@@ -233,6 +234,7 @@ async def build(
         ("changes", requested.keeper.figures),
         ("schedules", scheduling.reload),
         ("mail", services.notices.look),
+        ("audit", services.audit_watch.look),
         ("alarms", Alarms(database.inventory, database.events, clock).look),
         (
             "follow-ups",

@@ -11,6 +11,7 @@ from cpe_manager.ports.maintenance import Maintenance
 from cpe_manager.ports.sessions import Credentials
 from cpe_manager.ports.stores import EventStore
 from cpe_manager.services.access.audit import AuditBook
+from cpe_manager.services.access.audit_watch import AuditWatch
 from cpe_manager.services.access.house import AccountHouse
 from cpe_manager.services.access.tokens import Tokens
 from cpe_manager.services.activation.orders import Activations
@@ -65,6 +66,7 @@ class Services:
     keys: Keys
     webhooks: Webhooks
     audit: AuditBook
+    audit_watch: AuditWatch
     notices: Notices
     request_keys: RequestKeys
     worker: ShardWorker

@@ -7,6 +7,7 @@ from typing import Self
 
 from cpe_manager.adapters.db.access.accounts import SqlAccounts
 from cpe_manager.adapters.db.access.audit import SqlAudit
+from cpe_manager.adapters.db.access.audit_watch import SqlAuditWatch
 from cpe_manager.adapters.db.access.tokens import SqlTokens
 from cpe_manager.adapters.db.activation.activations import SqlActivations
 from cpe_manager.adapters.db.backup.backups import SqlBackups
@@ -34,7 +35,7 @@ from cpe_manager.adapters.db.transactions import Connections
 from cpe_manager.ports.accounts import AccountStore
 from cpe_manager.ports.activations import ActivationStore
 from cpe_manager.ports.addresses import AddressStore
-from cpe_manager.ports.audit import AuditStore
+from cpe_manager.ports.audit import AuditStore, AuditWatchStore
 from cpe_manager.ports.catalogue import CatalogueStore
 from cpe_manager.ports.changes import ChangeStore
 from cpe_manager.ports.drift import DriftStore
@@ -75,6 +76,7 @@ class Database:
         self.lines: LineStore = SqlLines(connections)
         self.webhooks: WebhookStore = SqlWebhooks(connections)
         self.audit: AuditStore = SqlAudit(connections)
+        self.audit_watch: AuditWatchStore = SqlAuditWatch(connections)
         self.mail: MailStore = SqlMail(connections)
         self.catalogues: CatalogueStore = SqlCatalogues(connections)
         self.subscriptions: SubscriptionStore = SqlSubscriptions(connections)

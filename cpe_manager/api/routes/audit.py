@@ -64,7 +64,8 @@ async def verification(
     if (seen_number is None) != (seen_digest is None):
         raise InputError("seen_number and seen_digest: both or none")
     seen = (Seen(seen_number, seen_digest),) if seen_number is not None and seen_digest is not None else ()
-    return VerificationView.of(await services.audit.verify(first, limit, seen=seen))
+    found = await services.audit.verify(first, limit, seen=seen)
+    return VerificationView.of(found, await services.audit_watch.last())
 
 
 @router.get("/{number}", operation_id="getAudit", summary="One entry", responses=documented("not_found"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
@@ -25,7 +25,8 @@ _LONGEST_PAUSE: Final = 3600.0
 @dataclass(frozen=True, slots=True)
 class Mail:
     """``event_id``: the event that it tells of; one mail for each event and recipient. ``attempts``: so far.
-    ``next_at``: not before then. ``fence``: counts up with each process that takes it."""
+    ``next_at``: not before then. ``fence``: counts up with each process that takes it. ``about``: what else comes about
+    the same, while it has not been tried yet, is gathered into it; empty: nothing is."""
 
     id: str
     event_id: int
@@ -44,6 +45,7 @@ class Mail:
     """Of the last failure."""
     sent_at: datetime | None = None
     fence: int = 0
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,14 @@ def one_line(text: str, most: int = 500) -> str:
     """Without control characters and line ends of any kind: what comes of a person becomes no header and no line."""
     whole = " ".join(_CONTROL.sub(" ", text).split())
     return whole if len(whole) <= most else whole[: most - 3] + "..."
+
+
+def gathered(waiting: Mail, fresh: Mail) -> Mail:
+    """One mail instead of two about the same, to the same: the subject of the later one, the words of both in their
+    order. Texts are blocks with an empty line between: a greeting, what there is to say, and a close."""
+    first, more = waiting.body.split("\n\n"), fresh.body.split("\n\n")
+    body = "\n\n".join([*first[:-1], *more[1:-1], first[-1]])
+    return replace(waiting, kind=fresh.kind, subject=fresh.subject, body=body)
 
 
 def pause(attempts: int, jitter: float) -> timedelta:

@@ -20,7 +20,7 @@ _MOST_LINES: Final = 30
 class Facts:
     """``ticket``: of a change; an activation has none. ``by_right``: a setting that is the customer's own, for which
     nobody is asked (§5.2.1.1). ``when``: as text, in the customer's time zone. ``differences``: what would be changed,
-    without secrets."""
+    without secrets. ``priority``: of an incident, 1 to 4 (§5.1.1)."""
 
     site: str
     ticket: str = ""
@@ -28,6 +28,7 @@ class Facts:
     reason: str = ""
     when: str = ""
     by_right: bool = False
+    priority: int = 0
     differences: Sequence[str] = ()
 
 
@@ -54,11 +55,12 @@ def written(kind: str, language: str, facts: Facts) -> tuple[str, str]:
     place = one_line(facts.site, 80)
     ticket = one_line(facts.ticket, 40)
     head = f"[{ticket}] " if ticket else ""
-    lines = [words.greeting, "", sentence.format(site=place), ""]
+    named = {"site": place, "priority": facts.priority}
+    lines = [words.greeting, "", sentence.format(**named), ""]
     for label, value in (
         ("ticket", ticket),
         ("site", place),
-        ("summary", one_line(facts.summary)),
+        ("incident" if kind.startswith("incident.") else "summary", one_line(facts.summary)),
         ("reason", one_line(facts.reason)),
         ("when", one_line(facts.when, 80)),
     ):
@@ -70,7 +72,7 @@ def written(kind: str, language: str, facts: Facts) -> tuple[str, str]:
         if len(facts.differences) > _MOST_LINES:
             lines.append("  - ...")
     lines += ["", words.close, ""]
-    return one_line(f"{head}{subject.format(site=place)}", 200), "\n".join(lines)
+    return one_line(f"{head}{subject.format(**named)}", 200), "\n".join(lines)
 
 
 _EN: Final = _Words(
@@ -80,6 +82,7 @@ _EN: Final = _Words(
         "ticket": "Ticket",
         "site": "Site",
         "summary": "Change",
+        "incident": "Incident",
         "reason": "Reason",
         "when": "Date",
         "differences": "What would be changed",
@@ -151,6 +154,12 @@ _EN: Final = _Words(
             "An activation's report is there",
             "The report of the activation of site {site} was made.",
         ),
+        "incident.opened": ("P{priority} incident at {site}", "An incident of priority P{priority} began at {site}."),
+        "incident.changed": (
+            "The incident at {site} is P{priority} now",
+            "The incident at {site} has priority P{priority} now.",
+        ),
+        "incident.closed": ("The P{priority} incident at {site} is closed", "The incident at {site} is over."),
     },
 )
 
@@ -161,6 +170,7 @@ _NL: Final = _Words(
         "ticket": "Ticket",
         "site": "Vestiging",
         "summary": "Wijziging",
+        "incident": "Incident",
         "reason": "Reden",
         "when": "Datum",
         "differences": "Wat er zou wijzigen",
@@ -241,6 +251,15 @@ _NL: Final = _Words(
             "Het rapport van een activering is er",
             "Het rapport van de activering van vestiging {site} is gemaakt.",
         ),
+        "incident.opened": (
+            "P{priority}-incident in {site}",
+            "In {site} begon een incident met prioriteit P{priority}.",
+        ),
+        "incident.changed": (
+            "Het incident in {site} is nu P{priority}",
+            "Het incident in {site} heeft nu prioriteit P{priority}.",
+        ),
+        "incident.closed": ("Het P{priority}-incident in {site} is afgesloten", "Het incident in {site} is voorbij."),
     },
 )
 
@@ -251,6 +270,7 @@ _FR: Final = _Words(
         "ticket": "Ticket",
         "site": "Site",
         "summary": "Modification",
+        "incident": "Incident",
         "reason": "Motif",
         "when": "Date",
         "differences": "Ce qui serait modifié",
@@ -328,6 +348,15 @@ _FR: Final = _Words(
             "Le rapport d'une activation est prêt",
             "Le rapport de l'activation du site {site} a été établi.",
         ),
+        "incident.opened": (
+            "Incident P{priority} à {site}",
+            "Un incident de priorité P{priority} a commencé à {site}.",
+        ),
+        "incident.changed": (
+            "L'incident à {site} est passé en P{priority}",
+            "L'incident à {site} a maintenant la priorité P{priority}.",
+        ),
+        "incident.closed": ("L'incident P{priority} à {site} est clôturé", "L'incident à {site} est terminé."),
     },
 )
 

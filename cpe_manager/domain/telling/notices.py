@@ -1,5 +1,5 @@
 """Of what customer and operator are told by mail (§5.1.1, §5.2.2): the customer of the opening of his ticket, of each
-change, of the outcome and of the closing, and of a refusal with its reason."""
+change, of the outcome and of the closing, and of a refusal with its reason; the operator of incidents as well."""
 
 from __future__ import annotations
 
@@ -34,6 +34,9 @@ TOLD: Final[Mapping[str, frozenset[Audience]]] = {
     "activation.cancelled": BOTH,
     # Work of the house: what does not go on, and what a person has to look at.
     "activation.failed": OPERATOR,
+    "incident.opened": OPERATOR,
+    "incident.changed": OPERATOR,
+    "incident.closed": OPERATOR,
     "activation.reported": OPERATOR,
 }
 """By kind of event; whatever is not here is told to nobody."""

@@ -1,9 +1,10 @@
-"""What mails about changes and activations may say: read from where the whole matter is kept, without any secret."""
+"""What mails about changes, activations and incidents may say: read from where it is kept, without any secret."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from cpe_manager.domain.changes.requests import ChangeState
 from cpe_manager.domain.errors import NotFound
@@ -47,6 +48,27 @@ def activation_facts(zone: str) -> FactsOf:
             summary=" ".join(str(data[name]) for name in ("formula", "technology") if data.get(name)),
             reason=str(data.get("reason") or ""),
             when=local(event.at, zone) if event.kind == "activation.activated" else "",
+        )
+
+    return facts
+
+
+_SUBJECTS = {"line": "the line", "backup": "the mobile backup", "node": "the access node"}
+
+
+def incident_facts(zone: str) -> FactsOf:
+    """Of a line or its backup: where it is; of an access node: which one."""
+
+    async def facts(event: Event) -> Facts | None:
+        data: Mapping[str, Any] = event.data
+        device, node = str(data.get("device") or ""), str(data.get("node") or "")
+        subject = _SUBJECTS.get(str(data.get("subject")), "")
+        return Facts(
+            site=str(data.get("site") or node or device),
+            summary=f"{subject} {f'of {device}' if device else node}".strip(),
+            reason=str(data.get("reason") or ""),
+            when=f"{event.at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S} ({zone})",
+            priority=int(data.get("priority") or 0),
         )
 
     return facts

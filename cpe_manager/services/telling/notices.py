@@ -34,6 +34,8 @@ BATCH: Final = 100
 ROUND: Final = 20
 """Mails over one connection."""
 LOOK: Final = 1.0
+GATHER: Final = timedelta(minutes=1)
+"""How long the first mail about an incident waits for what else becomes of it."""
 HOLD: Final = 600.0
 STALE: Final = timedelta(days=5)
 """What happened longer ago is not told any more: mail that was switched on again after a while is no flood."""
@@ -145,15 +147,19 @@ class Notices:
         events = await self._events.after(since, limit=BATCH, where=EventFilter(kinds=KINDS))
         upto = events[-1].id if len(events) == BATCH else max(known, since)
         mails = [mail for event in events for mail in await self._made(event)]
-        if not await self._store.fill(since, upto, mails):
+        # An incident that turns out to be its access node's is told with that.
+        below = {_about(event) for event in events if event.data.get("parent_id") and event.kind == "incident.changed"}
+        if not await self._store.fill(since, upto, [one for one in mails if one.about not in below], below):
             log.debug("mail.overtaken", since=since)
         return len(events)
 
     async def _made(self, event: Event) -> Sequence[Mail]:
         now = self._clock.now()
         audiences = told_to(event.kind)
-        if not audiences or now - event.at > STALE:
+        if not audiences or now - event.at > STALE or await self._told_above(event):
             return []
+        about = _about(event)
+        next_at = max(now, event.at + GATHER) if about else now
         source = self._facts.get(event.kind.partition(".")[0])
         facts = await source(event) if source is not None else facts_of(event, self._rules.zone)
         if facts is None:
@@ -166,8 +172,15 @@ class Notices:
             seen.add(recipient.lower())
             subject, body = written(event.kind, language, facts)
             where = (self._ids.new(), event.id, event.kind, facts.site, audience, recipient, language)
-            mails.append(Mail(*where, subject, body, now, next_at=now))
+            mails.append(Mail(*where, subject, body, now, next_at=next_at, about=about))
         return mails
+
+    async def _told_above(self, event: Event) -> bool:
+        """An incident below that of its access node is told with it; its end alone to whoever was told of it before."""
+        about = _about(event)
+        if not about or not event.data.get("parent_id"):
+            return False
+        return event.kind != "incident.closed" or not await self._store.told_of(about)
 
     async def _recipients(self, event: Event, audiences: Iterable[Audience]) -> Sequence[tuple[Audience, str, str]]:
         wanted = set(audiences)
@@ -265,6 +278,11 @@ class Notices:
         oldest = (now - waiting.oldest).total_seconds() if waiting.oldest is not None else 0.0
         self._gauges.outbox(waiting.queued, waiting.failed, oldest)
         await self._store.forget(now - self._rules.keep)
+
+
+def _about(event: Event) -> str:
+    """What mails are gathered by: one incident. Empty: each event has its own."""
+    return f"incident:{event.data.get('incident_id')}" if event.kind.startswith("incident.") else ""
 
 
 def facts_of(event: Event, zone: str) -> Facts:

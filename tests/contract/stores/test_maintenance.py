@@ -17,7 +17,8 @@ from cpe_manager.adapters.db.engine import migrator, target
 from cpe_manager.adapters.db.tables import metadata
 from cpe_manager.domain.access.access import Permission, Role
 from cpe_manager.domain.access.accounts import BY_NAME, Account, AccountKind, Session
-from cpe_manager.domain.access.audit import Link, NewAuditEntry
+from cpe_manager.domain.access.audit import Fault, Link, NewAuditEntry
+from cpe_manager.domain.access.audit_watch import Watched
 from cpe_manager.domain.access.tokens import Scope, Token
 from cpe_manager.domain.activation import activation_flow, activations
 from cpe_manager.domain.backup.backups import SealedObject
@@ -169,6 +170,7 @@ async def furnish(db: Database) -> None:
     asked = (await db.inventory.device(device.id)).device
     await db.changes.create(a_change(asked), SealedObject(new_id(), 1, "key-1", b"w", b"n", b"c"))
     assert await db.request_keys.claim("a", "one", NOW, NOW) is None
+    await db.audit_watch.note(None, Watched(NOW, 1, "ab" * 32, NOW, Fault(1, "edited", "é")))
     await db.audit.append([NewAuditEntry(NOW, "é", "a1", "login")], Link(KEY, FixedKeys().secret, NOW))
     found = CatalogueFound(shipped_catalogue(), shipped_entries(), SHIPPED, "/etc/é.toml")
     await db.catalogues.take(found, "digest", NOW)

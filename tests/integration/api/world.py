@@ -40,6 +40,7 @@ from cpe_manager.ports.shell import Credential
 from cpe_manager.ports.stores import DeviceFilter, Settled
 from cpe_manager.runtime.metrics import Metrics
 from cpe_manager.services.access.audit import AuditBook
+from cpe_manager.services.access.audit_watch import AuditWatch
 from cpe_manager.services.access.book import NewAccount, TokenWish
 from cpe_manager.services.access.house import HouseStores, account_house
 from cpe_manager.services.access.tokens import Tokens
@@ -305,6 +306,9 @@ def _world(
             WebhookRules("test", plain=True),
         ),
         audit=AuditBook(database.audit, RingAuditKeys(keys), clock),
+        audit_watch=AuditWatch(
+            AuditBook(database.audit, RingAuditKeys(keys), clock), database.audit_watch, clock, metrics.audit
+        ),
         notices=Notices(
             NoticeParts(database.mail, database.events, database.subscriptions, reach.mail, metrics.mail, {}),
             clock,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Column, Index, Integer, String, Table, Text
 
 from cpe_manager.adapters.db.tables import metadata
 from cpe_manager.adapters.db.types import EVENT_ID, NAME, UtcTime
@@ -46,4 +46,15 @@ audit_head: Final = Table(
     Column("event_id", EVENT_ID, nullable=False),
     Column("key_id", String(32), nullable=False),
     Column("seal", String(64), nullable=False),
+)
+
+audit_watch: Final = Table(
+    "audit_watch",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("at", UtcTime, nullable=False),
+    Column("number", NUMBER, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("whole_at", UtcTime),
+    Column("fault", JSON(none_as_null=True)),
 )

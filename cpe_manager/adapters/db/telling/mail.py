@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -17,13 +17,14 @@ from cpe_manager.adapters.db.types import AnyRow
 from cpe_manager.domain.errors import Conflict, NotFound
 from cpe_manager.domain.events import Alarm, NewEvent
 from cpe_manager.domain.paging import Page
-from cpe_manager.domain.telling.mail import Mail, State
+from cpe_manager.domain.telling.mail import Mail, State, gathered
 from cpe_manager.ports.mail import Waiting
 
 _M = mail.c
 _C = mail_cursor.c
 _THE_ONE: Final = 1
 _FIELDS: Final = tuple(Mail.__dataclass_fields__)
+_UNTRIED: Final = (_M.state == "queued", _M.attempts == 0, _M.owner.is_(None))
 _STANDING: Final = ("state", "attempts", "next_at", "reason", "sent_at")
 
 
@@ -37,18 +38,24 @@ class SqlMail:
         found = await self._db.read(_cursor)
         return await self._db.write(_begun) if found is None else found
 
-    async def fill(self, since: int, upto: int, mails: Sequence[Mail]) -> bool:
+    async def fill(self, since: int, upto: int, mails: Sequence[Mail], dropped: Collection[str] = ()) -> bool:
         async def work(tx: Transaction) -> bool:
             there = (_C.id == _THE_ONE, _C.event_id == since)
             moved = await tx.run(update(mail_cursor).where(*there).values(event_id=upto))
             if not moved.rowcount:
                 return False
-            for part in chunks([{name: getattr(one, name) for name in _FIELDS} for one in mails], 100):
-                made = tx.insert(mail).values(list(part))
-                await tx.run(made.on_conflict_do_nothing(index_elements=["event_id", "recipient"]))
+            await _put(tx, [one for one in mails if not one.about])
+            for one in mails:
+                if one.about and not await _gathered(tx, one):
+                    await _put(tx, [one])
+            for about in chunks(list(dropped)):
+                await tx.run(delete(mail).where(_M.about.in_(about), *_UNTRIED))
             return True
 
         return await self._db.write(work)
+
+    async def told_of(self, about: str) -> bool:
+        return bool(await self._db.read(lambda tx: tx.rows(select(_M.id).where(_M.about == about).limit(1))))
 
     async def take(self, owner: str, *, now: datetime, until: datetime, limit: int) -> Sequence[Mail]:
         earlier = mail.alias("earlier")
@@ -146,6 +153,24 @@ class SqlMail:
     async def release_all(self) -> None:
         free = {"owner": None, "held_until": None, "fence": _M.fence + 1}
         await self._db.write(lambda tx: tx.run(update(mail).where(_M.owner.is_not(None)).values(free)))
+
+
+async def _put(tx: Transaction, mails: Sequence[Mail]) -> None:
+    for part in chunks([{name: getattr(one, name) for name in _FIELDS} for one in mails], 100):
+        made = tx.insert(mail).values(list(part))
+        await tx.run(made.on_conflict_do_nothing(index_elements=["event_id", "recipient"]))
+
+
+async def _gathered(tx: Transaction, fresh: Mail) -> bool:
+    """Whether one about the same waits, which has its words now."""
+    same = (_M.about == fresh.about, _M.recipient == fresh.recipient, *_UNTRIED)
+    rows = await tx.rows(select(mail).where(*same).order_by(_M.event_id.desc()).limit(1).with_for_update())
+    if not rows:
+        return False
+    whole = gathered(_mail(rows[0]), fresh)
+    values = {"kind": whole.kind, "subject": whole.subject, "body": whole.body}
+    await tx.run(update(mail).where(_M.id == whole.id).values(values))
+    return True
 
 
 async def _cursor(tx: Transaction) -> int | None:

@@ -31,7 +31,9 @@ mail: Final = Table(
     Column("owner", Text),
     Column("held_until", UtcTime),
     Column("fence", Integer, nullable=False),
+    Column("about", String(64), nullable=False, server_default=""),
     UniqueConstraint("event_id", "recipient", name="uq_mail_event_id_recipient"),
+    Index("ix_mail_about", "about"),
     Index("ix_mail_state_event_id", "state", "event_id"),
     Index("ix_mail_recipient_state_event_id", "recipient", "state", "event_id"),
 )
