@@ -57,6 +57,7 @@ from cpe_manager.services.jobs.sweep import Rhythm, Sweep
 from cpe_manager.services.jobs.upkeep import Export, Retention, Rewrap, Step, Upkeep, UpkeepStores, Verify
 from cpe_manager.services.keys import Keys
 from cpe_manager.services.line_history import LineHistory
+from cpe_manager.services.push.commit_path import CommitPath
 from cpe_manager.services.push.push_admission import Admission, Rules
 from cpe_manager.services.push.push_checks import Checks
 from cpe_manager.services.push.push_trip import Care

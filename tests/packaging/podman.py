@@ -118,7 +118,7 @@ class Podman:
 
 
 @contextmanager
-def composing(podman: Podman, folder: Path, project: str, *, key: str = "") -> Iterator[Callable[..., None]]:
+def composing(podman: Podman, folder: Path, project: str, *, key: str = "nobody") -> Iterator[Callable[..., None]]:
     """Verbs of podman-compose on the lab's compose file, which is taken down at the end.
 
     One at a time on a machine: its networks take the same ranges each time.
