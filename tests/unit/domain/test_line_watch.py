@@ -382,7 +382,7 @@ def test_only_evidence_that_can_change_a_verdict_asks_for_one() -> None:
 
 
 def test_of_a_line_that_is_suspect_or_lost_the_mobile_way_is_heard_once() -> None:
-    from cpe_manager.domain.line_watch import observe, verdict
+    from cpe_manager.domain.failover.line_watch import observe, verdict
 
     seen = Seen().well().trap(False, 100.0)
     policy, now = seen.policy, seen.now
