@@ -139,7 +139,7 @@ async def measured(home: Path, lines: int, failing: int, backed_up: int) -> list
         poller = SnmpLinePoller(reader, clock)
         senses = Senses(IcmpEchoes(), poller, TcpReach(), NoPlatforms())
         sensing = Sensing(senses, watcher.observe, FailoverPolicy(), clock, tally)
-        watcher.suspected = sensing.hurry
+        watcher.suspected, watcher.moved = sensing.hurry, sensing.moved
         intake = TrapPort("127.0.0.1", 0, LocalEngine(new_engine(), 1), clock)
         stores = TrapStores(database.inventory, database.events, credentials)
         traps = Traps(intake, stores, reader, clock, metrics, Redactor())

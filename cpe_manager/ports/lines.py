@@ -106,6 +106,10 @@ class LineStore(Protocol):
         """The last confirmed push of a device in words: when, what, by whom; empty when there is none."""
         ...
 
+    async def last_changes(self, device_ids: Sequence[str]) -> Mapping[str, str]:
+        """The same of many at once, by device; those that have none are absent."""
+        ...
+
     async def counts(self) -> Mapping[FailoverState, int]:
         """Watched lines with an active device by state, all states named."""
         ...

@@ -187,6 +187,9 @@ class MemoryLineStore:
     async def last_change(self, device_id: str) -> str:
         return self.changes.get(device_id, "")
 
+    async def last_changes(self, device_ids: Sequence[str]) -> Mapping[str, str]:
+        return {device_id: self.changes[device_id] for device_id in device_ids if device_id in self.changes}
+
     async def counts(self) -> Mapping[FailoverState, int]:
         states = [one.state for one in await self.watched()]
         return {state: states.count(state) for state in FailoverState}

@@ -38,6 +38,8 @@ _LARGEST = 65535
 _AT_ONCE = 500
 _MOST_PLACES = 50_000
 _NULL = b"\x05\x00"
+_V2C = bytes.fromhex("02010104")
+"""Version 1, which is v2c, and the tag of a community."""
 _TICK = 0.05
 """Seconds that a deadline may be late."""
 _NUMBERS: Final = frozenset({ber.INTEGER, ber.COUNTER, ber.GAUGE, ber.TICKS, ber.COUNTER64})
@@ -206,25 +208,20 @@ class SnmpGets:
 
     def _heard(self, data: bytes, host: str, port: int) -> None:
         """Raises ``ValueError`` or ``IndexError`` for what is no answer."""
-        version, at, end = messages.version_of(data)
-        if end != len(data):
-            raise ValueError("more than a message")
-        community, at = ber.octets(data, at, end)
-        start, end = ber.expect(data, at, end, messages.RESPONSE)
-        number, at = ber.number(data, start, end)
+        number, community, at, end = _swift_head(data) or _head(data)
         asked = self._asked.get(number)
-        if asked is None or version != messages.V2C or (asked.host, asked.target.port) != (host, port):
-            raise ValueError("not an answer to a question of ours")
-        if community != asked.form.community:
+        if asked is None or (asked.host, asked.target.port) != (host, port) or community != asked.form.community:
             raise ValueError("not an answer to a question of ours")
         status, at = ber.number(data, at, end)
         _, at = ber.number(data, at, end)
         start, end = ber.expect(data, at, end, ber.SEQUENCE)
-        found = None if status else _values(data, start, end, asked.form.names)
+        found: _Found | DeviceError
+        if status:
+            found = ProtocolError(f"{asked.target.name}: SNMP: error status {status}")
+        else:
+            found = _values(data, start, end, asked.form.names)
         del self._asked[number]
-        self._told(
-            asked, ProtocolError(f"{asked.target.name}: SNMP: error status {status}") if found is None else found
-        )
+        self._told(asked, found)
 
     @staticmethod
     def _told(asked: _Asked, got: Mapping[str, Value] | DeviceError) -> None:
@@ -242,6 +239,39 @@ def _form(community: str, names: tuple[str, ...]) -> _Form:
     # Behind the number: error-status and error-index of three octets each, and the bindings.
     place = len(whole) - len(ber.tlv(ber.SEQUENCE, bindings)) - 6
     return _Form(whole[: place - 4], whole[place:], community.encode(), encoded)
+
+
+def _head(data: bytes) -> tuple[int, bytes, int, int]:
+    """Number and community of an answer in v2c, and from where to where the rest of it is. Raises ``ValueError``."""
+    version, at, end = messages.version_of(data)
+    if end != len(data) or version != messages.V2C:
+        raise ValueError("not a message of v2c")
+    community, at = ber.octets(data, at, end)
+    start, end = ber.expect(data, at, end, messages.RESPONSE)
+    number, at = ber.number(data, start, end)
+    return number, community, at, end
+
+
+def _swift_head(data: bytes) -> tuple[int, bytes, int, int] | None:
+    """The same of the usual form, lengths as short as they can be; None for any other."""
+    end, size = len(data), data[1]
+    at = 2 if size < 0x80 else size - 0x7E
+    if data[0] != ber.SEQUENCE or not data.startswith(_V2C, at) or _size(data, 1, at) != end - at:
+        return None
+    first = at + len(_V2C) + 1
+    last = first + data[first - 1]
+    size = data[last + 1]
+    at = last + 2 if size < 0x80 else last + size - 0x7E
+    if data[first - 1] >= 0x80 or data[last] != messages.RESPONSE or _size(data, last + 1, at) != end - at:
+        return None
+    if not data.startswith(b"\x02\x04", at):
+        return None
+    return int.from_bytes(data[at + 2 : at + 6], "big", signed=True), data[first:last], at + 6, end
+
+
+def _size(data: bytes, at: int, end: int) -> int:
+    """What is written between: a length in the short form, or in the long one behind its first octet."""
+    return data[at] if end == at + 1 else int.from_bytes(data[at + 1 : end], "big") if end - at <= 5 else -1
 
 
 def _values(data: bytes, at: int, end: int, names: tuple[tuple[str, bytes, int], ...]) -> _Found:

@@ -265,10 +265,10 @@ def _reading(port: _Port, got: Mapping[str, Value]) -> PortReading:
     heard = port.last.get(port.signal)
     if heard is None or heard[0] != signal:
         heard = port.last[port.signal] = signal, _figure(signal)
-    errors, frames, octets = got.get(port.errors), got.get(port.frames), [got.get(name) for name in port.octets]
-    both = [each for each in octets if isinstance(each, int)]
+    errors, frames, came, went = map(got.get, (port.errors, port.frames, *port.octets))
     return PortReading(
-        port.way, up, errors if isinstance(errors, int) else None, sum(both) if len(both) == len(octets) else None,
+        port.way, up, errors if isinstance(errors, int) else None,
+        came + went if isinstance(came, int) and isinstance(went, int) else None,
         heard[1], what, frames if isinstance(frames, int) else None, port.octet_bits, port.index,
     )  # fmt: skip
 

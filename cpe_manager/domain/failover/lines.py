@@ -45,9 +45,10 @@ class Source(StrEnum):
     """What the box said over a session of ours."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Evidence:
-    """One thing that was seen of a line. ``ok``: True speaks for the way, False against it, None says that it could
+    """One thing that was seen of a line, never changed once it is made (nor frozen: thousands are made a second, and
+    that would double what each costs). ``ok``: True speaks for the way, False against it, None says that it could
     not be told. ``at``: when it was seen. ``order``: what the sender counts up (an agent's uptime in seconds), so that
     what comes late or twice is known; None when it has none. ``loss`` is a share from 0 to 1, ``signal`` dBm."""
 

@@ -47,14 +47,7 @@ class Watched:
     """Over mobile, as it is counted here; ``written``: as the database has it."""
     written: MonthVolume = _NOTHING
 
-    @property
-    def calm(self) -> bool:
-        """All is well, and one more thing that speaks for it changes nothing."""
-        well = self.condition is Condition.UP and not self.suspicion and self.record.state is FailoverState.FIXED
-        return well and not self.record.wanted and self.incidents == _NONE
 
-
-_NONE: Final = Incidents()
 _DECIDED_ON: Final = frozenset({FailoverState.SUSPECT, FailoverState.SWITCHING, FailoverState.RETURNING})
 """States that a line leaves within moments, by what is decided and done."""
 

@@ -13,13 +13,13 @@ from collections import Counter
 from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any
 from zlib import crc32
 
 import structlog
 
 from cpe_manager.domain.errors import ConnectFailed, CredentialMissing, DeviceError
-from cpe_manager.domain.failover.lines import Carrier, Evidence, FailoverPolicy, FailoverState, LineRecord, Source, Way
+from cpe_manager.domain.failover.lines import Evidence, FailoverPolicy, LineRecord, Source, Way
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.platform import Platforms
 from cpe_manager.ports.reach import Reach
@@ -27,11 +27,9 @@ from cpe_manager.ports.sensing import Echoes, LinePoller, LineReading, SensingFi
 from cpe_manager.services.failover.agenda import Agenda
 from cpe_manager.services.failover.edge_sensing import EdgeSensing
 from cpe_manager.services.failover.sensed_lines import Place, SensedLine, sensed
-from cpe_manager.services.failover.sensing_terms import Rhythm, SensingObserver, Sink
+from cpe_manager.services.failover.sensing_terms import Rhythm, SensingObserver, Sink, is_moved
 
 log = structlog.get_logger(__name__)
-
-_MOVING: Final = frozenset({FailoverState.SWITCHING, FailoverState.MOBILE, FailoverState.RETURNING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +84,7 @@ class Sensing:
             new = self._lines[line_id] = sensed(line, place, self._policy, before)
             self._start(new, now)
         for record in watched:
-            self._lines[record.line.id].moved = record.carrier is Carrier.MOBILE or record.state in _MOVING
+            self._move(self._lines[record.line.id], is_moved(record), now)
         self._addresses = sum(bool(line.fixed) + bool(line.mobile) for line in self._lines.values())
         self._edges.set_lines(self._lines.values(), now)
 
@@ -103,6 +101,19 @@ class Sensing:
             if line.host:
                 self._agenda.put(line.connect, now)
         line.hurried_until = now + rhythm.hurry
+
+    def moved(self, line_id: str, moved: bool) -> None:
+        """A line's traffic goes over mobile from now on, or again over the fixed line. That it has been decided ends
+        the close look at it: whoever moves it proves the way by himself."""
+        line = self._lines.get(line_id)
+        if line is not None:
+            line.hurried_until = float("-inf")
+            self._move(line, moved, self._clock.monotonic())
+
+    def _move(self, line: SensedLine, moved: bool, now: float) -> None:
+        if moved and not line.moved and (line.fixed or line.mobile):
+            self._agenda.put(line.echo, min(line.echo.due, max(now, line.echoed_at + line.probe_every)))
+        line.moved = moved
 
     def counts(self) -> Mapping[str, int]:
         return {"lines": len(self._lines), "polling": self._polling, "connecting": self._connecting}
@@ -161,7 +172,11 @@ class Sensing:
             self._send(line, Way.MOBILE, line.mobile, line.mobile_wait, self.rhythm.mobile_source)
         every = line.probe_every
         if line.hurried_until > now:
-            every = min(every, self.rhythm.hurry_every)
+            # That the mobile way answers is soon known: it is the fixed one that has to be looked at so closely.
+            every = min(every, self.rhythm.hurry_every if line.fixed else self.rhythm.tcp_silent)
+        elif not line.fixed:
+            # Nothing is sent before the mobile way's own turn; whatever speaks against the line brings that on.
+            every = max(every, line.mobile_due - now)
         return line.next_echo(now, every)
 
     def _send(self, line: SensedLine, way: Way, host: str, wait: float, source: str) -> None:

@@ -74,6 +74,9 @@ class SubscribedLines:
     async def last_change(self, device_id: str) -> str:
         return await self._lines.last_change(device_id)
 
+    async def last_changes(self, device_ids: Sequence[str]) -> Mapping[str, str]:
+        return await self._lines.last_changes(device_ids)
+
     async def counts(self) -> Mapping[FailoverState, int]:
         return await self._lines.counts()
 

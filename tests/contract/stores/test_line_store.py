@@ -526,7 +526,9 @@ async def test_the_last_change_is_the_last_push_that_was_confirmed(bench: Bench)
         await bench.db.pushes.create(push, an_order(), job, NewWork(device.id, 0, NOW))
         (row,) = await claim(bench.db, job)
         await bench.db.jobs.settle([ended(row, at=after(number))])
-    assert await bench.store.last_change(device.id) == "2026-03-01 02:30:01 UTC: change 1, by op"
+    words = "2026-03-01 02:30:01 UTC: change 1, by op"
+    assert await bench.store.last_change(device.id) == words
+    assert await bench.store.last_changes((device.id, "nobody's")) == {device.id: words}
 
 
 @pytest.mark.parametrize("bench", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True)

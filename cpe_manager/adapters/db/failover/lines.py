@@ -32,7 +32,7 @@ from cpe_manager.adapters.db.failover.line_tables import (
 )
 from cpe_manager.adapters.db.rows import ACCESS_NODE
 from cpe_manager.adapters.db.tables import device, line, push
-from cpe_manager.adapters.db.transactions import Connections, Transaction
+from cpe_manager.adapters.db.transactions import Connections, Transaction, in_chunks
 from cpe_manager.adapters.db.types import AnyRow
 from cpe_manager.domain.errors import Conflict, NotFound, PreconditionFailed
 from cpe_manager.domain.events import NewEvent
@@ -132,11 +132,23 @@ class SqlLines:
         return await self._db.write(lambda tx: line_moves.node_incident(tx, node, lines, reason, at))
 
     async def last_change(self, device_id: str) -> str:
-        confirmed = (push.c.device_id == device_id, push.c.phase == Phase.CONFIRMED.value)
-        query = select(push.c.summary, push.c.ended_at, push.c.requested_by).where(*confirmed)
-        query = query.order_by(push.c.ended_at.desc(), push.c.id.desc()).limit(1)
-        rows = await self._db.read(lambda tx: tx.rows(query))
-        return f"{rows[0].ended_at:%Y-%m-%d %H:%M:%S} UTC: {rows[0].summary}, by {rows[0].requested_by}" if rows else ""
+        return (await self.last_changes((device_id,))).get(device_id, "")
+
+    async def last_changes(self, device_ids: Sequence[str]) -> Mapping[str, str]:
+        rank = func.row_number().over(
+            partition_by=push.c.device_id, order_by=(push.c.ended_at.desc(), push.c.id.desc())
+        )
+        columns = (push.c.device_id, push.c.summary, push.c.ended_at, push.c.requested_by, rank.label("rank"))
+        confirmed = select(*columns).where(push.c.phase == Phase.CONFIRMED.value)
+
+        def newest(part: Sequence[str]) -> Select[Any]:
+            ranked = confirmed.where(push.c.device_id.in_(part)).subquery()
+            return select(ranked).where(ranked.c.rank == 1)
+
+        rows = await self._db.read(lambda tx: in_chunks(tx, device_ids, newest))
+        return {
+            row.device_id: f"{row.ended_at:%Y-%m-%d %H:%M:%S} UTC: {row.summary}, by {row.requested_by}" for row in rows
+        }
 
     async def counts(self) -> Mapping[FailoverState, int]:
         columns = (line_state.c.state, func.count().label("lines"))
