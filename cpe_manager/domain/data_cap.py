@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from cpe_manager.domain.events import NewEvent, Severity
-from cpe_manager.domain.lines import FailoverPolicy, LineRecord
-from cpe_manager.domain.mobile_volume import MonthVolume, month_of
+from cpe_manager.domain.failover.lines import FailoverPolicy, LineRecord
+from cpe_manager.domain.failover.mobile_volume import MonthVolume, month_of
 
 MEGABYTE: Final = 1_000_000
 NEAR, REACHED = "line.cap_near", "line.cap_reached"

@@ -13,9 +13,9 @@ from datetime import datetime
 from cpe_manager.domain.failover.lines import FailoverState, Incident, LineRecord, LineSetup, Transition
 from cpe_manager.domain.failover.mobile_volume import MonthVolume
 from cpe_manager.domain.paging import Page
-from cpe_manager.domain.subscriptions import Operation
+from cpe_manager.domain.subscription.subscriptions import Operation
 from cpe_manager.ports.lines import CapNews, LineStore, Move, Wanted
-from cpe_manager.services.entitling import Entitling
+from cpe_manager.services.subscription.entitling import Entitling
 
 
 class SubscribedLines:

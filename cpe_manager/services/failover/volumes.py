@@ -1,5 +1,5 @@
-"""What goes over mobile in a month, line by line: counted in memory, and written now and then (`domain.mobile_volume`);
-and what is told when a line comes near its data cap (`domain.data_cap`).
+"""What goes over mobile in a month, line by line: counted in memory, and written now and then
+(`domain.failover.mobile_volume`); and what is told when a line comes near its data cap (`domain.data_cap`).
 
 A process that is killed loses at most what a line moved within `WRITE_SECONDS`, and a megabyte of one at rest; one that
 is stopped loses nothing. What is written only ever grows within a month, so that two processes, of which one still

@@ -17,8 +17,8 @@ from cpe_manager.adapters.db.failover.line_rows import moment, state_values, tra
 from cpe_manager.adapters.db.failover.line_tables import incident, line_state, line_transition
 from cpe_manager.adapters.db.transactions import Transaction, Values, chunks, in_chunks
 from cpe_manager.domain.events import NewEvent, Severity
-from cpe_manager.domain.lines import LineRecord
-from cpe_manager.domain.mobile_volume import MonthVolume
+from cpe_manager.domain.failover.lines import LineRecord
+from cpe_manager.domain.failover.mobile_volume import MonthVolume
 from cpe_manager.ports.lines import CapNews, IncidentChange, Move
 
 _SUBJECTS = {"line": "line", "backup": "mobile backup", "node": "access node"}
