@@ -38,6 +38,14 @@ class Move:
     at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class CapNews:
+    """An event about a line's data cap; ``mark``: as ``domain.data_cap.cap_mark`` gives it."""
+
+    mark: str
+    event: NewEvent
+
+
 class LineStore(Protocol):
     async def watched(self) -> Sequence[LineRecord]:
         """Every watched line with an active device. Lines that nobody has set up are not watched."""
@@ -73,6 +81,11 @@ class LineStore(Protocol):
     async def count_mobile(self, volumes: Mapping[str, MonthVolume]) -> None:
         """Write what went over mobile, by line id. A volume of an older month than the one that is written, or a
         smaller one of the same month, changes nothing; neither is anybody's revision counted up."""
+        ...
+
+    async def tell_caps(self, told: Mapping[str, CapNews]) -> None:
+        """Emit what is to be told of data caps, by line id: of each line what has a greater mark than what was told of
+        it before, and nothing else. Neither is anybody's revision counted up."""
         ...
 
     async def want(

@@ -14,7 +14,7 @@ from cpe_manager.domain.failover.lines import FailoverState, Incident, Line, Lin
 from cpe_manager.domain.failover.mobile_volume import MonthVolume, volume_of
 from cpe_manager.domain.fleet.inventory import Device, LifeState
 from cpe_manager.domain.paging import Page
-from cpe_manager.ports.lines import IncidentChange, Move, Wanted
+from cpe_manager.ports.lines import CapNews, IncidentChange, Move, Wanted
 
 T = TypeVar("T")
 
@@ -37,6 +37,7 @@ class MemoryLineStore:
         self.transitions: list[tuple[int, Transition]] = []
         self.all_incidents: dict[str, Incident] = {}
         self._refs: dict[tuple[str, str], str] = {}
+        self.told: dict[str, str] = {}
         self.orders: list[tuple[str, datetime]] = []
         self._keys: dict[str, tuple[str, str]] = {}
         self._lead: tuple[str, datetime] | None = None
@@ -130,6 +131,12 @@ class MemoryLineStore:
             written = volume_of(row.record) if row is not None else None
             if row is not None and written is not None and (written.month, written.octets) < (one.month, one.octets):
                 row.record = replace(row.record, mobile_month=one.month, mobile_bytes=one.octets)
+
+    async def tell_caps(self, told: Mapping[str, CapNews]) -> None:
+        for line_id, one in told.items():
+            if line_id in self.rows and self.told.get(line_id, "") < one.mark:
+                self.told[line_id] = one.mark
+                self.events.append(one.event)
 
     async def want(
         self, line_id: str, what: Wanted, *, by: str, at: datetime, reason: str = "", key: str | None = None

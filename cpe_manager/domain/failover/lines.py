@@ -211,6 +211,8 @@ class FailoverPolicy:
     """No return by itself in these hours, as ``domain.push.push_windows`` writes windows; empty: at any time."""
     data_cap_mb: int = 0
     """Mobile volume of a calendar month beyond which nothing is moved there by itself; 0: no cap."""
+    data_cap_near: int = 80
+    """Percent of the cap from which it is told that a line nears it."""
     test_every_days: int = 30
     """Between planned exercises; 0: none."""
     test_window: str = "Mon-Fri 05:00-06:00 Europe/Brussels"

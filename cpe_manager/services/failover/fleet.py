@@ -46,6 +46,8 @@ class Watched:
     volume: MonthVolume = _NOTHING
     """Over mobile, as it is counted here; ``written``: as the database has it."""
     written: MonthVolume = _NOTHING
+    told: str = ""
+    """Mark of what was told of its data cap by this process, as far as it knows."""
 
 
 _DECIDED_ON: Final = frozenset({FailoverState.SUSPECT, FailoverState.SWITCHING, FailoverState.RETURNING})

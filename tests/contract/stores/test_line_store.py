@@ -16,8 +16,7 @@ from cpe_manager.domain.failover.lines import Carrier, Condition, FailoverState,
 from cpe_manager.domain.failover.mobile_volume import MonthVolume
 from cpe_manager.domain.fleet.inventory import Device, LifeState
 from cpe_manager.domain.jobs import JobKind
-from cpe_manager.domain.push.commit_path import Phase
-from cpe_manager.ports.lines import IncidentChange, LineStore, Move
+from cpe_manager.ports.lines import CapNews, IncidentChange, LineStore, Move
 from cpe_manager.ports.stores import InventoryChanges, LineChange, NewWork, SiteChange
 from tests.contract.stores.making import NOW, a_device, a_job, a_push, after, an_order, claim, ended, new_id
 from tests.fakes.line_store import MemoryLineStore
@@ -281,6 +280,28 @@ async def test_a_volume_over_mobile_only_grows_within_its_month_and_is_no_change
     assert await bench.store.move([move]) == []
     assert await written() == ("2026-12", 9)
     assert (await bench.store.line(two.line.id)).mobile_bytes == 0
+
+
+async def test_of_a_data_cap_each_thing_is_told_once_a_month(bench: Bench) -> None:
+    one, two = await bench.lines(2)
+
+    async def tell(mark: str, *records: LineRecord) -> None:
+        kind = "line.cap_near" if mark.endswith("1") else "line.cap_reached"
+        event = NewEvent(kind, NOW, "warning", one.line.device_id, data={"mark": mark})
+        await bench.store.tell_caps(
+            {record.line.id: CapNews(mark, event) for record in records} | {new_id(): CapNews(mark, event)}
+        )
+
+    for mark in ("2026-11:1", "2026-11:1", "2026-11:2", "2026-11:2", "2026-11:1", "2026-10:2", "2026-12:1"):
+        await tell(mark, one)
+    await tell("2026-11:2", one, two)
+    await bench.store.tell_caps({})
+    found = [event.data["mark"] for event in await bench.events("line.cap")]
+    assert found == ["2026-11:1", "2026-11:2", "2026-12:1", "2026-11:2"]
+    assert await bench.store.revisions() == {one.line.id: 1, two.line.id: 1}
+    assert await bench.store.move([a_move(one, FailoverState.SUSPECT)]) == []
+    await tell("2026-12:1", one)
+    assert len(await bench.events("line.cap")) == 4
 
 
 async def test_a_move_with_an_old_revision_is_refused_and_the_others_are_written(bench: Bench) -> None:

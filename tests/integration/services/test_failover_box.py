@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -35,6 +35,14 @@ class Working:
         for ticket in tickets:
             self.tasks.append(asyncio.ensure_future(self._work(ticket.id.rpartition("/")[0])))
 
+    async def close(self) -> None:
+        """Workers end; a defect of one that has ended is told."""
+        for task in self.tasks:
+            task.cancel()
+        for came in await asyncio.gather(*self.tasks, return_exceptions=True):
+            if isinstance(came, BaseException) and not isinstance(came, asyncio.CancelledError):
+                raise came
+
     async def _work(self, job_id: str) -> None:
         database, outside = self.bench.database, self.bench.outside
         while True:
@@ -53,6 +61,9 @@ class Working:
                 await self.bench.clock.sleep(40)
                 continue
             await database.jobs.settle([settled])
+
+
+Making = Callable[..., "Scene"]
 
 
 @dataclass
@@ -77,13 +88,28 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(bench: Bench) -> Scene:  # noqa: F811
-    return made(bench)
+async def making(bench: Bench) -> AsyncIterator[Making]:  # noqa: F811
+    """Makes scenes; none of their workers outlives the test."""
+    engines: list[Working] = []
+
+    def make(swift: SwiftPath | None = None) -> Scene:
+        engines.append(Working(bench))
+        return made(bench, engines[-1], swift)
+
+    yield make
+    for engine in engines:
+        await engine.close()
+    left = [task.get_name() for task in asyncio.all_tasks() if "Working._work" in repr(task.get_coro())]
+    assert left == []
 
 
-def made(bench: Bench, *, swift: SwiftPath | None = None) -> Scene:  # noqa: F811
+@pytest.fixture
+async def scene(making: Making) -> Scene:
+    return making()
+
+
+def made(bench: Bench, engine: Working, swift: SwiftPath | None) -> Scene:  # noqa: F811
     database, outside = bench.database, bench.outside
-    engine = Working(bench)
     pushes = Pushes(PushStores(database.pushes, database.inventory, database.backups), engine, outside)  # type: ignore[arg-type]
     change = RouteChange(database.inventory, database.backups, outside)
     line = Line("l1", "L1", "s1", bench.device.id, "r1", "", LineSetup("l1"))
@@ -96,9 +122,9 @@ def moves_to_mobile(bench: Bench) -> bool:  # noqa: F811
     return mobile is not None and mobile.preferred
 
 
-async def test_a_box_is_moved_there_and_back_by_urgent_pushes(scene: Scene) -> None:
-    scene.bench.outside = replace(scene.bench.outside, drivers=FixedDrivers(BoxDriver()))
-    scene = made(scene.bench)
+async def test_a_box_is_moved_there_and_back_by_urgent_pushes(bench: Bench, making: Making) -> None:  # noqa: F811
+    bench.outside = replace(bench.outside, drivers=FixedDrivers(BoxDriver()))
+    scene = making()
     moving = await scene.do(scene.box.move(scene.record, Carrier.MOBILE, "s1"))
     assert (moving.failed, scene.bench.box.running) == ("", NEW)
     assert await scene.do(scene.box.end(moving)) == ""
@@ -137,9 +163,12 @@ async def test_a_push_that_a_dying_process_left_is_followed_by_another_one(scene
     assert await scene.phases() == [("failover:s1", Phase.REVERTED), ("failover:s1:again", Phase.CONFIRMED)]
 
 
-async def test_a_box_that_was_changed_since_it_was_made_ready_takes_the_ordinary_path(bench: Bench) -> None:  # noqa: F811
+async def test_a_box_that_was_changed_since_it_was_made_ready_takes_the_ordinary_path(
+    bench: Bench,  # noqa: F811
+    making: Making,
+) -> None:
     swift = await bench.ready()
-    scene = made(bench, swift=swift)
+    scene = making(swift)
     changed = bench.box.running.replace("SITE-1", "SITE-2")
     bench.box.running = bench.box.startup = changed
     moving = await scene.do(scene.box.move(scene.record, Carrier.MOBILE, "s1"))
@@ -156,13 +185,13 @@ async def test_what_is_in_force_has_to_be_moved_back_and_what_is_not_is_given_up
     assert await scene.do(scene.box.give_up(scene.record, "s1")) is True
 
 
-async def test_the_box_says_over_what_it_goes(scene: Scene) -> None:
+async def test_the_box_says_over_what_it_goes(scene: Scene, making: Making) -> None:
     assert await scene.do(scene.carrying()) == [Carrier.FIXED]
     moving = await scene.do(scene.box.move(scene.record, Carrier.MOBILE, "s1"))
     await scene.do(scene.box.end(moving))
     assert await scene.do(scene.carrying()) == [Carrier.MOBILE]
     scene.bench.outside = replace(scene.bench.outside, drivers=FixedDrivers(BoxDriver()))
-    assert await scene.do(made(scene.bench).carrying()) == [None]
+    assert await scene.do(making().carrying()) == [None]
 
 
 async def test_a_box_that_is_asked_again_is_read_once_and_then_asked_one_thing(scene: Scene) -> None:

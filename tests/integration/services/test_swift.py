@@ -67,9 +67,11 @@ class Hands:
     database: Database
     limits: WorkerLimits = field(default_factory=lambda: WorkerLimits("w1", lease_ttl=600))
     settled: list[Any] = field(default_factory=list)
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def adopt(self, claimed: Claimed, groups: Mapping[str, Group], visit: Visit) -> asyncio.Task[None]:
-        return asyncio.ensure_future(self._one(claimed, groups, visit))
+        self.tasks.append(asyncio.ensure_future(self._one(claimed, groups, visit)))
+        return self.tasks[-1]
 
     async def _one(self, claimed: Claimed, groups: Mapping[str, Group], visit: Visit) -> None:
         settled = await visit.run(claimed, groups)
@@ -152,9 +154,10 @@ async def bench(tmp_path: Path, sqlite_url: str) -> AsyncIterator[Bench]:
         try:
             yield made
         finally:
-            for task in made.tasks:
+            ending = (*made.tasks, *made.hands.tasks)
+            for task in ending:
                 task.cancel()
-            await asyncio.gather(*made.tasks, return_exceptions=True)
+            await asyncio.gather(*ending, return_exceptions=True)
 
 
 async def test_one_round_trip_changes_the_box_and_the_rest_is_an_ordinary_push(bench: Bench) -> None:

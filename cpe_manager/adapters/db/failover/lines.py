@@ -41,8 +41,7 @@ from cpe_manager.domain.failover.lines import FailoverState, Incident, Line, Lin
 from cpe_manager.domain.failover.mobile_volume import MonthVolume
 from cpe_manager.domain.fleet.inventory import LifeState
 from cpe_manager.domain.paging import Page
-from cpe_manager.domain.push.commit_path import Phase
-from cpe_manager.ports.lines import Move, Wanted
+from cpe_manager.ports.lines import CapNews, Move, Wanted
 
 _LEAD = "watcher"
 _AT_A_LOOK = 1000
@@ -99,6 +98,10 @@ class SqlLines:
     async def count_mobile(self, volumes: Mapping[str, MonthVolume]) -> None:
         if volumes:
             await self._db.write(lambda tx: line_moves.count_mobile(tx, volumes))
+
+    async def tell_caps(self, told: Mapping[str, CapNews]) -> None:
+        if told:
+            await self._db.write(lambda tx: line_moves.tell_caps(tx, told))
 
     async def want(
         self, line_id: str, what: Wanted, *, by: str, at: datetime, reason: str = "", key: str | None = None
