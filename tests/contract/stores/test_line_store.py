@@ -16,6 +16,7 @@ from cpe_manager.domain.failover.lines import Carrier, Condition, FailoverState,
 from cpe_manager.domain.failover.mobile_volume import MonthVolume
 from cpe_manager.domain.fleet.inventory import Device, LifeState
 from cpe_manager.domain.jobs import JobKind
+from cpe_manager.domain.push.commit_path import Phase
 from cpe_manager.ports.lines import CapNews, IncidentChange, LineStore, Move
 from cpe_manager.ports.stores import InventoryChanges, LineChange, NewWork, SiteChange
 from tests.contract.stores.making import NOW, a_device, a_job, a_push, after, an_order, claim, ended, new_id

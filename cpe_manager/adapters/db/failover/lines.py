@@ -41,6 +41,7 @@ from cpe_manager.domain.failover.lines import FailoverState, Incident, Line, Lin
 from cpe_manager.domain.failover.mobile_volume import MonthVolume
 from cpe_manager.domain.fleet.inventory import LifeState
 from cpe_manager.domain.paging import Page
+from cpe_manager.domain.push.commit_path import Phase
 from cpe_manager.ports.lines import CapNews, Move, Wanted
 
 _LEAD = "watcher"
