@@ -12,13 +12,13 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from cpe_manager.domain.access import Role
+from cpe_manager.domain.access.access import Role
 from cpe_manager.domain.errors import InputError, SettingsError
-from cpe_manager.domain.failover_policy import policy_of
-from cpe_manager.domain.lines import Barrier
-from cpe_manager.domain.mail import address, addresses
-from cpe_manager.domain.push_windows import freezes_of, windows_of
-from cpe_manager.domain.voice_barrier import barred_of
+from cpe_manager.domain.failover.failover_policy import policy_of
+from cpe_manager.domain.failover.lines import Barrier
+from cpe_manager.domain.failover.voice_barrier import barred_of
+from cpe_manager.domain.push.push_windows import freezes_of, windows_of
+from cpe_manager.domain.telling.mail import address, addresses
 
 FILE_NAME = "cpe-manager.toml"
 

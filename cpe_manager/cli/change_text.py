@@ -10,7 +10,7 @@ from cpe_manager.cli.render import fields, out, table, tame, when
 from cpe_manager.domain.changes.requests import ChangeState
 
 if TYPE_CHECKING:
-    from cpe_manager.api.schemas.changes import ChangeDetailView, ChangeTypeView, ChangeView, ShownPart, ShownView
+    from cpe_manager.api.schemas.changes import ChangeDetailView, ChangeView, ShownPart, ShownView
 
 COLUMNS: Final = ("ticket", "site", "device", "what", "state", "since", "next")
 _REFUSED: Final = frozenset({ChangeState.REFUSED, ChangeState.REVERTED, ChangeState.STUCK})
@@ -102,31 +102,3 @@ def _words(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(_words(inner) for inner in value) or "none"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def describe_type(one: ChangeTypeView) -> None:
-    fields(
-        [
-            ("type", one.type), ("title", one.title), ("section", one.section), ("version", one.version),
-            ("needs", ", ".join(one.components)), ("offered", "yes" if one.enabled else "not at present"),
-            ("executed", "as soon as it is approved" if one.standard else "in the change window"),
-            ("fee", "billable after the free days" if one.fee else "free of charge"),
-        ]
-    )  # fmt: skip
-    needed = one.parameters.get("required", [])
-    rows = [
-        (name, _kind(told), "yes" if name in needed else "", told.get("description", ""))
-        for name, told in one.parameters.get("properties", {}).items()
-    ]
-    out()
-    table(("parameter", "kind", "needed", "what"), rows, none="it takes no parameters")
-
-
-def _kind(told: dict[str, Any]) -> str:
-    if "enum" in told:
-        return " | ".join(str(value) for value in told["enum"])
-    options = told.get("anyOf")
-    kind = (
-        " or ".join(_kind(option) for option in options) if options else str(told.get("format", told.get("type", "")))
-    )
-    return f"list of {_kind(told['items'])}" if kind == "array" and "items" in told else kind

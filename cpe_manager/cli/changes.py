@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cpe_manager.cli.change_text import COLUMNS, describe, describe_type, next_of, rows_of, show_shown
+from cpe_manager.cli.change_text import COLUMNS, describe, next_of, rows_of, show_shown
+from cpe_manager.cli.change_types import describe_type
 from cpe_manager.cli.connection import state_of
 from cpe_manager.cli.options import Json, Yes, confirmed, pairs
 from cpe_manager.cli.reading import data_of, put, text_of

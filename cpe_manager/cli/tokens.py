@@ -10,9 +10,9 @@ import typer
 from cpe_manager.cli.connection import state_of
 from cpe_manager.cli.options import Json
 from cpe_manager.cli.render import err, out, show_json, show_json_items, table
-from cpe_manager.domain.access import Permission
+from cpe_manager.domain.access.access import Permission
+from cpe_manager.domain.access.tokens import Scope
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.tokens import Scope
 
 if TYPE_CHECKING:
     from cpe_manager.api.schemas.accounts import AccountTokenView, NewAccountTokenView

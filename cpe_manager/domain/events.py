@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from cpe_manager.domain.access import UNBOUND, Sight
+from cpe_manager.domain.access.access import UNBOUND, Sight
 
 Severity = Literal["info", "warning", "error"]
 

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from cpe_manager.domain.events import NewEvent
-from cpe_manager.domain.lines import FailoverState, Incident, LineRecord, LineSetup, Transition
-from cpe_manager.domain.mobile_volume import MonthVolume
+from cpe_manager.domain.failover.lines import FailoverState, Incident, LineRecord, LineSetup, Transition
+from cpe_manager.domain.failover.mobile_volume import MonthVolume
 from cpe_manager.domain.paging import Page
 
 Wanted = Literal["switch", "return", "hold", "release", "test"]
@@ -117,6 +117,10 @@ class LineStore(Protocol):
 
     async def last_change(self, device_id: str) -> str:
         """The last confirmed push of a device in words: when, what, by whom; empty when there is none."""
+        ...
+
+    async def last_changes(self, device_ids: Sequence[str]) -> Mapping[str, str]:
+        """The same of many at once, by device; those that have none are absent."""
         ...
 
     async def counts(self) -> Mapping[FailoverState, int]:

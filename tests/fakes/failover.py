@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cpe_manager.domain.errors import DeviceError, DeviceTimeout, InputError, SessionDropped
-from cpe_manager.domain.lines import Carrier, Evidence, FailoverState, LineRecord, Source, Way
+from cpe_manager.domain.failover.lines import Carrier, Evidence, FailoverState, LineRecord, Source, Way
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.platform import EdgeSession, Platform, Routed
 from cpe_manager.services.failover.asking import Asking

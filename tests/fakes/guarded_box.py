@@ -13,11 +13,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from cpe_manager.domain.cpe_config import CpeConfig
-from cpe_manager.domain.cpe_config_data import from_data, to_data
-from cpe_manager.domain.cpe_features import Feature
 from cpe_manager.domain.errors import CommandRefused, ConnectFailed, SessionDropped
-from cpe_manager.domain.lines import Carrier
+from cpe_manager.domain.failover.lines import Carrier
+from cpe_manager.domain.model.cpe_config import CpeConfig
+from cpe_manager.domain.model.cpe_config_data import from_data, to_data
+from cpe_manager.domain.model.cpe_features import Feature
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.driver import Capture, Facts, Guard, Script, Spec
 from cpe_manager.ports.sessions import OpenedSession

@@ -10,9 +10,9 @@ from typing import TypeVar
 
 from cpe_manager.domain.errors import Conflict, NotFound, PreconditionFailed
 from cpe_manager.domain.events import NewEvent, Severity
-from cpe_manager.domain.inventory import Device, LifeState
-from cpe_manager.domain.lines import FailoverState, Incident, Line, LineRecord, LineSetup, Transition
-from cpe_manager.domain.mobile_volume import MonthVolume, volume_of
+from cpe_manager.domain.failover.lines import FailoverState, Incident, Line, LineRecord, LineSetup, Transition
+from cpe_manager.domain.failover.mobile_volume import MonthVolume, volume_of
+from cpe_manager.domain.fleet.inventory import Device, LifeState
 from cpe_manager.domain.paging import Page
 from cpe_manager.ports.lines import CapNews, IncidentChange, Move, Wanted
 
@@ -193,6 +193,9 @@ class MemoryLineStore:
 
     async def last_change(self, device_id: str) -> str:
         return self.changes.get(device_id, "")
+
+    async def last_changes(self, device_ids: Sequence[str]) -> Mapping[str, str]:
+        return {device_id: self.changes[device_id] for device_id in device_ids if device_id in self.changes}
 
     async def counts(self) -> Mapping[FailoverState, int]:
         states = [one.state for one in await self.watched()]

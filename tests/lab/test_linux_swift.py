@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from cpe_manager.domain.cpe_config import CpeConfig
-from cpe_manager.domain.cpe_mobile import Barred, Ports
 from cpe_manager.domain.errors import CommandRefused
-from cpe_manager.domain.lines import Carrier
+from cpe_manager.domain.failover.lines import Carrier
+from cpe_manager.domain.model.cpe_config import CpeConfig
+from cpe_manager.domain.model.cpe_mobile import Barred, Ports
 from cpe_manager.ports.driver import Guard, Script
 from cpe_manager.ports.shell import Shell
 from drivers.frr_linux import FrrLinux

@@ -130,6 +130,8 @@ EVENT_KINDS: Final[Mapping[str, str]] = {
     "webhook.disabled": "A webhook has failed for too long, or its receiver said that it is gone; `data` says which",
     "catalogue.changed": "Another version of the catalogues is in force; `data` says which, and where it came from",
     "subscription.changed": "What a site has, or who speaks for it, was written down or changed; `data` says how",
+    "audit.broken": "The audit log was edited or has a gap; `data` names the first entry that is wrong, and what is",
+    "audit.whole": "The audit log is whole again after it was not",
     "mail.sent": "The mail server took a mail; `data` says what it tells of, and whom: customer or operator",
     "mail.failed": "A mail was given up; `data` says what it tells of, and whom",
     "mail.failing": "The mail server takes no mails; they are tried again",

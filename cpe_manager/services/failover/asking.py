@@ -16,7 +16,7 @@ from typing import Final, Protocol
 import structlog
 
 from cpe_manager.domain.errors import CpeManagerError, DeviceTimeout
-from cpe_manager.domain.lines import Carrier
+from cpe_manager.domain.failover.lines import Carrier
 from cpe_manager.ports.driver import Carrying, Driver
 from cpe_manager.ports.shell import Shell
 

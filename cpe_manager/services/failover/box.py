@@ -10,21 +10,21 @@ from typing import Final, Protocol, cast
 
 import structlog
 
-from cpe_manager.domain.commit_path import Phase
 from cpe_manager.domain.errors import Conflict
+from cpe_manager.domain.failover.lines import Carrier, LineRecord
+from cpe_manager.domain.fleet.settings_inheritance import resolve
 from cpe_manager.domain.jobs import Priority
-from cpe_manager.domain.lines import Carrier, LineRecord
-from cpe_manager.domain.pushes import NOTHING_TO_CHANGE, Push
-from cpe_manager.domain.settings_inheritance import resolve
+from cpe_manager.domain.push.commit_path import Phase
+from cpe_manager.domain.push.pushes import NOTHING_TO_CHANGE, Push
 from cpe_manager.ports.driver import Carrying
 from cpe_manager.ports.shell import Shell, Target
 from cpe_manager.ports.stores import InventoryStore
-from cpe_manager.services.attempt import Outside
+from cpe_manager.services.backup.attempt import Outside
 from cpe_manager.services.failover.asking import Asking, CarryingDriver, Dumb, asked
 from cpe_manager.services.failover.change import RouteChange
 from cpe_manager.services.failover.swift import Struck, SwiftPath
-from cpe_manager.services.pushes import PushAsked, Pushes
-from cpe_manager.services.targets import known, target_of
+from cpe_manager.services.fleet.targets import known, target_of
+from cpe_manager.services.push.pushes import PushAsked, Pushes
 
 log = structlog.get_logger()
 

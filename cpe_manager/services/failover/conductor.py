@@ -17,8 +17,8 @@ from typing import Final
 import structlog
 
 from cpe_manager.domain.errors import ConnectFailed, CpeManagerError, DeviceError
-from cpe_manager.domain.failover import Outcome
-from cpe_manager.domain.lines import Carrier, Condition, FailoverPolicy, LineRecord, LineSetup
+from cpe_manager.domain.failover.failover import Outcome
+from cpe_manager.domain.failover.lines import Carrier, Condition, FailoverPolicy, LineRecord, LineSetup
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.platform import Platform, Platforms, Routed
 from cpe_manager.ports.sensing import Echoes

@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from cpe_manager.domain.lines import FailoverState, Incident, LineRecord, LineSetup, Transition
-from cpe_manager.domain.mobile_volume import MonthVolume
+from cpe_manager.domain.failover.lines import FailoverState, Incident, LineRecord, LineSetup, Transition
+from cpe_manager.domain.failover.mobile_volume import MonthVolume
 from cpe_manager.domain.paging import Page
-from cpe_manager.domain.subscriptions import Operation
+from cpe_manager.domain.subscription.subscriptions import Operation
 from cpe_manager.ports.lines import CapNews, LineStore, Move, Wanted
-from cpe_manager.services.entitling import Entitling
+from cpe_manager.services.subscription.entitling import Entitling
 
 
 class SubscribedLines:
@@ -76,6 +76,9 @@ class SubscribedLines:
 
     async def last_change(self, device_id: str) -> str:
         return await self._lines.last_change(device_id)
+
+    async def last_changes(self, device_ids: Sequence[str]) -> Mapping[str, str]:
+        return await self._lines.last_changes(device_ids)
 
     async def counts(self) -> Mapping[FailoverState, int]:
         return await self._lines.counts()

@@ -22,27 +22,27 @@ from typing import Any, Final, Protocol, cast
 
 import structlog
 
-from cpe_manager.domain.backups import LastGood
-from cpe_manager.domain.commit_path import Entry, Phase, Result, Step
+from cpe_manager.domain.backup.backups import LastGood
 from cpe_manager.domain.errors import (
     Conflict,
     CpeManagerError,
 )
-from cpe_manager.domain.inventory import Group, LifeState
+from cpe_manager.domain.failover.lines import Carrier
+from cpe_manager.domain.fleet.inventory import Group, LifeState
 from cpe_manager.domain.jobs import Job, JobKind, JobState, Priority
-from cpe_manager.domain.lines import Carrier
-from cpe_manager.domain.pushes import Order, Push, PushKind
+from cpe_manager.domain.push.commit_path import Entry, Phase, Result, Step
+from cpe_manager.domain.push.pushes import Order, Push, PushKind
 from cpe_manager.ports.driver import Swift
 from cpe_manager.ports.pushes import Prepared
 from cpe_manager.ports.shell import Shell
 from cpe_manager.ports.stores import Claimed, DeviceView, Lease
-from cpe_manager.services.commit_path import CommitPath
+from cpe_manager.services.backup.worker import Visit, WorkerLimits
 from cpe_manager.services.failover.change import RouteChange
 from cpe_manager.services.failover.strike import Ready, Strike, Striking, SwiftDriver
 from cpe_manager.services.failover.waiting import woken
-from cpe_manager.services.push_trip import Trip, cause_of
-from cpe_manager.services.pushes import PushStores
-from cpe_manager.services.worker import Visit, WorkerLimits
+from cpe_manager.services.push.commit_path import CommitPath
+from cpe_manager.services.push.push_trip import Trip, cause_of
+from cpe_manager.services.push.pushes import PushStores
 
 log = structlog.get_logger()
 

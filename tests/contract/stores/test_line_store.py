@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.commit_path import Phase
 from cpe_manager.domain.errors import Conflict, InputError, NotFound
 from cpe_manager.domain.events import NewEvent
-from cpe_manager.domain.inventory import Device, LifeState
+from cpe_manager.domain.failover.lines import Carrier, Condition, FailoverState, LineRecord, LineSetup, Transition
+from cpe_manager.domain.failover.mobile_volume import MonthVolume
+from cpe_manager.domain.fleet.inventory import Device, LifeState
 from cpe_manager.domain.jobs import JobKind
-from cpe_manager.domain.lines import Carrier, Condition, FailoverState, LineRecord, LineSetup, Transition
-from cpe_manager.domain.mobile_volume import MonthVolume
+from cpe_manager.domain.push.commit_path import Phase
 from cpe_manager.ports.lines import CapNews, IncidentChange, LineStore, Move
 from cpe_manager.ports.stores import InventoryChanges, LineChange, NewWork, SiteChange
 from tests.contract.stores.making import NOW, a_device, a_job, a_push, after, an_order, claim, ended, new_id
@@ -548,7 +548,9 @@ async def test_the_last_change_is_the_last_push_that_was_confirmed(bench: Bench)
         await bench.db.pushes.create(push, an_order(), job, NewWork(device.id, 0, NOW))
         (row,) = await claim(bench.db, job)
         await bench.db.jobs.settle([ended(row, at=after(number))])
-    assert await bench.store.last_change(device.id) == "2026-03-01 02:30:01 UTC: change 1, by op"
+    words = "2026-03-01 02:30:01 UTC: change 1, by op"
+    assert await bench.store.last_change(device.id) == words
+    assert await bench.store.last_changes((device.id, "nobody's")) == {device.id: words}
 
 
 @pytest.mark.parametrize("bench", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True)

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from cpe_manager.domain.commit_path import Phase
 from cpe_manager.domain.errors import CommandRefused, ConnectFailed, SessionDropped
-from cpe_manager.domain.lines import Carrier, Line, LineRecord, LineSetup
-from cpe_manager.services.commit_path import CommitPath
+from cpe_manager.domain.failover.lines import Carrier, Line, LineRecord, LineSetup
+from cpe_manager.domain.push.commit_path import Phase
 from cpe_manager.services.failover.asking import FIRST_PAUSE, LAST_PAUSE, Pauses
 from cpe_manager.services.failover.box import BoxParts, PushedBox
 from cpe_manager.services.failover.change import RouteChange
 from cpe_manager.services.failover.swift import SwiftPath
-from cpe_manager.services.pushes import Pushes, PushStores
+from cpe_manager.services.push.commit_path import CommitPath
+from cpe_manager.services.push.pushes import Pushes, PushStores
 from tests.fakes.drivers import FixedDrivers
 from tests.fakes.guarded_box import BoxDriver, Killed
 from tests.integration.services.test_swift import NEW, OLD, Bench, bench  # noqa: F401

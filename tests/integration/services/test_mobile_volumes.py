@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from cpe_manager.domain.errors import StoreBusy
-from cpe_manager.domain.lines import Carrier, Evidence, FailoverState, LineRecord, Source, Way
-from cpe_manager.domain.mobile_volume import MonthVolume, month_of, volume_of
+from cpe_manager.domain.failover.lines import Carrier, Evidence, FailoverState, LineRecord, Source, Way
+from cpe_manager.domain.failover.mobile_volume import MonthVolume, month_of, volume_of
 from cpe_manager.ports.sensing import LineReading, PortReading
 from cpe_manager.services.failover.sensing import Senses, Sensing
 from cpe_manager.services.failover.volumes import LEAST, TELL_SECONDS, WRITE_SECONDS

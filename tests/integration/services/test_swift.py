@@ -14,22 +14,22 @@ import pytest
 from backups.keyfile import KeyFile
 from backups.vault import Vault
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.commit_path import Phase, Result
-from cpe_manager.domain.cpe_config import CpeConfig, Lan, Management, Wan
-from cpe_manager.domain.cpe_mobile import Mobile
 from cpe_manager.domain.errors import CommandRefused, Conflict, SessionDropped
-from cpe_manager.domain.inventory import Device, Group
-from cpe_manager.domain.lines import Carrier
-from cpe_manager.domain.probes import LineState
-from cpe_manager.domain.pushes import Push
+from cpe_manager.domain.failover.lines import Carrier
+from cpe_manager.domain.fleet.inventory import Device, Group
+from cpe_manager.domain.model.cpe_config import CpeConfig, Lan, Management, Wan
+from cpe_manager.domain.model.cpe_mobile import Mobile
+from cpe_manager.domain.push.commit_path import Phase, Result
+from cpe_manager.domain.push.probes import LineState
+from cpe_manager.domain.push.pushes import Push
 from cpe_manager.ports.shell import Credential, Shell
 from cpe_manager.ports.stores import Claimed
-from cpe_manager.services.attempt import Outside
-from cpe_manager.services.commit_path import CommitPath
+from cpe_manager.services.backup.attempt import Outside
+from cpe_manager.services.backup.worker import Visit, WorkerLimits
 from cpe_manager.services.failover.change import RouteChange
 from cpe_manager.services.failover.swift import Struck, SwiftPath, SwiftRules
-from cpe_manager.services.pushes import PushAsked, Pushes, PushStores
-from cpe_manager.services.worker import Visit, WorkerLimits
+from cpe_manager.services.push.commit_path import CommitPath
+from cpe_manager.services.push.pushes import PushAsked, Pushes, PushStores
 from tests.fakes.clock import CountingIds, SimulatedClock
 from tests.fakes.credentials import FixedCredentials
 from tests.fakes.drivers import FixedDrivers

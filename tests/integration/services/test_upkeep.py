@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, text
 
+from cpe_manager.domain.backup.retention import Policy
 from cpe_manager.domain.errors import Conflict, NotFound
 from cpe_manager.domain.jobs import Job, JobKind, JobState
-from cpe_manager.domain.retention import Policy
 from cpe_manager.ports.engine import Ticket
 from cpe_manager.ports.stores import InventoryChanges
-from cpe_manager.services.jobs import SIMPLE_TICKET
+from cpe_manager.services.jobs.jobs import SIMPLE_TICKET
+from cpe_manager.services.jobs.upkeep import Upkeep, UpkeepStores
 from cpe_manager.services.keys import UNDER_WAY
-from cpe_manager.services.upkeep import Upkeep, UpkeepStores
 from tests.fakes.sessions import Text
 from tests.integration.services.world import World, working
 

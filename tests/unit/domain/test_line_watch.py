@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from cpe_manager.domain.failover_policy import policy_of
-from cpe_manager.domain.line_watch import DYING_GASP, Memory, needed
-from cpe_manager.domain.lines import Carrier, Condition, Evidence, FailoverPolicy, Source, Way
+from cpe_manager.domain.failover.failover_policy import policy_of
+from cpe_manager.domain.failover.line_watch import DYING_GASP, Memory, needed
+from cpe_manager.domain.failover.lines import Carrier, Condition, Evidence, FailoverPolicy, Source, Way
 from tests.support.line_evidence import Seen
 
 UP, DEGRADED, UNKNOWN = Condition.UP, Condition.DEGRADED, Condition.UNKNOWN
@@ -367,7 +367,7 @@ def test_each_witness_is_named_in_the_reasons_with_counts_and_ages() -> None:
 
 
 def test_only_evidence_that_can_change_a_verdict_asks_for_one() -> None:
-    from cpe_manager.domain.line_watch import observe
+    from cpe_manager.domain.failover.line_watch import observe
 
     seen = Seen().well()
     assert seen.condition is UP
@@ -379,6 +379,27 @@ def test_only_evidence_that_can_change_a_verdict_asks_for_one() -> None:
     assert not news(now + 1.0, ok=True)
     assert news(now + 2.0, ok=False)
     assert news(now + 3.0, ok=True)
+
+
+def test_of_a_line_that_is_suspect_or_lost_the_mobile_way_is_heard_once() -> None:
+    from cpe_manager.domain.failover.line_watch import observe, verdict
+
+    seen = Seen().well().trap(False, 100.0)
+    policy, now = seen.policy, seen.now
+
+    def news(at: float, ok: bool) -> bool:
+        return observe(seen.memory, Evidence("line-1", Source.ICMP, Way.MOBILE, ok, at), policy)
+
+    assert seen.condition is UP
+    assert [news(now + 0.2 * step, ok=True) for step in (1, 2, 3)] == [True, False, False]
+    assert news(now + 1.0, ok=False)
+    assert news(now + 1.2, ok=True)
+    assert not news(now + 1.4, ok=True)
+    lost = now + policy.trap_confirm + 2 * policy.probe_every
+    assert verdict(seen.memory, lost, policy).condition is LINE_DOWN
+    assert not news(lost + 0.1, ok=True)
+    assert [news(lost + 0.2 + step, ok=False) for step in range(3)] == [True, True, True]
+    assert news(lost + 4.0, ok=True)
 
 
 def test_a_memory_is_small_and_does_not_grow() -> None:
