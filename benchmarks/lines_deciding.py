@@ -40,6 +40,7 @@ from cpe_manager.kit.log_redaction import Redactor
 from cpe_manager.ports.shell import Credential
 from cpe_manager.ports.snmp import SnmpAccess
 from cpe_manager.ports.stores import InventoryChanges, LineChange, SiteChange
+from cpe_manager.runtime.heap import Heap
 from cpe_manager.runtime.limits import open_files
 from cpe_manager.runtime.logs import configure
 from cpe_manager.runtime.metrics import Metrics
@@ -146,7 +147,7 @@ async def measured(home: Path, lines: int, failing: int, backed_up: int) -> list
         evidence = TrapEvidence(poller, watcher.observe, sensing.hurry)
         traps.watching = evidence.note
         await intake.start()
-        running = [asyncio.create_task(body()) for body in (watcher.run, sensing.run, traps.run)]
+        running = [asyncio.create_task(body()) for body in (watcher.run, sensing.run, traps.run, Heap(clock).run)]
         try:
             while len(watcher.records()) < lines:
                 await asyncio.sleep(0.1)

@@ -36,6 +36,7 @@ from cpe_manager.kit.log_redaction import Redactor
 from cpe_manager.ports.clock import Clock, Ids
 from cpe_manager.ports.engine import Engine
 from cpe_manager.ports.timer import Timer
+from cpe_manager.runtime.heap import Heap
 from cpe_manager.runtime.limits import open_files
 from cpe_manager.runtime.metrics import Metrics
 from cpe_manager.services.access.tokens import Tokens
@@ -269,6 +270,7 @@ async def build(
         "sweep": sweep.run,
         "rollouts": changing.keeper.run,
         "changes": requested.keeper.run,
+        "heap": Heap(clock).run,
     }
     return Parts(services, worker, engine, timer, metrics, clock, ids, owner, tasks, traps, take_over, moving)
 

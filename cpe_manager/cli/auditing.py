@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -12,7 +13,7 @@ import typer
 from cpe_manager.cli.connection import default_data_dir, state_of
 from cpe_manager.cli.hooking import since_of
 from cpe_manager.cli.options import Json, Limit
-from cpe_manager.cli.render import err, fields, out, show_json, show_json_items, table, tame, when
+from cpe_manager.cli.render import err, fields, out, show_json, show_json_items, span, table, tame
 from cpe_manager.domain.errors import InputError
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def verify(
     else:
         out(tame(f"entry {found.fault.number} is wrong ({found.fault.what}): {found.fault.detail}"))
     if found.watched is not None and not as_json:
-        out(f"the daemon looks by itself, {watched_in_words(found.watched)}")
+        out(f"looked at by the daemon itself: {watched_in_words(found.watched)}")
     if not found.ok:
         raise typer.Exit(1)
 
@@ -183,11 +184,13 @@ def export(
 
 
 def watched_in_words(one: AuditWatchView) -> str:
-    """``last 12 minutes ago, whole up to entry 4711; all of it 3 d ago``."""
+    """``whole up to entry 4711 12 min ago, all of it looked at 3 d ago``."""
     what = f"whole up to entry {one.verified_to}"
     if one.fault is not None:
         what = tame(f"entry {one.fault.number} was wrong ({one.fault.what})")
-    return f"last at {when(one.verified_at)}: {what}; all of it at {when(one.whole_at)}"
+    now = datetime.now(UTC)
+    whole = "not yet" if one.whole_at is None else f"{span((now - one.whole_at).total_seconds())} ago"
+    return f"{what} {span((now - one.verified_at).total_seconds())} ago, all of it looked at {whole}"
 
 
 def _seen(text: str | None) -> tuple[int, str] | None:

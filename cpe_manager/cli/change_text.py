@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cpe_manager.api.schemas.changes import ChangeDetailView, ChangeView, ShownPart, ShownView
 
 COLUMNS: Final = ("ticket", "site", "device", "what", "state", "since", "next")
-_REFUSED: Final = frozenset({ChangeState.REFUSED, ChangeState.REVERTED, ChangeState.STUCK})
+REFUSED: Final = frozenset({ChangeState.REFUSED, ChangeState.REVERTED, ChangeState.STUCK})
 
 
 def rows_of(found: Iterable[ChangeView]) -> list[tuple[Any, ...]]:
@@ -23,7 +23,7 @@ def rows_of(found: Iterable[ChangeView]) -> list[tuple[Any, ...]]:
             one.site,
             one.device,
             one.summary,
-            one.outcome or one.state,
+            f"{one.outcome or one.state} ({one.code})" if one.code else one.outcome or one.state,
             one.ended_at or one.submitted_at,
             next_of(one),
         )
@@ -32,13 +32,15 @@ def rows_of(found: Iterable[ChangeView]) -> list[tuple[Any, ...]]:
 
 
 def next_of(one: ChangeView) -> str:
-    return f"{one.next}; {when(one.next_at)}" if one.next_at is not None else one.next
+    if one.next_at is None:
+        return one.next
+    return f"{one.next}; {'until ' if one.state is ChangeState.ACCEPTED else ''}{when(one.next_at)}"
 
 
 def describe(one: ChangeDetailView) -> None:
     fee = None if one.fee is None else f"{'billable' if one.fee.billable else 'free'}: {one.fee.reason}"
     given = one.approval
-    fields(
+    shown = (
         [
             ("change", one.ticket), ("id", one.id), ("site", one.site), ("device", one.device),
             ("what", f"{one.type}: {one.summary}"), ("state", _state(one)),
@@ -51,7 +53,8 @@ def describe(one: ChangeDetailView) -> None:
             ("push", one.push_id), ("ended", when(one.ended_at) if one.ended_at else None),
         ]
     )  # fmt: skip
-    if one.reason and one.outcome in _REFUSED:
+    fields([(name, value) for name, value in shown if value])
+    if one.reason and one.outcome in REFUSED:
         out(f"\n{one.outcome.capitalize()}: {tame(one.reason)}")
     if one.shown is not None:
         out("\nWhat changes:")
@@ -59,7 +62,11 @@ def describe(one: ChangeDetailView) -> None:
     if one.needs_approval and one.shown is not None:
         out(f"\nTo approve exactly this: changes approve {one.ticket} --digest {one.shown.digest}")
     out()
-    table(("at", "state", "by", "reason"), [(step.at, step.state, step.by, step.reason) for step in one.steps])
+    said, rows = "", []
+    for step in one.steps:
+        rows.append((step.at, step.state, step.by, "" if step.reason == said else step.reason))
+        said = step.reason
+    table(("at", "state", "by", "reason"), rows)
 
 
 def _state(one: ChangeDetailView) -> str:

@@ -37,7 +37,7 @@ def describe_type(one: ChangeTypeView) -> None:
     out()
     rows = list(parameter_rows(one.parameters))
     table(("parameter", "kind", "needed", "what"), rows, none="it takes no parameters")
-    out(f"\nSuch as: {tame(example_line(one.type, one.parameters))}")
+    out(f"\nSuch as: cpe-manager {tame(example_line(one.type, one.parameters))}")
 
 
 def parameter_rows(schema: Schema, place: str = "") -> Iterator[tuple[str, str, str, str]]:
@@ -66,8 +66,8 @@ def _kind(told: Schema) -> str:
 def _limits(told: Schema, least: str, most: str, unit: str) -> str:
     low, high = told.get(least), told.get(most)
     if high is None:
-        return "" if low is None else f"at least {low:,}{unit}"
-    return f"at most {high:,}{unit}" if low is None else f"{low:,} to {high:,}{unit}"
+        return "" if low is None else f"at least {low}{unit}"
+    return f"at most {high}{unit}" if low is None else f"{low} to {high}{unit}"
 
 
 def _what(told: Schema) -> str:

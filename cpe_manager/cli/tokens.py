@@ -32,12 +32,13 @@ def listing(ctx: typer.Context, account: Account = None, as_json: Json = False) 
             _of_account(client.account_tokens(account), as_json=as_json)
             return
         found = client.tokens()
+        names = {} if as_json else {one.id: one.name for one in client.accounts()}
     if as_json:
         show_json_items(found)
         return
     rows = [
-        (t.name, t.account or "-", ",".join(t.scopes) or ",".join(t.permissions or ["all"]), t.created_at, t.expires_at,
-         t.revoked_at, t.last_used_at)
+        (t.name, names.get(t.account or "", t.account), ",".join(t.scopes) or ",".join(t.permissions or ["all"]),
+         t.created_at, t.expires_at, t.revoked_at, t.last_used_at)
         for t in found
     ]  # fmt: skip
     table(("name", "account", "may", "created", "expires", "revoked", "last used"), rows)

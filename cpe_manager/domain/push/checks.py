@@ -140,9 +140,12 @@ def mapping_findings(config: CpeConfig, mapping: PortMapping, management_port: i
     told = f"{mapping.protocol} {mapping.ports}"
     inside = [network for name, network in _networks(config) if name != "WAN"]
     if inside and not any(mapping.inside in network for network in inside):
+        known = ", ".join(map(str, inside))
         behind = any(mapping.inside in route.network for route in config.routes)
         if not behind:
-            yield Finding(Check.OUTSIDE_LAN, f"{told} is mapped to {mapping.inside}, which is not inside")
+            yield Finding(
+                Check.OUTSIDE_LAN, f"{told} is mapped to {mapping.inside}, which is on no network inside ({known})"
+            )
     if config.lan is not None and mapping.inside == config.lan.address.ip:
         yield Finding(Check.OWN_ADDRESS, f"{told} is mapped to {mapping.inside}, the router itself")
     if mapping.protocol != "tcp":

@@ -25,7 +25,7 @@ from cpe_manager.domain.fleet.inventory import Device, LifeState
 from cpe_manager.domain.fleet.settings_inheritance import resolve
 from cpe_manager.domain.model.cpe_config import CpeConfig
 from cpe_manager.domain.model.cpe_config_data import changed
-from cpe_manager.domain.push.checks import Check, Finding
+from cpe_manager.domain.push.checks import ACCEPTABLE, Check, Finding
 from cpe_manager.domain.push.lockout import Lockout
 from cpe_manager.domain.subscription.catalogue import ServiceCatalogue
 from cpe_manager.domain.subscription.entitlement import Component, newly_used
@@ -228,7 +228,8 @@ def _drafted(
 
 
 def _require_fit(found: Sequence[Finding]) -> None:
-    if bad := [one for one in found if one.refuses]:
+    # What nobody can accept comes first: that is the code of the refusal.
+    if bad := sorted((one for one in found if one.refuses), key=lambda one: one.check in ACCEPTABLE):
         raise _Refused("; ".join(map(str, bad)), bad[0].check)
 
 

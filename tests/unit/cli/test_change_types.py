@@ -59,7 +59,7 @@ def test_what_is_inside_a_list_is_told_with_limits_and_what_cannot_be_left_out(
     assert lines["ports[].inside"].startswith("ports[].inside IPv4 address in each Address of the host inside")
     assert "ports[].port port or range, 1 to 65535 - Port on the outside" in lines["ports[].port"]
     assert "tcp | udp | both - What is let in; unless given: tcp" in lines["ports[].protocol"]
-    assert "whole number, 1 to 65,535" in lines["ports[].inside_port"]
+    assert "whole number, 1 to 65535" in lines["ports[].inside_port"]
     assert "ftp | mail | news | ssh | web" in lines["ports[].preset"]
     asked = [{"inside": "192.168.1.10", "port": 443}]
-    assert f"Such as: changes submit open-port --site SITE ports='{json.dumps(asked)}'" in printed
+    assert f"Such as: cpe-manager changes submit open-port --site SITE ports='{json.dumps(asked)}'" in printed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Select, and_, func, or_, select, tuple_, update
@@ -44,6 +45,7 @@ from cpe_manager.domain.push.commit_path import Phase
 from cpe_manager.ports.lines import CapNews, Move, Wanted
 
 _LEAD = "watcher"
+_AT_A_LOOK = 1000
 _ACTIVE = device.c.state == LifeState.ACTIVE.value
 
 
@@ -57,9 +59,18 @@ class SqlLines:
         return await self._records(select_lines().where(line_setup.c.watched, _ACTIVE).order_by(line.c.id))
 
     async def revisions(self) -> Mapping[str, int]:
-        query = select_lines().with_only_columns(line_state.c.line_id, line_state.c.revision)
-        rows = await self._db.read(lambda tx: tx.rows(query.where(line_setup.c.watched, _ACTIVE)))
-        return {row.line_id: row.revision for row in rows}
+        columns = (line_state.c.line_id, line_state.c.revision)
+        query = select_lines().with_only_columns(*columns).where(line_setup.c.watched, _ACTIVE)
+        query = query.order_by(line_state.c.line_id).limit(_AT_A_LOOK)
+        found: dict[str, int] = {}
+        last = ""
+        while True:
+            # Some at a time: thousands of rows at once would keep everybody else waiting.
+            rows = await self._db.read(partial(_rows, query=query.where(line_state.c.line_id > last)))
+            found |= {row.line_id: row.revision for row in rows}
+            if len(rows) < _AT_A_LOOK:
+                return found
+            last = rows[-1].line_id
 
     async def lines(
         self, *, state: FailoverState | None = None, node: str | None = None, after: str | None = None, limit: int = 50
@@ -188,6 +199,10 @@ class SqlLines:
 
     async def _records(self, query: Select[Any]) -> list[LineRecord]:
         return [to_record(row) for row in await self._db.read(lambda tx: tx.rows(query))]
+
+
+async def _rows(tx: Transaction, query: Select[Any]) -> Sequence[AnyRow]:
+    return await tx.rows(query)
 
 
 async def _named(tx: Transaction, name: str) -> LineRecord:
