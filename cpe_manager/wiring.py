@@ -47,6 +47,7 @@ from cpe_manager.services.backup.drills import DrillGoals, DrillRoom
 from cpe_manager.services.backup.history import History
 from cpe_manager.services.backup.worker import ShardWorker, Visit, WorkerLimits
 from cpe_manager.services.bundle import Services
+from cpe_manager.services.failover.line_history import LineHistory
 from cpe_manager.services.fleet.detection import Detector
 from cpe_manager.services.fleet.facts import Askable, DeviceFactsBook, SnmpFacing
 from cpe_manager.services.fleet.importing import Importer
@@ -57,7 +58,6 @@ from cpe_manager.services.jobs.scheduling import ScheduleStores, Scheduling
 from cpe_manager.services.jobs.sweep import Rhythm, Sweep
 from cpe_manager.services.jobs.upkeep import Export, Retention, Rewrap, Step, Upkeep, UpkeepStores, Verify
 from cpe_manager.services.keys import Keys
-from cpe_manager.services.line_history import LineHistory
 from cpe_manager.services.push.commit_path import CommitPath
 from cpe_manager.services.push.push_admission import Admission, Rules
 from cpe_manager.services.push.push_checks import Checks

@@ -1,5 +1,5 @@
 """What goes over mobile in a month, line by line: counted in memory, and written now and then
-(`domain.failover.mobile_volume`); and what is told when a line comes near its data cap (`domain.data_cap`).
+(`domain.failover.mobile_volume`); and what is told when a line comes near its data cap (`domain.failover.data_cap`).
 
 A process that is killed loses at most what a line moved within `WRITE_SECONDS`, and a megabyte of one at rest; one that
 is stopped loses nothing. What is written only ever grows within a month, so that two processes, of which one still
@@ -14,8 +14,8 @@ from typing import Final
 
 import structlog
 
-from cpe_manager.domain.data_cap import cap_event, cap_kind, cap_mark
 from cpe_manager.domain.errors import StoreError
+from cpe_manager.domain.failover.data_cap import cap_event, cap_kind, cap_mark
 from cpe_manager.domain.failover.mobile_volume import MonthVolume
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.lines import CapNews, LineStore

@@ -27,7 +27,7 @@ from cpe_manager.ports.engine import Ticket
 from cpe_manager.ports.export import ExportedFile, Exporter
 from cpe_manager.ports.keys import KeyStore
 from cpe_manager.ports.stores import BackupStore, EventStore, JobStore
-from cpe_manager.services.line_history import LineHistory
+from cpe_manager.services.failover.line_history import LineHistory
 
 log = structlog.get_logger()
 

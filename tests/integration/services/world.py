@@ -27,11 +27,11 @@ from cpe_manager.runtime.metrics import Metrics
 from cpe_manager.services.backup.attempt import Attempt, Outside, RetryPolicy
 from cpe_manager.services.backup.history import History
 from cpe_manager.services.backup.worker import ShardWorker, WorkerLimits
+from cpe_manager.services.failover.line_history import LineHistory
 from cpe_manager.services.jobs.jobs import SHARD_TICKET, SIMPLE_TICKET, Jobs, RunRequest
 from cpe_manager.services.jobs.sweep import Rhythm, Sweep
 from cpe_manager.services.jobs.upkeep import Export, Retention, Rewrap, Step, Upkeep, UpkeepStores, Verify
 from cpe_manager.services.keys import Keys
-from cpe_manager.services.line_history import LineHistory
 from tests.fakes.clock import CountingIds, SimulatedClock
 from tests.fakes.credentials import FixedCredentials
 from tests.fakes.drivers import FAMILY, FixedDrivers

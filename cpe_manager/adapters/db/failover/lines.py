@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import Select, and_, func, or_, select, tuple_, update
 
-from cpe_manager.adapters.db import cursors, line_pruning
-from cpe_manager.adapters.db.failover import line_moves
+from cpe_manager.adapters.db import cursors
+from cpe_manager.adapters.db.failover import line_moves, line_pruning
 from cpe_manager.adapters.db.failover.line_rows import (
     ON_THE_LINE,
     select_incidents,
