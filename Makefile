@@ -26,10 +26,10 @@ $(READY): requirements-dev.lock pyproject.toml scripts/setup.sh
 demo: $(READY)  ## A fleet of virtual CPEs and a daemon to look at; ONCE=1 runs through and stops
 	@$(VENV)/python scripts/demo.py
 
-test:  ## Everything: check, the fast tier, then real boxes, database servers, wheel and container
+test:  ## Everything: check, the fast tier, then properties, real boxes, database servers, wheel and container
 	@bash scripts/test-all.sh
 
-test-fast: $(READY)  ## Unit, contract and property tests, in random order
+test-fast: $(READY)  ## The inner loop: unit and contract tests that need nothing but Python, in random order
 	@$(PYTEST) --tier fast -n auto --dist worksteal --durations 5
 
 test-rest: $(READY) packages

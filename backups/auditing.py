@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from backups.keyfile import Rings
-from cpe_manager.domain.audit import AuditKey
+from cpe_manager.domain.access.audit import AuditKey
 
 _PURPOSE: Final = "audit log"
 _ID: Final = 16

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from backups.compression import Compression
 from backups.keyfile import Rings
-from cpe_manager.domain.backups import SealedObject
+from cpe_manager.domain.backup.backups import SealedObject
 from cpe_manager.domain.errors import SealBroken
 
 FORMAT: Final = 1

@@ -21,7 +21,7 @@ from typing import Final
 from backups.compression import Compression
 from backups.keyfile import Rings
 from backups.sealing import Sealer
-from cpe_manager.domain.backups import Backup, Draft, FileDraft, FileInfo, SealedObject
+from cpe_manager.domain.backup.backups import Backup, Draft, FileDraft, FileInfo, SealedObject
 from cpe_manager.domain.errors import SealBroken
 from cpe_manager.kit.box_files import without_login
 from cpe_manager.kit.redaction import canonical, redact, strip_login

@@ -17,8 +17,8 @@ from cpe_manager.domain.jobs import JobState, Priority
 from cpe_manager.kit.log_redaction import Redactor
 from cpe_manager.ports.inventory_source import SourceFile
 from cpe_manager.ports.stores import DeviceFilter
-from cpe_manager.services.importing import ImportRequest
-from cpe_manager.services.jobs import RunRequest
+from cpe_manager.services.fleet.importing import ImportRequest
+from cpe_manager.services.jobs.jobs import RunRequest
 from cpe_manager.settings import load
 from cpe_manager.wiring import Parts, build
 

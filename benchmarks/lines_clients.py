@@ -27,7 +27,7 @@ from cpe_manager.adapters.snmp.gets import SnmpGets
 from cpe_manager.adapters.snmp.line_poller import SnmpLinePoller
 from cpe_manager.adapters.snmp.poller import SnmpPoller
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.lines import Evidence, FailoverPolicy, Line, LineRecord, LineSetup
+from cpe_manager.domain.failover.lines import Evidence, FailoverPolicy, Line, LineRecord, LineSetup
 from cpe_manager.ports.line_oids import NET_SNMP, LineTarget
 from cpe_manager.ports.platform import Platform
 from cpe_manager.ports.sensing import SensingFigures

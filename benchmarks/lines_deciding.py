@@ -33,9 +33,9 @@ from cpe_manager.adapters.snmp.gets import SnmpGets
 from cpe_manager.adapters.snmp.line_poller import SnmpLinePoller
 from cpe_manager.adapters.snmp.poller import SnmpPoller
 from cpe_manager.adapters.snmp.receiver import LocalEngine, TrapPort, new_engine
-from cpe_manager.domain.failover import Outcome
-from cpe_manager.domain.inventory import Device, LifeState
-from cpe_manager.domain.lines import Condition, FailoverPolicy, LineRecord, LineSetup
+from cpe_manager.domain.failover.failover import Outcome
+from cpe_manager.domain.failover.lines import Condition, FailoverPolicy, LineRecord, LineSetup
+from cpe_manager.domain.fleet.inventory import Device, LifeState
 from cpe_manager.kit.log_redaction import Redactor
 from cpe_manager.ports.shell import Credential
 from cpe_manager.ports.snmp import SnmpAccess
@@ -50,8 +50,8 @@ from cpe_manager.services.failover.rounds import WatcherParts
 from cpe_manager.services.failover.sensing import Senses, Sensing
 from cpe_manager.services.failover.trap_evidence import TrapEvidence
 from cpe_manager.services.failover.watching import Watcher, WatcherRules
-from cpe_manager.services.trap_senders import TrapStores
-from cpe_manager.services.traps import Traps
+from cpe_manager.services.traps.trap_senders import TrapStores
+from cpe_manager.services.traps.traps import Traps
 from tests.fakes.credentials import FixedCredentials
 
 PER_NODE = 100

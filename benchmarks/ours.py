@@ -24,8 +24,8 @@ from cpe_manager.domain.jobs import JobState, Priority
 from cpe_manager.ports.inventory_source import SourceFile
 from cpe_manager.ports.stores import DeviceFilter
 from cpe_manager.runtime.logs import configure
-from cpe_manager.services.importing import ImportRequest
-from cpe_manager.services.jobs import RunRequest
+from cpe_manager.services.fleet.importing import ImportRequest
+from cpe_manager.services.jobs.jobs import RunRequest
 from cpe_manager.settings import Settings, load
 
 

@@ -15,16 +15,16 @@ from backups.vault import Vault
 from cpe_manager.adapters.catalogue_file import CHANGE_FILE, SERVICE_FILE, shipped_text
 from cpe_manager.adapters.clock import SystemClock, SystemIds
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.audit import Seen
+from cpe_manager.domain.access.audit import Seen
+from cpe_manager.domain.access.tokens import Scope
 from cpe_manager.domain.errors import Conflict, InputError, KeyringError, SettingsError
-from cpe_manager.domain.tokens import Scope
 from cpe_manager.kit.log_redaction import Redactor
+from cpe_manager.services.access.audit import Verification, verify_export
+from cpe_manager.services.access.tokens import Tokens
 from cpe_manager.services.archive import ArchiveReport
 from cpe_manager.services.archive import read as read_archive
 from cpe_manager.services.archive import write as write_archive
-from cpe_manager.services.audit import Verification, verify_export
-from cpe_manager.services.scheduling import NewSchedule
-from cpe_manager.services.tokens import Tokens
+from cpe_manager.services.jobs.scheduling import NewSchedule
 from cpe_manager.settings import FIRST_CREDENTIALS, FIRST_PLATFORMS, FIRST_SETTINGS, Settings
 from cpe_manager.wiring import Parts, build
 from cpe_manager.wiring_audit import audit_book

@@ -18,8 +18,8 @@ from cpe_manager.domain.errors import (
     HostKeyChanged,
     InputError,
 )
-from cpe_manager.domain.import_rules import ImportErrors
-from cpe_manager.domain.import_rules import Problem as Wrong
+from cpe_manager.domain.fleet.import_rules import ImportErrors
+from cpe_manager.domain.fleet.import_rules import Problem as Wrong
 
 V = TypeVar("V", bound=BaseModel)
 

@@ -12,13 +12,13 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from cpe_manager.domain.access import Role
+from cpe_manager.domain.access.access import Role
 from cpe_manager.domain.errors import InputError, SettingsError
-from cpe_manager.domain.failover_policy import policy_of
-from cpe_manager.domain.lines import Barrier
-from cpe_manager.domain.mail import address, addresses
-from cpe_manager.domain.push_windows import freezes_of, windows_of
-from cpe_manager.domain.voice_barrier import barred_of
+from cpe_manager.domain.failover.failover_policy import policy_of
+from cpe_manager.domain.failover.lines import Barrier
+from cpe_manager.domain.failover.voice_barrier import barred_of
+from cpe_manager.domain.push.push_windows import freezes_of, windows_of
+from cpe_manager.domain.telling.mail import address, addresses
 
 FILE_NAME = "cpe-manager.toml"
 
@@ -134,6 +134,8 @@ class Settings(BaseSettings):
     keep_daily: int = Field(default=31, ge=0)
     keep_weekly: int = Field(default=13, ge=0)
     keep_monthly: int = Field(default=24, ge=0)
+    keep_line_days: float = Field(default=400.0, ge=1)
+    """Steps, incidents and orders of fail-over; what is open, and the last of each line, stays."""
 
     drill_sample: int = Field(default=20, ge=0)
     """Devices whose backup is restored onto a fresh box after the night's run; 0: none."""

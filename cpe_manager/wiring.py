@@ -28,10 +28,10 @@ from cpe_manager.adapters.ssh.sessions import SshSessions
 from cpe_manager.adapters.telnet.sessions import TelnetSessions
 from cpe_manager.adapters.templates.renderer import JinjaTemplates
 from cpe_manager.adapters.transports import Transports
+from cpe_manager.domain.backup.retention import Policy
 from cpe_manager.domain.errors import SettingsError
 from cpe_manager.domain.jobs import JobKind
-from cpe_manager.domain.pushes import Limits
-from cpe_manager.domain.retention import Policy
+from cpe_manager.domain.push.pushes import Limits
 from cpe_manager.kit.log_redaction import Redactor
 from cpe_manager.ports.clock import Clock, Ids
 from cpe_manager.ports.engine import Engine
@@ -39,43 +39,44 @@ from cpe_manager.ports.timer import Timer
 from cpe_manager.runtime.heap import Heap
 from cpe_manager.runtime.limits import open_files
 from cpe_manager.runtime.metrics import Metrics
-from cpe_manager.services.attempt import Attempt, Outside, RetryPolicy
+from cpe_manager.services.access.tokens import Tokens
+from cpe_manager.services.backup.attempt import Attempt, Outside, RetryPolicy
+from cpe_manager.services.backup.drift import DriftBook, DriftStores
+from cpe_manager.services.backup.drilling import DrillParts, DrillStores
+from cpe_manager.services.backup.drills import DrillGoals, DrillRoom
+from cpe_manager.services.backup.history import History
+from cpe_manager.services.backup.worker import ShardWorker, Visit, WorkerLimits
 from cpe_manager.services.bundle import Services
-from cpe_manager.services.chores import Alarms, Figures, FigureStores, FollowUps
-from cpe_manager.services.commit_path import CommitPath
-from cpe_manager.services.detection import Detector
-from cpe_manager.services.drift import DriftBook, DriftStores
-from cpe_manager.services.drilling import DrillParts, DrillStores
-from cpe_manager.services.drills import DrillGoals, DrillRoom
-from cpe_manager.services.entitling import Entitling
-from cpe_manager.services.facts import Askable, DeviceFactsBook, SnmpFacing
-from cpe_manager.services.history import History
-from cpe_manager.services.importing import Importer
-from cpe_manager.services.inventory import Inventory
-from cpe_manager.services.jobs import SHARD_TICKET, SIMPLE_TICKET, Jobs
+from cpe_manager.services.failover.line_history import LineHistory
+from cpe_manager.services.fleet.detection import Detector
+from cpe_manager.services.fleet.facts import Askable, DeviceFactsBook, SnmpFacing
+from cpe_manager.services.fleet.importing import Importer
+from cpe_manager.services.fleet.inventory import Inventory
+from cpe_manager.services.jobs.chores import Alarms, Figures, FigureStores, FollowUps
+from cpe_manager.services.jobs.jobs import SHARD_TICKET, SIMPLE_TICKET, Jobs
+from cpe_manager.services.jobs.scheduling import ScheduleStores, Scheduling
+from cpe_manager.services.jobs.sweep import Rhythm, Sweep
+from cpe_manager.services.jobs.upkeep import Export, Retention, Rewrap, Step, Upkeep, UpkeepStores, Verify
 from cpe_manager.services.keys import Keys
-from cpe_manager.services.push_admission import Admission, Rules
-from cpe_manager.services.push_checks import Checks
-from cpe_manager.services.push_trip import Care
-from cpe_manager.services.push_upkeep import Books, FleetAddresses, PushUpkeep
-from cpe_manager.services.pushes import Pushes, PushStores
-from cpe_manager.services.replacement_ways import SwapStores
-from cpe_manager.services.replacing import Swapping, swapping
+from cpe_manager.services.push.commit_path import CommitPath
+from cpe_manager.services.push.push_admission import Admission, Rules
+from cpe_manager.services.push.push_checks import Checks
+from cpe_manager.services.push.push_trip import Care
+from cpe_manager.services.push.push_upkeep import Books, FleetAddresses, PushUpkeep
+from cpe_manager.services.push.pushes import Pushes, PushStores
+from cpe_manager.services.replacement.replacement_ways import SwapStores
+from cpe_manager.services.replacement.replacing import Swapping, swapping
 from cpe_manager.services.request_keys import RequestKeys
-from cpe_manager.services.rollout_keeper import RolloutKeeper
-from cpe_manager.services.rollout_orders import RolloutOrders
-from cpe_manager.services.rollouts import Rollouts
-from cpe_manager.services.scheduling import ScheduleStores, Scheduling
-from cpe_manager.services.sweep import Rhythm, Sweep
-from cpe_manager.services.tokens import Tokens
-from cpe_manager.services.trap_senders import TrapStores
-from cpe_manager.services.traps import Traps
-from cpe_manager.services.upkeep import Export, Retention, Rewrap, Step, Upkeep, UpkeepStores, Verify
-from cpe_manager.services.worker import ShardWorker, Visit, WorkerLimits
+from cpe_manager.services.rollout.rollout_keeper import RolloutKeeper
+from cpe_manager.services.rollout.rollout_orders import RolloutOrders
+from cpe_manager.services.rollout.rollouts import Rollouts
+from cpe_manager.services.subscription.entitling import Entitling
+from cpe_manager.services.traps.trap_senders import TrapStores
+from cpe_manager.services.traps.traps import Traps
 from cpe_manager.settings import Settings
 from cpe_manager.wiring_accounts import accounts
 from cpe_manager.wiring_activation import Acts, activating
-from cpe_manager.wiring_audit import audit_book
+from cpe_manager.wiring_audit import audit_book, audit_watch
 from cpe_manager.wiring_changes import Executing, change_requests
 from cpe_manager.wiring_failover import Failover, Hands, failover, line_service
 from cpe_manager.wiring_mail import notices
@@ -150,7 +151,12 @@ async def build(
     steps: dict[JobKind, Step] = {
         JobKind.VERIFY: Verify(stores, vault, drivers, clock),
         JobKind.ROTATE: Rewrap(stores, vault, keys),
-        JobKind.RETENTION: Retention(stores, _kept(settings), settings.nightly_timezone, clock),
+        JobKind.RETENTION: Retention(
+            stores,
+            _kept(settings),
+            settings.nightly_timezone,
+            LineHistory(database.lines, settings.keep_line_days, clock),
+        ),
         JobKind.EXPORT: Export(stores, vault, exporter, drivers),
     }
     stand = ProcessStand(settings.drill_command, lambda logins: SshSessions(logins, clock))
@@ -215,6 +221,7 @@ async def build(
         keys=Keys(keys, database.backups, jobs, database.events, clock),
         webhooks=webhooks(settings, database, outside, owner),
         audit=audit_book(settings, database, keys, clock),
+        audit_watch=audit_watch(settings, database, keys, clock, metrics.audit),
         notices=told,
         request_keys=RequestKeys(database.request_keys, vault, clock),
         worker=worker,
@@ -229,6 +236,7 @@ async def build(
         ("changes", requested.keeper.figures),
         ("schedules", scheduling.reload),
         ("mail", services.notices.look),
+        ("audit", services.audit_watch.look),
         ("alarms", Alarms(database.inventory, database.events, clock).look),
         (
             "follow-ups",

@@ -7,13 +7,13 @@ from datetime import timedelta
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.oidc import OidcClient, OidcProvider
 from cpe_manager.adapters.passwords import Argon2Passwords, Cost
-from cpe_manager.domain.access import Role
-from cpe_manager.domain.accounts import SessionRules
+from cpe_manager.domain.access.access import Role
+from cpe_manager.domain.access.accounts import SessionRules
 from cpe_manager.domain.errors import SettingsError
 from cpe_manager.ports.clock import Clock, Ids
-from cpe_manager.services.accounts.house import AccountHouse, HouseStores, SignOnParts, account_house
-from cpe_manager.services.accounts.single_sign_on import Mapping
-from cpe_manager.services.tokens import Tokens
+from cpe_manager.services.access.house import AccountHouse, HouseStores, SignOnParts, account_house
+from cpe_manager.services.access.single_sign_on import Mapping
+from cpe_manager.services.access.tokens import Tokens
 from cpe_manager.settings import Settings
 
 

@@ -9,7 +9,7 @@ from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.holidays import PublicHolidays
 from cpe_manager.adapters.outside import CommandProber, TcpProber
 from cpe_manager.adapters.templates.pages import JinjaPages
-from cpe_manager.domain.lines import Barrier
+from cpe_manager.domain.failover.lines import Barrier
 from cpe_manager.ports.activations import TICKET
 from cpe_manager.ports.catalogue import Catalogues
 from cpe_manager.ports.engine import Engine
@@ -19,11 +19,11 @@ from cpe_manager.services.activation.orders import Activations
 from cpe_manager.services.activation.parts import ActivationStores, House, Terms
 from cpe_manager.services.activation.reporting import Reporting
 from cpe_manager.services.activation.testing import Testing
-from cpe_manager.services.attempt import Outside
-from cpe_manager.services.coverage import TransferTest
-from cpe_manager.services.jobs import Jobs
-from cpe_manager.services.lines import Lines
-from cpe_manager.services.pushes import Pushes
+from cpe_manager.services.backup.attempt import Outside
+from cpe_manager.services.failover.coverage import TransferTest
+from cpe_manager.services.failover.lines import Lines
+from cpe_manager.services.jobs.jobs import Jobs
+from cpe_manager.services.push.pushes import Pushes
 from cpe_manager.settings import Settings
 
 

@@ -7,11 +7,11 @@ from datetime import timedelta
 
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.holidays import PublicHolidays
-from cpe_manager.domain.entitlement import entitled
-from cpe_manager.domain.lines import Barrier
+from cpe_manager.domain.failover.lines import Barrier
+from cpe_manager.domain.subscription.entitlement import entitled
 from cpe_manager.ports.catalogue import Catalogues
 from cpe_manager.runtime.metrics import Metrics
-from cpe_manager.services.attempt import Outside
+from cpe_manager.services.backup.attempt import Outside
 from cpe_manager.services.changes.bulk import BulkChanges
 from cpe_manager.services.changes.entry_book import EntryBook
 from cpe_manager.services.changes.evaluating import Evaluating
@@ -21,7 +21,7 @@ from cpe_manager.services.changes.line_book import LineBook
 from cpe_manager.services.changes.parts import ChangeParts, ChangeRules
 from cpe_manager.services.changes.requests import ChangeRequests
 from cpe_manager.services.changes.windows import ChangeWindows
-from cpe_manager.services.pushes import Pushes
+from cpe_manager.services.push.pushes import Pushes
 from cpe_manager.settings import Settings
 
 

@@ -13,20 +13,21 @@ from cpe_manager.adapters.snmp.gets import SnmpGets
 from cpe_manager.adapters.snmp.line_poller import SnmpLinePoller
 from cpe_manager.adapters.snmp.poller import SnmpPoller
 from cpe_manager.adapters.ssh.sessions import SshSessions
-from cpe_manager.domain.coverage import CoverageGoals
-from cpe_manager.domain.failover_policy import policy_of
-from cpe_manager.domain.lines import Barrier
+from cpe_manager.domain.failover.coverage import CoverageGoals
+from cpe_manager.domain.failover.failover_policy import policy_of
+from cpe_manager.domain.failover.lines import Barrier
 from cpe_manager.ports.lines import LineStore
 from cpe_manager.ports.platform import Platforms
 from cpe_manager.ports.sensing import LinePoller
 from cpe_manager.runtime.metrics import Metrics
-from cpe_manager.services.attempt import Outside
-from cpe_manager.services.commit_path import CommitPath
-from cpe_manager.services.coverage import BoxCoverage, TransferTest
+from cpe_manager.services.backup.attempt import Outside
+from cpe_manager.services.backup.worker import ShardWorker
 from cpe_manager.services.failover.box import BoxParts, PushedBox
 from cpe_manager.services.failover.change import RouteChange
 from cpe_manager.services.failover.conductor import Conductor
+from cpe_manager.services.failover.coverage import BoxCoverage, TransferTest
 from cpe_manager.services.failover.line_ports import LinePorts
+from cpe_manager.services.failover.lines import LineHouse, Lines, LineStores
 from cpe_manager.services.failover.looking import LineLooking, Lookers, Trapped, Warmth
 from cpe_manager.services.failover.pressure import Pressure
 from cpe_manager.services.failover.rounds import WatcherParts
@@ -35,10 +36,9 @@ from cpe_manager.services.failover.sensing_terms import Rhythm
 from cpe_manager.services.failover.swift import SwiftPath, SwiftRules
 from cpe_manager.services.failover.trap_evidence import TrapEvidence
 from cpe_manager.services.failover.watching import Watcher, WatcherRules
-from cpe_manager.services.lines import LineHouse, Lines, LineStores
-from cpe_manager.services.pushes import Pushes, PushStores
-from cpe_manager.services.traps import Traps
-from cpe_manager.services.worker import ShardWorker
+from cpe_manager.services.push.commit_path import CommitPath
+from cpe_manager.services.push.pushes import Pushes, PushStores
+from cpe_manager.services.traps.traps import Traps
 from cpe_manager.settings import Settings
 
 

@@ -6,18 +6,22 @@ from datetime import timedelta
 
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.mail import Route, SmtpPost
-from cpe_manager.domain.mail import addresses
+from cpe_manager.domain.telling.mail import addresses
 from cpe_manager.ports.mail import Post
-from cpe_manager.services.attempt import Outside
-from cpe_manager.services.notice_facts import activation_facts, change_facts
-from cpe_manager.services.notices import MailGauges, NoticeParts, NoticeRules, Notices
+from cpe_manager.services.backup.attempt import Outside
+from cpe_manager.services.telling.notice_facts import activation_facts, change_facts, incident_facts
+from cpe_manager.services.telling.notices import MailGauges, NoticeParts, NoticeRules, Notices
 from cpe_manager.settings import Settings
 
 
 def notices(settings: Settings, database: Database, outside: Outside, owner: str, gauges: MailGauges) -> Notices:
     """Raises ``SettingsError``."""
     zone = settings.nightly_timezone
-    facts = {"change": change_facts(database.changes, zone), "activation": activation_facts(zone)}
+    facts = {
+        "change": change_facts(database.changes, zone),
+        "activation": activation_facts(zone),
+        "incident": incident_facts(zone),
+    }
     post = _post(settings, outside)
     parts = NoticeParts(database.mail, database.events, database.subscriptions, post, gauges, facts)
     rules = NoticeRules(

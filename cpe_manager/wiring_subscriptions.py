@@ -10,10 +10,10 @@ from cpe_manager.domain.changes.catalogue import CHANGE_TYPES
 from cpe_manager.ports.catalogue import CatalogueSource
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.lines import LineStore
-from cpe_manager.services.catalogues import CatalogueBook
-from cpe_manager.services.entitling import Entitling
 from cpe_manager.services.failover.subscribed import SubscribedLines
-from cpe_manager.services.subscriptions import Subscriptions
+from cpe_manager.services.subscription.catalogues import CatalogueBook
+from cpe_manager.services.subscription.entitling import Entitling
+from cpe_manager.services.subscription.subscriptions import Subscriptions
 from cpe_manager.settings import Settings
 
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.http_posts import HttpPosts
-from cpe_manager.services.attempt import Outside
-from cpe_manager.services.webhooks import WebhookParts, WebhookRules, Webhooks, sites_of
+from cpe_manager.services.backup.attempt import Outside
+from cpe_manager.services.telling.webhooks import WebhookParts, WebhookRules, Webhooks, sites_of
 from cpe_manager.settings import Settings
 
 

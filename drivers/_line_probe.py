@@ -13,7 +13,7 @@ from ipaddress import IPv4Interface, ip_address
 from typing import Any, Final
 
 from cpe_manager.domain.errors import CommandRefused, FetchIncomplete
-from cpe_manager.domain.probes import LineState
+from cpe_manager.domain.push.probes import LineState
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.ports.shell import Shell
 

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from cpe_manager.domain.errors import CommandRefused
-from cpe_manager.domain.requirements import is_domain
+from cpe_manager.domain.model.requirements import is_domain
 from cpe_manager.ports.shell import Shell
 
 _TOOLS: Final = ("nslookup", "busybox nslookup")

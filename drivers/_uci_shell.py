@@ -16,12 +16,12 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from cpe_manager.domain.cpe_config import CpeConfig
-from cpe_manager.domain.cpe_features import Feature, require_features
 from cpe_manager.domain.errors import CommandRefused, DeviceError, DeviceTimeout, FetchIncomplete, SessionDropped
-from cpe_manager.domain.interface_names import Interfaces
-from cpe_manager.domain.lines import Carrier
-from cpe_manager.domain.probes import LineState
+from cpe_manager.domain.failover.lines import Carrier
+from cpe_manager.domain.model.cpe_config import CpeConfig
+from cpe_manager.domain.model.cpe_features import Feature, require_features
+from cpe_manager.domain.push.probes import LineState
+from cpe_manager.domain.replacement.interface_names import Interfaces
 from cpe_manager.kit.uci import mobile as uci_mobile
 from cpe_manager.kit.uci import model as uci_model
 from cpe_manager.kit.uci import ports as uci_ports

@@ -16,9 +16,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
-from cpe_manager.domain.cpe_config import CpeConfig
-from cpe_manager.domain.cpe_features import Feature, require_features
-from cpe_manager.domain.drift import LastChange
+from cpe_manager.domain.backup.drift import LastChange
 from cpe_manager.domain.errors import (
     CommandRefused,
     DeviceError,
@@ -28,9 +26,11 @@ from cpe_manager.domain.errors import (
     PromptLost,
     SessionDropped,
 )
-from cpe_manager.domain.interface_names import Interfaces
-from cpe_manager.domain.lines import Carrier
-from cpe_manager.domain.probes import LineState
+from cpe_manager.domain.failover.lines import Carrier
+from cpe_manager.domain.model.cpe_config import CpeConfig
+from cpe_manager.domain.model.cpe_features import Feature, require_features
+from cpe_manager.domain.push.probes import LineState
+from cpe_manager.domain.replacement.interface_names import Interfaces
 from cpe_manager.kit.config_text import after_header, checked, last_lines, values
 from cpe_manager.kit.ios import model as ios_model
 from cpe_manager.kit.ios import ports

@@ -25,8 +25,6 @@ from dataclasses import replace
 from shlex import quote
 from typing import Final, NoReturn
 
-from cpe_manager.domain.cpe_config import CpeConfig
-from cpe_manager.domain.cpe_features import Feature, needed, require_features
 from cpe_manager.domain.errors import (
     CommandRefused,
     DeviceError,
@@ -36,9 +34,11 @@ from cpe_manager.domain.errors import (
     InputError,
     SessionDropped,
 )
-from cpe_manager.domain.interface_names import Interfaces
-from cpe_manager.domain.lines import Carrier
-from cpe_manager.domain.probes import LineState
+from cpe_manager.domain.failover.lines import Carrier
+from cpe_manager.domain.model.cpe_config import CpeConfig
+from cpe_manager.domain.model.cpe_features import Feature, needed, require_features
+from cpe_manager.domain.push.probes import LineState
+from cpe_manager.domain.replacement.interface_names import Interfaces
 from cpe_manager.kit import interface_words
 from cpe_manager.kit.config_text import after_header, checked, last_lines, values
 from cpe_manager.kit.linux import daemon_words, file_bundle, link_words, ports

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from cpe_manager.domain.errors import CommandRefused, DeviceError, FetchIncomplete, ForeignText, InputError
-from cpe_manager.domain.families import PLATFORM_PREFIX
+from cpe_manager.domain.fleet.families import PLATFORM_PREFIX
 from cpe_manager.kit.redaction import redact
 from cpe_manager.kit.secret_rules import patterns
 from cpe_manager.kit.terminal_text import foreign_character

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from cpe_manager.domain.cpe_mobile import Mobile
+from cpe_manager.domain.model.cpe_mobile import Mobile
 from cpe_manager.kit.uci import firewall as uci_firewall
 from cpe_manager.kit.uci import mobile as uci_mobile
 from cpe_manager.kit.uci.language import Edit, Section, Uci

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 import drivers as package
 from cpe_manager.domain.errors import UnknownFamily
-from cpe_manager.domain.families import PLATFORM_PREFIX, unknown_platform
+from cpe_manager.domain.fleet.families import PLATFORM_PREFIX, unknown_platform
 from cpe_manager.ports.driver import Driver
 from drivers.long_tail import LongTail
 

@@ -23,9 +23,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface, ip_address
 from typing import Final
 
-from cpe_manager.domain.cpe_config import CpeConfig
-from cpe_manager.domain.cpe_features import Feature, require_features
-from cpe_manager.domain.drift import LastChange
+from cpe_manager.domain.backup.drift import LastChange
 from cpe_manager.domain.errors import (
     CommandRefused,
     DeviceError,
@@ -35,9 +33,11 @@ from cpe_manager.domain.errors import (
     ForeignText,
     SessionDropped,
 )
-from cpe_manager.domain.interface_names import Interfaces
-from cpe_manager.domain.lines import Carrier
-from cpe_manager.domain.probes import LineState
+from cpe_manager.domain.failover.lines import Carrier
+from cpe_manager.domain.model.cpe_config import CpeConfig
+from cpe_manager.domain.model.cpe_features import Feature, require_features
+from cpe_manager.domain.push.probes import LineState
+from cpe_manager.domain.replacement.interface_names import Interfaces
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.config_text import checked
 from cpe_manager.kit.redaction import strip_login

@@ -24,8 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from cpe_manager.domain.cpe_config import CpeConfig
-from cpe_manager.domain.drift import LastChange
+from cpe_manager.domain.backup.drift import LastChange
 from cpe_manager.domain.errors import (
     CommandRefused,
     DeviceTimeout,
@@ -34,9 +33,10 @@ from cpe_manager.domain.errors import (
     PromptLost,
     SessionDropped,
 )
-from cpe_manager.domain.interface_names import Interfaces
-from cpe_manager.domain.lines import Carrier
-from cpe_manager.domain.probes import LineState
+from cpe_manager.domain.failover.lines import Carrier
+from cpe_manager.domain.model.cpe_config import CpeConfig
+from cpe_manager.domain.push.probes import LineState
+from cpe_manager.domain.replacement.interface_names import Interfaces
 from cpe_manager.kit.config_text import checked, last_lines, values
 from cpe_manager.kit.secret_rules import patterns
 from cpe_manager.kit.vyos import model as vyos_model

@@ -24,9 +24,9 @@ from cpe_manager.cli.main import app
 from cpe_manager.domain.changes.catalogue import CHANGE_TYPES, words_of
 from cpe_manager.domain.changes.reading import TOLD
 from cpe_manager.domain.changes.schema import needed, type_words
-from cpe_manager.domain.checks import Check
 from cpe_manager.domain.errors import CpeManagerError
 from cpe_manager.domain.outcomes import EXIT_CODE, exit_code
+from cpe_manager.domain.push.checks import Check
 from cpe_manager.runtime.metrics import Metrics
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"

@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from cpe_manager.domain.audit import Seen
+from cpe_manager.domain.access.audit import Seen
 
 log = structlog.get_logger()
 

@@ -9,7 +9,12 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final
 
-from cpe_manager.domain.catalogue import (
+from cpe_manager.domain.changes.entries import EntryTerms
+from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.fleet.import_rules import Problems
+from cpe_manager.domain.fleet.inventory import LineKind
+from cpe_manager.domain.push.push_windows import windows_of
+from cpe_manager.domain.subscription.catalogue import (
     COMPONENTS,
     CatalogueComponent,
     Formula,
@@ -18,12 +23,7 @@ from cpe_manager.domain.catalogue import (
     Terms,
     Volume,
 )
-from cpe_manager.domain.changes.entries import EntryTerms
-from cpe_manager.domain.entitlement import NEEDS
-from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.import_rules import Problems
-from cpe_manager.domain.inventory import LineKind
-from cpe_manager.domain.push_windows import windows_of
+from cpe_manager.domain.subscription.entitlement import NEEDS
 from cpe_manager.kit.toml_places import Places, places
 
 Where = tuple[str, ...]

@@ -16,7 +16,7 @@ from typing import Final, Literal
 import aiosmtplib
 
 from cpe_manager.domain.errors import CpeManagerError, SettingsError
-from cpe_manager.domain.mail import Delivery, Mail, message_id, one_line
+from cpe_manager.domain.telling.mail import Delivery, Mail, message_id, one_line
 from cpe_manager.ports.sessions import Credentials
 
 Security = Literal["starttls", "tls", "none"]

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 import structlog
 
 from cpe_manager.domain.errors import TelnetRefused, UnknownFamily
-from cpe_manager.domain.families import is_platform
-from cpe_manager.domain.inventory import Transport
+from cpe_manager.domain.fleet.families import is_platform
+from cpe_manager.domain.fleet.inventory import Transport
 from cpe_manager.ports.sessions import OpenedSession, Sessions
 from cpe_manager.ports.shell import Target
 

@@ -15,12 +15,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cpe_manager.api.middleware import API_PREFIX, PROTECTED
 from cpe_manager.api.problems import problem_response
-from cpe_manager.domain.access import Principal
-from cpe_manager.domain.audit import NewAuditEntry, Result
+from cpe_manager.domain.access.access import Principal
+from cpe_manager.domain.access.audit import NewAuditEntry, Result
+from cpe_manager.domain.access.tokens import Token
 from cpe_manager.domain.errors import StoreError
-from cpe_manager.domain.tokens import Token
 from cpe_manager.ports.clock import Clock
-from cpe_manager.services.audit import AuditBook
+from cpe_manager.services.access.audit import AuditBook
 
 READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 SPARED_SECONDS: Final = 60.0

@@ -11,10 +11,10 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 
 from cpe_manager.api.middleware import SESSION_COOKIE
 from cpe_manager.api.schemas.jobs import JobView
-from cpe_manager.domain.access import Permission, Principal, require
+from cpe_manager.domain.access.access import Permission, Principal, require
 from cpe_manager.domain.errors import Forbidden, Unauthorised
 from cpe_manager.domain.jobs import Job
-from cpe_manager.services.accounts.access import Known
+from cpe_manager.services.access.access import Known
 from cpe_manager.services.bundle import Services
 
 bearer = HTTPBearer(

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cpe_manager.api.problems import internal_problem, plain_problem, problem_response
 from cpe_manager.domain.errors import CpeManagerError, Unauthorised
 from cpe_manager.runtime.metrics import Metrics
-from cpe_manager.services.accounts.access import Access, Known
+from cpe_manager.services.access.access import Access, Known
 
 log = structlog.get_logger()
 

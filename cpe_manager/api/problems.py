@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from cpe_manager.api.pointers import pointer
 from cpe_manager.api.problem_texts import title
 from cpe_manager.domain.errors import CpeManagerError, InputError, Throttled
-from cpe_manager.domain.import_rules import ImportErrors
+from cpe_manager.domain.fleet.import_rules import ImportErrors
 from cpe_manager.domain.outcomes import http_status
 
 log = structlog.get_logger()

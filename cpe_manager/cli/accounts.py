@@ -10,8 +10,8 @@ import typer
 from cpe_manager.cli.connection import state_of
 from cpe_manager.cli.options import Json, Yes, confirmed
 from cpe_manager.cli.render import err, fields, out, show_json, show_json_items, table, when
-from cpe_manager.domain.access import Role
-from cpe_manager.domain.accounts import AccountKind
+from cpe_manager.domain.access.access import Role
+from cpe_manager.domain.access.accounts import AccountKind
 from cpe_manager.domain.errors import InputError
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from cpe_manager.cli.options import Json, Wait, Yes, confirmed, pairs
 from cpe_manager.cli.progress import JobFailed
 from cpe_manager.cli.reading import data_of, put
 from cpe_manager.cli.render import err, fields, out, show_json, show_json_items, table, tame, when
-from cpe_manager.domain.activation_flow import ENDS, State
+from cpe_manager.domain.activation.activation_flow import ENDS, State
 from cpe_manager.domain.errors import InputError
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -12,11 +13,11 @@ import typer
 from cpe_manager.cli.connection import default_data_dir, state_of
 from cpe_manager.cli.hooking import since_of
 from cpe_manager.cli.options import Json, Limit
-from cpe_manager.cli.render import err, fields, out, show_json, show_json_items, table, tame
+from cpe_manager.cli.render import err, fields, out, show_json, show_json_items, span, table, tame
 from cpe_manager.domain.errors import InputError
 
 if TYPE_CHECKING:
-    from cpe_manager.api.schemas.audit import VerificationView
+    from cpe_manager.api.schemas.audit import AuditWatchView, VerificationView
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -116,6 +117,8 @@ def verify(
             out(f"it ends with {found.head.number}:{found.head.digest}")
     else:
         out(tame(f"entry {found.fault.number} is wrong ({found.fault.what}): {found.fault.detail}"))
+    if found.watched is not None and not as_json:
+        out(f"looked at by the daemon itself: {watched_in_words(found.watched)}")
     if not found.ok:
         raise typer.Exit(1)
 
@@ -138,7 +141,7 @@ def _offline(ctx: typer.Context, seen: tuple[int, str] | None) -> VerificationVi
 
     from cpe_manager import bootstrap, settings
     from cpe_manager.api.schemas.audit import VerificationView
-    from cpe_manager.domain.audit import Seen
+    from cpe_manager.domain.access.audit import Seen
 
     chosen = (state_of(ctx).data_dir or default_data_dir()).absolute()
     known = (Seen(*seen),) if seen is not None else ()
@@ -178,6 +181,16 @@ def export(
                 written.write(one.model_dump_json() + "\n")
                 count += 1
     err(f"{file} written ({count} entries)")
+
+
+def watched_in_words(one: AuditWatchView) -> str:
+    """``whole up to entry 4711 12 min ago, all of it looked at 3 d ago``."""
+    what = f"whole up to entry {one.verified_to}"
+    if one.fault is not None:
+        what = tame(f"entry {one.fault.number} was wrong ({one.fault.what})")
+    now = datetime.now(UTC)
+    whole = "not yet" if one.whole_at is None else f"{span((now - one.whole_at).total_seconds())} ago"
+    return f"{what} {span((now - one.verified_at).total_seconds())} ago, all of it looked at {whole}"
 
 
 def _seen(text: str | None) -> tuple[int, str] | None:

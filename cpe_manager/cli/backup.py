@@ -13,7 +13,7 @@ from cpe_manager.cli.connection import state_of, write_private
 from cpe_manager.cli.options import Device, Json, Number, Wait
 from cpe_manager.cli.progress import settle
 from cpe_manager.cli.render import coloured_diff, err, out, proof, show_json, show_json_items, table, tame
-from cpe_manager.domain.backups import BackupState
+from cpe_manager.domain.backup.backups import BackupState
 from cpe_manager.domain.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)

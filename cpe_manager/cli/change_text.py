@@ -10,10 +10,10 @@ from cpe_manager.cli.render import fields, out, table, tame, when
 from cpe_manager.domain.changes.requests import ChangeState
 
 if TYPE_CHECKING:
-    from cpe_manager.api.schemas.changes import ChangeDetailView, ChangeTypeView, ChangeView, ShownPart, ShownView
+    from cpe_manager.api.schemas.changes import ChangeDetailView, ChangeView, ShownPart, ShownView
 
 COLUMNS: Final = ("ticket", "site", "device", "what", "state", "since", "next")
-_REFUSED: Final = frozenset({ChangeState.REFUSED, ChangeState.REVERTED, ChangeState.STUCK})
+REFUSED: Final = frozenset({ChangeState.REFUSED, ChangeState.REVERTED, ChangeState.STUCK})
 
 
 def rows_of(found: Iterable[ChangeView]) -> list[tuple[Any, ...]]:
@@ -23,7 +23,7 @@ def rows_of(found: Iterable[ChangeView]) -> list[tuple[Any, ...]]:
             one.site,
             one.device,
             one.summary,
-            one.outcome or one.state,
+            f"{one.outcome or one.state} ({one.code})" if one.code else one.outcome or one.state,
             one.ended_at or one.submitted_at,
             next_of(one),
         )
@@ -32,13 +32,15 @@ def rows_of(found: Iterable[ChangeView]) -> list[tuple[Any, ...]]:
 
 
 def next_of(one: ChangeView) -> str:
-    return f"{one.next}; {when(one.next_at)}" if one.next_at is not None else one.next
+    if one.next_at is None:
+        return one.next
+    return f"{one.next}; {'until ' if one.state is ChangeState.ACCEPTED else ''}{when(one.next_at)}"
 
 
 def describe(one: ChangeDetailView) -> None:
     fee = None if one.fee is None else f"{'billable' if one.fee.billable else 'free'}: {one.fee.reason}"
     given = one.approval
-    fields(
+    shown = (
         [
             ("change", one.ticket), ("id", one.id), ("site", one.site), ("device", one.device),
             ("what", f"{one.type}: {one.summary}"), ("state", _state(one)),
@@ -51,7 +53,8 @@ def describe(one: ChangeDetailView) -> None:
             ("push", one.push_id), ("ended", when(one.ended_at) if one.ended_at else None),
         ]
     )  # fmt: skip
-    if one.reason and one.outcome in _REFUSED:
+    fields([(name, value) for name, value in shown if value])
+    if one.reason and one.outcome in REFUSED:
         out(f"\n{one.outcome.capitalize()}: {tame(one.reason)}")
     if one.shown is not None:
         out("\nWhat changes:")
@@ -59,7 +62,11 @@ def describe(one: ChangeDetailView) -> None:
     if one.needs_approval and one.shown is not None:
         out(f"\nTo approve exactly this: changes approve {one.ticket} --digest {one.shown.digest}")
     out()
-    table(("at", "state", "by", "reason"), [(step.at, step.state, step.by, step.reason) for step in one.steps])
+    said, rows = "", []
+    for step in one.steps:
+        rows.append((step.at, step.state, step.by, "" if step.reason == said else step.reason))
+        said = step.reason
+    table(("at", "state", "by", "reason"), rows)
 
 
 def _state(one: ChangeDetailView) -> str:
@@ -68,15 +75,12 @@ def _state(one: ChangeDetailView) -> str:
     return f"{told}, asked again {one.round} times" if one.round and one.needs_approval else told
 
 
-def show_shown(shown: ShownView, *, native: bool = False) -> None:
-    """In words of the model, one line for each part that changes; then the device's own where somebody wants them."""
+def show_shown(shown: ShownView) -> None:
+    """In words of the model, one line for each part that changes."""
     for line in difference(shown.neutral):
         out(f"  {tame(line)}")
     for note in shown.notes:
         out(f"  note: {tame(note)}")
-    if native and shown.native:
-        out()
-        out(tame(shown.native).removesuffix("\n"))
 
 
 def difference(parts: Sequence[ShownPart]) -> list[str]:
@@ -102,31 +106,3 @@ def _words(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(_words(inner) for inner in value) or "none"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def describe_type(one: ChangeTypeView) -> None:
-    fields(
-        [
-            ("type", one.type), ("title", one.title), ("section", one.section), ("version", one.version),
-            ("needs", ", ".join(one.components)), ("offered", "yes" if one.enabled else "not at present"),
-            ("executed", "as soon as it is approved" if one.standard else "in the change window"),
-            ("fee", "billable after the free days" if one.fee else "free of charge"),
-        ]
-    )  # fmt: skip
-    needed = one.parameters.get("required", [])
-    rows = [
-        (name, _kind(told), "yes" if name in needed else "", told.get("description", ""))
-        for name, told in one.parameters.get("properties", {}).items()
-    ]
-    out()
-    table(("parameter", "kind", "needed", "what"), rows, none="it takes no parameters")
-
-
-def _kind(told: dict[str, Any]) -> str:
-    if "enum" in told:
-        return " | ".join(str(value) for value in told["enum"])
-    options = told.get("anyOf")
-    kind = (
-        " or ".join(_kind(option) for option in options) if options else str(told.get("format", told.get("type", "")))
-    )
-    return f"list of {_kind(told['items'])}" if kind == "array" and "items" in told else kind

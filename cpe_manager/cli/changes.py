@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cpe_manager.cli.change_text import COLUMNS, describe, describe_type, next_of, rows_of, show_shown
+from cpe_manager.cli.change_text import COLUMNS, REFUSED, describe, next_of, rows_of
+from cpe_manager.cli.change_types import describe_type
 from cpe_manager.cli.connection import state_of
 from cpe_manager.cli.options import Json, Yes, confirmed, pairs
 from cpe_manager.cli.reading import data_of, put, text_of
@@ -93,9 +94,9 @@ def show(
         show_json(found)
         return
     describe(found)
-    if native and found.shown is not None:
-        out()
-        show_shown(found.shown, native=True)
+    if native and found.shown is not None and found.shown.native:
+        out("\nIn the device's own words:")
+        out(tame(found.shown.native).removesuffix("\n"))
 
 
 @app.command()
@@ -111,7 +112,8 @@ def approve(
     with state_of(ctx).client() as client:
         found = client.change(change)
         if found.shown is None or not found.needs_approval:
-            raise Conflict(f"{found.ticket} is {found.state}: it does not wait for an approval")
+            why = f": {tame(found.reason)}" if found.outcome in REFUSED and found.reason else ""
+            raise Conflict(f"{found.ticket} is {found.outcome or found.state}, and waits for no approval{why}")
         if digest is None:
             if not as_json:
                 describe(found)

@@ -13,7 +13,7 @@ from cpe_manager.cli.importing import show_import
 from cpe_manager.cli.options import Device, Json, LegacyCrypto, Transport, insecure_ways, pairs
 from cpe_manager.cli.render import show_json
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.inventory import LifeState
+from cpe_manager.domain.fleet.inventory import LifeState
 
 
 def change(  # noqa: PLR0913, PLR0917 - options of the command

@@ -14,7 +14,7 @@ from cpe_manager.cli.drifting import standing_words
 from cpe_manager.cli.options import Device, Json, LegacyCrypto, Transport, Yes, confirmed, insecure_ways, pairs
 from cpe_manager.cli.render import fields, out, proof, show_json, show_json_items, span, table, when
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.inventory import LifeState
+from cpe_manager.domain.fleet.inventory import LifeState
 
 if TYPE_CHECKING:
     from cpe_manager.api.schemas.devices import DeviceView

@@ -11,7 +11,7 @@ from cpe_manager.cli.options import Device, Json, Wait, Yes, confirmed
 from cpe_manager.cli.push_text import brief, refuse, show_plan
 from cpe_manager.cli.pushing import Guard, Override, follow_to_end
 from cpe_manager.cli.render import coloured_diff, err, fields, out, show_json, show_json_items, table, tame, when
-from cpe_manager.domain.drift import Verdict
+from cpe_manager.domain.backup.drift import Verdict
 from cpe_manager.domain.errors import InputError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from cpe_manager.cli.connection import state_of
 from cpe_manager.cli.options import Json, Limit, Wait
 from cpe_manager.cli.progress import settle
 from cpe_manager.cli.render import err, out, show_json, show_json_items, table, when
-from cpe_manager.domain.drills import Verdict
+from cpe_manager.domain.backup.drills import Verdict
 from cpe_manager.domain.errors import InputError
 
 if TYPE_CHECKING:

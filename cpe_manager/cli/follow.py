@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cpe_manager.cli.auditing import watched_in_words
 from cpe_manager.cli.connection import state_of
 from cpe_manager.cli.options import Json, Limit
 from cpe_manager.cli.render import err, fields, out, show_json, show_json_items, show_json_line, table, tame, when
@@ -84,6 +85,7 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
             *((f"{name} devices", number) for name, number in found.devices.items()),
             ("families", ", ".join(found.families)), ("credentials", _few(found.credentials)),
             ("alarms", found.alarms),
+            ("audit log", None if found.audit is None else watched_in_words(found.audit)),
             ("latest job", f"{latest.kind} {latest.state}, {when(latest.created_at)}" if latest else None),
         ]
     )  # fmt: skip

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from cpe_manager.cli.render import fields, out, span, table, tame, when
-from cpe_manager.domain.lines import FailoverState
+from cpe_manager.domain.failover.lines import FailoverState
 
 if TYPE_CHECKING:
     from cpe_manager.api.schemas.lines import IncidentView, LineDetailView, LineView, TransitionView

@@ -16,7 +16,7 @@ from cpe_manager.cli.options import Json, pairs
 from cpe_manager.cli.reading import put, rows_with_lines
 from cpe_manager.cli.render import out, show_json, show_json_items, table
 from cpe_manager.domain.errors import NotFound
-from cpe_manager.domain.lines import FailoverState
+from cpe_manager.domain.failover.lines import FailoverState
 
 if TYPE_CHECKING:
     from cpe_manager.api.schemas.lines import LineView

@@ -41,7 +41,7 @@ from cpe_manager.cli import (
 from cpe_manager.cli.connection import State
 from cpe_manager.cli.render import tame
 from cpe_manager.domain.errors import CpeManagerError
-from cpe_manager.domain.import_rules import ImportErrors
+from cpe_manager.domain.fleet.import_rules import ImportErrors
 from cpe_manager.domain.outcomes import EXIT_CODE, exit_code
 
 PROGRAM = "cpe-manager"

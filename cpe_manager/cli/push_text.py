@@ -11,7 +11,7 @@ from cpe_manager.domain.errors import InputError
 
 if TYPE_CHECKING:
     from cpe_manager.api.schemas.pushes import NeutralChange, NoteView, PlanView, PushDetailView, WaitingView
-    from cpe_manager.domain.lockout import Lockout
+    from cpe_manager.domain.push.lockout import Lockout
 
 
 def show_plan(plan: PlanView) -> None:

@@ -14,9 +14,9 @@ from cpe_manager.cli.progress import JobFailed
 from cpe_manager.cli.push_text import noted, refuse, show_change, show_plan, show_push, waits
 from cpe_manager.cli.reading import data_of, put, text_of
 from cpe_manager.cli.render import err, out, show_json, show_json_items, table, tame
-from cpe_manager.domain.commit_path import END, Phase
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.lockout import Lockout
+from cpe_manager.domain.push.commit_path import END, Phase
+from cpe_manager.domain.push.lockout import Lockout
 
 if TYPE_CHECKING:
     from cpe_manager.api.schemas.pushes import PushDetailView, PushView
@@ -124,6 +124,9 @@ def restore(  # noqa: PLR0913, PLR0917 - options of the command
     ctx: typer.Context,
     device: Device,
     version: Annotated[int, typer.Option(help="The stored version; default: the current one.", min=0)] = 0,
+    on_demand: Annotated[
+        str | None, typer.Option(help="Who ordered it, when and how, where the subscription has no restore.")
+    ] = None,
     override: Override = None,
     accept: Accept = None,
     probe: Probes = None,
@@ -137,6 +140,7 @@ def restore(  # noqa: PLR0913, PLR0917 - options of the command
 ) -> None:
     """Bring a stored version back onto a device, by the same way as any change."""
     body = {"device": device, "version": version, "probes": probe or []}
+    body |= {} if on_demand is None else {"on_demand": on_demand}
     how = _how(override, accept, guard, now=now, urgent=urgent)
     _push(ctx, body, how, key=None, yes=yes, wait=wait, as_json=as_json, dry_run=dry_run)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
-from cpe_manager.domain.drills import Verdict
+from cpe_manager.domain.backup.drills import Verdict
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -11,7 +11,7 @@ from cpe_manager.cli.connection import state_of
 from cpe_manager.cli.options import Json, Limit, Wait, Yes, confirmed, pairs
 from cpe_manager.cli.progress import JobFailed
 from cpe_manager.cli.render import err, fields, out, show_json, show_json_items, table, tame, when
-from cpe_manager.domain.replacements import Ask, Stage
+from cpe_manager.domain.replacement.replacements import Ask, Stage
 
 if TYPE_CHECKING:
     from cpe_manager.api.schemas.replacements import ReplacementDetailView, ReplacementView, RestorePlanView

@@ -15,8 +15,8 @@ from cpe_manager.cli.progress import JobFailed
 from cpe_manager.cli.reading import data_of, put, table_of, text_of
 from cpe_manager.cli.render import err, fields, out, show_json, show_json_items, table, tame, when
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.lockout import Lockout
-from cpe_manager.domain.rollouts import OVER, DeviceEnd, RolloutState
+from cpe_manager.domain.push.lockout import Lockout
+from cpe_manager.domain.rollout.rollouts import OVER, DeviceEnd, RolloutState
 
 if TYPE_CHECKING:
     from cpe_manager.api.schemas.rollouts import RolloutDetailView, RolloutPlanView, RolloutView

@@ -11,11 +11,11 @@ from cpe_manager.cli.connection import default_data_dir, state_of
 from cpe_manager.cli.options import DataDir, Json
 from cpe_manager.cli.render import out, show_json, show_json_items, table
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.import_rules import ImportErrors
+from cpe_manager.domain.fleet.import_rules import ImportErrors
 
 if TYPE_CHECKING:
     from cpe_manager.api.schemas.catalogue import CatalogueView
-    from cpe_manager.domain.import_rules import Problem
+    from cpe_manager.domain.fleet.import_rules import Problem
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 

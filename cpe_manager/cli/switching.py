@@ -14,7 +14,7 @@ from cpe_manager.cli.live import follow
 from cpe_manager.cli.options import Json, Limit, Wait, Yes, confirmed
 from cpe_manager.cli.progress import JobFailed
 from cpe_manager.cli.render import err, fields, out, show_json, show_json_items, table, tame
-from cpe_manager.domain.lines import FailoverState
+from cpe_manager.domain.failover.lines import FailoverState
 
 if TYPE_CHECKING:
     from cpe_manager.api.schemas.lines import LineView

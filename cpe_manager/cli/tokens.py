@@ -10,9 +10,9 @@ import typer
 from cpe_manager.cli.connection import state_of
 from cpe_manager.cli.options import Json
 from cpe_manager.cli.render import err, out, show_json, show_json_items, table
-from cpe_manager.domain.access import Permission
+from cpe_manager.domain.access.access import Permission
+from cpe_manager.domain.access.tokens import Scope
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.tokens import Scope
 
 if TYPE_CHECKING:
     from cpe_manager.api.schemas.accounts import AccountTokenView, NewAccountTokenView
@@ -32,12 +32,13 @@ def listing(ctx: typer.Context, account: Account = None, as_json: Json = False) 
             _of_account(client.account_tokens(account), as_json=as_json)
             return
         found = client.tokens()
+        names = {} if as_json else {one.id: one.name for one in client.accounts()}
     if as_json:
         show_json_items(found)
         return
     rows = [
-        (t.name, t.account or "-", ",".join(t.scopes) or ",".join(t.permissions or ["all"]), t.created_at, t.expires_at,
-         t.revoked_at, t.last_used_at)
+        (t.name, names.get(t.account or "", t.account), ",".join(t.scopes) or ",".join(t.permissions or ["all"]),
+         t.created_at, t.expires_at, t.revoked_at, t.last_used_at)
         for t in found
     ]  # fmt: skip
     table(("name", "account", "may", "created", "expires", "revoked", "last used"), rows)

@@ -15,9 +15,9 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from types import MappingProxyType
 from typing import Final
 
-from cpe_manager.domain.cpe_config import AccessRule, Action
-from cpe_manager.domain.cpe_mobile import Ports, Protocol
 from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.model.cpe_config import AccessRule, Action
+from cpe_manager.domain.model.cpe_mobile import Ports, Protocol
 
 _BOTH: Final = {
     "discard": 9, "domain": 53, "echo": 7, "pim-auto-rp": 496, "sunrpc": 111, "tacacs": 49, "talk": 517, "time": 37,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from cpe_manager.domain.cpe_mobile import Barred, Ports, Protocol
+from cpe_manager.domain.model.cpe_mobile import Barred, Ports, Protocol
 from cpe_manager.kit.attempts import attempt
 
 PROTOCOLS: Final[tuple[Protocol, ...]] = ("tcp", "udp")

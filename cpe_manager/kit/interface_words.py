@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from cpe_manager.domain.cpe_config import Role
-from cpe_manager.domain.interface_names import Interfaces
+from cpe_manager.domain.model.cpe_config import Role
+from cpe_manager.domain.replacement.interface_names import Interfaces
 
 
 def interfaces(names: Iterable[str], roles: Mapping[Role, Iterable[str]]) -> Interfaces:

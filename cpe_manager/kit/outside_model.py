@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.errors import CpeManagerError
+from cpe_manager.domain.model.cpe_config import CpeConfig
 
 MOST_READINGS: Final = 3000
 """Readings that are spent on one text. What has not been told apart by then is taken to be outside the model."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from cpe_manager.domain.accounts import Account, Guess, GuessRule, Session
+from cpe_manager.domain.access.accounts import Account, Guess, GuessRule, Session
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.paging import Page
 

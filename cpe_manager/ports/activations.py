@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, Protocol
 
-from cpe_manager.domain.activation_flow import Entry, State
-from cpe_manager.domain.activations import Activation, ActivationRecord, ActivationReport, Progress, Said
-from cpe_manager.domain.backups import SealedObject
+from cpe_manager.domain.activation.activation_flow import Entry, State
+from cpe_manager.domain.activation.activations import Activation, ActivationRecord, ActivationReport, Progress, Said
+from cpe_manager.domain.backup.backups import SealedObject
 from cpe_manager.domain.events import Alarm, NewEvent
 from cpe_manager.domain.paging import Page
 from cpe_manager.domain.working_days import Promise

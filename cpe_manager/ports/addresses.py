@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 
-from cpe_manager.domain.checks import Held
+from cpe_manager.domain.push.checks import Held
 
 
 @dataclass(frozen=True, slots=True)

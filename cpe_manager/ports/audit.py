@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from cpe_manager.domain.audit import AuditKey, Head, Link, NewAuditEntry, Result, Seen, Written
-from cpe_manager.domain.events import Event
+from cpe_manager.domain.access.audit import AuditKey, Head, Link, NewAuditEntry, Result, Seen, Written
+from cpe_manager.domain.access.audit_watch import Watched
+from cpe_manager.domain.events import Alarm, Event, NewEvent
 from cpe_manager.domain.paging import Page
 
 
@@ -62,6 +63,25 @@ class AuditStore(Protocol):
 
     async def ends(self) -> tuple[Head | None, Seen | None]:
         """The head and the last entry, as they are at one moment; None where there is none."""
+        ...
+
+
+class AuditWatchStore(Protocol):
+    """What was found when the log was last looked at by itself. Raises ``StoreError``."""
+
+    async def watched(self) -> Watched | None: ...
+
+    async def note(
+        self,
+        before: Watched | None,
+        new: Watched,
+        events: Sequence[NewEvent] = (),
+        *,
+        alarm: Alarm | None = None,
+        cleared: str | None = None,
+    ) -> bool:
+        """False, and nothing written, where it is not ``before`` any more: another process looked. An alarm that is
+        raised already stays as it is; ``cleared``: key of one that is over."""
         ...
 
 

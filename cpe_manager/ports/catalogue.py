@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
 
-from cpe_manager.domain.catalogue import ServiceCatalogue
 from cpe_manager.domain.changes.entries import EntryTerms
 from cpe_manager.domain.events import Alarm
 from cpe_manager.domain.paging import Page
+from cpe_manager.domain.subscription.catalogue import ServiceCatalogue
 
 SHIPPED: Final = "shipped"
 """Source of a catalogue that came with the product."""

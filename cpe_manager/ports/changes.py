@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from cpe_manager.domain.backups import SealedObject
+from cpe_manager.domain.backup.backups import SealedObject
 from cpe_manager.domain.changes.requests import ChangeRecord, ChangeRequest, ChangeState
 from cpe_manager.domain.paging import Page
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from cpe_manager.domain.coverage import CoverageReading
-from cpe_manager.domain.lines import Line
+from cpe_manager.domain.failover.coverage import CoverageReading
+from cpe_manager.domain.failover.lines import Line
 from cpe_manager.ports.shell import Shell
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from cpe_manager.domain.drift import Standing, Verdict
+from cpe_manager.domain.backup.drift import Standing, Verdict
 from cpe_manager.domain.paging import Page
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from cpe_manager.domain.drills import Candidate, Count, DrillResult, Verdict
+from cpe_manager.domain.backup.drills import Candidate, Count, DrillResult, Verdict
 from cpe_manager.domain.paging import Page
 from cpe_manager.ports.sessions import OpenedSession
 from cpe_manager.ports.shell import Target

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
-from cpe_manager.domain.cpe_config import CpeConfig
-from cpe_manager.domain.cpe_features import Feature
-from cpe_manager.domain.interface_names import Interfaces
-from cpe_manager.domain.lines import Carrier
-from cpe_manager.domain.probes import LineState
+from cpe_manager.domain.failover.lines import Carrier
+from cpe_manager.domain.model.cpe_config import CpeConfig
+from cpe_manager.domain.model.cpe_features import Feature
+from cpe_manager.domain.push.probes import LineState
+from cpe_manager.domain.replacement.interface_names import Interfaces
 from cpe_manager.ports.line_oids import NET_SNMP, LineOids
 from cpe_manager.ports.shell import Credential, Shell
 
@@ -42,8 +42,8 @@ class Recognition:
 
     ``sys_object_ids`` are prefixes of SNMP sysObjectID, dotted numbers without a leading dot, ending at a whole arc.
     ``banner`` is searched in the SSH identification string and in what is printed around log-in, ``prompt`` in the
-    last line, ``sys_descr`` in SNMP sysDescr. How they are weighed is in ``domain.recognition``; what was recognised
-    is asked ``Driver.facts`` before it is believed.
+    last line, ``sys_descr`` in SNMP sysDescr. How they are weighed is in ``domain.fleet.recognition``; what was
+    recognised is asked ``Driver.facts`` before it is believed.
     """
 
     sys_object_ids: tuple[str, ...] = ()
@@ -90,7 +90,7 @@ class Spec:
     evidence: str = ""
     """What proves that a text is whole and this device's own, in a sentence for people."""
     features: frozenset[Feature] = frozenset()
-    """Parts of the neutral model that this family can carry; see ``domain.cpe_features``."""
+    """Parts of the neutral model that this family can carry; see ``domain.model.cpe_features``."""
     rollback: RollbackStyle = "none"
     keeps_at_once: bool = False
     """What ``apply`` brings into effect survives a restart without ``save``: the family's daemons read nothing but the

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from cpe_manager.domain.drift import LastChange
+from cpe_manager.domain.backup.drift import LastChange
 from cpe_manager.ports.shell import Shell
 
 

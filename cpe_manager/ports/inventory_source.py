@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from cpe_manager.domain.inventory import InventoryDocument
+from cpe_manager.domain.fleet.inventory import InventoryDocument
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from cpe_manager.domain.events import NewEvent
-from cpe_manager.domain.lines import FailoverState, Incident, LineRecord, LineSetup, Transition
-from cpe_manager.domain.mobile_volume import MonthVolume
+from cpe_manager.domain.failover.lines import FailoverState, Incident, LineRecord, LineSetup, Transition
+from cpe_manager.domain.failover.mobile_volume import MonthVolume
 from cpe_manager.domain.paging import Page
 
 Wanted = Literal["switch", "return", "hold", "release", "test"]
@@ -36,6 +36,14 @@ class Move:
     incidents: tuple[IncidentChange, ...] = ()
     events: tuple[NewEvent, ...] = ()
     at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CapNews:
+    """An event about a line's data cap; ``mark``: as ``domain.data_cap.cap_mark`` gives it."""
+
+    mark: str
+    event: NewEvent
 
 
 class LineStore(Protocol):
@@ -73,6 +81,11 @@ class LineStore(Protocol):
     async def count_mobile(self, volumes: Mapping[str, MonthVolume]) -> None:
         """Write what went over mobile, by line id. A volume of an older month than the one that is written, or a
         smaller one of the same month, changes nothing; neither is anybody's revision counted up."""
+        ...
+
+    async def tell_caps(self, told: Mapping[str, CapNews]) -> None:
+        """Emit what is to be told of data caps, by line id: of each line what has a greater mark than what was told of
+        it before, and nothing else. Neither is anybody's revision counted up."""
         ...
 
     async def want(
@@ -116,6 +129,14 @@ class LineStore(Protocol):
 
     async def open_incidents(self) -> Mapping[int, int]:
         """Open incidents by priority, 1 to 3."""
+        ...
+
+    async def prune(self, before: datetime, *, keep: int, limit: int) -> int:
+        """Take away transitions and orders from before a time, and incidents that were closed before it: at most
+        ``limit`` of each kind. How many rows went; 0: there is nothing more to take away.
+
+        What stays: the last ``keep`` transitions of a line, those since the opening of an incident that is still open
+        and those of the line's last switch; open incidents, and parents of incidents that stay; a line's last order."""
         ...
 
     async def leader(self, now: datetime) -> tuple[str, datetime] | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from cpe_manager.domain.events import Alarm, NewEvent
-from cpe_manager.domain.mail import Delivery, Mail, State
 from cpe_manager.domain.paging import Page
+from cpe_manager.domain.telling.mail import Delivery, Mail, State
 
 
 class Post(Protocol):
@@ -40,10 +40,15 @@ class MailStore(Protocol):
         """Up to which event mails were made. The first time: all that there are by then."""
         ...
 
-    async def fill(self, since: int, upto: int, mails: Sequence[Mail]) -> bool:
+    async def fill(self, since: int, upto: int, mails: Sequence[Mail], dropped: Collection[str] = ()) -> bool:
         """Put the mails of events after ``since`` up to ``upto`` into the outbox, and move the cursor. False, and
         nothing written, when the cursor is not at ``since`` any more: somebody else was faster. One mail for each event
-        and recipient: a second one is left out."""
+        and recipient: a second one is left out. One that is ``about`` something is gathered into the one about the same
+        that was not tried yet. ``dropped``: of these, mails that were not tried yet are taken back."""
+        ...
+
+    async def told_of(self, about: str) -> bool:
+        """Whether there is a mail about it, in whatever state."""
         ...
 
     async def take(self, owner: str, *, now: datetime, until: datetime, limit: int) -> Sequence[Mail]:

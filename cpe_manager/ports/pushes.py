@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from cpe_manager.domain.backups import Draft, SealedObject
-from cpe_manager.domain.commit_path import Entry, Phase
+from cpe_manager.domain.backup.backups import Draft, SealedObject
 from cpe_manager.domain.jobs import Job
 from cpe_manager.domain.paging import Page
-from cpe_manager.domain.pushes import Limits, Offer, Push, PushRecord, Settlement, Waiting
+from cpe_manager.domain.push.commit_path import Entry, Phase
+from cpe_manager.domain.push.pushes import Limits, Offer, Push, PushRecord, Settlement, Waiting
 from cpe_manager.ports.stores import Claimed, Lease, NewWork
 
 

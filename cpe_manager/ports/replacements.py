@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.paging import Page
-from cpe_manager.domain.replacements import Answers, Entry, Progress, Replacement, ReplacementRecord
+from cpe_manager.domain.replacement.replacements import Answers, Entry, Progress, Replacement, ReplacementRecord
 
 PUSH_KEY: Final = "replacement:"
 """What the idempotency keys of a replacement's pushes hold: their snapshots are what the new hardware came with."""

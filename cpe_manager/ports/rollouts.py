@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from cpe_manager.domain.backups import SealedObject
+from cpe_manager.domain.backup.backups import SealedObject
 from cpe_manager.domain.jobs import Job
 from cpe_manager.domain.paging import Page
-from cpe_manager.domain.pushes import Push
-from cpe_manager.domain.rollouts import DeviceEnd, Rollout, RolloutDevice, RolloutState, Standing
+from cpe_manager.domain.push.pushes import Push
+from cpe_manager.domain.rollout.rollouts import DeviceEnd, Rollout, RolloutDevice, RolloutState, Standing
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cpe_manager.domain.errors import DeviceError
-from cpe_manager.domain.lines import Way
+from cpe_manager.domain.failover.lines import Way
 
 Answered = Callable[[float | None], None]
 """Called once with the seconds until the answer, or with None when none came in time. Must not wait, nor raise."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from cpe_manager.domain.inventory import Transport
+from cpe_manager.domain.fleet.inventory import Transport
 from cpe_manager.ports.snmp import SnmpAccess
 
 

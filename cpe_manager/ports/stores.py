@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from cpe_manager.domain.backups import Backup, BackupState, Draft, FileDraft, FileInfo, LastGood, SealedObject
-from cpe_manager.domain.drift import LastChange
+from cpe_manager.domain.backup.backups import Backup, BackupState, Draft, FileDraft, FileInfo, LastGood, SealedObject
+from cpe_manager.domain.backup.drift import LastChange
 from cpe_manager.domain.events import EVERYTHING, Alarm, Event, EventFilter, NewEvent
-from cpe_manager.domain.inventory import Device, Group, LifeState, LineKind
+from cpe_manager.domain.fleet.inventory import Device, Group, LifeState, LineKind
 from cpe_manager.domain.jobs import DeviceWork, Job, JobKind, JobState, Outcome, Priority
 from cpe_manager.domain.paging import Page
 from cpe_manager.ports.facts import DeviceFacts

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from cpe_manager.domain.paging import Page
-from cpe_manager.domain.subscriptions import Subscription
+from cpe_manager.domain.subscription.subscriptions import Subscription
 
 
 class SubscriptionStore(Protocol):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from cpe_manager.domain.tokens import Token
+from cpe_manager.domain.access.tokens import Token
 
 
 class TokenStore(Protocol):

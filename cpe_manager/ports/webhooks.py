@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from cpe_manager.domain.backups import SealedObject
+from cpe_manager.domain.backup.backups import SealedObject
 from cpe_manager.domain.events import Alarm, NewEvent
 from cpe_manager.domain.paging import Page
-from cpe_manager.domain.webhooks import Attempt, Endpoint
+from cpe_manager.domain.telling.webhooks import Attempt, Endpoint
 
 
 class WebhookStore(Protocol):

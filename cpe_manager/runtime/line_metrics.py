@@ -7,7 +7,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from cpe_manager.domain.lines import FailoverState
+from cpe_manager.domain.failover.lines import FailoverState
 
 DECISION_SECONDS: Final = (0.25, 0.5, 0.75, 1, 2, 3, 5, 10, 15, 30, 60)
 ACT_SECONDS: Final = (0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 60)

@@ -11,7 +11,7 @@ LABELS: Final[Mapping[str, tuple[str, ...]]] = {"cpe_mails": ("outcome",), "cpe_
 
 
 class MailMetrics:
-    """``services.notices.MailGauges``."""
+    """``services.telling.notices.MailGauges``."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._mails = Counter(

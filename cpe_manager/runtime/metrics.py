@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
 
-from cpe_manager.domain.drills import Standing
-from cpe_manager.domain.rollouts import DeviceEnd, RolloutState
+from cpe_manager.domain.backup.drills import Standing
+from cpe_manager.domain.rollout.rollouts import DeviceEnd, RolloutState
 from cpe_manager.ports.sensing import SensingFigures
 from cpe_manager.ports.stores import DeviceStatus
+from cpe_manager.runtime.audit_metrics import AuditMetrics
 from cpe_manager.runtime.change_metrics import LABELS as CHANGE_LABELS
 from cpe_manager.runtime.change_metrics import ChangeMetrics
 from cpe_manager.runtime.line_metrics import LABELS as LINE_LABELS
@@ -143,6 +144,7 @@ class Metrics:
         self.lines = LineMetrics(self._registry)
         self.changes = ChangeMetrics(self._registry)
         self.mail = MailMetrics(self._registry)
+        self.audit = AuditMetrics(self._registry)
         self._info = Info("cpe_manager", "Version and engine of this process", registry=self._registry)
         self._fleet = b""
 

@@ -10,32 +10,33 @@ from cpe_manager.ports.driver import Drivers
 from cpe_manager.ports.maintenance import Maintenance
 from cpe_manager.ports.sessions import Credentials
 from cpe_manager.ports.stores import EventStore
-from cpe_manager.services.accounts.house import AccountHouse
+from cpe_manager.services.access.audit import AuditBook
+from cpe_manager.services.access.audit_watch import AuditWatch
+from cpe_manager.services.access.house import AccountHouse
+from cpe_manager.services.access.tokens import Tokens
 from cpe_manager.services.activation.orders import Activations
-from cpe_manager.services.audit import AuditBook
-from cpe_manager.services.catalogues import CatalogueBook
+from cpe_manager.services.backup.drift import DriftBook
+from cpe_manager.services.backup.drills import Drills
+from cpe_manager.services.backup.history import History
+from cpe_manager.services.backup.worker import ShardWorker
 from cpe_manager.services.changes.bulk import BulkChanges
 from cpe_manager.services.changes.requests import ChangeRequests
-from cpe_manager.services.detection import Detector
-from cpe_manager.services.drift import DriftBook
-from cpe_manager.services.drills import Drills
-from cpe_manager.services.facts import DeviceFactsBook
-from cpe_manager.services.history import History
-from cpe_manager.services.importing import Importer
-from cpe_manager.services.inventory import Inventory
-from cpe_manager.services.jobs import Jobs
+from cpe_manager.services.failover.lines import Lines
+from cpe_manager.services.fleet.detection import Detector
+from cpe_manager.services.fleet.facts import DeviceFactsBook
+from cpe_manager.services.fleet.importing import Importer
+from cpe_manager.services.fleet.inventory import Inventory
+from cpe_manager.services.jobs.jobs import Jobs
+from cpe_manager.services.jobs.scheduling import Scheduling
 from cpe_manager.services.keys import Keys
-from cpe_manager.services.lines import Lines
-from cpe_manager.services.notices import Notices
-from cpe_manager.services.pushes import Pushes
-from cpe_manager.services.replacements import Replacements
+from cpe_manager.services.push.pushes import Pushes
+from cpe_manager.services.replacement.replacements import Replacements
 from cpe_manager.services.request_keys import RequestKeys
-from cpe_manager.services.rollouts import Rollouts
-from cpe_manager.services.scheduling import Scheduling
-from cpe_manager.services.subscriptions import Subscriptions
-from cpe_manager.services.tokens import Tokens
-from cpe_manager.services.webhooks import Webhooks
-from cpe_manager.services.worker import ShardWorker
+from cpe_manager.services.rollout.rollouts import Rollouts
+from cpe_manager.services.subscription.catalogues import CatalogueBook
+from cpe_manager.services.subscription.subscriptions import Subscriptions
+from cpe_manager.services.telling.notices import Notices
+from cpe_manager.services.telling.webhooks import Webhooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class Services:
     keys: Keys
     webhooks: Webhooks
     audit: AuditBook
+    audit_watch: AuditWatch
     notices: Notices
     request_keys: RequestKeys
     worker: ShardWorker

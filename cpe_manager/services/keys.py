@@ -11,7 +11,7 @@ from cpe_manager.domain.jobs import Job, JobKind
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.keys import KeyStore
 from cpe_manager.ports.stores import BackupStore, EventStore
-from cpe_manager.services.jobs import Jobs
+from cpe_manager.services.jobs.jobs import Jobs
 
 UNDER_WAY = timedelta(minutes=2)
 """For how long after a rotation a result sealed with the key before may still wait to be written."""

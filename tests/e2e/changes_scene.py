@@ -20,10 +20,10 @@ from typing import Any, Final
 import httpx
 
 from cpe_manager.bootstrap import opened
-from cpe_manager.domain.access import Principal, Role
+from cpe_manager.domain.access.access import Principal, Role
 from cpe_manager.domain.changes.requests import ChangeRecord, ChangeState
-from cpe_manager.domain.commit_path import Phase
-from cpe_manager.domain.pushes import Push
+from cpe_manager.domain.push.commit_path import Phase
+from cpe_manager.domain.push.pushes import Push
 from cpe_manager.ports.changes import ChangeFilter
 from cpe_manager.ports.stores import DeviceFilter
 from cpe_manager.settings import load

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cpe_manager.domain.audit import AuditKey, Seen
+from cpe_manager.domain.access.audit import AuditKey, Seen
 
 KEY = AuditKey("key-1", b"k" * 32)
 

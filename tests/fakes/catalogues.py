@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from cpe_manager.domain.catalogue import ServiceCatalogue
 from cpe_manager.domain.changes.entries import EntryTerms
 from cpe_manager.domain.errors import NotFound
+from cpe_manager.domain.subscription.catalogue import ServiceCatalogue
 from tests.support.catalogues import shipped_catalogue, shipped_entries
 
 

@@ -8,21 +8,21 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, ClassVar
 
-from cpe_manager.domain.backups import SealedObject
-from cpe_manager.domain.catalogue import ServiceCatalogue
+from cpe_manager.domain.backup.backups import SealedObject
 from cpe_manager.domain.changes.entries import ChangeType, Effect, EntryTerms, Setting
-from cpe_manager.domain.checks import Check, Finding
-from cpe_manager.domain.commit_path import Phase
-from cpe_manager.domain.cpe_config import CpeConfig
-from cpe_manager.domain.cpe_config_data import changed
 from cpe_manager.domain.errors import Conflict, ConnectFailed, InputError, NotFound
-from cpe_manager.domain.inventory import LineKind
-from cpe_manager.domain.pushes import Push, PushKind, PushRecord, SettledAs, Settlement
-from cpe_manager.domain.subscriptions import Entitled, Operation, Subscription
+from cpe_manager.domain.fleet.inventory import LineKind
+from cpe_manager.domain.model.cpe_config import CpeConfig
+from cpe_manager.domain.model.cpe_config_data import changed
+from cpe_manager.domain.push.checks import Check, Finding
+from cpe_manager.domain.push.commit_path import Phase
+from cpe_manager.domain.push.pushes import Push, PushKind, PushRecord, SettledAs, Settlement
+from cpe_manager.domain.subscription.catalogue import ServiceCatalogue
+from cpe_manager.domain.subscription.subscriptions import Entitled, Operation, Subscription
 from cpe_manager.ports.clock import Clock
 from cpe_manager.services.changes.parts import LineSaid
-from cpe_manager.services.push_plan import PlanShown
-from cpe_manager.services.pushes import PushAsked
+from cpe_manager.services.push.push_plan import PlanShown
+from cpe_manager.services.push.pushes import PushAsked
 
 TYPES = ("dhcp", "wan-address", "wifi-rights")
 """Under these names the one entry goes here: a standard change, one that waits for the window, one by right."""

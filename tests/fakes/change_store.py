@@ -7,13 +7,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from cpe_manager.domain.backups import SealedObject
+from cpe_manager.domain.backup.backups import SealedObject
 from cpe_manager.domain.changes.requests import FROM, ChangeRecord, ChangeRequest, ChangeState, ChangeStep
 from cpe_manager.domain.changes.telling import told, turned
 from cpe_manager.domain.errors import Conflict, NotFound
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.domain.paging import Page
-from cpe_manager.domain.pushes import Push
+from cpe_manager.domain.push.pushes import Push
 from cpe_manager.ports.changes import ChangeFilter, Turn
 
 _S = ChangeState

@@ -13,11 +13,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from cpe_manager.domain.cpe_config import CpeConfig
-from cpe_manager.domain.cpe_config_data import from_data, to_data
-from cpe_manager.domain.cpe_features import Feature
 from cpe_manager.domain.errors import CommandRefused, ConnectFailed, SessionDropped
-from cpe_manager.domain.lines import Carrier
+from cpe_manager.domain.failover.lines import Carrier
+from cpe_manager.domain.model.cpe_config import CpeConfig
+from cpe_manager.domain.model.cpe_config_data import from_data, to_data
+from cpe_manager.domain.model.cpe_features import Feature
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.driver import Capture, Facts, Guard, Script, Spec
 from cpe_manager.ports.sessions import OpenedSession
@@ -52,6 +52,8 @@ class GuardedBox:
     """Raised instead of what the verb would do."""
     after: dict[str, BaseException] = field(default_factory=dict)
     """Raised once the verb has been done."""
+    waits: dict[str, asyncio.Event] = field(default_factory=dict)
+    """Verbs that have no effect before something has come."""
     restarts_before: list[str] = field(default_factory=list)
     """Verbs that the box restarts before, quickly enough to answer them then; each entry once."""
     restarts_after_replacing: bool = False
@@ -89,6 +91,8 @@ class GuardedBox:
         if not self.is_reached():
             raise SessionDropped("the box is gone")
         self.verbs.append(verb)
+        if verb in self.waits:
+            await self.waits[verb].wait()
         if verb in self.restarts_before:
             self.restarts_before.remove(verb)
             self.reboot()
@@ -100,6 +104,8 @@ class GuardedBox:
         if (error := self.after.pop(verb, None)) is not None:
             raise error
         return str(answer or "")
+
+    def _way(self, _: str) -> None: ...
 
     def _show(self, _: str) -> str:
         return self.running
@@ -237,6 +243,7 @@ class SwiftBoxDriver(BoxDriver):
         await shell.execute(f"strike {guard.token} {guard.seconds}")
 
     async def carrying(self, shell: Shell, text: str) -> Carrier | None:
+        await shell.execute("way")
         if isinstance(shell, BoxShell) and shell.box.carrier is not None:
             return shell.box.carrier
         mobile = self.parse(text).mobile

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from cpe_manager.domain.errors import Conflict, NotFound
 from cpe_manager.domain.events import NewEvent
-from cpe_manager.domain.inventory import Device, Group, LifeState, LineKind
+from cpe_manager.domain.fleet.inventory import Device, Group, LifeState, LineKind
 from cpe_manager.domain.paging import Page
 from cpe_manager.ports.stores import DeviceFilter, DeviceStatus, DeviceView, HostKey, InventoryChanges
 

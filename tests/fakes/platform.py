@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 
 from cpe_manager.domain.errors import CommandRefused, InputError
-from cpe_manager.domain.lines import Carrier
+from cpe_manager.domain.failover.lines import Carrier
 from cpe_manager.ports.platform import EdgeSession, Platform, Routed
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cpe_manager.domain.errors import ConnectFailed, CpeManagerError, CredentialMissing, DeviceError, InputError
-from cpe_manager.domain.lines import Carrier, Way
+from cpe_manager.domain.failover.lines import Carrier, Way
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.platform import EdgeSession, Platform, Routed
 from cpe_manager.ports.sensing import Answered, LineReading, PortReading, Read

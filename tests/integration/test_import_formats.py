@@ -10,8 +10,8 @@ from cpe_manager.adapters.inventory.families import ALIASES
 from cpe_manager.adapters.inventory.formats import InventoryFormats
 from cpe_manager.adapters.secrets import CredentialFile
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.import_plan import Existing, PlanOptions, plan
-from cpe_manager.domain.import_rules import ImportErrors, Known
+from cpe_manager.domain.fleet.import_plan import Existing, PlanOptions, plan
+from cpe_manager.domain.fleet.import_rules import ImportErrors, Known
 from cpe_manager.ports.inventory_source import SourceFile
 
 EXAMPLES = Path(__file__).parents[2] / "config" / "examples" / "inventory"

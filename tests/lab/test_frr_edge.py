@@ -13,7 +13,7 @@ import pytest
 from cpe_manager.adapters.platform.frr_edge import FrrOptions
 from cpe_manager.adapters.platform.vtysh import Static
 from cpe_manager.domain.errors import CommandRefused, DeviceError, HostKeyChanged
-from cpe_manager.domain.lines import Carrier
+from cpe_manager.domain.failover.lines import Carrier
 from cpe_manager.ports.platform import EdgeSession, Routed
 from tests.contract.platform.stages import edge_platform
 from tests.lab.box import missing

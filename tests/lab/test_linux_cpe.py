@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from netmiko import ConnectHandler
 from scrapli.driver import AsyncGenericDriver
 
-from cpe_manager.domain.cpe_config import (
+from cpe_manager.domain.errors import CommandRefused
+from cpe_manager.domain.model.cpe_config import (
     AccessRule,
     CpeConfig,
     DhcpServer,
@@ -29,10 +30,9 @@ from cpe_manager.domain.cpe_config import (
     Timer,
     Wan,
 )
-from cpe_manager.domain.cpe_differences import differences
-from cpe_manager.domain.cpe_features import Feature
-from cpe_manager.domain.cpe_mobile import Ports
-from cpe_manager.domain.errors import CommandRefused
+from cpe_manager.domain.model.cpe_differences import differences
+from cpe_manager.domain.model.cpe_features import Feature
+from cpe_manager.domain.model.cpe_mobile import Ports
 from cpe_manager.kit.linux import file_bundle
 from cpe_manager.ports.driver import Capture, Script
 from drivers.frr_linux import SPEC, FrrLinux

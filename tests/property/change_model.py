@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from cpe_manager.adapters.holidays import PublicHolidays
-from cpe_manager.domain.access import Principal, Role
-from cpe_manager.domain.backups import SealedObject
+from cpe_manager.domain.access.access import Principal, Role
+from cpe_manager.domain.backup.backups import SealedObject
 from cpe_manager.domain.changes.requests import FROM, ChangeRequest, ChangeState
 from cpe_manager.domain.errors import CpeManagerError, StoreError
-from cpe_manager.domain.inventory import Device, LifeState
+from cpe_manager.domain.fleet.inventory import Device, LifeState
 from cpe_manager.ports.changes import Turn
 from cpe_manager.services.changes.evaluating import Evaluating
 from cpe_manager.services.changes.keeper import ChangeKeeper, Hand

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from cpe_manager.domain.commit_path import END, MARGIN, MOST_REVERTS, Phase, Result, Step, decide, phase_of
+from cpe_manager.domain.push.commit_path import END, MARGIN, MOST_REVERTS, Phase, Result, Step, decide, phase_of
 from tests.property.commit_model import AFTER, BEFORE, HALF, MISHAPS, MOST_PARTS, STYLES, Manager, Mishap, ModelDevice
 
 Event = tuple[str, int]

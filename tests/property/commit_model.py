@@ -1,7 +1,7 @@
 """A device and a manager, as little of them as the commit path needs: what can go wrong, goes wrong between any two.
 
-The manager takes the steps that `decide` asks for in the parts that `services.commit_path` takes them in, and writes
-them down as it does; what dies keeps nothing but its journal.
+The manager takes the steps that `decide` asks for in the parts that `services.push.commit_path` takes them in, and
+writes them down as it does; what dies keeps nothing but its journal.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
-from cpe_manager.domain.commit_path import Entry, Phase, Result, Step, decide
+from cpe_manager.domain.push.commit_path import Entry, Phase, Result, Step, decide
 
 BEFORE, AFTER, HALF = "before", "after", "half"
 TIMER = timedelta(seconds=120)

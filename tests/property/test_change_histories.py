@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from cpe_manager.domain.access import Principal
+from cpe_manager.domain.access.access import Principal
 from cpe_manager.domain.changes.requests import ChangeState
 from tests.property.change_model import ANNA, DESK, ENDS, KINDS, PEOPLE, SECONDS, World
 

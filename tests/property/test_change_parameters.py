@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from cpe_manager.domain.changes.catalogue import CHANGE_TYPES, masked_parameters, read, schema, written
-from cpe_manager.domain.cpe_config_data import Misfit
+from cpe_manager.domain.model.cpe_config_data import Misfit
 from tests.unit.domain.changes.test_reading import EVERY, GOOD
 
 _CHECKS = (HealthCheck.too_slow, HealthCheck.data_too_large)

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from cpe_manager.domain.changes.catalogue import CHANGE_TYPES, read, written
 from cpe_manager.domain.changes.entries import Effect
-from cpe_manager.domain.checks import MOST_END_USERS, end_users
-from cpe_manager.domain.cpe_config import CpeConfig, Lan
-from cpe_manager.domain.cpe_config_data import Misfit, changed, secrets_of
-from cpe_manager.domain.cpe_features import Feature
+from cpe_manager.domain.model.cpe_config import CpeConfig, Lan
+from cpe_manager.domain.model.cpe_config_data import Misfit, changed, secrets_of
+from cpe_manager.domain.model.cpe_features import Feature
+from cpe_manager.domain.push.checks import MOST_END_USERS, end_users
 from cpe_manager.services.changes.parts import effect_of, effect_text
 from tests.contract.drivers.cpe_configs import cpe_configs, inside, lans, macs, public_networks
 from tests.support.change_scenes import PRESETS, SETTING
@@ -190,7 +190,7 @@ DATA: Mapping[str, Callable[[CpeConfig], st.SearchStrategy[Any]]] = {
 }
 _CHECKS = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
 a_few = settings(max_examples=15, deadline=None, suppress_health_check=_CHECKS)
-many = settings(max_examples=400, deadline=None, suppress_health_check=_CHECKS)
+many = settings(max_examples=150, deadline=None, suppress_health_check=_CHECKS)
 
 
 def differing(before: Any, after: Any, place: str = "") -> set[str]:

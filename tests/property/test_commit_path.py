@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from cpe_manager.domain.commit_path import END
+from cpe_manager.domain.push.commit_path import END
 from tests.property.commit_histories import SECONDS, History, check, histories, live, settle
 from tests.property.commit_model import MISHAPS, MOST_PARTS, STYLES, Manager, Mishap, ModelDevice, Style
 

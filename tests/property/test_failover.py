@@ -8,10 +8,10 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cpe_manager.domain.failover import Outcome, act_under_way, decide, record_after
-from cpe_manager.domain.failover_policy import return_wait
-from cpe_manager.domain.line_watch import Memory, observe, verdict
-from cpe_manager.domain.lines import (
+from cpe_manager.domain.failover.failover import Outcome, act_under_way, decide, record_after
+from cpe_manager.domain.failover.failover_policy import return_wait
+from cpe_manager.domain.failover.line_watch import Memory, observe, verdict
+from cpe_manager.domain.failover.lines import (
     Act,
     Carrier,
     Condition,

@@ -1,7 +1,7 @@
 """Days in the life of a line: nothing is switched without a loss, no loss is missed, nothing goes to and fro.
 
 More than 200 patterns (`tests.support.line_patterns`), a day each, run in the closed loop of `tests.support.line_world`
-and are judged by the truth alone. One of each family runs in the fast tier, all others in the rest. What was decided
+and are judged by the truth alone. One of each family runs without the mark `slow`, all others with it. What was decided
 and why: ``python -m tests.support.line_world --pattern NAME``.
 """
 
@@ -13,10 +13,10 @@ from random import Random
 
 import pytest
 
-from cpe_manager.domain.failover import Outcome, decide, record_after
-from cpe_manager.domain.failover_policy import may_switch, policy_of
-from cpe_manager.domain.lines import Act, Condition, FailoverPolicy, FailoverState, Source, Way
-from cpe_manager.domain.node_watch import Nodes
+from cpe_manager.domain.failover.failover import Outcome, decide, record_after
+from cpe_manager.domain.failover.failover_policy import may_switch, policy_of
+from cpe_manager.domain.failover.lines import Act, Condition, FailoverPolicy, FailoverState, Source, Way
+from cpe_manager.domain.failover.node_watch import Nodes
 from tests.support.line_evidence import START, Seen, a_record
 from tests.support.line_judge import early_returns, false_switches, faults, missed_losses, switches
 from tests.support.line_patterns import FAMILIES, patterns

@@ -7,7 +7,7 @@ import sys
 from datetime import UTC, datetime
 
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.audit import Link, NewAuditEntry
+from cpe_manager.domain.access.audit import Link, NewAuditEntry
 from tests.fakes.audit import KEY, FixedKeys
 
 

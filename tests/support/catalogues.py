@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from cpe_manager.adapters.catalogue_reading import read_entries, read_service
-from cpe_manager.domain.catalogue import ServiceCatalogue, Terms
 from cpe_manager.domain.changes.entries import EntryTerms
-from cpe_manager.domain.entitlement import NEEDS
-from cpe_manager.domain.inventory import LineKind
-from cpe_manager.domain.subscriptions import Representative, Subscription
+from cpe_manager.domain.fleet.inventory import LineKind
+from cpe_manager.domain.subscription.catalogue import ServiceCatalogue, Terms
+from cpe_manager.domain.subscription.entitlement import NEEDS
+from cpe_manager.domain.subscription.subscriptions import Representative, Subscription
 
 CONFIG = Path(__file__).parents[2] / "config"
 

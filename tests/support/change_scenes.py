@@ -7,15 +7,15 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any
 
-from cpe_manager.domain.catalogue import Formula, ServiceCatalogue
 from cpe_manager.domain.changes.catalogue import CHANGE_TYPES, read
 from cpe_manager.domain.changes.entries import Effect, Setting
-from cpe_manager.domain.checks import Check
-from cpe_manager.domain.cpe_config import CpeConfig, DhcpServer, Lan, PortMapping, Reservation, Wan, Wifi
-from cpe_manager.domain.cpe_config_data import changed
-from cpe_manager.domain.cpe_mobile import Ports
-from cpe_manager.domain.inventory import LineKind
-from cpe_manager.domain.subscriptions import Subscription
+from cpe_manager.domain.fleet.inventory import LineKind
+from cpe_manager.domain.model.cpe_config import CpeConfig, DhcpServer, Lan, PortMapping, Reservation, Wan, Wifi
+from cpe_manager.domain.model.cpe_config_data import changed
+from cpe_manager.domain.model.cpe_mobile import Ports
+from cpe_manager.domain.push.checks import Check
+from cpe_manager.domain.subscription.catalogue import Formula, ServiceCatalogue
+from cpe_manager.domain.subscription.subscriptions import Subscription
 
 PRESETS = {"mail": (25, 110, 220, 143), "web": (80, 443), "news": (119,), "ftp": (20, 21), "ssh": (22,)}
 """The typical ports of §3.4."""
@@ -62,9 +62,9 @@ def after(name: str, data: Any, now: CpeConfig = OFFICE, setting: Setting = SETT
 def told(
     name: str, data: Any, now: CpeConfig = OFFICE, setting: Setting = SETTING
 ) -> Sequence[tuple[Check, bool, str]]:
-    """Findings: which check, whether it refuses, in which words."""
+    """Findings: which check, whether it refuses, in which words (of what cannot be meant, with the field)."""
     found = CHANGE_TYPES[name].check(read(name, data), now, setting)
-    return [(one.check, one.refuses, one.reason) for one in found]
+    return [(one.check, one.refuses, str(one) if one.check is Check.MODEL else one.reason) for one in found]
 
 
 def refusals(name: str, data: Any, now: CpeConfig = OFFICE, setting: Setting = SETTING) -> str:

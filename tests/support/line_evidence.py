@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from cpe_manager.domain.line_watch import Memory, observe, verdict
-from cpe_manager.domain.lines import (
+from cpe_manager.domain.failover.line_watch import Memory, observe, verdict
+from cpe_manager.domain.failover.lines import (
     Carrier,
     Condition,
     Evidence,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from cpe_manager.domain.lines import Act, FailoverPolicy, FailoverState
+from cpe_manager.domain.failover.lines import Act, FailoverPolicy, FailoverState
 from tests.support.line_world import Moment, World
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from random import Random
 
-from cpe_manager.domain.failover_policy import policy_of
-from cpe_manager.domain.lines import FailoverPolicy
+from cpe_manager.domain.failover.failover_policy import policy_of
+from cpe_manager.domain.failover.lines import FailoverPolicy
 from tests.support.line_world import DAY, Pattern, Traps
 
 HOUR = 3600.0

@@ -20,10 +20,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from cpe_manager.domain.failover import Outcome, act_under_way, decide, record_after
-from cpe_manager.domain.failover_policy import may_return
-from cpe_manager.domain.line_watch import DYING_GASP, Memory, observe, stale_after, verdict
-from cpe_manager.domain.lines import (
+from cpe_manager.domain.failover.failover import Outcome, act_under_way, decide, record_after
+from cpe_manager.domain.failover.failover_policy import may_return
+from cpe_manager.domain.failover.line_watch import DYING_GASP, Memory, observe, stale_after, verdict
+from cpe_manager.domain.failover.lines import (
     Act,
     Condition,
     Decision,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.inventory import Device, LifeState
+from cpe_manager.domain.fleet.inventory import Device, LifeState
 from cpe_manager.ports.clock import Clock, Ids
 from cpe_manager.ports.stores import InventoryChanges, SiteChange
 

@@ -1,7 +1,8 @@
 """``--tier fast|rest`` splits the suite in two, so that together they run every test once.
 
-Fast is unit, contract and property tests that need nothing but Python, but for what is tried on every family at length;
-rest is all others. What may take longest goes first, so that no worker is left alone with it at the end. Loaded with
+Fast is the inner loop, under a minute: unit and contract tests that need nothing but Python, but for what is tried on
+every family at length and the contract of the stores, which wait for a disk. Rest is all others. What may take longest
+goes first, so that no worker is left alone with it at the end. Loaded with
 ``-p tests.support.tiers``.
 """
 
@@ -11,21 +12,25 @@ from pathlib import Path
 
 import pytest
 
-_FAST_FOLDERS = frozenset({"unit", "contract", "property"})
-# Each of these takes seconds for every family, and families only become more.
-_OF_EVERY_FAMILY = frozenset(
+_FAST_FOLDERS = frozenset({"unit", "contract"})
+_OF_THE_DISK = ("contract", "stores")
+# Each of these takes seconds for every family, or for every case, and those only become more.
+_AT_LENGTH = frozenset(
     {
-        "test_arming",
-        "test_cisco_ios_xe",
-        "test_detection",
-        "test_faults",
-        "test_line_probe",
-        "test_replacing",
-        "test_resetting",
-        "test_stability",
-        "test_uci_archive",
-        "test_vyos_guard",
-        "test_writing",
+        "drivers/test_arming",
+        "drivers/test_cisco_ios_xe",
+        "drivers/test_detection",
+        "drivers/test_faults",
+        "drivers/test_line_probe",
+        "drivers/test_model_law",
+        "drivers/test_replacing",
+        "drivers/test_resetting",
+        "drivers/test_stability",
+        "drivers/test_truth",
+        "drivers/test_uci_archive",
+        "drivers/test_vyos_guard",
+        "drivers/test_writing",
+        "services/test_line_sensing",
     }
 )
 _SLOW_MARKS = frozenset({"lab", "container", "postgres", "slow"})
@@ -39,7 +44,7 @@ def is_fast(path: Path, marks: frozenset[str]) -> bool:
     """Whether a test at a path relative to the repository belongs to the fast tier."""
     if path.parts[:1] != ("tests",) or path.parts[1] not in _FAST_FOLDERS or marks & _SLOW_MARKS:
         return False
-    return path.parts[1:3] != ("contract", "drivers") or path.stem not in _OF_EVERY_FAMILY
+    return path.parts[1:3] != _OF_THE_DISK and f"{path.parent.name}/{path.stem}" not in _AT_LENGTH
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

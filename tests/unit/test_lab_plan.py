@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cpe_manager.adapters.inventory.csv import CsvSource
-from cpe_manager.domain.lines import LineSetup
+from cpe_manager.domain.failover.lines import LineSetup
 from cpe_manager.ports.inventory_source import SourceOptions
 from simulators.lab import compose, outputs
 from simulators.lab.control import Control

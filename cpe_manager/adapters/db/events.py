@@ -7,13 +7,13 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, false, func, not_, or_, select
 
-from cpe_manager.adapters.db import overdue
+from cpe_manager.adapters.db.backup import overdue
 from cpe_manager.adapters.db.rows import STATUS_COLUMNS, select_alarms, to_alarm, to_status
 from cpe_manager.adapters.db.tables import alarm, device, device_status, event
 from cpe_manager.adapters.db.transactions import Connections, Transaction
 from cpe_manager.adapters.db.types import AnyRow
 from cpe_manager.domain.events import EVERYTHING, Alarm, Event, EventFilter, NewEvent
-from cpe_manager.domain.inventory import LifeState
+from cpe_manager.domain.fleet.inventory import LifeState
 from cpe_manager.ports.stores import DeviceStatus, OverdueChange
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import func, select, update
 
-from cpe_manager.adapters.db.job_rows import lock_jobs
+from cpe_manager.adapters.db.jobs.job_rows import lock_jobs
 from cpe_manager.adapters.db.tables import device_lease, job
 from cpe_manager.adapters.db.transactions import Lock, Transaction
 from cpe_manager.domain.jobs import JobState

@@ -9,10 +9,10 @@ from sqlalchemy import Select, func, select
 
 from cpe_manager.adapters.db.tables import alarm, backup, device, device_status, line, sealed_object, site
 from cpe_manager.adapters.db.types import AnyRow
-from cpe_manager.domain.backups import Backup, BackupState, LastGood, SealedObject
+from cpe_manager.domain.backup.backups import Backup, BackupState, LastGood, SealedObject
 from cpe_manager.domain.events import Alarm
-from cpe_manager.domain.host_keys import fingerprint
-from cpe_manager.domain.inventory import Device, LifeState
+from cpe_manager.domain.fleet.host_keys import fingerprint
+from cpe_manager.domain.fleet.inventory import Device, LifeState
 from cpe_manager.ports.stores import DeviceStatus
 
 ACCESS_NODE: Final = func.coalesce(device.c.access_node, line.c.access_node)

@@ -10,8 +10,8 @@ from typing import Final
 from cpe_manager.adapters.inventory.families import family_of
 from cpe_manager.adapters.inventory.rows import COLUMNS, SETTING_PREFIX, Place, RowReader
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.import_rules import Problems
-from cpe_manager.domain.inventory import DeviceRecord, InventoryDocument
+from cpe_manager.domain.fleet.import_rules import Problems
+from cpe_manager.domain.fleet.inventory import DeviceRecord, InventoryDocument
 from cpe_manager.ports.inventory_source import SourceOptions
 
 DELIMITERS: Final = (",", ";", "\t")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from cpe_manager.domain.families import PLATFORM_PREFIX
+from cpe_manager.domain.fleet.families import PLATFORM_PREFIX
 
 ALIASES: Final[Mapping[str, str]] = MappingProxyType(
     {

@@ -12,8 +12,8 @@ from cpe_manager.adapters.inventory.netbox import NetBoxSource
 from cpe_manager.adapters.inventory.nornir import NornirSource
 from cpe_manager.adapters.inventory.router_db import RouterDbSource
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.import_rules import ImportErrors, Problem
-from cpe_manager.domain.inventory import DeviceRecord, InventoryDocument
+from cpe_manager.domain.fleet.import_rules import ImportErrors, Problem
+from cpe_manager.domain.fleet.inventory import DeviceRecord, InventoryDocument
 from cpe_manager.ports.inventory_source import InventorySource, SourceFile, SourceOptions
 
 MAX_CHARACTERS: Final = 64 * 1024 * 1024

@@ -9,8 +9,8 @@ from cpe_manager.adapters.inventory.families import family_of
 from cpe_manager.adapters.inventory.json_text import PlacedValue, read_json_list
 from cpe_manager.adapters.inventory.rows import Place, RowReader, is_on
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.import_rules import Problems
-from cpe_manager.domain.inventory import DeviceRecord, InventoryDocument, LifeState
+from cpe_manager.domain.fleet.import_rules import Problems
+from cpe_manager.domain.fleet.inventory import DeviceRecord, InventoryDocument, LifeState
 from cpe_manager.ports.inventory_source import SourceOptions
 
 CUSTOM: Final = ("port", "group", "credential", "line", "line_kind", "access_node")

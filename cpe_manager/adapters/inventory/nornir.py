@@ -15,10 +15,10 @@ from cpe_manager.adapters.inventory.families import family_of
 from cpe_manager.adapters.inventory.nornir_tree import DATA, Node, Tree, read_nodes
 from cpe_manager.adapters.inventory.rows import Place, RowReader
 from cpe_manager.adapters.inventory.yaml_text import YamlMap, read_yaml
-from cpe_manager.domain import import_rules as rules
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.import_rules import PlacedGroup, Problems
-from cpe_manager.domain.inventory import DeviceRecord, Group, InventoryDocument
+from cpe_manager.domain.fleet import import_rules as rules
+from cpe_manager.domain.fleet.import_rules import PlacedGroup, Problems
+from cpe_manager.domain.fleet.inventory import DeviceRecord, Group, InventoryDocument
 from cpe_manager.ports.inventory_source import SourceFile, SourceOptions
 
 ROLES: Final = ("hosts", "groups", "defaults")

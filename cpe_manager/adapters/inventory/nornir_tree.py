@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cpe_manager.adapters.inventory.yaml_text import YamlMap
-from cpe_manager.domain.import_rules import Problems
+from cpe_manager.domain.fleet.import_rules import Problems
 
 SECRETS: Final = ("username", "password")
 KNOWN: Final = frozenset({"hostname", "port", "platform", "groups", "data", "connection_options", *SECRETS})

@@ -9,8 +9,8 @@ from typing import Final
 from cpe_manager.adapters.inventory.families import family_of
 from cpe_manager.adapters.inventory.rows import COLUMNS, Place, RowReader
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.import_rules import Problems
-from cpe_manager.domain.inventory import InventoryDocument, LifeState
+from cpe_manager.domain.fleet.import_rules import Problems
+from cpe_manager.domain.fleet.inventory import InventoryDocument, LifeState
 from cpe_manager.ports.inventory_source import SourceOptions
 
 OXIDIZED_MAP: Final = "name:0,model:1,group:2"

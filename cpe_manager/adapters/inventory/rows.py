@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from cpe_manager.domain import import_rules as rules
-from cpe_manager.domain.import_rules import Problems
-from cpe_manager.domain.inventory import DeviceRecord, LifeState, LineKind
+from cpe_manager.domain.fleet import import_rules as rules
+from cpe_manager.domain.fleet.import_rules import Problems
+from cpe_manager.domain.fleet.inventory import DeviceRecord, LifeState, LineKind
 
 COLUMNS: Final = (
     "site", "name", "address", "port", "family", "group", "credential",

@@ -14,7 +14,7 @@ from cpe_manager.adapters.netmiko.link import Link, LinkLimits
 from cpe_manager.adapters.netmiko.platforms import platform_names
 from cpe_manager.adapters.netmiko.threads import ThreadCounts, Threads, Worker
 from cpe_manager.domain.errors import CommandRefused, DeviceTimeout, TelnetRefused, UnknownFamily
-from cpe_manager.domain.families import PLATFORM_PREFIX, unknown_platform
+from cpe_manager.domain.fleet.families import PLATFORM_PREFIX, unknown_platform
 from cpe_manager.ports.sessions import Credentials, OpenedSession
 from cpe_manager.ports.shell import Credential, ExecResult, PromptRules, Target, Terminal
 

@@ -36,7 +36,7 @@ from cpe_manager.domain.errors import (
     InputError,
     SessionDropped,
 )
-from cpe_manager.domain.lines import Carrier
+from cpe_manager.domain.failover.lines import Carrier
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.platform import EdgeSession, Routed
 from cpe_manager.ports.sessions import Sessions

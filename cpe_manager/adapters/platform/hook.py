@@ -25,7 +25,7 @@ from cpe_manager.domain.errors import (
     ProtocolError,
     SessionDropped,
 )
-from cpe_manager.domain.lines import Carrier
+from cpe_manager.domain.failover.lines import Carrier
 from cpe_manager.ports.platform import EdgeSession, Routed
 from cpe_manager.ports.posts import Posts
 

@@ -14,8 +14,8 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Final
 
 from cpe_manager.domain.errors import CommandRefused, FetchIncomplete
-from cpe_manager.domain.lines import Carrier
-from cpe_manager.domain.next_hops import NextHop, next_hops
+from cpe_manager.domain.failover.lines import Carrier
+from cpe_manager.domain.failover.next_hops import NextHop, next_hops
 from cpe_manager.ports.platform import EdgeSession, Routed
 
 BULK_BEGIN: Final = "XFRR_start_configuration"

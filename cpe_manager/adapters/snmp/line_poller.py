@@ -14,7 +14,7 @@ from functools import partial
 from typing import Final
 
 from cpe_manager.domain.errors import CredentialMissing, DeviceError
-from cpe_manager.domain.lines import Way
+from cpe_manager.domain.failover.lines import Way
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.line_oids import Good, LineTarget, Sign
 from cpe_manager.ports.sensing import LineReading, PortReading, Read

@@ -19,7 +19,7 @@ from cpe_manager.api.schemas.accounts import (
     NewAccountTokenView,
 )
 from cpe_manager.api.schemas.common import PageOf
-from cpe_manager.domain.accounts import Account, principal_of
+from cpe_manager.domain.access.accounts import Account, principal_of
 from cpe_manager.services.bundle import Services
 
 router = APIRouter(prefix="/accounts", tags=["accounts"], responses=documented("not_found"))

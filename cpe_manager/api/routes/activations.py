@@ -17,8 +17,8 @@ from cpe_manager.api.schemas.activations import (
     RushBody,
 )
 from cpe_manager.api.schemas.common import PageOf, paged
-from cpe_manager.domain.access import bound
-from cpe_manager.domain.activation_flow import State
+from cpe_manager.domain.access.access import bound
+from cpe_manager.domain.activation.activation_flow import State
 from cpe_manager.ports.activations import ActivationFilter
 
 router = APIRouter(prefix="/activations", tags=["activations"], responses=documented("not_found", "conflict"))

@@ -11,10 +11,10 @@ from cpe_manager.api.deps import MOST_EVENTS, Auditor, Cursor, Limit, ServicesDe
 from cpe_manager.api.problems import documented
 from cpe_manager.api.schemas.audit import AuditEntryView, VerificationView
 from cpe_manager.api.schemas.common import Moment, PageOf, paged
-from cpe_manager.domain.audit import Seen
+from cpe_manager.domain.access.audit import Seen
 from cpe_manager.domain.errors import InputError
 from cpe_manager.ports.audit import AuditFilter
-from cpe_manager.services.audit import MOST_CHECKED
+from cpe_manager.services.access.audit import MOST_CHECKED
 
 router = APIRouter(prefix="/audit", tags=["audit"], responses=documented())
 
@@ -64,7 +64,8 @@ async def verification(
     if (seen_number is None) != (seen_digest is None):
         raise InputError("seen_number and seen_digest: both or none")
     seen = (Seen(seen_number, seen_digest),) if seen_number is not None and seen_digest is not None else ()
-    return VerificationView.of(await services.audit.verify(first, limit, seen=seen))
+    found = await services.audit.verify(first, limit, seen=seen)
+    return VerificationView.of(found, await services.audit_watch.last())
 
 
 @router.get("/{number}", operation_id="getAudit", summary="One entry", responses=documented("not_found"))

@@ -24,12 +24,12 @@ from cpe_manager.api.routes.devices import group_names
 from cpe_manager.api.schemas.backups import BackupView, DiffView, FileView, NeutralView, RunBody, TextView
 from cpe_manager.api.schemas.common import PageOf, paged
 from cpe_manager.api.schemas.jobs import JobView
-from cpe_manager.domain.backups import Backup, BackupState, FileInfo
+from cpe_manager.domain.backup.backups import Backup, BackupState, FileInfo
 from cpe_manager.domain.errors import NotFound
 from cpe_manager.domain.jobs import Job, JobKind
 from cpe_manager.ports.stores import DeviceFilter
 from cpe_manager.services.bundle import Services
-from cpe_manager.services.jobs import RunRequest
+from cpe_manager.services.jobs.jobs import RunRequest
 
 router = APIRouter(tags=["backups"], responses=documented("not_found", "conflict"))
 

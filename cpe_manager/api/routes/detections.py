@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from cpe_manager.api.deps import ServicesDep, Writer
 from cpe_manager.api.problems import documented
 from cpe_manager.api.schemas.detections import DetectionBody, DetectionView
-from cpe_manager.services.detection import Asked
+from cpe_manager.services.fleet.detection import Asked
 
 router = APIRouter(prefix="/detections", tags=["devices"])
 

@@ -21,12 +21,12 @@ from cpe_manager.api.schemas.drift import StandingView
 from cpe_manager.api.schemas.drills import RestorableView
 from cpe_manager.api.schemas.facts import FactsView
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.inventory import DeviceRecord
-from cpe_manager.domain.settings_inheritance import with_descendants
+from cpe_manager.domain.fleet.inventory import DeviceRecord
+from cpe_manager.domain.fleet.settings_inheritance import with_descendants
 from cpe_manager.ports.stores import DeviceFilter
 from cpe_manager.ports.stores import DeviceView as StoredDevice
 from cpe_manager.services.bundle import Services
-from cpe_manager.services.inventory import Hardware
+from cpe_manager.services.fleet.inventory import Hardware
 
 router = APIRouter(prefix="/devices", tags=["devices"], responses=documented("not_found"))
 

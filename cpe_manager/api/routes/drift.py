@@ -11,7 +11,7 @@ from cpe_manager.api.problems import documented
 from cpe_manager.api.schemas.common import PageOf, paged
 from cpe_manager.api.schemas.drift import AdoptBody, DriftDetailView, DriftView, LookBody, RemediateBody
 from cpe_manager.api.schemas.pushes import PushView
-from cpe_manager.domain.drift import Verdict
+from cpe_manager.domain.backup.drift import Verdict
 
 router = APIRouter(prefix="/drift", tags=["drift"], responses=documented("not_found", "conflict"))
 

@@ -9,8 +9,8 @@ from cpe_manager.api.problems import documented
 from cpe_manager.api.schemas.common import PageOf, paged
 from cpe_manager.api.schemas.drills import DrillBody, DrillReportView, DrillView
 from cpe_manager.api.schemas.jobs import JobView
-from cpe_manager.domain.drills import Verdict
-from cpe_manager.services.drills import DrillAsked
+from cpe_manager.domain.backup.drills import Verdict
+from cpe_manager.services.backup.drills import DrillAsked
 
 router = APIRouter(prefix="/drills", tags=["drills"], responses=documented("not_found"))
 

@@ -12,7 +12,7 @@ from cpe_manager.api.feed import EventFeed
 from cpe_manager.api.problems import documented
 from cpe_manager.api.schemas.common import PageOf
 from cpe_manager.api.schemas.system import AlarmView, EventView
-from cpe_manager.domain.access import Permission, require, sight
+from cpe_manager.domain.access.access import Permission, require, sight
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.events import EventFilter
 

@@ -10,7 +10,7 @@ from cpe_manager.api.problems import documented
 from cpe_manager.api.schemas.common import PageOf
 from cpe_manager.api.schemas.devices import GroupBody, GroupView
 from cpe_manager.domain.errors import NotFound
-from cpe_manager.domain.inventory import Group
+from cpe_manager.domain.fleet.inventory import Group
 
 router = APIRouter(prefix="/groups", tags=["groups"], responses=documented())
 

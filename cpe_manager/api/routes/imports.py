@@ -8,7 +8,7 @@ from cpe_manager.api.deps import ServicesDep, Writer
 from cpe_manager.api.problems import documented
 from cpe_manager.api.schemas.devices import ImportBody, ImportView
 from cpe_manager.ports.inventory_source import SourceFile
-from cpe_manager.services.importing import ImportRequest
+from cpe_manager.services.fleet.importing import ImportRequest
 
 router = APIRouter(prefix="/imports", tags=["imports"], responses=documented("conflict"))
 

@@ -24,7 +24,7 @@ from cpe_manager.api.schemas.lines import (
     RowResultView,
     TransitionView,
 )
-from cpe_manager.domain.lines import FailoverState
+from cpe_manager.domain.failover.lines import FailoverState
 
 router = APIRouter(tags=["lines"], responses=documented("not_found", "conflict"))
 

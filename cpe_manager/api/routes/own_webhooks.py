@@ -19,7 +19,7 @@ from cpe_manager.api.schemas.webhooks import (
     WebhookView,
 )
 from cpe_manager.domain.errors import Conflict
-from cpe_manager.services.webhooks import For
+from cpe_manager.services.telling.webhooks import For
 
 router = APIRouter(prefix="/own-webhooks", tags=["webhooks"], responses=documented())
 

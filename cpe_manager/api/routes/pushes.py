@@ -8,8 +8,8 @@ from cpe_manager.api.deps import Cursor, IdempotencyKey, Limit, Reader, Services
 from cpe_manager.api.problems import documented
 from cpe_manager.api.schemas.common import PageOf, paged
 from cpe_manager.api.schemas.pushes import AgainBody, PlanBody, PlanView, PushBody, PushDetailView, PushView, SettleBody
-from cpe_manager.domain.pushes import SettledAs
-from cpe_manager.services.pushes import Again
+from cpe_manager.domain.push.pushes import SettledAs
+from cpe_manager.services.push.pushes import Again
 
 router = APIRouter(tags=["pushes"], responses=documented("not_found", "conflict"))
 

@@ -22,7 +22,7 @@ from cpe_manager.api.schemas.rollouts import (
     RolloutReportView,
     RolloutView,
 )
-from cpe_manager.domain.rollouts import DeviceEnd, RolloutState
+from cpe_manager.domain.rollout.rollouts import DeviceEnd, RolloutState
 from cpe_manager.services.bundle import Services
 
 router = APIRouter(tags=["rollouts"], responses=documented("not_found", "conflict"))

@@ -12,7 +12,7 @@ from cpe_manager.api.schemas.common import PageOf
 from cpe_manager.api.schemas.jobs import JobView
 from cpe_manager.api.schemas.system import ScheduleBody, ScheduleView
 from cpe_manager.domain.errors import NotFound
-from cpe_manager.services.scheduling import NewSchedule
+from cpe_manager.services.jobs.scheduling import NewSchedule
 
 router = APIRouter(prefix="/schedules", tags=["schedules"], responses=documented())
 

@@ -24,8 +24,8 @@ from cpe_manager.api.schemas.accounts import (
 from cpe_manager.api.schemas.common import PageOf
 from cpe_manager.domain.errors import Conflict, CpeManagerError, NotFound, Unauthorised
 from cpe_manager.domain.outcomes import http_status
-from cpe_manager.services.accounts.access import Known
-from cpe_manager.services.accounts.logins import Begun, Origin, csrf_of
+from cpe_manager.services.access.access import Known
+from cpe_manager.services.access.logins import Begun, Origin, csrf_of
 from cpe_manager.services.bundle import Services
 
 router = APIRouter(tags=["session"], responses=documented())

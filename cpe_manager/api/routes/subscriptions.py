@@ -18,7 +18,7 @@ from cpe_manager.api.schemas.subscriptions import (
     SubscriptionRowView,
     SubscriptionView,
 )
-from cpe_manager.domain.subscriptions import Subscription
+from cpe_manager.domain.subscription.subscriptions import Subscription
 
 router = APIRouter(tags=["subscriptions"], responses=documented("not_found", "conflict"))
 

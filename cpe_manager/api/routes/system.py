@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from cpe_manager.api.deps import Anyone, Reader, ServicesDep
 from cpe_manager.api.problem_texts import title
 from cpe_manager.api.problems import documented, plain_problem, problem_of, request_id
+from cpe_manager.api.schemas.audit import AuditWatchView
 from cpe_manager.api.schemas.system import SystemView
 from cpe_manager.domain.errors import CpeManagerError
 from cpe_manager.runtime.metrics import CONTENT_TYPE, Metrics
@@ -22,6 +23,7 @@ probes = APIRouter(tags=["probes"])
 @router.get("/system", operation_id="getSystem", summary="Version, engine, schema and counts")
 async def system(request: Request, services: ServicesDep, _caller: Reader) -> SystemView:
     credentials, unusable = _credentials(services)
+    watched = await services.audit_watch.last()
     return SystemView(
         version=request.app.version,
         engine=request.app.state.engine,
@@ -32,6 +34,7 @@ async def system(request: Request, services: ServicesDep, _caller: Reader) -> Sy
         credentials_error=unusable,
         alarms=len(await services.events.alarms()),
         last_event_id=await services.events.last_id(),
+        audit=None if watched is None else AuditWatchView.of(watched),
         hindrance=services.worker.hindrance,
     )
 

@@ -20,7 +20,7 @@ from cpe_manager.api.schemas.webhooks import (
     WebhookDetailView,
     WebhookView,
 )
-from cpe_manager.services.webhooks import For
+from cpe_manager.services.telling.webhooks import For
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"], responses=documented())
 

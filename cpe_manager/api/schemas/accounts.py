@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 
 from cpe_manager.api.schemas.common import Body, Label, View
-from cpe_manager.domain.access import Permission, Principal, Role
-from cpe_manager.domain.accounts import LONGEST_PASSWORD, Account, AccountKind, Guess, Session
-from cpe_manager.domain.tokens import Token
-from cpe_manager.services.accounts.access import Known
-from cpe_manager.services.accounts.book import MOST_TOKEN_DAYS, AccountChange, NewAccount, TokenWish
+from cpe_manager.domain.access.access import Permission, Principal, Role
+from cpe_manager.domain.access.accounts import LONGEST_PASSWORD, Account, AccountKind, Guess, Session
+from cpe_manager.domain.access.tokens import Token
+from cpe_manager.services.access.access import Known
+from cpe_manager.services.access.book import MOST_TOKEN_DAYS, AccountChange, NewAccount, TokenWish
 
 SiteName = Annotated[str, Field(min_length=1, max_length=255)]
 Password = Annotated[SecretStr, Field(max_length=4 * LONGEST_PASSWORD)]

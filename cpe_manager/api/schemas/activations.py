@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StrictInt, StrictStr
 
 from cpe_manager.api.schemas.common import Body, View
-from cpe_manager.domain.activation_flow import Entry, Result, State, Step
-from cpe_manager.domain.activations import (
+from cpe_manager.domain.activation.activation_flow import Entry, Result, State, Step
+from cpe_manager.domain.activation.activations import (
     MOST_PORTS,
     Activation,
     ActivationRecord,
@@ -18,7 +18,7 @@ from cpe_manager.domain.activations import (
     TestResult,
     Verdict,
 )
-from cpe_manager.domain.inventory import LineKind
+from cpe_manager.domain.fleet.inventory import LineKind
 from cpe_manager.services.activation.orders import ActivationAsked, RushSaid
 
 Text = Annotated[str, Field(max_length=200)]

@@ -8,8 +8,9 @@ from typing import Any
 from pydantic import Field
 
 from cpe_manager.api.schemas.common import View
-from cpe_manager.domain.audit import AuditEntry
-from cpe_manager.services.audit import Verification
+from cpe_manager.domain.access.audit import AuditEntry
+from cpe_manager.domain.access.audit_watch import Watched
+from cpe_manager.services.access.audit import Verification
 
 
 class AuditEntryView(View):
@@ -64,6 +65,20 @@ class AuditSeenView(View):
     digest: str
 
 
+class AuditWatchView(View):
+    """What the daemon found when it last looked at the log by itself: each hour what is new, each week all."""
+
+    verified_at: datetime
+    verified_to: int = Field(description="Up to this entry it was whole")
+    whole_at: datetime | None = Field(description="When that was last looked at from the first entry on")
+    fault: AuditFaultView | None = Field(description="The first thing that was wrong the last time")
+
+    @classmethod
+    def of(cls, one: Watched) -> AuditWatchView:
+        fault = None if one.fault is None else AuditFaultView.model_validate(one.fault)
+        return cls(verified_at=one.at, verified_to=one.number, whole_at=one.whole_at, fault=fault)
+
+
 class VerificationView(View):
     """Entries ``first`` to ``last`` are whole. Go on from ``next`` until it is null."""
 
@@ -75,9 +90,12 @@ class VerificationView(View):
     head: AuditSeenView | None = Field(
         description="The end of the log; noted elsewhere, it proves later that nothing was cut"
     )
+    watched: AuditWatchView | None = Field(
+        default=None, description="When the daemon last looked by itself; null: not yet, or no daemon was asked"
+    )
 
     @classmethod
-    def of(cls, one: Verification) -> VerificationView:
+    def of(cls, one: Verification, watched: Watched | None = None) -> VerificationView:
         fault, head = one.fault, one.head
         return cls(
             ok=fault is None,
@@ -86,4 +104,5 @@ class VerificationView(View):
             next=one.next,
             fault=None if fault is None else AuditFaultView.model_validate(fault),
             head=None if head is None else AuditSeenView.model_validate(head),
+            watched=None if watched is None else AuditWatchView.of(watched),
         )

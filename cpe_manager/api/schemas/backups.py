@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 
 from cpe_manager.api.schemas.common import Body, View
 from cpe_manager.api.schemas.drills import RestorableView
-from cpe_manager.domain.backups import Backup, BackupState
-from cpe_manager.domain.drills import DrillResult
+from cpe_manager.domain.backup.backups import Backup, BackupState
+from cpe_manager.domain.backup.drills import DrillResult
 
 
 class BackupView(View):

@@ -7,9 +7,9 @@ from datetime import date, datetime
 from pydantic import Field
 
 from cpe_manager.api.schemas.common import View
-from cpe_manager.domain.catalogue import CatalogueComponent, Formula, ServiceCatalogue, Speed, Terms
 from cpe_manager.domain.changes.entries import EntryTerms
-from cpe_manager.domain.inventory import LineKind
+from cpe_manager.domain.fleet.inventory import LineKind
+from cpe_manager.domain.subscription.catalogue import CatalogueComponent, Formula, ServiceCatalogue, Speed, Terms
 from cpe_manager.ports.catalogue import CatalogueVersion
 
 _WINDOWS = "Days, hours and time zone, such as `Mon-Fri 08:00-18:00 Europe/Brussels`"

@@ -8,7 +8,7 @@ from typing import Protocol
 from pydantic import Field
 
 from cpe_manager.api.schemas.common import Body, View
-from cpe_manager.domain.recognition import Candidate, Evidence, Verdict
+from cpe_manager.domain.fleet.recognition import Candidate, Evidence, Verdict
 from cpe_manager.ports.driver import Facts
 
 

@@ -12,10 +12,10 @@ from cpe_manager.api.schemas.common import Asked, Body, View
 from cpe_manager.api.schemas.drift import StandingView
 from cpe_manager.api.schemas.drills import RestorableView
 from cpe_manager.api.schemas.facts import FactsView
-from cpe_manager.domain.drills import DrillResult
-from cpe_manager.domain.import_plan import DeviceChange, ImportPlan
-from cpe_manager.domain.inventory import SETTING_NAMES, Device, Group, LifeState, LineKind
-from cpe_manager.domain.settings_inheritance import Resolved, insecurities
+from cpe_manager.domain.backup.drills import DrillResult
+from cpe_manager.domain.fleet.import_plan import DeviceChange, ImportPlan
+from cpe_manager.domain.fleet.inventory import SETTING_NAMES, Device, Group, LifeState, LineKind
+from cpe_manager.domain.fleet.settings_inheritance import Resolved, insecurities
 from cpe_manager.ports.stores import DeviceView as StoredDevice
 from cpe_manager.ports.stores import HostKey
 

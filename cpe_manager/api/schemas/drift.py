@@ -8,11 +8,11 @@ from pydantic import Field
 
 from cpe_manager.api.schemas.common import Body, View
 from cpe_manager.api.schemas.pushes import NeutralChange
-from cpe_manager.domain.drift import Confirmation, LastChange, Standing, Verdict
-from cpe_manager.domain.lockout import Lockout
+from cpe_manager.domain.backup.drift import Confirmation, LastChange, Standing, Verdict
+from cpe_manager.domain.push.lockout import Lockout
 from cpe_manager.ports.drift import DriftRow
-from cpe_manager.services.drift import Compared, DriftShown, Remedy
-from cpe_manager.services.pushes import GUARD_SECONDS, LONGEST_GUARD, SHORTEST_GUARD
+from cpe_manager.services.backup.drift import Compared, DriftShown, Remedy
+from cpe_manager.services.push.pushes import GUARD_SECONDS, LONGEST_GUARD, SHORTEST_GUARD
 
 
 class LastChangeView(View):

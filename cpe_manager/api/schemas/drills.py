@@ -8,7 +8,7 @@ from typing import Protocol
 from pydantic import Field
 
 from cpe_manager.api.schemas.common import Body, View
-from cpe_manager.domain.drills import DrillResult, FamilyStanding, Standing, Verdict
+from cpe_manager.domain.backup.drills import DrillResult, FamilyStanding, Standing, Verdict
 from cpe_manager.ports.drills import DrillView as StoredDrill
 
 

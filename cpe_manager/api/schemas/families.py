@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from cpe_manager.api.schemas.common import View
-from cpe_manager.domain.cpe_features import Feature
+from cpe_manager.domain.model.cpe_features import Feature
 from cpe_manager.ports.driver import Driver as AnyDriver
 from cpe_manager.ports.driver import Modelled, Spec, Writing
 from cpe_manager.ports.driver_reading import Starting, Witnessing

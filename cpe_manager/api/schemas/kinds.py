@@ -90,6 +90,10 @@ EVENT_KINDS: Final[Mapping[str, str]] = {
     "line.fixed": "A line's traffic goes over the fixed line",
     "line.failed": "A line is down and nothing carries its traffic; `data` says why",
     "line.held": "An operator said hands off; nothing is moved until it is released",
+    "line.cap_near": "A line's volume over mobile nears its data cap (80 % unless its policy says otherwise); once a "
+    "month, `data` has both",
+    "line.cap_reached": "A line's volume over mobile has reached its data cap: nothing is moved there by itself until "
+    "the month ends; once a month",
     "line.tested": "A planned exercise of a mobile backup ended; `data` says how",
     "incident.opened": "An incident began: P1 line down without backup, P2 backup active, P3 backup defective (§5.1.1)",
     "incident.changed": "An incident has another priority or another parent than before; `data` has both",
@@ -126,6 +130,8 @@ EVENT_KINDS: Final[Mapping[str, str]] = {
     "webhook.disabled": "A webhook has failed for too long, or its receiver said that it is gone; `data` says which",
     "catalogue.changed": "Another version of the catalogues is in force; `data` says which, and where it came from",
     "subscription.changed": "What a site has, or who speaks for it, was written down or changed; `data` says how",
+    "audit.broken": "The audit log was edited or has a gap; `data` names the first entry that is wrong, and what is",
+    "audit.whole": "The audit log is whole again after it was not",
     "mail.sent": "The mail server took a mail; `data` says what it tells of, and whom: customer or operator",
     "mail.failed": "A mail was given up; `data` says what it tells of, and whom",
     "mail.failing": "The mail server takes no mails; they are tried again",

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from cpe_manager.api.schemas.common import Body, View
-from cpe_manager.domain.lines import (
+from cpe_manager.domain.failover.lines import (
     Carrier,
     Condition,
     Coverage,
@@ -20,7 +20,7 @@ from cpe_manager.domain.lines import (
     Who,
 )
 from cpe_manager.ports.lines import Wanted
-from cpe_manager.services.lines import CoverageChecked, LineShown, Order, RowResult, SetupRow, Watch
+from cpe_manager.services.failover.lines import CoverageChecked, LineShown, Order, RowResult, SetupRow, Watch
 
 _FIXED = "What follows the traffic when it moves (§3.8)"
 _ANSWERS = "Answers over this way alone, never the fixed address"

@@ -7,7 +7,7 @@ from datetime import datetime
 from pydantic import Field
 
 from cpe_manager.api.schemas.common import Body, View
-from cpe_manager.domain.mail import Mail
+from cpe_manager.domain.telling.mail import Mail
 
 
 class MailView(View):

@@ -9,15 +9,15 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from cpe_manager.api.schemas.common import Body, View
-from cpe_manager.domain.checks import ACCEPTABLE, Check, Finding
-from cpe_manager.domain.commit_path import Phase, Result, Step
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.jobs import Priority
-from cpe_manager.domain.lockout import Lockout
-from cpe_manager.domain.probes import MOST, probes_of
-from cpe_manager.domain.pushes import Hold, Offer, Push, PushKind, PushRecord, SettledAs
-from cpe_manager.services.push_plan import PlanShown
-from cpe_manager.services.pushes import GUARD_SECONDS, LONGEST_GUARD, SHORTEST_GUARD, PushAsked
+from cpe_manager.domain.push.checks import ACCEPTABLE, Check, Finding
+from cpe_manager.domain.push.commit_path import Phase, Result, Step
+from cpe_manager.domain.push.lockout import Lockout
+from cpe_manager.domain.push.probes import MOST, probes_of
+from cpe_manager.domain.push.pushes import Hold, Offer, Push, PushKind, PushRecord, SettledAs
+from cpe_manager.services.push.push_plan import PlanShown
+from cpe_manager.services.push.pushes import GUARD_SECONDS, LONGEST_GUARD, SHORTEST_GUARD, PushAsked
 
 
 class PlanBody(Body):
@@ -31,6 +31,11 @@ class PlanBody(Body):
         default=None, min_length=1, max_length=10_000, description="Commands in the device's own language"
     )
     version: int | None = Field(default=None, ge=0, description="A stored version to bring back; 0 is the current one")
+    on_demand: str | None = Field(
+        default=None, min_length=3, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$",
+        description="Of a version: who ordered it back, when and how, where restoring is no part of the subscription "
+        "(§5.1.2.4)",
+    )  # fmt: skip
     reboot: bool = Field(default=False, description="Restart the device; what was not saved is lost")
     managed_at: str | None = Field(
         default=None,
@@ -50,6 +55,8 @@ class PlanBody(Body):
         given = (self.change is not None, self.lines is not None, self.version is not None, self.reboot)
         if sum(given) != 1:
             raise ValueError("give exactly one of change, lines, version and reboot")
+        if self.on_demand is not None and self.version is None:
+            raise ValueError("on_demand is of a version that is brought back")
         return self
 
     @field_validator("probes")
@@ -65,7 +72,7 @@ class PlanBody(Body):
         """What is wanted, and nothing on how."""
         wanted = (self.change, tuple(self.lines or ()), self.version)
         asked = PushAsked(self.device, *wanted, probes=probes_of(self.probes))
-        return replace(asked, managed_at=self.managed_at, reboot=self.reboot)
+        return replace(asked, managed_at=self.managed_at, reboot=self.reboot, on_demand=self.on_demand or "")
 
 
 class PushBody(PlanBody):

@@ -8,9 +8,9 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from cpe_manager.api.schemas.common import Body, View
-from cpe_manager.domain.host_keys import fingerprint
-from cpe_manager.domain.replacements import Ask, Replacement, ReplacementRecord, Result, Stage, Step, Unit
-from cpe_manager.services.replacements import ReplacementAsked, Said
+from cpe_manager.domain.fleet.host_keys import fingerprint
+from cpe_manager.domain.replacement.replacements import Ask, Replacement, ReplacementRecord, Result, Stage, Step, Unit
+from cpe_manager.services.replacement.replacements import ReplacementAsked, Said
 
 _CONSENT = "The customer's consent to factory settings should the restore fail: who, when, how"
 

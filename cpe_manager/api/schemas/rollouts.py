@@ -9,12 +9,20 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from cpe_manager.api.schemas.common import Body, Label, View
-from cpe_manager.domain.lockout import Lockout
-from cpe_manager.domain.pushes import PushKind
-from cpe_manager.domain.rollouts import Amount, DeviceEnd, Rollout, RolloutDevice, RolloutState, Standing, Strategy
-from cpe_manager.services.pushes import GUARD_SECONDS, LONGEST_GUARD, SHORTEST_GUARD
-from cpe_manager.services.rollout_orders import Content, Selection, TemplateText
-from cpe_manager.services.rollouts import Pace, RolloutAsked, RolloutPlan
+from cpe_manager.domain.push.lockout import Lockout
+from cpe_manager.domain.push.pushes import PushKind
+from cpe_manager.domain.rollout.rollouts import (
+    Amount,
+    DeviceEnd,
+    Rollout,
+    RolloutDevice,
+    RolloutState,
+    Standing,
+    Strategy,
+)
+from cpe_manager.services.push.pushes import GUARD_SECONDS, LONGEST_GUARD, SHORTEST_GUARD
+from cpe_manager.services.rollout.rollout_orders import Content, Selection, TemplateText
+from cpe_manager.services.rollout.rollouts import Pace, RolloutAsked, RolloutPlan
 
 Share = Annotated[int | str, Field(description='A number of devices, or a percentage of the roll-out\'s such as "10%"')]
 LONGEST_TEMPLATE = 256 * 1024

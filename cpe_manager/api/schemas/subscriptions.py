@@ -9,10 +9,10 @@ from pydantic import Field
 
 from cpe_manager.api.schemas.catalogue import SpeedView, VolumeView
 from cpe_manager.api.schemas.common import Body, Moment, View
-from cpe_manager.domain.inventory import LineKind
-from cpe_manager.domain.subscription_rules import MOST_OPTIONS, MOST_REPRESENTATIVES
-from cpe_manager.domain.subscriptions import Entitled, Operation, Subscription
-from cpe_manager.services.subscriptions import Entitlements, RowResult, SubscriptionRow
+from cpe_manager.domain.fleet.inventory import LineKind
+from cpe_manager.domain.subscription.subscription_rules import MOST_OPTIONS, MOST_REPRESENTATIVES
+from cpe_manager.domain.subscription.subscriptions import Entitled, Operation, Subscription
+from cpe_manager.services.subscription.subscriptions import Entitlements, RowResult, SubscriptionRow
 
 Language = Literal["en", "nl", "fr"]
 

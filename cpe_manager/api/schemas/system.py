@@ -7,11 +7,12 @@ from typing import Any
 
 from pydantic import Field
 
+from cpe_manager.api.schemas.audit import AuditWatchView
 from cpe_manager.api.schemas.common import Body, Label, View
-from cpe_manager.domain.access import Permission
+from cpe_manager.domain.access.access import Permission
+from cpe_manager.domain.access.tokens import Scope, Token
 from cpe_manager.domain.events import Alarm, Event
 from cpe_manager.domain.schedules import Schedule
-from cpe_manager.domain.tokens import Scope, Token
 
 
 class ScheduleView(View):
@@ -123,4 +124,5 @@ class SystemView(View):
     credentials_error: str | None = Field(default=None, description="Why the credentials cannot be used, if so")
     alarms: int
     last_event_id: int
+    audit: AuditWatchView | None = Field(default=None, description="When the audit log was last looked at by itself")
     hindrance: str | None = Field(description="Why results cannot be written now, when they cannot")

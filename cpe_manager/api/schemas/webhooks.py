@@ -8,8 +8,8 @@ from datetime import datetime
 from pydantic import Field
 
 from cpe_manager.api.schemas.common import Body, Label, Moment, View
-from cpe_manager.domain.webhooks import Attempt, Endpoint, shown_url
-from cpe_manager.services.webhooks import Made
+from cpe_manager.domain.telling.webhooks import Attempt, Endpoint, shown_url
+from cpe_manager.services.telling.webhooks import Made
 
 
 class OwnWebhookBody(Body):

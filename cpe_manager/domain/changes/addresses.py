@@ -10,12 +10,12 @@ from typing import Any, ClassVar, Final, Literal
 from cpe_manager.domain.changes.base import Entry, after_patch, listed
 from cpe_manager.domain.changes.entries import Effect, Setting
 from cpe_manager.domain.changes.reading import global_ipv6, host, misfit, told
-from cpe_manager.domain.checks import Check, Finding
-from cpe_manager.domain.cpe_config import CpeConfig, Wan
-from cpe_manager.domain.cpe_config_data import Bounds
-from cpe_manager.domain.lockout import Lockout
-from cpe_manager.domain.probes import Probe
-from cpe_manager.domain.requirements import require
+from cpe_manager.domain.model.cpe_config import CpeConfig, Wan
+from cpe_manager.domain.model.cpe_config_data import Bounds
+from cpe_manager.domain.model.requirements import require
+from cpe_manager.domain.push.checks import Check, Finding
+from cpe_manager.domain.push.lockout import Lockout
+from cpe_manager.domain.push.probes import Probe
 
 ROUTER: Final = 0x10
 """Of the customer's router in the first /64 of the block, unless it is changed: ``::10`` (§3.3.2)."""

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
 from cpe_manager.domain.changes.entries import Effect, Setting
 from cpe_manager.domain.changes.reading import fitting
-from cpe_manager.domain.checks import MOST_END_USERS, Check, Finding, end_users, findings
-from cpe_manager.domain.cpe_config import CpeConfig
-from cpe_manager.domain.cpe_config_data import changed
-from cpe_manager.domain.cpe_features import missing, needed
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.requirements import require
+from cpe_manager.domain.model.cpe_config import CpeConfig
+from cpe_manager.domain.model.cpe_config_data import Misfit, changed
+from cpe_manager.domain.model.cpe_features import missing, needed
+from cpe_manager.domain.model.requirements import require
+from cpe_manager.domain.push.checks import MOST_END_USERS, Check, Finding, end_users, findings
 
 P_contra = TypeVar("P_contra", contravariant=True)
 
@@ -37,7 +38,11 @@ class Entry(ABC, Generic[P_contra]):
 
     def check(self, wanted: P_contra, now: CpeConfig, setting: Setting, /) -> Iterator[Finding]:
         """Conflicts first, then what the change would make of the device: too much for its family, for the formula, or
-        for anybody (``checks.findings``)."""
+        for anybody (``checks.findings``). Whatever refuses names a parameter and cites a section."""
+        about = _about(wanted)
+        return (_told(one, about, setting.section) for one in self._found(wanted, now, setting))
+
+    def _found(self, wanted: P_contra, now: CpeConfig, setting: Setting, /) -> Iterator[Finding]:
         found = tuple(dict.fromkeys(self.conflicts(wanted, now, setting)))
         yield from found
         try:
@@ -45,11 +50,33 @@ class Entry(ABC, Generic[P_contra]):
             after = changed(now, effect.patch)
         except InputError as error:
             if not any(one.refuses for one in found):
-                yield Finding(Check.MODEL, str(error))
+                yield _misfit(error)
             return
         if after == now and not effect.reboot:
             yield Finding(Check.NOTHING, "that is so already")
-        yield from (one for one in _judged(now, after, setting) if one not in found)
+        known = {(one.check, one.reason) for one in found}
+        yield from (one for one in _judged(now, after, setting) if (one.check, one.reason) not in known)
+
+
+def cited(reason: str, section: str) -> str:
+    """A reason with its section; one that has a section stays as it is."""
+    return reason if not section or "§" in reason else f"{reason} ({section})"
+
+
+def _about(wanted: Any) -> str:
+    """The first parameter that was given: what is found in the whole of a change is about that."""
+    names = [one.name for one in fields(wanted) if getattr(wanted, one.name) != one.default]
+    return (names or [one.name for one in fields(wanted)] or [""])[0]
+
+
+def _told(one: Finding, about: str, section: str) -> Finding:
+    return replace(one, field=one.field or about, reason=cited(one.reason, section)) if one.refuses else one
+
+
+def _misfit(error: InputError) -> Finding:
+    if isinstance(error, Misfit) and error.field:
+        return Finding(Check.MODEL, error.said.removeprefix(":").strip(), field=error.field)
+    return Finding(Check.MODEL, str(error))
 
 
 def _judged(now: CpeConfig, after: CpeConfig, setting: Setting) -> Iterator[Finding]:

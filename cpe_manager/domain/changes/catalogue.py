@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from cpe_manager.domain.catalogue import ServiceCatalogue
 from cpe_manager.domain.changes.addresses import IpPackChange, Ipv6Change, WanAddressChange
 from cpe_manager.domain.changes.dhcp import DhcpChange
 from cpe_manager.domain.changes.entries import ChangeType
@@ -23,7 +22,8 @@ from cpe_manager.domain.changes.reading import misfit, read_parameters, shown, t
 from cpe_manager.domain.changes.reboot import RebootChange
 from cpe_manager.domain.changes.schema import Schema, schema_of
 from cpe_manager.domain.changes.wifi import WifiByRight, WifiChange
-from cpe_manager.domain.cpe_config_data import Data, shortened
+from cpe_manager.domain.model.cpe_config_data import Data, shortened
+from cpe_manager.domain.subscription.catalogue import ServiceCatalogue
 
 _ENTRIES: Final[tuple[ChangeType[Any], ...]] = (
     OpenPort(), ClosePort(), WanAddressChange(), LanAddressChange(), IpPackChange(), Ipv6Change(), FirewallChange(),

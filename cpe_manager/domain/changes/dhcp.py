@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 from cpe_manager.domain.changes.base import Entry, after_patch, listed
 from cpe_manager.domain.changes.entries import Effect, Setting
 from cpe_manager.domain.changes.reading import domain, host, mac, misfit, told
-from cpe_manager.domain.checks import MOST_END_USERS, Check, Finding
-from cpe_manager.domain.cpe_config import CpeConfig, Lan
-from cpe_manager.domain.cpe_config_data import Bounds, plain
-from cpe_manager.domain.probes import Probe
-from cpe_manager.domain.requirements import require
+from cpe_manager.domain.model.cpe_config import CpeConfig, Lan
+from cpe_manager.domain.model.cpe_config_data import Bounds, plain
+from cpe_manager.domain.model.requirements import require
+from cpe_manager.domain.push.checks import MOST_END_USERS, Check, Finding
+from cpe_manager.domain.push.probes import Probe
 
 
 def _lease(seconds: int) -> None:

@@ -11,14 +11,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from cpe_manager.domain.catalogue import ServiceCatalogue
-from cpe_manager.domain.checks import Finding
-from cpe_manager.domain.cpe_config import CpeConfig
-from cpe_manager.domain.cpe_features import Feature
-from cpe_manager.domain.lines import Barrier
-from cpe_manager.domain.lockout import Lockout
-from cpe_manager.domain.probes import Probe
-from cpe_manager.domain.subscriptions import Subscription
+from cpe_manager.domain.failover.lines import Barrier
+from cpe_manager.domain.model.cpe_config import CpeConfig
+from cpe_manager.domain.model.cpe_features import Feature
+from cpe_manager.domain.push.checks import Finding
+from cpe_manager.domain.push.lockout import Lockout
+from cpe_manager.domain.push.probes import Probe
+from cpe_manager.domain.subscription.catalogue import ServiceCatalogue
+from cpe_manager.domain.subscription.subscriptions import Subscription
 
 P_contra = TypeVar("P_contra", contravariant=True)
 
@@ -42,7 +42,8 @@ class EntryTerms:
 class Setting:
     """What a change is judged against. ``management_port``: TCP port at which the box is managed, ``managed_at`` its
     address there, as the inventory has it. ``features``: what ``family`` can carry; None: left to its driver.
-    ``barrier``: the ports of voice on this line; empty ones are none."""
+    ``barrier``: the ports of voice on this line; empty ones are none. ``section``: what the terms of the entry cite;
+    refusals that have no section of their own cite it, too."""
 
     catalogue: ServiceCatalogue
     subscription: Subscription
@@ -51,6 +52,7 @@ class Setting:
     family: str = ""
     features: frozenset[Feature] | None = None
     barrier: Barrier = field(default_factory=Barrier)
+    section: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,11 @@ from typing import Any, ClassVar, Final, Literal
 from cpe_manager.domain.changes.base import Entry, after_patch
 from cpe_manager.domain.changes.entries import Effect, Setting
 from cpe_manager.domain.changes.reading import misfit, some_network, told
-from cpe_manager.domain.checks import RESERVED_PORT, Check, Finding
-from cpe_manager.domain.cpe_config import AccessRule, Action, CpeConfig, Timer
-from cpe_manager.domain.cpe_config_data import Bounds, plain
-from cpe_manager.domain.cpe_mobile import Ports, Protocol
-from cpe_manager.domain.probes import Probe
+from cpe_manager.domain.model.cpe_config import AccessRule, Action, CpeConfig, Timer
+from cpe_manager.domain.model.cpe_config_data import Bounds, plain
+from cpe_manager.domain.model.cpe_mobile import Ports, Protocol
+from cpe_manager.domain.push.checks import RESERVED_PORT, Check, Finding
+from cpe_manager.domain.push.probes import Probe
 
 MOST_RULES: Final = 200
 MOST_TIMERS: Final = 50
@@ -137,8 +137,8 @@ class FirewallChange(Entry[FirewallSettings]):
     def conflicts(self, wanted: FirewallSettings, _now: CpeConfig, _setting: Setting, /) -> Iterator[Finding]:
         for number, rule in enumerate(wanted.rules or ()):
             if rule.ports is not None and rule.ports.first <= RESERVED_PORT <= rule.ports.last:
-                reason = f"rules[{number}] is about port {RESERVED_PORT}, which is reserved for the operator (§5.2.2.1)"
-                yield Finding(Check.RESERVED, reason)
+                reason = f"it is about port {RESERVED_PORT}, which is reserved for the operator (§5.2.2.1)"
+                yield Finding(Check.RESERVED, reason, field=f"rules[{number}].ports")
 
     def effect(self, wanted: FirewallSettings, now: CpeConfig, _setting: Setting, /) -> Effect:
         part: dict[str, Any] = {} if wanted.inbound is None else {"inbound": wanted.inbound}

@@ -13,12 +13,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from cpe_manager.domain.access.access import is_account
 from cpe_manager.domain.changes.entries import EntryTerms
 from cpe_manager.domain.changes.requests import ChangeRequest, ChangeState, Fee
-from cpe_manager.domain.checks import Check
-from cpe_manager.domain.commit_path import Phase
 from cpe_manager.domain.errors import DeviceError
-from cpe_manager.domain.pushes import Push, SettledAs
+from cpe_manager.domain.push.checks import Check
+from cpe_manager.domain.push.commit_path import Phase
+from cpe_manager.domain.push.pushes import Push, SettledAs
 
 NO_SUBSCRIPTION: Final = "no-subscription"
 NOT_OFFERED: Final = "not-offered"
@@ -100,6 +101,7 @@ def may_execute(change: ChangeRequest) -> bool:
     given = change.approval
     return (
         given is not None
+        and is_account(given.by_id)
         and given.by_id != change.submitted_by_id
         and (given.basis, given.digest) == (change.shown.basis, change.shown.digest)
     )

@@ -10,11 +10,11 @@ from typing import Any, ClassVar, Final
 from cpe_manager.domain.changes.base import Entry, after_patch
 from cpe_manager.domain.changes.entries import Effect, Setting
 from cpe_manager.domain.changes.reading import host, misfit, told
-from cpe_manager.domain.checks import Check, Finding
-from cpe_manager.domain.cpe_config import CpeConfig, Lan
-from cpe_manager.domain.cpe_config_data import Bounds, Data, to_data
-from cpe_manager.domain.probes import Probe
-from cpe_manager.domain.requirements import require
+from cpe_manager.domain.model.cpe_config import CpeConfig, Lan
+from cpe_manager.domain.model.cpe_config_data import Bounds, Data, to_data
+from cpe_manager.domain.model.requirements import require
+from cpe_manager.domain.push.checks import Check, Finding
+from cpe_manager.domain.push.probes import Probe
 
 _PRIVATE: Final = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 _PARTS: Final = ("dhcp", "port_mappings", "firewall", "routes", "snmp", "management", "dns")
@@ -122,7 +122,7 @@ class LanAddressChange(Entry[LanAddress]):
 
     def conflicts(self, wanted: LanAddress, now: CpeConfig, _setting: Setting, /) -> Iterator[Finding]:
         if wanted.first is not None and now.dhcp is None:
-            yield Finding(Check.ABSENT, "there is no DHCP server: a pool has no use")
+            yield Finding(Check.ABSENT, "there is no DHCP server: a pool has no use", field="first")
         if now.lan is not None and now.lan.address.network != wanted.address.network and now.port_mappings:
             yield Finding(
                 Check.IN_USE,

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 from cpe_manager.domain.changes.base import Entry, after_patch
 from cpe_manager.domain.changes.entries import Effect, Setting
 from cpe_manager.domain.changes.reading import domain, misfit, spoken, told
-from cpe_manager.domain.checks import Check, Finding
-from cpe_manager.domain.cpe_config import CpeConfig
-from cpe_manager.domain.cpe_config_data import Bounds
-from cpe_manager.domain.probes import Probe
+from cpe_manager.domain.model.cpe_config import CpeConfig
+from cpe_manager.domain.model.cpe_config_data import Bounds
+from cpe_manager.domain.push.checks import Check, Finding
+from cpe_manager.domain.push.probes import Probe
 
 _CARRIES = "traffic goes over the mobile connection at the moment: it has to go back to the fixed line first"
 

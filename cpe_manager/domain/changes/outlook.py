@@ -15,7 +15,7 @@ _ENDED: Final = {
     _S.DECLINED: "nothing: it was declined",
     _S.WITHDRAWN: "nothing: it was withdrawn",
     _S.EXPIRED: "nothing: nobody answered in time; it can be asked for again",
-    _S.CLOSED: "nothing: it is closed, and everyone was told",
+    _S.CLOSED: "nothing: it is closed",
 }
 
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, ClassVar, Final, Literal
 
-from cpe_manager.domain.catalogue import ServiceCatalogue
 from cpe_manager.domain.changes.base import Entry, after_patch, listed
 from cpe_manager.domain.changes.entries import Effect, Setting
 from cpe_manager.domain.changes.reading import host, misfit, named, private_or_public, told
-from cpe_manager.domain.checks import RESERVED_PORT, Check, Finding, mapping_findings
-from cpe_manager.domain.cpe_config import CpeConfig, PortMapping
-from cpe_manager.domain.cpe_config_data import Bounds, plain
-from cpe_manager.domain.cpe_mobile import Ports, Protocol
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.probes import Probe
-from cpe_manager.domain.voice_barrier import barred_of
+from cpe_manager.domain.failover.voice_barrier import barred_of
+from cpe_manager.domain.model.cpe_config import CpeConfig, PortMapping
+from cpe_manager.domain.model.cpe_config_data import Bounds, plain
+from cpe_manager.domain.model.cpe_mobile import Ports, Protocol
+from cpe_manager.domain.push.checks import RESERVED_PORT, Check, Finding, mapping_findings
+from cpe_manager.domain.push.probes import Probe
+from cpe_manager.domain.subscription.catalogue import ServiceCatalogue
 
 MOST: Final = 100
 """Entries of one request; a customer makes as many requests as he likes."""
@@ -196,13 +196,10 @@ class OpenPort(Entry[OpenPorts]):
             asked = _wanted(wanted, setting.catalogue)
         except InputError:
             return  # `effect` says the same, with its field.
-        for _, mapping in asked:
-            yield from mapping_findings(now, mapping, setting.management_port)
-            yield from _reserved(mapping, setting)
-            if (there := _clash(mapping, now)) is not None:
-                yield Finding(Check.MAPPED, _mapped(mapping, there))
-            yield from _voice(mapping, setting)
-            yield from _pool(mapping, now)
+        for place, mapping in asked:
+            for one in _clashes(mapping, now, setting):
+                inside = one.check in (Check.OUTSIDE_LAN, Check.OWN_ADDRESS)
+                yield replace(one, field=f"{place.rpartition('.')[0]}.inside" if inside else place)
 
     def effect(self, wanted: OpenPorts, now: CpeConfig, setting: Setting, /) -> Effect:
         asked = _wanted(wanted, setting.catalogue)
@@ -219,6 +216,15 @@ class OpenPort(Entry[OpenPorts]):
         return Effect(patch, probes[:_PROBED])
 
 
+def _clashes(mapping: PortMapping, now: CpeConfig, setting: Setting) -> Iterator[Finding]:
+    yield from mapping_findings(now, mapping, setting.management_port)
+    yield from _reserved(mapping, setting)
+    if (there := _clash(mapping, now)) is not None:
+        yield Finding(Check.MAPPED, _mapped(mapping, there))
+    yield from _voice(mapping, setting)
+    yield from _pool(mapping, now)
+
+
 def _outside(one: Opening | Closing) -> str:
     return f"{one.preset} ports" if one.port is None else f"{'/'.join(_protocols(one))} {one.port}"
 
@@ -229,7 +235,9 @@ def _reserved(mapping: PortMapping, setting: Setting) -> Iterator[Finding]:
     more = setting.catalogue.reserved_ports - {RESERVED_PORT} if mapping.protocol == "tcp" else {RESERVED_PORT}
     for port in sorted(more):
         if first <= port <= last:
-            reason = f"{mapping.protocol} {mapping.ports} takes port {port}, which is reserved for the operator"
+            reason = (
+                f"{mapping.protocol} {mapping.ports} takes port {port}, which is reserved for the operator (§5.2.2.1)"
+            )
             yield Finding(Check.RESERVED, reason)
 
 
@@ -240,7 +248,9 @@ def _voice(mapping: PortMapping, setting: Setting) -> Iterator[Finding]:
         return
     for one in voice:
         if one.protocol == mapping.protocol and _overlap(one.ports, mapping.ports):
-            reason = f"{mapping.protocol} {mapping.ports} takes ports of voice over IP ({one.protocol} {one.ports})"
+            reason = (
+                f"{mapping.protocol} {mapping.ports} takes ports of voice over IP: {one.protocol} {one.ports} (§3.8)"
+            )
             yield Finding(Check.VOICE, reason)
 
 
@@ -276,9 +286,9 @@ class ClosePort(Entry[ClosePorts]):
                 asked = _expanded(f"ports[{number}]", one, setting.catalogue)
             except InputError:
                 return
-            for _, protocol, ports in asked:
+            for place, protocol, ports in asked:
                 if isinstance(found := _open(protocol, ports, one.inside, now), str):
-                    yield Finding(Check.ABSENT, found)
+                    yield Finding(Check.ABSENT, found, field=place)
 
     def effect(self, wanted: ClosePorts, now: CpeConfig, setting: Setting, /) -> Effect:
         gone: list[PortMapping] = []

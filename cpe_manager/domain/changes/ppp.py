@@ -9,11 +9,11 @@ from typing import ClassVar
 from cpe_manager.domain.changes.base import Entry, after_patch
 from cpe_manager.domain.changes.entries import Effect, Setting
 from cpe_manager.domain.changes.reading import misfit, printed, spoken, told
-from cpe_manager.domain.checks import Check, Finding
-from cpe_manager.domain.cpe_config import CpeConfig
-from cpe_manager.domain.cpe_config_data import Bounds
-from cpe_manager.domain.lockout import Lockout
-from cpe_manager.domain.probes import Probe
+from cpe_manager.domain.model.cpe_config import CpeConfig
+from cpe_manager.domain.model.cpe_config_data import Bounds
+from cpe_manager.domain.push.checks import Check, Finding
+from cpe_manager.domain.push.lockout import Lockout
+from cpe_manager.domain.push.probes import Probe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,9 +13,9 @@ from dataclasses import dataclass, fields, is_dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
 from typing import Any, Final
 
-from cpe_manager.domain import requirements
-from cpe_manager.domain.cpe_config_data import BOUNDS, Bounds, Data, Misfit, masked, plain, read_as
 from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.model import requirements
+from cpe_manager.domain.model.cpe_config_data import BOUNDS, Bounds, Data, Misfit, masked, plain, read_as
 
 TOLD: Final = "told"
 """Key of a field's metadata under which `Told` is."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from cpe_manager.domain.changes.base import Entry
 from cpe_manager.domain.changes.entries import Effect, Setting
-from cpe_manager.domain.cpe_config import CpeConfig
+from cpe_manager.domain.model.cpe_config import CpeConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

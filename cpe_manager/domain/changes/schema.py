@@ -10,8 +10,8 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 from cpe_manager.domain.changes.reading import TOLD, Told
-from cpe_manager.domain.cpe_config_data import BOUNDS, Bounds
-from cpe_manager.domain.cpe_mobile import Ports
+from cpe_manager.domain.model.cpe_config_data import BOUNDS, Bounds
+from cpe_manager.domain.model.cpe_mobile import Ports
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
@@ -21,17 +21,20 @@ _SIMPLE: Final[Mapping[Any, Mapping[str, Any]]] = {
     int: {"type": "integer"},
     bool: {"type": "boolean"},
     IPv4Address: {"type": "string", "format": "ipv4"},
-    IPv4Interface: {"type": "string", "pattern": f"^{_V4}(?:/[0-9]{{1,2}})?$"},
-    IPv4Network: {"type": "string", "pattern": f"^{_V4}(?:/[0-9]{{1,2}})?$"},
+    IPv4Interface: {
+        "type": "string", "pattern": f"^{_V4}(?:/[0-9]{{1,2}})?$", "title": "IPv4 address with prefix length",
+    },
+    IPv4Network: {"type": "string", "pattern": f"^{_V4}(?:/[0-9]{{1,2}})?$", "title": "IPv4 network"},
     IPv6Address: {"type": "string", "format": "ipv6"},
-    IPv6Network: {"type": "string", "pattern": "^[0-9A-Fa-f:]+(?:/[0-9]{1,3})?$"},
+    IPv6Network: {"type": "string", "pattern": "^[0-9A-Fa-f:]+(?:/[0-9]{1,3})?$", "title": "IPv6 network"},
     Ports: {
         "anyOf": [
             {"type": "integer", "minimum": 1, "maximum": 65535},
             {"type": "string", "pattern": "^[0-9]{1,5}(?:-[0-9]{1,5})?$"},
-        ]
+        ],
+        "title": "port or range, 1 to 65535",
     },
-}
+}  # fmt: skip
 
 
 def schema_of(kind: type, presets: Collection[str] | None = None) -> Schema:

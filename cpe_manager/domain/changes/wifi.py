@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Final, Literal
 from cpe_manager.domain.changes.base import Entry, after_patch
 from cpe_manager.domain.changes.entries import Effect, Setting
 from cpe_manager.domain.changes.reading import fitting, misfit, printed, told
-from cpe_manager.domain.checks import Check, Finding
-from cpe_manager.domain.cpe_config import CpeConfig, Wifi, WifiSecurity
-from cpe_manager.domain.cpe_config_data import Bounds, plain
-from cpe_manager.domain.probes import Probe
+from cpe_manager.domain.model.cpe_config import CpeConfig, Wifi, WifiSecurity
+from cpe_manager.domain.model.cpe_config_data import Bounds, plain
+from cpe_manager.domain.push.checks import Check, Finding
+from cpe_manager.domain.push.probes import Probe
 
 Band = Literal["2.4", "5"]
 _BAND: Final = told("The radio, in GHz")
@@ -149,9 +149,9 @@ class WifiByRight(Entry[WifiRights]):
 
     def conflicts(self, wanted: WifiRights, now: CpeConfig, _setting: Setting, /) -> Iterator[Finding]:
         bands = {wifi.band for wifi in now.wifi}
-        for one in wanted.networks:
+        for number, one in enumerate(wanted.networks):
             if one.band not in bands:
-                yield Finding(Check.ABSENT, f"there is no wifi at {one.band} GHz")
+                yield Finding(Check.ABSENT, f"there is no wifi at {one.band} GHz", field=f"networks[{number}].band")
 
     def effect(self, wanted: WifiRights, now: CpeConfig, _setting: Setting, /) -> Effect:
         bands = {wifi.band for wifi in now.wifi}

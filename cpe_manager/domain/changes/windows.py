@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from cpe_manager.domain.push_windows import HORIZON, PLACE, Calendar, Freeze
+from cpe_manager.domain.push.push_windows import HORIZON, PLACE, Calendar, Freeze
 
 _ROUNDS: Final = 2 * HORIZON.days
 """Each round moves on to another stretch; so many there are within the horizon, with some to spare."""

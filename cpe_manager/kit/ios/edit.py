@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from ipaddress import IPv4Interface
 from typing import Final
 
-from cpe_manager.domain.cpe_config import CpeConfig, Wan, WifiSecurity
-from cpe_manager.domain.requirements import require
+from cpe_manager.domain.model.cpe_config import CpeConfig, Wan, WifiSecurity
+from cpe_manager.domain.model.requirements import require
 from cpe_manager.kit.ios.box import Box, short
 from cpe_manager.kit.ios.read import band_of
 

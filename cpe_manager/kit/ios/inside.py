@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Address, IPv4Network
 
-from cpe_manager.domain.cpe_config import DhcpServer, Lan, Wifi, WifiSecurity
-from cpe_manager.domain.requirements import is_domain
+from cpe_manager.domain.model.cpe_config import DhcpServer, Lan, Wifi, WifiSecurity
+from cpe_manager.domain.model.requirements import is_domain
 from cpe_manager.kit.indented import Block
 from cpe_manager.kit.ios.box import POOL, network_of
 from cpe_manager.kit.ios.edit import Edit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from cpe_manager.domain.cpe_mobile import Barred
+from cpe_manager.domain.model.cpe_mobile import Barred
 from cpe_manager.kit.access_list import plain, same
 from cpe_manager.kit.ios.box import short
 from cpe_manager.kit.ios.edit import Edit

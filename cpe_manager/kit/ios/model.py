@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cpe_manager.domain.cpe_config import CpeConfig
+from cpe_manager.domain.model.cpe_config import CpeConfig
 from cpe_manager.kit.ios.box import Box
 from cpe_manager.kit.ios.edit import Edit, check
 from cpe_manager.kit.ios.inside import write_dhcp, write_wifi

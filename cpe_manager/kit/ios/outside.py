@@ -7,7 +7,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 from typing import Final
 
-from cpe_manager.domain.cpe_config import AccessRule, CpeConfig, PortMapping
+from cpe_manager.domain.model.cpe_config import AccessRule, CpeConfig, PortMapping
 from cpe_manager.kit.access_list import OPENED, Filter, line_of, same, wildcard, with_rules, written
 from cpe_manager.kit.access_list import read as read_filter
 from cpe_manager.kit.attempts import attempt

@@ -9,7 +9,7 @@ import re
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Final, Literal
 
-from cpe_manager.domain.cpe_config import (
+from cpe_manager.domain.model.cpe_config import (
     CpeConfig,
     DhcpServer,
     Firewall,
@@ -25,8 +25,8 @@ from cpe_manager.domain.cpe_config import (
     Wifi,
     WifiSecurity,
 )
-from cpe_manager.domain.cpe_mobile import Ports
-from cpe_manager.domain.requirements import is_domain, is_label
+from cpe_manager.domain.model.cpe_mobile import Ports
+from cpe_manager.domain.model.requirements import is_domain, is_label
 from cpe_manager.kit.access_list import Filter, sources
 from cpe_manager.kit.access_list import read as read_filter
 from cpe_manager.kit.addresses import ipv4

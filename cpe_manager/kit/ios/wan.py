@@ -7,7 +7,7 @@ from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
-from cpe_manager.domain.cpe_config import Wan
+from cpe_manager.domain.model.cpe_config import Wan
 from cpe_manager.kit.access_list import plain
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.indented import Block, named

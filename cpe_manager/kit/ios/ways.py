@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cpe_manager.domain.cpe_mobile import Barred, Mobile, Ports
+from cpe_manager.domain.model.cpe_mobile import Barred, Mobile, Ports
 from cpe_manager.kit.access_list import plain, rule_of
 from cpe_manager.kit.addresses import ipv4
 from cpe_manager.kit.attempts import attempt

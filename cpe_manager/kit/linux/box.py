@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network, ip_interface
 from typing import Final
 
-from cpe_manager.domain.cpe_config import CpeConfig, Firewall, Lan, Management, PortMapping, StaticRoute, Wan
-from cpe_manager.domain.requirements import is_label
+from cpe_manager.domain.model.cpe_config import CpeConfig, Firewall, Lan, Management, PortMapping, StaticRoute, Wan
+from cpe_manager.domain.model.requirements import is_label
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.config_text import values
 from cpe_manager.kit.linux import daemon_words, file_bundle, link_words, nft_table

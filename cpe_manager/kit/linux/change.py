@@ -9,9 +9,9 @@ from ipaddress import IPv4Interface
 from shlex import quote
 from typing import Final
 
-from cpe_manager.domain.cpe_config import CpeConfig, Wan
-from cpe_manager.domain.cpe_mobile import Mobile
 from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.model.cpe_config import CpeConfig, Wan
+from cpe_manager.domain.model.cpe_mobile import Mobile
 from cpe_manager.kit.linux import daemon_words, file_bundle, link_words, nft_table
 from cpe_manager.kit.linux.box import NFT, NFT_MAIN, NO_SSH, NO_TABLE, Box, model
 from cpe_manager.kit.linux.default_routes import (

@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
-from cpe_manager.domain.cpe_config import DhcpServer, Lan, Reservation, Snmp, SnmpCommunity
-from cpe_manager.domain.requirements import is_domain
+from cpe_manager.domain.model.cpe_config import DhcpServer, Lan, Reservation, Snmp, SnmpCommunity
+from cpe_manager.domain.model.requirements import is_domain
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.linux.file_bundle import Files
 

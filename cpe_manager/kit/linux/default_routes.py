@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final
 
-from cpe_manager.domain.cpe_mobile import Mobile
 from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.model.cpe_mobile import Mobile
 from cpe_manager.kit.attempts import attempt
 
 Network = IPv4Network | IPv6Network

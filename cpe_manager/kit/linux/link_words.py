@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from ipaddress import IPv4Interface
 from typing import Final, Literal
 
-from cpe_manager.domain.cpe_config import Wan, Wifi, WifiSecurity
-from cpe_manager.domain.cpe_mobile import Barred, Mobile
 from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.model.cpe_config import Wan, Wifi, WifiSecurity
+from cpe_manager.domain.model.cpe_mobile import Barred, Mobile
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.linux.file_bundle import Files
 

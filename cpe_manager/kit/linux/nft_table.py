@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final, cast
 
-from cpe_manager.domain.cpe_config import AccessRule, Action, Firewall, PortMapping, Timer
-from cpe_manager.domain.cpe_mobile import Barred, Ports, Protocol
+from cpe_manager.domain.model.cpe_config import AccessRule, Action, Firewall, PortMapping, Timer
+from cpe_manager.domain.model.cpe_mobile import Barred, Ports, Protocol
 from cpe_manager.kit.attempts import attempt
 
 TABLE: Final = "inet cpe"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from cpe_manager.domain.cpe_config import Role
-from cpe_manager.domain.interface_names import Interfaces
+from cpe_manager.domain.model.cpe_config import Role
+from cpe_manager.domain.replacement.interface_names import Interfaces
 from cpe_manager.kit import interface_words
 
 _HEADS: Final = re.compile(r"^(?:interface|iface|interface=)[ ]?([A-Za-z][\w-]*)", re.MULTILINE)

@@ -10,7 +10,8 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
-from cpe_manager.domain.cpe_config import (
+from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.model.cpe_config import (
     AccessRule,
     Action,
     Firewall,
@@ -18,8 +19,7 @@ from cpe_manager.domain.cpe_config import (
     PortMapping,
     Timer,
 )
-from cpe_manager.domain.cpe_mobile import Ports
-from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.model.cpe_mobile import Ports
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.routeros.language import OURS, Box, Edit, Item, duration, seconds
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Final
 
-from cpe_manager.domain.cpe_config import DhcpServer, Lan, Reservation, Wifi, WifiSecurity
 from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.model.cpe_config import DhcpServer, Lan, Reservation, Wifi, WifiSecurity
 from cpe_manager.kit.addresses import ipv4, ipv4_interface
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.routeros.language import OURS, Box, Edit, Item, duration, seconds

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from cpe_manager.domain.cpe_mobile import Barred, Mobile, Protocol
+from cpe_manager.domain.model.cpe_mobile import Barred, Mobile, Protocol
 from cpe_manager.kit.addresses import ipv4
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.barring import PROTOCOLS, apart, listed, words_of

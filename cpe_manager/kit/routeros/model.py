@@ -12,9 +12,9 @@ import re
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
-from cpe_manager.domain.cpe_config import CpeConfig, StaticRoute
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.requirements import is_label
+from cpe_manager.domain.model.cpe_config import CpeConfig, StaticRoute
+from cpe_manager.domain.model.requirements import is_label
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.routeros import firewall, snmp
 from cpe_manager.kit.routeros import lan as inside

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from cpe_manager.domain.cpe_config import Role
-from cpe_manager.domain.interface_names import Interfaces
+from cpe_manager.domain.model.cpe_config import Role
+from cpe_manager.domain.replacement.interface_names import Interfaces
 from cpe_manager.kit import interface_words
 from cpe_manager.kit.routeros.lan import lan_interface
 from cpe_manager.kit.routeros.language import Box

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
-from cpe_manager.domain.cpe_config import Snmp, SnmpCommunity
+from cpe_manager.domain.model.cpe_config import Snmp, SnmpCommunity
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.routeros.language import OURS, Box, Edit, Item
 

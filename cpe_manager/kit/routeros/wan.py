@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Final
 
-from cpe_manager.domain.cpe_config import Wan
+from cpe_manager.domain.model.cpe_config import Wan
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.routeros import lan as inside
 from cpe_manager.kit.routeros.language import OURS, Box, Edit, Item

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final, cast
 
-from cpe_manager.domain.cpe_config import (
+from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.model.cpe_config import (
     AccessRule,
     Action,
     CpeConfig,
@@ -19,8 +20,7 @@ from cpe_manager.domain.cpe_config import (
     Management,
     PortMapping,
 )
-from cpe_manager.domain.cpe_mobile import Ports, Protocol
-from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.model.cpe_mobile import Ports, Protocol
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.uci import snmp as uci_snmp
 from cpe_manager.kit.uci.language import OURS, Edit, Section, Uci, network

@@ -6,9 +6,9 @@ import re
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Final, Literal
 
-from cpe_manager.domain.cpe_config import DhcpServer, Lan, Reservation, Wifi, WifiSecurity
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.requirements import is_domain
+from cpe_manager.domain.model.cpe_config import DhcpServer, Lan, Reservation, Wifi, WifiSecurity
+from cpe_manager.domain.model.requirements import is_domain
 from cpe_manager.kit.addresses import ipv4, ipv4_interface
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.uci.language import OURS, Edit, Section, Uci

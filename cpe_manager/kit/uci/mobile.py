@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final, cast
 
-from cpe_manager.domain.cpe_mobile import Barred, Mobile, Ports, Protocol
+from cpe_manager.domain.model.cpe_mobile import Barred, Mobile, Ports, Protocol
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.uci.language import OURS, Edit, Section, Uci
 

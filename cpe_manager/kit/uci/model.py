@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Final
 
-from cpe_manager.domain.cpe_config import CpeConfig, Lan, StaticRoute, Wan
-from cpe_manager.domain.cpe_mobile import Mobile
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.requirements import is_label
+from cpe_manager.domain.model.cpe_config import CpeConfig, Lan, StaticRoute, Wan
+from cpe_manager.domain.model.cpe_mobile import Mobile
+from cpe_manager.domain.model.requirements import is_label
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.uci import firewall
 from cpe_manager.kit.uci import lan as uci_lan

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 from typing import Final
 
-from cpe_manager.domain.cpe_config import Management, Snmp, SnmpCommunity
+from cpe_manager.domain.model.cpe_config import Management, Snmp, SnmpCommunity
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.uci.language import OURS, Edit, Section, Uci, network
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from typing import Final, Literal
 
-from cpe_manager.domain.cpe_config import AccessRule, Action, Firewall, PortMapping, Timer
-from cpe_manager.domain.cpe_mobile import Ports
 from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.model.cpe_config import AccessRule, Action, Firewall, PortMapping, Timer
+from cpe_manager.domain.model.cpe_mobile import Ports
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.vyos.management import FORWARD, INPUT, network, ports, rules, ssh_rules, write_ssh_rule, written
 from cpe_manager.kit.vyos.mobile import last_bar

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from typing import Final
 
-from cpe_manager.domain.cpe_config import Management
-from cpe_manager.domain.cpe_mobile import Ports
+from cpe_manager.domain.model.cpe_config import Management
+from cpe_manager.domain.model.cpe_mobile import Ports
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.vyos.roles import lowest_free
 from cpe_manager.kit.vyos.set_lines import Path, SetLines

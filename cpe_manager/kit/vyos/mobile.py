@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Final
 
-from cpe_manager.domain.cpe_mobile import Barred, Mobile, Protocol
 from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.model.cpe_mobile import Barred, Mobile, Protocol
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.barring import PROTOCOLS, apart, listed, words_of
 from cpe_manager.kit.vyos import wan as vyos_wan

@@ -6,7 +6,8 @@ import re
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final, Literal
 
-from cpe_manager.domain.cpe_config import (
+from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.model.cpe_config import (
     CpeConfig,
     Snmp,
     SnmpCommunity,
@@ -14,8 +15,7 @@ from cpe_manager.domain.cpe_config import (
     Wifi,
     WifiSecurity,
 )
-from cpe_manager.domain.cpe_features import Feature, require_features
-from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.model.cpe_features import Feature, require_features
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.redaction import REMOVED
 from cpe_manager.kit.vyos import firewall as vyos_firewall

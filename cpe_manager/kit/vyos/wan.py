@@ -5,8 +5,8 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
 from typing import Final
 
-from cpe_manager.domain.cpe_config import DhcpServer, Lan, Reservation, Wan
 from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.model.cpe_config import DhcpServer, Lan, Reservation, Wan
 from cpe_manager.kit.addresses import ipv4
 from cpe_manager.kit.attempts import attempt
 from cpe_manager.kit.vyos.roles import (

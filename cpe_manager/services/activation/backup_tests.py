@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from cpe_manager.domain.activation_flow import Step
-from cpe_manager.domain.activations import TestResult, Verdict
+from cpe_manager.domain.activation.activation_flow import Step
+from cpe_manager.domain.activation.activations import TestResult, Verdict
 from cpe_manager.domain.errors import Conflict, InputError, NotFound
-from cpe_manager.domain.lines import FailoverState, LineRecord
+from cpe_manager.domain.failover.lines import FailoverState, LineRecord
 from cpe_manager.ports.activations import PUSH_KEY
 from cpe_manager.services.activation.bench import Bench, failed, not_ordered, passed, unproven
-from cpe_manager.services.lines import Order
+from cpe_manager.services.failover.lines import Order
 
 _PAUSE: Final = 1.0
 _TRIES: Final = 2

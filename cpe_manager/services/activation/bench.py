@@ -9,18 +9,18 @@ from datetime import datetime
 from ipaddress import IPv4Address
 from typing import Any, ClassVar, Protocol
 
-from cpe_manager.domain.activation_config import lacking, patch_of
-from cpe_manager.domain.activation_flow import Step
-from cpe_manager.domain.activations import Activation, ActivationOrder, TestResult, Verdict
-from cpe_manager.domain.catalogue import Speed
-from cpe_manager.domain.cpe_config import Role
+from cpe_manager.domain.activation.activation_config import lacking, patch_of
+from cpe_manager.domain.activation.activation_flow import Step
+from cpe_manager.domain.activation.activations import Activation, ActivationOrder, TestResult, Verdict
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.probes import LineState
+from cpe_manager.domain.model.cpe_config import Role
+from cpe_manager.domain.push.probes import LineState
+from cpe_manager.domain.subscription.catalogue import Speed
 from cpe_manager.ports.activations import OutsideProber
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.driver import Probing, Wired
 from cpe_manager.services.activation.parts import OpenBox, Terms
-from cpe_manager.services.lines import Lines
+from cpe_manager.services.failover.lines import Lines
 
 ASKING_SECONDS = 20.0
 """What a box gets to answer one question."""

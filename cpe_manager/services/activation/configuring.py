@@ -11,16 +11,16 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from cpe_manager.domain.activation_config import managed_after, patch_of
-from cpe_manager.domain.activation_flow import Step
-from cpe_manager.domain.checks import Check
-from cpe_manager.domain.commit_path import Phase
-from cpe_manager.domain.cpe_config_data import changed
+from cpe_manager.domain.activation.activation_config import managed_after, patch_of
+from cpe_manager.domain.activation.activation_flow import Step
 from cpe_manager.domain.errors import Conflict, NotFound
-from cpe_manager.domain.inventory import LifeState
+from cpe_manager.domain.fleet.inventory import LifeState
 from cpe_manager.domain.jobs import JobState, Outcome, Priority
-from cpe_manager.domain.lockout import Lockout
-from cpe_manager.domain.pushes import Push
+from cpe_manager.domain.model.cpe_config_data import changed
+from cpe_manager.domain.push.checks import Check
+from cpe_manager.domain.push.commit_path import Phase
+from cpe_manager.domain.push.lockout import Lockout
+from cpe_manager.domain.push.pushes import Push
 from cpe_manager.ports.activations import PUSH_KEY
 from cpe_manager.ports.stores import DeviceFilter
 from cpe_manager.services.activation.parts import (
@@ -34,9 +34,9 @@ from cpe_manager.services.activation.parts import (
     wanted_subscription,
     writing,
 )
-from cpe_manager.services.jobs import Jobs, RunRequest
-from cpe_manager.services.lines import Lines
-from cpe_manager.services.pushes import PushAsked, Pushes
+from cpe_manager.services.failover.lines import Lines
+from cpe_manager.services.jobs.jobs import Jobs, RunRequest
+from cpe_manager.services.push.pushes import PushAsked, Pushes
 
 POLL: Final = 1.0
 """Seconds between looks at a push or a backup that is on its way."""

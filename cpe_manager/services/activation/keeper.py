@@ -1,7 +1,7 @@
 """The work on activations: step by step, each written down before it has an effect; and the watch over their time.
 
-What comes next is decided in ``domain.activation_flow`` from the journal; here the steps are taken. Who works on an
-activation holds it, with a fence; a process that dies is followed by another.
+What comes next is decided in ``domain.activation.activation_flow`` from the journal; here the steps are taken. Who
+works on an activation holds it, with a fence; a process that dies is followed by another.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Final
 
 import structlog
 
-from cpe_manager.domain.activation_flow import Entry, Next, Result, State, Step, Told, decide
-from cpe_manager.domain.activations import Activation, order_of
+from cpe_manager.domain.activation.activation_flow import Entry, Next, Result, State, Step, Told, decide
+from cpe_manager.domain.activation.activations import Activation, order_of
 from cpe_manager.domain.errors import CpeManagerError, DeviceError, InputError, NotFound, StoreError
 from cpe_manager.domain.events import Alarm, NewEvent
 from cpe_manager.domain.working_days import local_day
@@ -34,8 +34,8 @@ from cpe_manager.services.activation.configuring import Configuring
 from cpe_manager.services.activation.parts import NotDone, Refused, Trip, event_of
 from cpe_manager.services.activation.reporting import Reporting
 from cpe_manager.services.activation.testing import Testing, summary_of
-from cpe_manager.services.attempt import LONGEST_ERROR, Outside
-from cpe_manager.services.held_work import HeldWork
+from cpe_manager.services.backup.attempt import LONGEST_ERROR, Outside
+from cpe_manager.services.jobs.held_work import HeldWork
 
 log = structlog.get_logger()
 

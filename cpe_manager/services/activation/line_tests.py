@@ -7,8 +7,8 @@ from ipaddress import ip_address
 from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
-from cpe_manager.domain.activation_flow import Step
-from cpe_manager.domain.activations import TestResult
+from cpe_manager.domain.activation.activation_flow import Step
+from cpe_manager.domain.activation.activations import TestResult
 from cpe_manager.domain.errors import CommandRefused
 from cpe_manager.ports.coverage import Transfer, Transferring
 from cpe_manager.ports.driver_reading import Resolving

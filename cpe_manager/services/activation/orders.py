@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from cpe_manager.domain.activation_flow import State
-from cpe_manager.domain.activation_rules import LONGEST_AHEAD, check, check_day, promise_of
-from cpe_manager.domain.activations import (
+from cpe_manager.domain.activation.activation_flow import State
+from cpe_manager.domain.activation.activation_rules import LONGEST_AHEAD, check, check_day, promise_of
+from cpe_manager.domain.activation.activations import (
     Activation,
     ActivationOrder,
     ActivationRecord,
@@ -23,12 +23,12 @@ from cpe_manager.domain.activations import (
     order_of,
 )
 from cpe_manager.domain.errors import Conflict
-from cpe_manager.domain.inventory import LifeState
+from cpe_manager.domain.fleet.inventory import LifeState
 from cpe_manager.domain.paging import Page
 from cpe_manager.domain.working_days import WorkingDay, local_day, promised, weekday
 from cpe_manager.ports.activations import TICKET, ActivationFilter
 from cpe_manager.ports.engine import Engine, Ticket
-from cpe_manager.services.accounts.sighting import device_for
+from cpe_manager.services.access.sighting import device_for
 from cpe_manager.services.activation.parts import ActivationStores, House, event_of, wanted_subscription
 
 _AROUND: Final = timedelta(days=LONGEST_AHEAD + 60)

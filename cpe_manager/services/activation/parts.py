@@ -7,16 +7,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from cpe_manager.domain.activation_flow import Entry
-from cpe_manager.domain.activations import Activation, ActivationOrder, Progress
-from cpe_manager.domain.cpe_config import CpeConfig
-from cpe_manager.domain.cpe_features import Feature
+from cpe_manager.domain.activation.activation_flow import Entry
+from cpe_manager.domain.activation.activations import Activation, ActivationOrder, Progress
 from cpe_manager.domain.errors import Conflict, CpeManagerError
 from cpe_manager.domain.events import NewEvent, Severity
-from cpe_manager.domain.lines import Barrier
-from cpe_manager.domain.push_windows import PLACE
-from cpe_manager.domain.settings_inheritance import resolve
-from cpe_manager.domain.subscriptions import Subscription
+from cpe_manager.domain.failover.lines import Barrier
+from cpe_manager.domain.fleet.settings_inheritance import resolve
+from cpe_manager.domain.model.cpe_config import CpeConfig
+from cpe_manager.domain.model.cpe_features import Feature
+from cpe_manager.domain.push.push_windows import PLACE
+from cpe_manager.domain.subscription.subscriptions import Subscription
 from cpe_manager.ports.activations import ActivationStore, OutsideProber
 from cpe_manager.ports.catalogue import Catalogues
 from cpe_manager.ports.driver import Driver, Modelled
@@ -24,10 +24,10 @@ from cpe_manager.ports.holidays import Holidays
 from cpe_manager.ports.shell import Shell
 from cpe_manager.ports.stores import BackupStore, InventoryStore
 from cpe_manager.ports.subscriptions import SubscriptionStore
-from cpe_manager.services.attempt import Outside
-from cpe_manager.services.coverage import TransferTest
-from cpe_manager.services.push_plan import PushDriver, able
-from cpe_manager.services.targets import known, target_of
+from cpe_manager.services.backup.attempt import Outside
+from cpe_manager.services.failover.coverage import TransferTest
+from cpe_manager.services.fleet.targets import known, target_of
+from cpe_manager.services.push.push_plan import PushDriver, able
 
 
 class Refused(CpeManagerError):

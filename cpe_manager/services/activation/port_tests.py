@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any, ClassVar, Final, Literal
 
-from cpe_manager.domain.activation_flow import Step
-from cpe_manager.domain.activations import TestResult, Verdict
-from cpe_manager.domain.cpe_config import CpeConfig, PortMapping
+from cpe_manager.domain.activation.activation_flow import Step
+from cpe_manager.domain.activation.activations import TestResult, Verdict
 from cpe_manager.domain.errors import CpeManagerError, InputError
+from cpe_manager.domain.model.cpe_config import CpeConfig, PortMapping
 from cpe_manager.ports.activations import PortSeen
 from cpe_manager.services.activation.bench import Bench, failed, not_ordered, passed, unproven
 

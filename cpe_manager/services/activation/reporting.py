@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from cpe_manager.domain.activation_flow import Entry
-from cpe_manager.domain.activations import ActivationReport, TestRound, Verdict
-from cpe_manager.domain.catalogue import ServiceCatalogue
+from cpe_manager.domain.activation.activation_flow import Entry
+from cpe_manager.domain.activation.activations import ActivationReport, TestRound, Verdict
 from cpe_manager.domain.errors import NotFound
+from cpe_manager.domain.subscription.catalogue import ServiceCatalogue
 from cpe_manager.domain.working_days import local_day
 from cpe_manager.ports.activations import ReportPages
 from cpe_manager.services.activation.parts import ActivationStores, House, Trip

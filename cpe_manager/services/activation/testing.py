@@ -10,10 +10,10 @@ from typing import Final
 
 import structlog
 
-from cpe_manager.domain.activation_flow import Result, Step
-from cpe_manager.domain.activations import TestResult, TestRound
-from cpe_manager.domain.entitlement import speed_of
+from cpe_manager.domain.activation.activation_flow import Result, Step
+from cpe_manager.domain.activation.activations import TestResult, TestRound
 from cpe_manager.domain.errors import CommandRefused, Conflict, CpeManagerError, InputError, NotFound, StoreError
+from cpe_manager.domain.subscription.entitlement import speed_of
 from cpe_manager.services.activation.backup_tests import BackupCarries, CoverageEnough, StandsBy
 from cpe_manager.services.activation.bench import Bench, SiteTest, unproven
 from cpe_manager.services.activation.line_tests import (
@@ -26,8 +26,8 @@ from cpe_manager.services.activation.line_tests import (
 )
 from cpe_manager.services.activation.parts import ActivationStores, Door, House, Trip, wanted_subscription
 from cpe_manager.services.activation.port_tests import Nat, Ports
-from cpe_manager.services.attempt import LONGEST_ERROR
-from cpe_manager.services.lines import Lines
+from cpe_manager.services.backup.attempt import LONGEST_ERROR
+from cpe_manager.services.failover.lines import Lines
 
 log = structlog.get_logger()
 

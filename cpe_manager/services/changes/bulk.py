@@ -18,7 +18,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
-from cpe_manager.domain.access import Permission, Principal, require
+from cpe_manager.domain.access.access import Permission, Principal, require
 from cpe_manager.domain.changes.requests import ChangeRequest
 from cpe_manager.domain.errors import CpeManagerError, InputError, StoreError
 from cpe_manager.services.changes.parts import Entries

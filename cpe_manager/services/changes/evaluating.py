@@ -15,20 +15,21 @@ from typing import Any
 
 import structlog
 
-from cpe_manager.domain.backups import SealedObject
-from cpe_manager.domain.catalogue import ServiceCatalogue
+from cpe_manager.domain.backup.backups import SealedObject
+from cpe_manager.domain.changes.base import cited
 from cpe_manager.domain.changes.entries import ChangeType, Effect, EntryTerms, Setting
 from cpe_manager.domain.changes.flow import COVERAGE, DEVICE_GONE, NO_SUBSCRIPTION, NOT_OFFERED, fee_of
 from cpe_manager.domain.changes.requests import ChangeRequest, Fee, Shown
-from cpe_manager.domain.checks import Check, Finding
-from cpe_manager.domain.cpe_config import CpeConfig
-from cpe_manager.domain.cpe_config_data import changed
-from cpe_manager.domain.entitlement import Component, newly_used
 from cpe_manager.domain.errors import Conflict, DeviceError, InputError, NotFound
-from cpe_manager.domain.inventory import Device, LifeState
-from cpe_manager.domain.lockout import Lockout
-from cpe_manager.domain.settings_inheritance import resolve
-from cpe_manager.domain.subscriptions import Subscription
+from cpe_manager.domain.fleet.inventory import Device, LifeState
+from cpe_manager.domain.fleet.settings_inheritance import resolve
+from cpe_manager.domain.model.cpe_config import CpeConfig
+from cpe_manager.domain.model.cpe_config_data import changed
+from cpe_manager.domain.push.checks import ACCEPTABLE, Check, Finding
+from cpe_manager.domain.push.lockout import Lockout
+from cpe_manager.domain.subscription.catalogue import ServiceCatalogue
+from cpe_manager.domain.subscription.entitlement import Component, newly_used
+from cpe_manager.domain.subscription.subscriptions import Subscription
 from cpe_manager.ports.driver import Drivers
 from cpe_manager.services.changes.parts import (
     ChangeParts,
@@ -39,9 +40,9 @@ from cpe_manager.services.changes.parts import (
     asked_of,
     effect_text,
 )
-from cpe_manager.services.push_plan import PlanShown
-from cpe_manager.services.pushes import PushAsked
-from cpe_manager.services.targets import known
+from cpe_manager.services.fleet.targets import known
+from cpe_manager.services.push.push_plan import PlanShown
+from cpe_manager.services.push.pushes import PushAsked
 
 log = structlog.get_logger()
 
@@ -122,13 +123,29 @@ class Evaluating:
             return NotNow(f"{device.name} is suspended", passing=False)
         catalogue, terms = await self._parts.catalogues.current(), await self._terms(change)
         subscription = await self._entitled(change, catalogue, terms.components)
+        try:
+            return await self._judge(change, device, catalogue, terms, subscription)
+        except _Refused as refused:
+            raise _Refused(cited(refused.refusal.reason, terms.section), refused.refusal.code) from refused
+        except InputError as error:
+            raise _Refused(cited(str(error), terms.section), Check.MODEL) from error
+
+    async def _judge(
+        self,
+        change: ChangeRequest,
+        device: Device,
+        catalogue: ServiceCatalogue,
+        terms: EntryTerms,
+        subscription: Subscription,
+    ) -> Accepted:
         kind = self._parts.entries.type(change.type)
         if kind is None:
             raise _Refused(f"{change.type} is no longer offered", NOT_OFFERED)
         text = self._parts.seals.open_note(await self._parts.store.parameters(change.id))
         wanted = self._parts.entries.read(change.type, json.loads(text))
         line = await self._lines.of(device.name)
-        setting = replace(await self._setting(device, catalogue, subscription), barrier=line.barrier)
+        setting = await self._setting(device, catalogue, subscription)
+        setting = replace(setting, barrier=line.barrier, section=terms.section)
         draft = _Draft()
         shown = await self._pushing.planned(
             device.id, lambda now: _drafted(draft, device, kind, wanted, now, setting)
@@ -211,8 +228,9 @@ def _drafted(
 
 
 def _require_fit(found: Sequence[Finding]) -> None:
-    if bad := [one for one in found if one.refuses]:
-        raise _Refused("; ".join(one.reason for one in bad), bad[0].check)
+    # What nobody can accept comes first: that is the code of the refusal.
+    if bad := sorted((one for one in found if one.refuses), key=lambda one: one.check in ACCEPTABLE):
+        raise _Refused("; ".join(map(str, bad)), bad[0].check)
 
 
 def _require_coverage(line: LineSaid) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from cpe_manager.domain.paging import Page
-from cpe_manager.domain.webhooks import Endpoint
+from cpe_manager.domain.telling.webhooks import Endpoint
 from cpe_manager.ports.stores import EventStore
 
 

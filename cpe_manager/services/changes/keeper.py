@@ -29,7 +29,7 @@ from cpe_manager.domain.changes.flow import (
 from cpe_manager.domain.changes.requests import ChangeRequest, ChangeState
 from cpe_manager.domain.changes.telling import ASKED_AGAIN
 from cpe_manager.domain.errors import Conflict, CpeManagerError, InputError, NotFound, StoreError
-from cpe_manager.domain.pushes import Push
+from cpe_manager.domain.push.pushes import Push
 from cpe_manager.ports.changes import Turn
 from cpe_manager.services.changes.evaluating import Accepted, Evaluating, NotNow, Refusal
 from cpe_manager.services.changes.parts import ChangeParts, Execution, Pushing, asked_of, effect_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from cpe_manager.domain.errors import NotFound
-from cpe_manager.domain.lines import Barrier, LineRecord
+from cpe_manager.domain.failover.lines import Barrier, LineRecord
 from cpe_manager.services.changes.parts import LineSaid
 
 

@@ -8,21 +8,21 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, Protocol
 
-from cpe_manager.domain.backups import SealedObject
-from cpe_manager.domain.catalogue import ServiceCatalogue
+from cpe_manager.domain.backup.backups import SealedObject
 from cpe_manager.domain.changes.entries import ChangeType, Effect
-from cpe_manager.domain.cpe_config import CpeConfig
-from cpe_manager.domain.lines import Barrier, Coverage
-from cpe_manager.domain.lockout import Lockout
-from cpe_manager.domain.probes import Probe
-from cpe_manager.domain.pushes import Push, PushRecord
-from cpe_manager.domain.subscriptions import Entitled, Operation, Subscription
+from cpe_manager.domain.failover.lines import Barrier, Coverage
+from cpe_manager.domain.model.cpe_config import CpeConfig
+from cpe_manager.domain.push.lockout import Lockout
+from cpe_manager.domain.push.probes import Probe
+from cpe_manager.domain.push.pushes import Push, PushRecord
+from cpe_manager.domain.subscription.catalogue import ServiceCatalogue
+from cpe_manager.domain.subscription.subscriptions import Entitled, Operation, Subscription
 from cpe_manager.ports.catalogue import Catalogues
 from cpe_manager.ports.changes import ChangeStore
 from cpe_manager.ports.clock import Clock, Ids
 from cpe_manager.ports.stores import InventoryStore
-from cpe_manager.services.push_plan import PlanShown
-from cpe_manager.services.pushes import PushAsked
+from cpe_manager.services.push.push_plan import PlanShown
+from cpe_manager.services.push.pushes import PushAsked
 
 
 class Entries(Protocol):
@@ -58,7 +58,7 @@ class Subscriptions(Protocol):
 
 
 class Entitle(Protocol):
-    """``domain.entitlement.entitled``."""
+    """``domain.subscription.entitlement.entitled``."""
 
     def __call__(
         self, catalogue: ServiceCatalogue, subscription: Subscription, operation: Operation | str, /, *,

@@ -15,16 +15,16 @@ from typing import Any, Final
 
 import structlog
 
-from cpe_manager.domain.access import Permission, Principal, bound, require, require_site
+from cpe_manager.domain.access.access import Permission, Principal, bound, is_account, require, require_site
 from cpe_manager.domain.changes.entries import EntryTerms
 from cpe_manager.domain.changes.requests import WITHDRAWABLE, Approval, ChangeRecord, ChangeRequest, ChangeState
 from cpe_manager.domain.errors import Conflict, Forbidden, InputError, NotFound, PreconditionFailed
-from cpe_manager.domain.inventory import Device, LifeState
+from cpe_manager.domain.fleet.inventory import Device, LifeState
 from cpe_manager.domain.paging import Page
-from cpe_manager.domain.subscriptions import Operation
+from cpe_manager.domain.subscription.subscriptions import Operation
 from cpe_manager.ports.changes import ChangeFilter, Turn
 from cpe_manager.ports.stores import DeviceFilter
-from cpe_manager.services.accounts.sighting import device_for
+from cpe_manager.services.access.sighting import device_for
 from cpe_manager.services.changes.parts import ChangeParts
 
 log = structlog.get_logger()
@@ -142,10 +142,13 @@ class ChangeRequests:
         """Say yes to exactly what was shown. ``digest``: that of ``Shown``; ``words``: how a customer gave it, where
         somebody else writes it down. Once more with the same digest changes nothing.
 
-        Raises ``Forbidden`` (whoever submitted it), ``NotFound``, ``Conflict`` when it does not wait for an approval or
-        something else is shown by now, or it is at another revision.
+        Raises ``Forbidden`` (whoever submitted it, whoever has no account), ``NotFound``, ``Conflict`` when it does not
+        wait for an approval or something else is shown by now, or it is at another revision.
         """
         require(by, Permission.APPROVE_CHANGES)
+        if not is_account(by.id):
+            # Nobody knows whose it is: two of them may be one person's.
+            raise Forbidden(f"{by.name} has no account: an approval is one of a user or a service account")
         told = _words("words", words)
         for _ in range(_TRIES):
             change = (await self._store.change(id_or_ticket, bound(by))).change

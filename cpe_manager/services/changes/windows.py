@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from cpe_manager.domain.catalogue import ServiceCatalogue
 from cpe_manager.domain.changes.requests import ChangeRequest
 from cpe_manager.domain.changes.windows import closed_on, opening
-from cpe_manager.domain.inventory import Device
-from cpe_manager.domain.push_windows import HORIZON, Calendar, calendar_of, windows_of
-from cpe_manager.domain.settings_inheritance import resolve
+from cpe_manager.domain.fleet.inventory import Device
+from cpe_manager.domain.fleet.settings_inheritance import resolve
+from cpe_manager.domain.push.push_windows import HORIZON, Calendar, calendar_of, windows_of
+from cpe_manager.domain.subscription.catalogue import ServiceCatalogue
 from cpe_manager.ports.holidays import Holidays
 from cpe_manager.ports.stores import InventoryStore
 

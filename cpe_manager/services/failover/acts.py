@@ -9,8 +9,8 @@ from typing import Final, Protocol
 import structlog
 
 from cpe_manager.domain.errors import CpeManagerError, StoreError
-from cpe_manager.domain.failover import Outcome
-from cpe_manager.domain.lines import Act, FailoverPolicy, LineRecord
+from cpe_manager.domain.failover.failover import Outcome
+from cpe_manager.domain.failover.lines import Act, FailoverPolicy, LineRecord
 from cpe_manager.ports.clock import Clock
 from cpe_manager.services.failover.conductor import Done
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import structlog
 
-from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.errors import CpeManagerError, StoreError
-from cpe_manager.domain.lines import Barrier, Carrier
-from cpe_manager.domain.settings_inheritance import resolve
-from cpe_manager.domain.voice_barrier import to_mobile
+from cpe_manager.domain.failover.lines import Barrier, Carrier
+from cpe_manager.domain.failover.voice_barrier import to_mobile
+from cpe_manager.domain.fleet.settings_inheritance import resolve
+from cpe_manager.domain.model.cpe_config import CpeConfig
 from cpe_manager.ports.driver import Driver, Modelled
 from cpe_manager.ports.stores import BackupStore, InventoryStore
-from cpe_manager.services.attempt import Outside
-from cpe_manager.services.targets import known
+from cpe_manager.services.backup.attempt import Outside
+from cpe_manager.services.fleet.targets import known
 
 log = structlog.get_logger()
 

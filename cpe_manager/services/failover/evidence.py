@@ -1,7 +1,7 @@
 """From what was read to `Evidence`: a poll's figures compared with the last ones, an edge's sessions with those before.
 
-Conventions are those of ``domain.line_memory``: a poll without an answer says nothing of the line; what an edge says is
-told again every few seconds although it has not changed, and at once while probes of the line fail.
+Conventions are those of ``domain.failover.line_memory``: a poll without an answer says nothing of the line; what an
+edge says is told again every few seconds although it has not changed, and at once while probes of the line fail.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from cpe_manager.domain.lines import Evidence, Source, Way
-from cpe_manager.domain.mobile_volume import OctetCount, OctetMeter
+from cpe_manager.domain.failover.lines import Evidence, Source, Way
+from cpe_manager.domain.failover.mobile_volume import OctetCount, OctetMeter
 from cpe_manager.ports.platform import EdgeSession
 from cpe_manager.ports.sensing import LineReading, PortReading
 

@@ -12,11 +12,11 @@ from typing import Final
 import structlog
 
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.failover_policy import policy_of
-from cpe_manager.domain.line_watch import Memory
-from cpe_manager.domain.lines import Condition, FailoverPolicy, FailoverState, Incident, LineRecord, Verdict
-from cpe_manager.domain.mobile_volume import MonthVolume, volume_of
-from cpe_manager.domain.node_watch import Nodes
+from cpe_manager.domain.failover.failover_policy import policy_of
+from cpe_manager.domain.failover.line_watch import Memory
+from cpe_manager.domain.failover.lines import Condition, FailoverPolicy, FailoverState, Incident, LineRecord, Verdict
+from cpe_manager.domain.failover.mobile_volume import MonthVolume, volume_of
+from cpe_manager.domain.failover.node_watch import Nodes
 from cpe_manager.services.failover.conductor import Done
 from cpe_manager.services.failover.moves import Incidents
 
@@ -46,6 +46,8 @@ class Watched:
     volume: MonthVolume = _NOTHING
     """Over mobile, as it is counted here; ``written``: as the database has it."""
     written: MonthVolume = _NOTHING
+    told: str = ""
+    """Mark of what was told of its data cap by this process, as far as it knows."""
 
 
 _DECIDED_ON: Final = frozenset({FailoverState.SUSPECT, FailoverState.SWITCHING, FailoverState.RETURNING})

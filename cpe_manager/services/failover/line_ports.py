@@ -10,8 +10,8 @@ from typing import Final
 
 import structlog
 
-from cpe_manager.domain.cpe_config import Role
 from cpe_manager.domain.errors import CpeManagerError, StoreError
+from cpe_manager.domain.model.cpe_config import Role
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.driver import Drivers, Wired
 from cpe_manager.ports.stores import BackupStore, InventoryStore

@@ -10,9 +10,9 @@ from typing import Final, Protocol
 import structlog
 
 from cpe_manager.domain.errors import CpeManagerError
-from cpe_manager.domain.inventory import Device, Group, LifeState
-from cpe_manager.domain.lines import LineRecord
-from cpe_manager.domain.settings_inheritance import resolve
+from cpe_manager.domain.failover.lines import LineRecord
+from cpe_manager.domain.fleet.inventory import Device, Group, LifeState
+from cpe_manager.domain.fleet.settings_inheritance import resolve
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.driver import Drivers
 from cpe_manager.ports.line_oids import LineTarget
@@ -23,7 +23,7 @@ from cpe_manager.services.failover.line_ports import NONE, LinePorts
 from cpe_manager.services.failover.sensed_lines import Place
 from cpe_manager.services.failover.waiting import woken
 from cpe_manager.services.failover.watching import Watcher
-from cpe_manager.services.targets import known, snmp_target_of
+from cpe_manager.services.fleet.targets import known, snmp_target_of
 
 log = structlog.get_logger()
 

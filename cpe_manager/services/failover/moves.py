@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from cpe_manager.domain.events import NewEvent, Severity
-from cpe_manager.domain.lines import Act, Decision, FailoverState, LineRecord, Transition
+from cpe_manager.domain.failover.lines import Act, Decision, FailoverState, LineRecord, Transition
 from cpe_manager.ports.lines import IncidentChange, Move
 from cpe_manager.services.failover.conductor import Done
 

@@ -1,4 +1,4 @@
-"""When lines need this process for themselves, so that what can wait gives way (``services.giving_way``)."""
+"""When lines need this process for themselves, so that what can wait gives way (``services.jobs.giving_way``)."""
 
 from __future__ import annotations
 

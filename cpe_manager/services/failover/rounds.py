@@ -11,8 +11,8 @@ from typing import Final, Protocol
 import structlog
 
 from cpe_manager.domain.errors import CpeManagerError, StoreError
-from cpe_manager.domain.failover_policy import test_due
-from cpe_manager.domain.lines import Carrier, Condition, FailoverState
+from cpe_manager.domain.failover.failover_policy import test_due
+from cpe_manager.domain.failover.lines import Carrier, Condition, FailoverState
 from cpe_manager.ports.clock import Clock, Ids
 from cpe_manager.ports.lines import LineStore
 from cpe_manager.services.failover.acts import Conducting

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
-from cpe_manager.domain.lines import FailoverPolicy, Line, LineSetup, Way
+from cpe_manager.domain.failover.lines import FailoverPolicy, Line, LineSetup, Way
 from cpe_manager.services.failover.agenda import NEVER, Entry
 from cpe_manager.services.failover.evidence import EdgeMemory, PollMemory
 

@@ -19,7 +19,7 @@ from zlib import crc32
 import structlog
 
 from cpe_manager.domain.errors import ConnectFailed, CredentialMissing, DeviceError
-from cpe_manager.domain.lines import Evidence, FailoverPolicy, LineRecord, Source, Way
+from cpe_manager.domain.failover.lines import Evidence, FailoverPolicy, LineRecord, Source, Way
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.platform import Platforms
 from cpe_manager.ports.reach import Reach

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from cpe_manager.domain.lines import Carrier, Evidence, FailoverState, LineRecord
+from cpe_manager.domain.failover.lines import Carrier, Evidence, FailoverState, LineRecord
 from cpe_manager.ports.sensing import SensingFigures
 
 _MOVING: Final = frozenset({FailoverState.SWITCHING, FailoverState.MOBILE, FailoverState.RETURNING})

@@ -11,17 +11,17 @@ from typing import Final, Protocol
 
 import structlog
 
-from cpe_manager.domain.commit_path import Entry, Phase, Result, Step, phase_of
 from cpe_manager.domain.errors import CommandRefused, CpeManagerError, DeviceTimeout, SessionDropped, StoreError
-from cpe_manager.domain.inventory import Group
+from cpe_manager.domain.fleet.inventory import Group
+from cpe_manager.domain.push.commit_path import Entry, Phase, Result, Step, phase_of
 from cpe_manager.ports.driver import Swift
 from cpe_manager.ports.pushes import Prepared, PushStore
 from cpe_manager.ports.shell import Shell
 from cpe_manager.ports.stores import Claimed, Lease, Settled
-from cpe_manager.services.attempt import LONGEST_ERROR, Outside
-from cpe_manager.services.commit_path import CommitPath
-from cpe_manager.services.push_plan import PushDriver
-from cpe_manager.services.push_trip import Trip, cause_of
+from cpe_manager.services.backup.attempt import LONGEST_ERROR, Outside
+from cpe_manager.services.push.commit_path import CommitPath
+from cpe_manager.services.push.push_plan import PushDriver
+from cpe_manager.services.push.push_trip import Trip, cause_of
 
 log = structlog.get_logger()
 
@@ -137,7 +137,8 @@ class Striking:
 
 
 class Strike:
-    """``services.worker.Visit`` of a device that is struck; ``struck``: what was wrong with it, empty when nothing."""
+    """``services.backup.worker.Visit`` of a device that is struck; ``struck``: what was wrong with it, empty when
+    nothing."""
 
     def __init__(self, path: Striking, ready: Ready, new: Prepared) -> None:
         self._path, self._ready, self._new = path, ready, new

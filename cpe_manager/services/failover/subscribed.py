@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from cpe_manager.domain.lines import FailoverState, Incident, LineRecord, LineSetup, Transition
-from cpe_manager.domain.mobile_volume import MonthVolume
+from cpe_manager.domain.failover.lines import FailoverState, Incident, LineRecord, LineSetup, Transition
+from cpe_manager.domain.failover.mobile_volume import MonthVolume
 from cpe_manager.domain.paging import Page
-from cpe_manager.domain.subscriptions import Operation
-from cpe_manager.ports.lines import LineStore, Move, Wanted
-from cpe_manager.services.entitling import Entitling
+from cpe_manager.domain.subscription.subscriptions import Operation
+from cpe_manager.ports.lines import CapNews, LineStore, Move, Wanted
+from cpe_manager.services.subscription.entitling import Entitling
 
 
 class SubscribedLines:
@@ -40,6 +40,9 @@ class SubscribedLines:
         self, device: str, setup: LineSetup, at: datetime, by: str, *, revision: int | None = None
     ) -> LineRecord:
         return await self._one(await self._lines.set_up(device, setup, at, by, revision=revision))
+
+    async def tell_caps(self, told: Mapping[str, CapNews]) -> None:
+        await self._lines.tell_caps(told)
 
     async def want(
         self, line_id: str, what: Wanted, *, by: str, at: datetime, reason: str = "", key: str | None = None
@@ -82,6 +85,9 @@ class SubscribedLines:
 
     async def open_incidents(self) -> Mapping[int, int]:
         return await self._lines.open_incidents()
+
+    async def prune(self, before: datetime, *, keep: int, limit: int) -> int:
+        return await self._lines.prune(before, keep=keep, limit=limit)
 
     async def leader(self, now: datetime) -> tuple[str, datetime] | None:
         return await self._lines.leader(now)

@@ -22,27 +22,27 @@ from typing import Any, Final, Protocol, cast
 
 import structlog
 
-from cpe_manager.domain.backups import LastGood
-from cpe_manager.domain.commit_path import Entry, Phase, Result, Step
+from cpe_manager.domain.backup.backups import LastGood
 from cpe_manager.domain.errors import (
     Conflict,
     CpeManagerError,
 )
-from cpe_manager.domain.inventory import Group, LifeState
+from cpe_manager.domain.failover.lines import Carrier
+from cpe_manager.domain.fleet.inventory import Group, LifeState
 from cpe_manager.domain.jobs import Job, JobKind, JobState, Priority
-from cpe_manager.domain.lines import Carrier
-from cpe_manager.domain.pushes import Order, Push, PushKind
+from cpe_manager.domain.push.commit_path import Entry, Phase, Result, Step
+from cpe_manager.domain.push.pushes import Order, Push, PushKind
 from cpe_manager.ports.driver import Swift
 from cpe_manager.ports.pushes import Prepared
 from cpe_manager.ports.shell import Shell
 from cpe_manager.ports.stores import Claimed, DeviceView, Lease
-from cpe_manager.services.commit_path import CommitPath
+from cpe_manager.services.backup.worker import Visit, WorkerLimits
 from cpe_manager.services.failover.change import RouteChange
 from cpe_manager.services.failover.strike import Ready, Strike, Striking, SwiftDriver
 from cpe_manager.services.failover.waiting import woken
-from cpe_manager.services.push_trip import Trip, cause_of
-from cpe_manager.services.pushes import PushStores
-from cpe_manager.services.worker import Visit, WorkerLimits
+from cpe_manager.services.push.commit_path import CommitPath
+from cpe_manager.services.push.push_trip import Trip, cause_of
+from cpe_manager.services.push.pushes import PushStores
 
 log = structlog.get_logger()
 
@@ -184,6 +184,9 @@ class SwiftPath:
         view = await self._stores.inventory.device(device_id)
         if view.device.state is not LifeState.ACTIVE:
             raise Conflict(f"{view.device.name} is {view.device.state}")
+        under_way = (await self._stores.pushes.pushes(device_id=device_id, open_only=True)).items
+        if any(push.begun_at is not None for push in under_way):
+            raise Conflict(f"a push of {view.device.name} is under way")
         trip = await self._trip(view, held)
         _, driver, _ = self._path.way(trip)
         if not isinstance(driver, Swift):
@@ -235,15 +238,18 @@ class SwiftPath:
     # The switch.
 
     async def strike(self, device_id: str, key: str, *, by: str) -> Struck | None:
-        """Move a device's traffic to mobile, now. None when it is not ready: the ordinary way is to be taken.
+        """Move a device's traffic to mobile, now. None when it is not ready: the ordinary way is to be taken, and
+        preparing it stands back.
 
         Returns when the box has taken the change or refused it. Raises ``Conflict`` (another push is in flight, or
         this was asked for already) and ``StoreError``, with nothing done.
         """
         ready = self._ready.pop(device_id, None)
-        if ready is None:
-            return None
         self._again[device_id] = self._outside.clock.monotonic() + AGAIN_SECONDS
+        if ready is None:
+            if (preparing := self._keeping.get(device_id)) is not None:
+                preparing.cancel()
+            return None
         new = self._prepared(ready, key, by)
         limits = self._hands.limits
         try:

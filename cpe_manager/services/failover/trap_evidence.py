@@ -10,11 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from cpe_manager.domain.lines import Evidence, Line, LineRecord, Source, Way
+from cpe_manager.domain.failover.lines import Evidence, Line, LineRecord, Source, Way
 from cpe_manager.ports.sensing import LinePoller
 from cpe_manager.ports.snmp import Notification
 from cpe_manager.services.failover.sensing_terms import Sink
-from cpe_manager.services.trap_kinds import COLD_START, LINK_DOWN, LINK_UP, WARM_START, dying_gasp, port_row, shown
+from cpe_manager.services.traps.trap_kinds import (
+    COLD_START,
+    LINK_DOWN,
+    LINK_UP,
+    WARM_START,
+    dying_gasp,
+    port_row,
+    shown,
+)
 
 DYING_GASP = "dying gasp"
 """How the words of such a trap begin, by which the decision knows it."""

@@ -17,12 +17,12 @@ from typing import Final
 import structlog
 
 from cpe_manager.domain.errors import StoreError
-from cpe_manager.domain.failover import act_under_way, decide, record_after
-from cpe_manager.domain.failover_policy import may_return, may_switch
-from cpe_manager.domain.line_outlook import with_due
-from cpe_manager.domain.line_watch import observe, verdict
-from cpe_manager.domain.lines import Act, Carrier, Evidence, FailoverPolicy, FailoverState, LineRecord, Verdict
-from cpe_manager.domain.mobile_volume import volume_of
+from cpe_manager.domain.failover.failover import act_under_way, decide, record_after
+from cpe_manager.domain.failover.failover_policy import may_return, may_switch
+from cpe_manager.domain.failover.line_outlook import with_due
+from cpe_manager.domain.failover.line_watch import observe, verdict
+from cpe_manager.domain.failover.lines import Act, Carrier, Evidence, FailoverPolicy, FailoverState, LineRecord, Verdict
+from cpe_manager.domain.failover.mobile_volume import volume_of
 from cpe_manager.services.failover.acts import Acts
 from cpe_manager.services.failover.conductor import Done
 from cpe_manager.services.failover.fleet import Fleet, Watched

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import httpx
 
-from cpe_manager.domain.access import SYSTEM, Role
-from cpe_manager.domain.accounts import GRANTABLE, AccountKind
-from cpe_manager.services.accounts.book import NewAccount, TokenWish
+from cpe_manager.domain.access.access import SYSTEM, Role
+from cpe_manager.domain.access.accounts import GRANTABLE, AccountKind
+from cpe_manager.services.access.book import NewAccount, TokenWish
 from tests.fakes.nowhere import NoAgents, NoBoxes, NoServers
 from tests.integration.api.changing import OPEN_PORT, SHOWN, WIFI, accepted
 from tests.integration.api.live import Live, live_daemon

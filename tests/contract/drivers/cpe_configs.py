@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 
 from hypothesis import strategies as st
 
-from cpe_manager.domain.cpe_config import (
+from cpe_manager.domain.model.cpe_config import (
     AccessRule,
     CpeConfig,
     DhcpServer,
@@ -24,8 +24,8 @@ from cpe_manager.domain.cpe_config import (
     Wifi,
     WifiSecurity,
 )
-from cpe_manager.domain.cpe_features import Feature, missing
-from cpe_manager.domain.cpe_mobile import Barred, Mobile, Ports
+from cpe_manager.domain.model.cpe_features import Feature, missing
+from cpe_manager.domain.model.cpe_mobile import Barred, Mobile, Ports
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _MARKS = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"

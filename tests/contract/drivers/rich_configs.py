@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
 
-from cpe_manager.domain.cpe_config import (
+from cpe_manager.domain.model.cpe_config import (
     AccessRule,
     CpeConfig,
     DhcpServer,
@@ -21,8 +21,8 @@ from cpe_manager.domain.cpe_config import (
     Wifi,
     WifiSecurity,
 )
-from cpe_manager.domain.cpe_features import Feature, missing
-from cpe_manager.domain.cpe_mobile import Barred, Mobile, Ports
+from cpe_manager.domain.model.cpe_features import Feature, missing
+from cpe_manager.domain.model.cpe_mobile import Barred, Mobile, Ports
 
 _OFFICE = Lan(IPv4Interface("192.168.77.1/24"))
 _SHOP = Lan(IPv4Interface("172.20.5.14/28"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from cpe_manager.domain.cpe_config import CpeConfig
-from cpe_manager.domain.inventory import Transport
+from cpe_manager.domain.fleet.inventory import Transport
+from cpe_manager.domain.model.cpe_config import CpeConfig
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from cpe_manager.adapters.ssh.sessions import SshSessions
-from cpe_manager.domain.cpe_differences import differences
 from cpe_manager.domain.errors import CommandRefused, ConnectFailed, DeviceError
+from cpe_manager.domain.model.cpe_differences import differences
 from cpe_manager.ports.driver import FullDriver, Guard, Guarded, Replacing
 from drivers.roster import DriverRoster
 from simulators.device import Device

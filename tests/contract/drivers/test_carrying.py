@@ -9,10 +9,10 @@ from ipaddress import IPv4Address, IPv4Interface
 
 import pytest
 
-from cpe_manager.domain.cpe_config import Wan
-from cpe_manager.domain.cpe_features import Feature
-from cpe_manager.domain.cpe_mobile import Barred, Mobile, Ports
-from cpe_manager.domain.lines import Carrier
+from cpe_manager.domain.failover.lines import Carrier
+from cpe_manager.domain.model.cpe_config import Wan
+from cpe_manager.domain.model.cpe_features import Feature
+from cpe_manager.domain.model.cpe_mobile import Barred, Mobile, Ports
 from cpe_manager.ports.driver import Carrying, FullDriver, Probing
 from cpe_manager.ports.shell import Shell
 from drivers.roster import DriverRoster

@@ -9,7 +9,8 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 
 import pytest
 
-from cpe_manager.domain.cpe_config import (
+from cpe_manager.domain.errors import CommandRefused, FetchIncomplete, InputError
+from cpe_manager.domain.model.cpe_config import (
     AccessRule,
     CpeConfig,
     Firewall,
@@ -25,8 +26,7 @@ from cpe_manager.domain.cpe_config import (
     Wifi,
     WifiSecurity,
 )
-from cpe_manager.domain.cpe_mobile import Mobile, Ports
-from cpe_manager.domain.errors import CommandRefused, FetchIncomplete, InputError
+from cpe_manager.domain.model.cpe_mobile import Mobile, Ports
 from cpe_manager.kit.ios.box import type7_plain
 from cpe_manager.ports.driver import Script
 from drivers.cisco_ios import DRIVER

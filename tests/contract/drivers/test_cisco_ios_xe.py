@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from cpe_manager.domain.cpe_config import CpeConfig
-from cpe_manager.domain.cpe_differences import differences
+from cpe_manager.domain.model.cpe_config import CpeConfig
+from cpe_manager.domain.model.cpe_differences import differences
 from drivers.cisco_ios import DRIVER
 from simulators.device import Device
 from simulators.fleet import Fleet

@@ -9,11 +9,11 @@ import pytest
 from cpe_manager.adapters.ssh.limits import SshLimits
 from cpe_manager.adapters.ssh.sessions import SshSessions
 from cpe_manager.domain.errors import AuthFailed, DeviceError
-from cpe_manager.domain.inventory import Group
-from cpe_manager.domain.recognition import Evidence, recognise
+from cpe_manager.domain.fleet.inventory import Group
+from cpe_manager.domain.fleet.recognition import Evidence, recognise
 from cpe_manager.ports.shell import Credential
 from cpe_manager.ports.stores import InventoryChanges
-from cpe_manager.services.detection import Asked, Detection, Detector
+from cpe_manager.services.fleet.detection import Asked, Detection, Detector
 from drivers.roster import DriverRoster
 from simulators.device import Device
 from simulators.faults.roster import FaultCase, fault_roster

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from cpe_manager.domain.cpe_mobile import Mobile
+from cpe_manager.domain.model.cpe_mobile import Mobile
 from cpe_manager.ports.driver import FullDriver
 from drivers import cisco_ios, routeros, vyos
 from simulators.device import Device

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cpe_manager.domain.cpe_config import (
+from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.model.cpe_config import (
     AccessRule,
     CpeConfig,
     DhcpServer,
@@ -26,9 +27,8 @@ from cpe_manager.domain.cpe_config import (
     Wifi,
     WifiSecurity,
 )
-from cpe_manager.domain.cpe_features import Feature
-from cpe_manager.domain.cpe_mobile import Mobile, Ports
-from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.model.cpe_features import Feature
+from cpe_manager.domain.model.cpe_mobile import Mobile, Ports
 from cpe_manager.ports.driver import Script
 from drivers.frr_linux import DRIVER, SPEC
 from simulators.device import Device

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cpe_manager.domain.cpe_config import Role
-from cpe_manager.domain.interface_names import map_names
+from cpe_manager.domain.model.cpe_config import Role
+from cpe_manager.domain.replacement.interface_names import map_names
 from cpe_manager.ports.driver import Wired
 from simulators.device import Device
 from tests.contract.drivers.harness import DRIVERS, shown, specs_of

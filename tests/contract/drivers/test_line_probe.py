@@ -9,8 +9,8 @@ from ipaddress import IPv4Address, IPv4Interface
 
 import pytest
 
-from cpe_manager.domain.cpe_config import Wan
-from cpe_manager.domain.probes import LineState
+from cpe_manager.domain.model.cpe_config import Wan
+from cpe_manager.domain.push.probes import LineState
 from cpe_manager.ports.driver import FullDriver, Guard, Probing
 from cpe_manager.ports.shell import Shell
 from drivers._line_probe import ios_answered, ios_line, ios_ping

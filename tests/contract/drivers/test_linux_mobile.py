@@ -7,9 +7,9 @@ from ipaddress import IPv4Address, IPv4Interface
 
 import pytest
 
-from cpe_manager.domain.cpe_config import CpeConfig, Firewall, Wan
-from cpe_manager.domain.cpe_mobile import Barred, Mobile, Ports
-from cpe_manager.domain.lines import Carrier
+from cpe_manager.domain.failover.lines import Carrier
+from cpe_manager.domain.model.cpe_config import CpeConfig, Firewall, Wan
+from cpe_manager.domain.model.cpe_mobile import Barred, Mobile, Ports
 from cpe_manager.kit.linux.default_routes import CLIENT_METRIC, IPV4, IPV6, back, defaults
 from cpe_manager.ports.driver import Carrying
 from drivers.frr_linux import DRIVER

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from cpe_manager.domain.cpe_config import CpeConfig
 from cpe_manager.domain.errors import CommandRefused, ConnectFailed, SessionDropped
+from cpe_manager.domain.model.cpe_config import CpeConfig
 from cpe_manager.kit.linux import swift
 from cpe_manager.ports.driver import Guard, Script, Swift
 from cpe_manager.ports.shell import ExecResult, Shell

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cpe_manager.domain.cpe_config import CpeConfig
-from cpe_manager.domain.cpe_differences import differences
-from cpe_manager.domain.cpe_features import Feature, missing
 from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.model.cpe_config import CpeConfig
+from cpe_manager.domain.model.cpe_differences import differences
+from cpe_manager.domain.model.cpe_features import Feature, missing
 from cpe_manager.ports.driver import FullDriver
 from drivers.roster import DriverRoster
 from simulators.device import Device
@@ -27,7 +27,7 @@ every_case = pytest.mark.parametrize("case", MODELLED, ids=str)
 every_family = pytest.mark.parametrize("case", {case.family: case for case in reversed(MODELLED)}.values(), ids=str)
 _CHECKS = (HealthCheck.too_slow, HealthCheck.data_too_large)
 a_few = settings(max_examples=4, deadline=None, suppress_health_check=_CHECKS)
-"""So many in the fast tier, where every family is tried in a moment; at length it is in the other one."""
+"""So many for every case; at length it is one of each family."""
 some = settings(max_examples=60, deadline=None, suppress_health_check=_CHECKS)
 many = settings(max_examples=500, deadline=None, suppress_health_check=_CHECKS)
 

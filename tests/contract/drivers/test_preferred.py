@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from cpe_manager.domain.cpe_mobile import Barred, Mobile, Ports
 from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.model.cpe_mobile import Barred, Mobile, Ports
 from cpe_manager.ports.driver import FullDriver
 from drivers import cisco_ios, routeros, vyos
 from simulators.device import Device

@@ -12,9 +12,9 @@ from ipaddress import IPv4Interface, IPv4Network
 import asyncssh
 import pytest
 
-from cpe_manager.domain.cpe_config import PortMapping, Reservation, Timer, Wan, Wifi, WifiSecurity
-from cpe_manager.domain.cpe_mobile import Ports
 from cpe_manager.domain.errors import CommandRefused, FetchIncomplete, ForeignText, InputError, SessionDropped
+from cpe_manager.domain.model.cpe_config import PortMapping, Reservation, Timer, Wan, Wifi, WifiSecurity
+from cpe_manager.domain.model.cpe_mobile import Ports
 from cpe_manager.kit.redaction import canonical, redact, strip_login
 from cpe_manager.kit.routeros.language import Box, duration, quoted, seconds, unfolded, unquoted
 from cpe_manager.ports.driver import Capture, Guard, Script

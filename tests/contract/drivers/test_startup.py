@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from cpe_manager.domain.drift import LastChange
+from cpe_manager.domain.backup.drift import LastChange
 from cpe_manager.kit.redaction import canonical, strip_login
 from cpe_manager.ports.driver import Writing
 from cpe_manager.ports.driver_reading import Starting, Witnessing

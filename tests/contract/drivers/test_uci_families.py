@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from cpe_manager.domain.cpe_config import CpeConfig, SnmpCommunity
-from cpe_manager.domain.cpe_mobile import Mobile
 from cpe_manager.domain.errors import CommandRefused
+from cpe_manager.domain.model.cpe_config import CpeConfig, SnmpCommunity
+from cpe_manager.domain.model.cpe_mobile import Mobile
 from cpe_manager.kit.uci import session as uci_session
 from cpe_manager.ports.driver import FullDriver, Script
 from drivers.roster import DriverRoster

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from cpe_manager.domain.cpe_config import CpeConfig
-from cpe_manager.domain.cpe_mobile import Barred, Mobile, Ports
-from cpe_manager.domain.lines import Carrier
+from cpe_manager.domain.failover.lines import Carrier
+from cpe_manager.domain.model.cpe_config import CpeConfig
+from cpe_manager.domain.model.cpe_mobile import Barred, Mobile, Ports
 from cpe_manager.kit.uci.language import Uci
 from cpe_manager.ports.driver import Carrying, FullDriver
 from drivers import openwrt, teltonika

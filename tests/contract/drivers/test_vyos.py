@@ -7,7 +7,8 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 import pytest
 
-from cpe_manager.domain.cpe_config import (
+from cpe_manager.domain.errors import CommandRefused, FetchIncomplete, ForeignText, InputError
+from cpe_manager.domain.model.cpe_config import (
     AccessRule,
     CpeConfig,
     DhcpServer,
@@ -24,9 +25,8 @@ from cpe_manager.domain.cpe_config import (
     Wifi,
     WifiSecurity,
 )
-from cpe_manager.domain.cpe_differences import differences
-from cpe_manager.domain.cpe_mobile import Mobile, Ports
-from cpe_manager.domain.errors import CommandRefused, FetchIncomplete, ForeignText, InputError
+from cpe_manager.domain.model.cpe_differences import differences
+from cpe_manager.domain.model.cpe_mobile import Mobile, Ports
 from cpe_manager.ports.driver import Script
 from cpe_manager.ports.shell import ExecResult
 from drivers.vyos import DRIVER

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from cpe_manager.adapters.ssh.sessions import SshSessions
-from cpe_manager.domain.cpe_config import CpeConfig
-from cpe_manager.domain.cpe_differences import differences
-from cpe_manager.domain.cpe_features import Feature
 from cpe_manager.domain.errors import CommandRefused
+from cpe_manager.domain.model.cpe_config import CpeConfig
+from cpe_manager.domain.model.cpe_differences import differences
+from cpe_manager.domain.model.cpe_features import Feature
 from cpe_manager.ports.driver import FullDriver, Script
 from drivers.roster import DriverRoster
 from simulators.device import Device

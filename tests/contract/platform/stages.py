@@ -15,7 +15,7 @@ from cpe_manager.adapters.clock import SystemClock
 from cpe_manager.adapters.http_posts import HttpPosts
 from cpe_manager.adapters.platform.frr_edge import FrrEdge, FrrOptions
 from cpe_manager.adapters.platform.hook import CommandCaller, Hook, HttpCaller
-from cpe_manager.domain.lines import Carrier
+from cpe_manager.domain.failover.lines import Carrier
 from cpe_manager.ports.platform import Platform, Routed
 from tests.fakes.platform import MemoryPlatform
 from tests.lab.box import LoginShell

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from cpe_manager.domain.errors import CommandRefused
-from cpe_manager.domain.lines import Carrier
+from cpe_manager.domain.failover.lines import Carrier
 from tests.contract.platform.stages import Stage
 
 

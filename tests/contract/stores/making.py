@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.activations import Activation, ActivationOrder
-from cpe_manager.domain.backups import Draft, FileDraft, FileInfo, SealedObject
-from cpe_manager.domain.inventory import Device, LifeState, LineKind
+from cpe_manager.domain.activation.activations import Activation, ActivationOrder
+from cpe_manager.domain.backup.backups import Draft, FileDraft, FileInfo, SealedObject
+from cpe_manager.domain.fleet.inventory import Device, LifeState, LineKind
 from cpe_manager.domain.jobs import Job, JobKind, JobState, Outcome
-from cpe_manager.domain.pushes import Push, PushKind
-from cpe_manager.domain.replacements import Replacement, Unit
-from cpe_manager.domain.rollouts import Rollout, Strategy
+from cpe_manager.domain.push.pushes import Push, PushKind
+from cpe_manager.domain.replacement.replacements import Replacement, Unit
+from cpe_manager.domain.rollout.rollouts import Rollout, Strategy
 from cpe_manager.domain.working_days import Promise
 from cpe_manager.ports.rollouts import NewRolloutDevice
 from cpe_manager.ports.stores import Claimed, InventoryChanges, NewWork, Settled, SiteChange

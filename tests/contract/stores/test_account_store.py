@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.access import Permission, Role
-from cpe_manager.domain.accounts import Account, AccountKind, GuessRule, Session
+from cpe_manager.domain.access.access import Permission, Role
+from cpe_manager.domain.access.accounts import Account, AccountKind, GuessRule, Session
+from cpe_manager.domain.access.tokens import Token
 from cpe_manager.domain.errors import Conflict, InputError, NotFound
 from cpe_manager.domain.events import NewEvent
-from cpe_manager.domain.tokens import Token
 from cpe_manager.ports.accounts import NewPassword
 from cpe_manager.ports.stores import InventoryChanges, SiteChange
 from tests.contract.stores.making import NOW, after, kinds, new_id

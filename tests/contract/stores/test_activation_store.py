@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.activation_flow import Entry, Result, State, Step
-from cpe_manager.domain.activations import (
+from cpe_manager.domain.activation.activation_flow import Entry, Result, State, Step
+from cpe_manager.domain.activation.activations import (
     Activation,
     ActivationReport,
     Progress,
@@ -22,7 +22,7 @@ from cpe_manager.domain.activations import (
 )
 from cpe_manager.domain.errors import Conflict, FenceLost, NotFound
 from cpe_manager.domain.events import Alarm, NewEvent
-from cpe_manager.domain.inventory import Device
+from cpe_manager.domain.fleet.inventory import Device
 from cpe_manager.domain.working_days import Promise
 from cpe_manager.ports.activations import AT_RISK, UNANSWERED, ActivationFilter, Hold, alarm_key
 from tests.contract.stores.making import NOW, a_device, add, after, an_activation, an_order, kinds, new_id

@@ -13,11 +13,11 @@ import sqlalchemy.exc
 
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.db.engine import migrator, target
-from cpe_manager.domain.audit import GENESIS, Link, NewAuditEntry, Written
-from cpe_manager.domain.audit_events import AUDITED, entry_of
+from cpe_manager.domain.access.audit import GENESIS, Link, NewAuditEntry, Written
+from cpe_manager.domain.access.audit_events import AUDITED, entry_of
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.ports.audit import AuditFilter
-from cpe_manager.services.audit import AuditBook, Verification
+from cpe_manager.services.access.audit import AuditBook, Verification
 from tests.contract.stores.making import NOW, after
 from tests.fakes.audit import KEY, FixedKeys
 from tests.fakes.clock import SimulatedClock

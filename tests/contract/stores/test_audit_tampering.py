@@ -12,8 +12,18 @@ from sqlalchemy import Connection, text
 
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.db.engine import migrator, target
-from cpe_manager.domain.audit import AuditKey, Head, Link, NewAuditEntry, Seen, Written, digest_of, sealed, written
-from cpe_manager.services.audit import AuditBook, Verification
+from cpe_manager.domain.access.audit import (
+    AuditKey,
+    Head,
+    Link,
+    NewAuditEntry,
+    Seen,
+    Written,
+    digest_of,
+    sealed,
+    written,
+)
+from cpe_manager.services.access.audit import AuditBook, Verification
 from tests.contract.stores.making import NOW, after
 from tests.fakes.audit import KEY, FixedKeys, Remembering
 from tests.fakes.clock import SimulatedClock

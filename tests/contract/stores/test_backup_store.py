@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.backups import BackupState
+from cpe_manager.domain.backup.backups import BackupState
 from cpe_manager.domain.errors import Conflict, NotFound
-from cpe_manager.domain.inventory import LifeState
+from cpe_manager.domain.fleet.inventory import LifeState
 from cpe_manager.ports.stores import InventoryChanges
 from tests.contract.stores.making import NOW, after, back_up, claim, doubt, fleet, new_id, run_for, stored
 

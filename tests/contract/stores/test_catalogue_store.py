@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.catalogue_data import digest_of
 from cpe_manager.domain.errors import NotFound
 from cpe_manager.domain.events import Alarm
-from cpe_manager.domain.lines import LineSetup
+from cpe_manager.domain.failover.lines import LineSetup
+from cpe_manager.domain.subscription.catalogue_data import digest_of
 from cpe_manager.ports.catalogue import CATALOGUE_ALARM, SHIPPED, CatalogueFound, CatalogueVersion
 from tests.contract.stores.making import NOW, a_device, add, after, kinds
 from tests.support.catalogues import shipped_catalogue, shipped_entries

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.backups import SealedObject
+from cpe_manager.domain.backup.backups import SealedObject
 from cpe_manager.domain.changes.requests import Approval, ChangeRequest, ChangeState, Fee, Shown
-from cpe_manager.domain.commit_path import Phase
 from cpe_manager.domain.errors import Conflict, InputError, NotFound
 from cpe_manager.domain.events import NewEvent
-from cpe_manager.domain.inventory import Device
+from cpe_manager.domain.fleet.inventory import Device
 from cpe_manager.domain.jobs import JobKind
-from cpe_manager.domain.pushes import Push, SettledAs, Settlement
+from cpe_manager.domain.push.commit_path import Phase
+from cpe_manager.domain.push.pushes import Push, SettledAs, Settlement
 from cpe_manager.ports.changes import ChangeFilter, ChangeStore, Turn
 from cpe_manager.ports.pushes import Ended
 from cpe_manager.ports.stores import InventoryChanges, NewWork, SiteChange

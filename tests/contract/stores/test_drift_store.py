@@ -12,12 +12,12 @@ from sqlalchemy import text as sql
 
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.db.engine import migrator, target
-from cpe_manager.domain.commit_path import Phase
-from cpe_manager.domain.drift import Confirmation, LastChange, Verdict
+from cpe_manager.domain.backup.drift import Confirmation, LastChange, Verdict
 from cpe_manager.domain.errors import Conflict, NotFound
 from cpe_manager.domain.events import Event
-from cpe_manager.domain.inventory import Device, LifeState
+from cpe_manager.domain.fleet.inventory import Device, LifeState
 from cpe_manager.domain.jobs import JobKind, Outcome
+from cpe_manager.domain.push.commit_path import Phase
 from cpe_manager.ports.pushes import Ended
 from cpe_manager.ports.stores import Claimed, InventoryChanges, NewWork
 from tests.contract.stores.making import (

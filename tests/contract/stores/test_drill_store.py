@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.drills import DrillResult, Verdict
-from cpe_manager.domain.inventory import LifeState
+from cpe_manager.domain.backup.drills import DrillResult, Verdict
+from cpe_manager.domain.fleet.inventory import LifeState
 from cpe_manager.ports.stores import InventoryChanges
 from tests.contract.stores.making import NOW, a_device, add, after, back_up, fleet, kinds, new_id
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.access import UNBOUND, Sight
+from cpe_manager.domain.access.access import UNBOUND, Sight
 from cpe_manager.domain.events import EventFilter, NewEvent
-from cpe_manager.domain.inventory import LifeState
+from cpe_manager.domain.fleet.inventory import LifeState
 from cpe_manager.ports.stores import DeviceFilter, InventoryChanges, OverdueChange
 from tests.contract.stores.making import NOW, a_device, add, after, back_up, doubt, fleet, kinds, new_id
 

@@ -8,7 +8,7 @@ import pytest
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.domain.errors import Conflict, InputError, NotFound
 from cpe_manager.domain.events import NewEvent
-from cpe_manager.domain.inventory import Device, Group, LifeState, LineKind
+from cpe_manager.domain.fleet.inventory import Device, Group, LifeState, LineKind
 from cpe_manager.ports.stores import DeviceFilter, InventoryChanges, LineChange, SiteChange
 from tests.contract.stores.making import NOW, a_device, add, after, claim, ended, fleet, kinds, new_id, run_for
 

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import replace
 
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.inventory import LifeState, LineKind
+from cpe_manager.domain.fleet.inventory import LifeState, LineKind
 from cpe_manager.domain.jobs import JobKind, JobState, Outcome, Priority, WorkState
 from cpe_manager.ports.stores import Claimed, InventoryChanges, LineChange, NewWork, SiteChange
 from tests.contract.stores.making import (

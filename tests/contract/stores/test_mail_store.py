@@ -11,7 +11,7 @@ import pytest
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.domain.errors import Conflict, NotFound
 from cpe_manager.domain.events import Alarm, NewEvent
-from cpe_manager.domain.mail import Mail
+from cpe_manager.domain.telling.mail import Mail
 from tests.contract.stores.making import NOW, after, new_id
 
 

@@ -15,24 +15,26 @@ from alembic.runtime.migration import MigrationContext
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.db.engine import migrator, target
 from cpe_manager.adapters.db.tables import metadata
-from cpe_manager.domain import activation_flow, activations, replacements
-from cpe_manager.domain.access import Permission, Role
-from cpe_manager.domain.accounts import BY_NAME, Account, AccountKind, Session
-from cpe_manager.domain.audit import Link, NewAuditEntry
-from cpe_manager.domain.backups import SealedObject
-from cpe_manager.domain.checks import Held
-from cpe_manager.domain.commit_path import Entry, Step
-from cpe_manager.domain.drills import DrillResult, Verdict
+from cpe_manager.domain.access.access import Permission, Role
+from cpe_manager.domain.access.accounts import BY_NAME, Account, AccountKind, Session
+from cpe_manager.domain.access.audit import Fault, Link, NewAuditEntry
+from cpe_manager.domain.access.audit_watch import Watched
+from cpe_manager.domain.access.tokens import Scope, Token
+from cpe_manager.domain.activation import activation_flow, activations
+from cpe_manager.domain.backup.backups import SealedObject
+from cpe_manager.domain.backup.drills import DrillResult, Verdict
 from cpe_manager.domain.errors import Conflict, InputError, StoreError
 from cpe_manager.domain.events import NewEvent
-from cpe_manager.domain.inventory import Group, LineKind
+from cpe_manager.domain.failover.lines import LineSetup, Transition
+from cpe_manager.domain.fleet.inventory import Group, LineKind
 from cpe_manager.domain.jobs import JobKind
-from cpe_manager.domain.lines import LineSetup, Transition
-from cpe_manager.domain.mail import Mail
-from cpe_manager.domain.rollouts import Strategy
+from cpe_manager.domain.push.checks import Held
+from cpe_manager.domain.push.commit_path import Entry, Step
+from cpe_manager.domain.replacement import replacements
+from cpe_manager.domain.rollout.rollouts import Strategy
 from cpe_manager.domain.schedules import Schedule
-from cpe_manager.domain.tokens import Scope, Token
-from cpe_manager.domain.webhooks import Attempt, Endpoint
+from cpe_manager.domain.telling.mail import Mail
+from cpe_manager.domain.telling.webhooks import Attempt, Endpoint
 from cpe_manager.ports.accounts import NewPassword
 from cpe_manager.ports.addresses import Read
 from cpe_manager.ports.catalogue import SHIPPED, CatalogueFound
@@ -168,6 +170,7 @@ async def furnish(db: Database) -> None:
     asked = (await db.inventory.device(device.id)).device
     await db.changes.create(a_change(asked), SealedObject(new_id(), 1, "key-1", b"w", b"n", b"c"))
     assert await db.request_keys.claim("a", "one", NOW, NOW) is None
+    await db.audit_watch.note(None, Watched(NOW, 1, "ab" * 32, NOW, Fault(1, "edited", "é")))
     await db.audit.append([NewAuditEntry(NOW, "é", "a1", "login")], Link(KEY, FixedKeys().secret, NOW))
     found = CatalogueFound(shipped_catalogue(), shipped_entries(), SHIPPED, "/etc/é.toml")
     await db.catalogues.take(found, "digest", NOW)

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.commit_path import Entry, Phase, Result, Step
 from cpe_manager.domain.errors import Conflict, FenceLost
-from cpe_manager.domain.inventory import Device
+from cpe_manager.domain.fleet.inventory import Device
 from cpe_manager.domain.jobs import JobKind, Outcome, Priority
-from cpe_manager.domain.pushes import Push
+from cpe_manager.domain.push.commit_path import Entry, Phase, Result, Step
+from cpe_manager.domain.push.pushes import Push
 from cpe_manager.ports.pushes import Ended, Prepared
 from cpe_manager.ports.stores import Claimed, NewWork
 from tests.contract.stores.making import (

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.checks import Held
-from cpe_manager.domain.commit_path import Entry, Note, Phase, Result, Step
 from cpe_manager.domain.errors import Conflict, FenceLost, NotFound
-from cpe_manager.domain.inventory import Device, LifeState
+from cpe_manager.domain.fleet.inventory import Device, LifeState
 from cpe_manager.domain.jobs import Job, JobKind, Outcome, Priority
-from cpe_manager.domain.probes import Probe
-from cpe_manager.domain.pushes import Hold, Limits, Offer, Push, PushKind, SettledAs, Settlement, Waiting
+from cpe_manager.domain.push.checks import Held
+from cpe_manager.domain.push.commit_path import Entry, Note, Phase, Result, Step
+from cpe_manager.domain.push.probes import Probe
+from cpe_manager.domain.push.pushes import Hold, Limits, Offer, Push, PushKind, SettledAs, Settlement, Waiting
 from cpe_manager.ports.addresses import Holder, Read, Unread
 from cpe_manager.ports.pushes import Ended
 from cpe_manager.ports.stores import Claimed, InventoryChanges, NewWork

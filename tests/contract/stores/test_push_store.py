@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.commit_path import Entry, Phase, Result, Step
 from cpe_manager.domain.errors import Conflict, FenceLost, NotFound
-from cpe_manager.domain.inventory import Device, LifeState
+from cpe_manager.domain.failover.lines import LineSetup
+from cpe_manager.domain.fleet.inventory import Device, LifeState
 from cpe_manager.domain.jobs import Job, JobKind, JobState, Outcome, WorkState
-from cpe_manager.domain.lines import LineSetup
-from cpe_manager.domain.lockout import Lockout
-from cpe_manager.domain.pushes import Push
+from cpe_manager.domain.push.commit_path import Entry, Phase, Result, Step
+from cpe_manager.domain.push.lockout import Lockout
+from cpe_manager.domain.push.pushes import Push
 from cpe_manager.ports.pushes import Ended
 from cpe_manager.ports.stores import Claimed, InventoryChanges, NewWork
 from tests.contract.stores.making import (

@@ -9,9 +9,9 @@ import pytest
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.domain.errors import Conflict, FenceLost, NotFound
 from cpe_manager.domain.events import NewEvent
-from cpe_manager.domain.inventory import Device
+from cpe_manager.domain.fleet.inventory import Device
 from cpe_manager.domain.jobs import JobKind
-from cpe_manager.domain.replacements import Answers, Ask, Entry, Progress, Replacement, Result, Stage, Step
+from cpe_manager.domain.replacement.replacements import Answers, Ask, Entry, Progress, Replacement, Result, Stage, Step
 from cpe_manager.ports.driver import Facts
 from cpe_manager.ports.facts import DeviceFacts
 from cpe_manager.ports.replacements import PUSH_KEY, Hold

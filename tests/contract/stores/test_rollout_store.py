@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.checks import Check
-from cpe_manager.domain.commit_path import Phase
 from cpe_manager.domain.errors import Conflict, InputError, NotFound
-from cpe_manager.domain.inventory import Device, LifeState
+from cpe_manager.domain.fleet.inventory import Device, LifeState
 from cpe_manager.domain.jobs import Job, JobKind, Outcome
-from cpe_manager.domain.lockout import Lockout
-from cpe_manager.domain.rollouts import DeviceEnd, Rollout, RolloutState, Strategy
+from cpe_manager.domain.push.checks import Check
+from cpe_manager.domain.push.commit_path import Phase
+from cpe_manager.domain.push.lockout import Lockout
+from cpe_manager.domain.rollout.rollouts import DeviceEnd, Rollout, RolloutState, Strategy
 from cpe_manager.ports.pushes import Ended
 from cpe_manager.ports.rollouts import Turn
 from cpe_manager.ports.stores import InventoryChanges, NewWork

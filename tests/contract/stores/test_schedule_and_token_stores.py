@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from cpe_manager.adapters.db.database import Database
+from cpe_manager.domain.access.tokens import Scope, Token
 from cpe_manager.domain.errors import Conflict, NotFound
 from cpe_manager.domain.schedules import Schedule
-from cpe_manager.domain.tokens import Scope, Token
 from tests.contract.stores.making import NOW, after, new_id
 
 

@@ -4,9 +4,9 @@ import asyncio
 from dataclasses import replace
 
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.backups import BackupState
+from cpe_manager.domain.backup.backups import BackupState
 from cpe_manager.domain.events import NewEvent
-from cpe_manager.domain.inventory import LifeState
+from cpe_manager.domain.fleet.inventory import LifeState
 from cpe_manager.domain.jobs import JobState, Outcome, WorkState
 from cpe_manager.ports.stores import InventoryChanges
 from tests.contract.stores.making import (

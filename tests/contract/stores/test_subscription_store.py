@@ -8,9 +8,9 @@ import pytest
 
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.domain.errors import Conflict, NotFound
-from cpe_manager.domain.inventory import LineKind
-from cpe_manager.domain.lines import LineSetup
-from cpe_manager.domain.subscriptions import Representative, Subscription
+from cpe_manager.domain.failover.lines import LineSetup
+from cpe_manager.domain.fleet.inventory import LineKind
+from cpe_manager.domain.subscription.subscriptions import Representative, Subscription
 from tests.contract.stores.making import NOW, a_device, add, after
 from tests.support.catalogues import a_subscription
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.backups import SealedObject
+from cpe_manager.domain.backup.backups import SealedObject
 from cpe_manager.domain.errors import Conflict, NotFound
 from cpe_manager.domain.events import Alarm, NewEvent
-from cpe_manager.domain.webhooks import Attempt, Endpoint
+from cpe_manager.domain.telling.webhooks import Attempt, Endpoint
 from tests.contract.stores.making import NOW, after, new_id
 
 

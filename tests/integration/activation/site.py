@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from cpe_manager import bootstrap
-from cpe_manager.domain.activation_flow import ENDS, State
-from cpe_manager.domain.activations import Activation, ActivationRecord, TestResult
-from cpe_manager.domain.commit_path import Phase
-from cpe_manager.domain.cpe_config import CpeConfig
-from cpe_manager.domain.inventory import DeviceRecord
+from cpe_manager.domain.activation.activation_flow import ENDS, State
+from cpe_manager.domain.activation.activations import Activation, ActivationRecord, TestResult
+from cpe_manager.domain.fleet.inventory import DeviceRecord
+from cpe_manager.domain.model.cpe_config import CpeConfig
+from cpe_manager.domain.push.commit_path import Phase
 from cpe_manager.ports.driver import Modelled
 from cpe_manager.services.activation.orders import ActivationAsked
 from cpe_manager.services.bundle import Services
-from cpe_manager.services.pushes import PushAsked
+from cpe_manager.services.push.pushes import PushAsked
 from cpe_manager.settings import Settings
 from cpe_manager.wiring import Parts
 from drivers.roster import DriverRoster

@@ -14,8 +14,8 @@ import pytest
 from backups.keyfile import KeyFile
 from backups.vault import Vault
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.activation_flow import State, Step
-from cpe_manager.domain.activations import (
+from cpe_manager.domain.activation.activation_flow import State, Step
+from cpe_manager.domain.activation.activations import (
     Activation,
     ActivationOrder,
     ActivationReport,
@@ -27,13 +27,13 @@ from cpe_manager.domain.activations import (
 )
 from cpe_manager.domain.errors import ConnectFailed, StoreBusy
 from cpe_manager.domain.events import NewEvent
-from cpe_manager.domain.inventory import LineKind
+from cpe_manager.domain.fleet.inventory import LineKind
 from cpe_manager.domain.working_days import Promise
 from cpe_manager.ports.activations import AT_RISK, OVERDUE, TICKET, UNANSWERED, ActivationStore
 from cpe_manager.ports.engine import Ticket
 from cpe_manager.services.activation.keeper import ActivationWatch, ActivationWork, Hands
 from cpe_manager.services.activation.parts import Trip
-from cpe_manager.services.attempt import Outside
+from cpe_manager.services.backup.attempt import Outside
 from tests.fakes.clock import CountingIds, SimulatedClock
 from tests.fakes.drivers import FAMILY
 from tests.support.one_box import enrolled

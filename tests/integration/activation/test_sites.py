@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from cpe_manager.domain.access import SYSTEM
-from cpe_manager.domain.activation_flow import MOST_CORRECTIONS, Result, State, Step
-from cpe_manager.domain.activations import Verdict
-from cpe_manager.domain.cpe_config_data import plain
-from cpe_manager.domain.cpe_features import Feature
+from cpe_manager.domain.access.access import SYSTEM
+from cpe_manager.domain.activation.activation_flow import MOST_CORRECTIONS, Result, State, Step
+from cpe_manager.domain.activation.activations import Verdict
 from cpe_manager.domain.errors import Conflict, InputError
+from cpe_manager.domain.model.cpe_config_data import plain
+from cpe_manager.domain.model.cpe_features import Feature
 from tests.integration.activation.site import DRIVERS, SITE, Site, results_of, site
 
 pytestmark = pytest.mark.slow

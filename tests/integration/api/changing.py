@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from cpe_manager.domain.access import Role
+from cpe_manager.domain.access.access import Role
 from cpe_manager.domain.changes.requests import ChangeState, Shown
 from cpe_manager.ports.changes import Turn
 from tests.integration.api.world import World

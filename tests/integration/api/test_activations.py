@@ -10,9 +10,16 @@ from typing import Any
 import httpx
 import pytest
 
-from cpe_manager.domain.activation_flow import Entry, Result, State, Step
-from cpe_manager.domain.activations import Activation, ActivationReport, Progress, TestResult, TestRound, Verdict
-from cpe_manager.domain.tokens import Scope
+from cpe_manager.domain.access.tokens import Scope
+from cpe_manager.domain.activation.activation_flow import Entry, Result, State, Step
+from cpe_manager.domain.activation.activations import (
+    Activation,
+    ActivationReport,
+    Progress,
+    TestResult,
+    TestRound,
+    Verdict,
+)
 from tests.integration.api.world import World, opened
 
 ALL = "/api/v1/activations"

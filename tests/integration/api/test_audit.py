@@ -14,13 +14,15 @@ from starlette.routing import Route
 from backups.auditing import RingAuditKeys
 from cpe_manager.api.auditing import Audit, Denials
 from cpe_manager.api.middleware import RequestLog
-from cpe_manager.domain.audit import Link, NewAuditEntry
+from cpe_manager.api.schemas.audit import AuditWatchView
+from cpe_manager.cli.auditing import watched_in_words
+from cpe_manager.domain.access.audit import Link, NewAuditEntry
+from cpe_manager.domain.access.tokens import Scope
 from cpe_manager.domain.errors import StoreBusy
 from cpe_manager.domain.events import NewEvent
-from cpe_manager.domain.tokens import Scope
 from cpe_manager.ports.audit import AuditStore
 from cpe_manager.runtime.metrics import Metrics
-from cpe_manager.services.audit import AuditBook
+from cpe_manager.services.access.audit import AuditBook
 from tests.fakes.audit import FixedKeys
 from tests.fakes.clock import SimulatedClock
 from tests.integration.api.world import World
@@ -225,3 +227,18 @@ def test_the_key_of_the_log_is_the_rings_and_no_other_one(world: World, tmp_path
     assert RingAuditKeys(other).active().secret != before.secret
     assert RingAuditKeys(other).secret(before.id) is None
     assert before.secret.hex() not in repr(before)
+
+
+async def test_when_the_daemon_last_looked_by_itself_is_told(world: World, http: httpx.AsyncClient) -> None:
+    assert (await http.get("/api/v1/audit/verification")).json()["watched"] is None
+    assert (await http.get("/api/v1/system")).json()["audit"] is None
+    await world.services.audit_watch.look()
+    told = (await http.get("/api/v1/audit/verification")).json()["watched"]
+    last = (await http.get("/api/v1/audit?limit=1")).json()["items"]
+    assert told["fault"] is None
+    assert told["verified_to"] == (last[0]["number"] if last else 0)
+    assert told["verified_at"] == told["whole_at"]
+    assert (await http.get("/api/v1/system")).json()["audit"] == told
+    words = watched_in_words(AuditWatchView.model_validate(told))
+    assert words.startswith(f"whole up to entry {told['verified_to']} ")
+    assert ", all of it looked at " in words

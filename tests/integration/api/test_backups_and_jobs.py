@@ -5,8 +5,8 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from cpe_manager.domain.access.tokens import Scope
 from cpe_manager.domain.jobs import Outcome
-from cpe_manager.domain.tokens import Scope
 from tests.integration.api.world import World
 
 

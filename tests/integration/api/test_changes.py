@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cpe_manager.domain.access import Role
+from cpe_manager.domain.access.access import Role
 from cpe_manager.domain.changes.requests import ChangeState
 from tests.integration.api.changing import (
     OPEN_PORT,

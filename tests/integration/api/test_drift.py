@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from cpe_manager.domain.drift import LastChange
+from cpe_manager.domain.access.tokens import Scope
+from cpe_manager.domain.backup.drift import LastChange
 from cpe_manager.domain.jobs import Outcome
-from cpe_manager.domain.tokens import Scope
 from tests.integration.api.world import World
 
 UCI = """package network

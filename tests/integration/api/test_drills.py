@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from cpe_manager.domain.drills import DrillResult, Verdict
+from cpe_manager.domain.access.tokens import Scope
+from cpe_manager.domain.backup.drills import DrillResult, Verdict
 from cpe_manager.domain.jobs import JobKind
-from cpe_manager.domain.tokens import Scope
 from tests.integration.api.world import World
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cpe_manager.domain.tokens import Scope
+from cpe_manager.domain.access.tokens import Scope
 from cpe_manager.ports.driver import Facts
 from cpe_manager.ports.facts import DeviceFacts
 from tests.integration.api.world import World

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cpe_manager.domain.tokens import Scope
+from cpe_manager.domain.access.tokens import Scope
 from tests.integration.api.world import World
 
 STARTING: dict[str, tuple[dict[str, Any] | None, dict[str, Any] | None]] = {

@@ -16,8 +16,8 @@ import pytest
 from sqlalchemy import event
 
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.access import Role
-from cpe_manager.domain.activations import ActivationReport, Progress
+from cpe_manager.domain.access.access import Role
+from cpe_manager.domain.activation.activations import ActivationReport, Progress
 from cpe_manager.domain.changes.requests import ChangeState, Shown
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.ports.changes import Turn

@@ -10,14 +10,14 @@ from typing import Any
 import httpx
 import pytest
 
-from cpe_manager.domain.coverage import CoverageReading
+from cpe_manager.domain.access.tokens import Scope
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.lines import Carrier, Condition, FailoverState, Line, LineRecord, Transition
-from cpe_manager.domain.mobile_volume import MonthVolume, month_of
-from cpe_manager.domain.tokens import Scope
+from cpe_manager.domain.failover.coverage import CoverageReading
+from cpe_manager.domain.failover.lines import Carrier, Condition, FailoverState, Line, LineRecord, Transition
+from cpe_manager.domain.failover.mobile_volume import MonthVolume, month_of
 from cpe_manager.ports.lines import IncidentChange, Move
 from cpe_manager.ports.platform import Platform
-from cpe_manager.services.lines import LineHouse
+from cpe_manager.services.failover.lines import LineHouse
 from tests.integration.api.world import World, opened
 
 LINE = "/api/v1/lines/r1"

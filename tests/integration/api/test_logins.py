@@ -10,11 +10,11 @@ import httpx
 import pytest
 
 from cpe_manager.adapters.passwords import Argon2Passwords, Cost
-from cpe_manager.domain.access import SYSTEM, Role
-from cpe_manager.domain.accounts import BY_NAME, BY_NAME_AND_SOURCE, AccountKind
+from cpe_manager.domain.access.access import SYSTEM, Role
+from cpe_manager.domain.access.accounts import BY_NAME, BY_NAME_AND_SOURCE, AccountKind
 from cpe_manager.ports.passwords import Verified
-from cpe_manager.services.accounts.book import AccountChange, NewAccount
-from cpe_manager.services.accounts.logins import Origin
+from cpe_manager.services.access.book import AccountChange, NewAccount
+from cpe_manager.services.access.logins import Origin
 from tests.integration.api.world import World
 
 GOOD = "four words of an own"

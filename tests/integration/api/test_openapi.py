@@ -10,9 +10,9 @@ from openapi_spec_validator import validate
 
 from cpe_manager.api.description import references
 from cpe_manager.api.examples import REQUESTS
-from cpe_manager.domain.access import SYSTEM, Permission, Role
-from cpe_manager.domain.accounts import GRANTABLE, AccountKind
-from cpe_manager.services.accounts.book import NewAccount, TokenWish
+from cpe_manager.domain.access.access import SYSTEM, Permission, Role
+from cpe_manager.domain.access.accounts import GRANTABLE, AccountKind
+from cpe_manager.services.access.book import NewAccount, TokenWish
 from tests.integration.api.world import World
 
 OPEN = {"/healthz", "/readyz", "/metrics"}

@@ -13,8 +13,8 @@ from cpe_manager.api.problem_texts import ELSEWHERE, PROBLEMS, STATUS
 from cpe_manager.api.schemas.common import Problem
 from cpe_manager.client_http import error_of
 from cpe_manager.domain import errors
+from cpe_manager.domain.access.tokens import Scope
 from cpe_manager.domain.outcomes import http_status
-from cpe_manager.domain.tokens import Scope
 from tests.integration.api.world import World
 
 

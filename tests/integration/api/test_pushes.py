@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from cpe_manager.domain.commit_path import Phase
+from cpe_manager.domain.access.tokens import Scope
 from cpe_manager.domain.jobs import Outcome
-from cpe_manager.domain.tokens import Scope
+from cpe_manager.domain.push.commit_path import Phase
 from cpe_manager.ports.pushes import Ended
 from cpe_manager.ports.stores import Settled
 from tests.integration.api.world import World

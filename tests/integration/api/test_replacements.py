@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import httpx
 
-from cpe_manager.domain.replacements import Ask, Entry, Progress, Result, Stage, Step
-from cpe_manager.domain.tokens import Scope
+from cpe_manager.domain.access.tokens import Scope
+from cpe_manager.domain.replacement.replacements import Ask, Entry, Progress, Result, Stage, Step
 from tests.integration.api.world import World
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8mGkZtZfB0kVwXq3yQd2mJbq1bq9kQ0l1nT6tqkq3p"

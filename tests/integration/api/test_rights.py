@@ -9,10 +9,10 @@ from typing import Any
 
 import httpx
 
-from cpe_manager.domain.access import SYSTEM, Permission, Role
-from cpe_manager.domain.accounts import AccountKind
-from cpe_manager.domain.tokens import Scope
-from cpe_manager.services.accounts.book import NewAccount, TokenWish
+from cpe_manager.domain.access.access import SYSTEM, Permission, Role
+from cpe_manager.domain.access.accounts import AccountKind
+from cpe_manager.domain.access.tokens import Scope
+from cpe_manager.services.access.book import NewAccount, TokenWish
 from tests.integration.api.world import CSV, World
 from tests.support.rights_table import TABLE, WHO
 

@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from cpe_manager.domain.commit_path import Phase
+from cpe_manager.domain.access.tokens import Scope
 from cpe_manager.domain.jobs import Job, JobKind, JobState
-from cpe_manager.domain.pushes import Push, PushKind
-from cpe_manager.domain.tokens import Scope
+from cpe_manager.domain.push.commit_path import Phase
+from cpe_manager.domain.push.pushes import Push, PushKind
 from cpe_manager.ports.pushes import Ended
 from tests.integration.api.world import World
 

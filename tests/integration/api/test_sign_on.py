@@ -15,11 +15,11 @@ import pytest
 
 from cpe_manager.adapters.clock import SystemClock
 from cpe_manager.adapters.oidc import OidcClient, OidcProvider
-from cpe_manager.domain.access import SYSTEM, Role
-from cpe_manager.domain.accounts import AccountKind
+from cpe_manager.domain.access.access import SYSTEM, Role
+from cpe_manager.domain.access.accounts import AccountKind
 from cpe_manager.domain.errors import ProviderFailed
-from cpe_manager.services.accounts.book import AccountChange, NewAccount
-from cpe_manager.services.accounts.single_sign_on import Mapping, SingleSignOn
+from cpe_manager.services.access.book import AccountChange, NewAccount
+from cpe_manager.services.access.single_sign_on import Mapping, SingleSignOn
 from tests.integration.api.world import World
 from tests.support import oidc_server
 from tests.support.oidc_server import CLIENT, SECRET

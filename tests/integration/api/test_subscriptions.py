@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cpe_manager.domain.tokens import Scope
+from cpe_manager.domain.access.tokens import Scope
 from tests.integration.api.world import World
 
 PRO: dict[str, Any] = {

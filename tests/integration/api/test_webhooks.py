@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from cpe_manager.domain.access import Role
+from cpe_manager.domain.access.access import Role
+from cpe_manager.domain.access.tokens import Scope
 from cpe_manager.domain.events import NewEvent
-from cpe_manager.domain.tokens import Scope
 from tests.integration.api.world import World
 from tests.support.hook_server import HookServer
 

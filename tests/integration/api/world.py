@@ -28,45 +28,46 @@ from cpe_manager.adapters.ssh.sessions import SshSessions
 from cpe_manager.adapters.templates.renderer import JinjaTemplates
 from cpe_manager.api.app import ApiOptions, create_app
 from cpe_manager.api.feed import FeedRhythm
-from cpe_manager.domain.access import SYSTEM, Role
-from cpe_manager.domain.accounts import AccountKind, SessionRules
+from cpe_manager.domain.access.access import SYSTEM, Role
+from cpe_manager.domain.access.accounts import AccountKind, SessionRules
+from cpe_manager.domain.access.tokens import Scope
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.jobs import Outcome
 from cpe_manager.domain.schedules import Schedule
-from cpe_manager.domain.tokens import Scope
 from cpe_manager.ports.driver import Drivers
 from cpe_manager.ports.engine import Ticket
 from cpe_manager.ports.shell import Credential
 from cpe_manager.ports.stores import DeviceFilter, Settled
 from cpe_manager.runtime.metrics import Metrics
-from cpe_manager.services.accounts.book import NewAccount, TokenWish
-from cpe_manager.services.accounts.house import HouseStores, account_house
+from cpe_manager.services.access.audit import AuditBook
+from cpe_manager.services.access.audit_watch import AuditWatch
+from cpe_manager.services.access.book import NewAccount, TokenWish
+from cpe_manager.services.access.house import HouseStores, account_house
+from cpe_manager.services.access.tokens import Tokens
 from cpe_manager.services.activation.orders import Activations
 from cpe_manager.services.activation.parts import ActivationStores, House
-from cpe_manager.services.attempt import Outside
-from cpe_manager.services.audit import AuditBook
+from cpe_manager.services.backup.attempt import Outside
+from cpe_manager.services.backup.drift import DriftBook, DriftStores
+from cpe_manager.services.backup.drilling import DrillStores
+from cpe_manager.services.backup.drills import DrillGoals, Drills
+from cpe_manager.services.backup.history import History
 from cpe_manager.services.bundle import Services
 from cpe_manager.services.changes.keeper import ChangeKeeper
-from cpe_manager.services.detection import Detector
-from cpe_manager.services.drift import DriftBook, DriftStores
-from cpe_manager.services.drilling import DrillStores
-from cpe_manager.services.drills import DrillGoals, Drills
-from cpe_manager.services.facts import Askable, DeviceFactsBook
-from cpe_manager.services.history import History
-from cpe_manager.services.importing import Importer
-from cpe_manager.services.inventory import Inventory
-from cpe_manager.services.jobs import Jobs, RunRequest
+from cpe_manager.services.failover.lines import LineHouse, Lines, LineStores
+from cpe_manager.services.fleet.detection import Detector
+from cpe_manager.services.fleet.facts import Askable, DeviceFactsBook
+from cpe_manager.services.fleet.importing import Importer
+from cpe_manager.services.fleet.inventory import Inventory
+from cpe_manager.services.jobs.jobs import Jobs, RunRequest
+from cpe_manager.services.jobs.scheduling import ScheduleStores, Scheduling
 from cpe_manager.services.keys import Keys
-from cpe_manager.services.lines import LineHouse, Lines, LineStores
-from cpe_manager.services.notices import NoticeParts, NoticeRules, Notices
-from cpe_manager.services.pushes import Pushes, PushStores
-from cpe_manager.services.replacements import Replacements
+from cpe_manager.services.push.pushes import Pushes, PushStores
+from cpe_manager.services.replacement.replacements import Replacements
 from cpe_manager.services.request_keys import RequestKeys
-from cpe_manager.services.rollout_orders import RolloutOrders
-from cpe_manager.services.rollouts import Rollouts
-from cpe_manager.services.scheduling import ScheduleStores, Scheduling
-from cpe_manager.services.tokens import Tokens
-from cpe_manager.services.webhooks import WebhookParts, WebhookRules, Webhooks, sites_of
+from cpe_manager.services.rollout.rollout_orders import RolloutOrders
+from cpe_manager.services.rollout.rollouts import Rollouts
+from cpe_manager.services.telling.notices import NoticeParts, NoticeRules, Notices
+from cpe_manager.services.telling.webhooks import WebhookParts, WebhookRules, Webhooks, sites_of
 from cpe_manager.settings import Settings
 from cpe_manager.wiring_changes import Executing, change_requests
 from cpe_manager.wiring_subscriptions import catalogue_files, sold
@@ -305,6 +306,9 @@ def _world(
             WebhookRules("test", plain=True),
         ),
         audit=AuditBook(database.audit, RingAuditKeys(keys), clock),
+        audit_watch=AuditWatch(
+            AuditBook(database.audit, RingAuditKeys(keys), clock), database.audit_watch, clock, metrics.audit
+        ),
         notices=Notices(
             NoticeParts(database.mail, database.events, database.subscriptions, reach.mail, metrics.mail, {}),
             clock,

@@ -19,14 +19,14 @@ import pytest
 from cpe_manager.domain.changes.addresses import WanAddress
 from cpe_manager.domain.changes.catalogue import CHANGE_TYPES, read
 from cpe_manager.domain.changes.entries import Effect, Setting
-from cpe_manager.domain.cpe_config import CpeConfig, DhcpServer, PortMapping, Reservation, Wan, Wifi
-from cpe_manager.domain.cpe_config_data import changed
-from cpe_manager.domain.cpe_differences import differences
-from cpe_manager.domain.cpe_features import Feature, missing
-from cpe_manager.domain.cpe_mobile import Mobile, Ports
 from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.failover.lines import Barrier
 from cpe_manager.domain.jobs import Outcome
-from cpe_manager.domain.lines import Barrier
+from cpe_manager.domain.model.cpe_config import CpeConfig, DhcpServer, PortMapping, Reservation, Wan, Wifi
+from cpe_manager.domain.model.cpe_config_data import changed
+from cpe_manager.domain.model.cpe_differences import differences
+from cpe_manager.domain.model.cpe_features import Feature, missing
+from cpe_manager.domain.model.cpe_mobile import Mobile, Ports
 from tests.contract.drivers.harness import shown
 from tests.contract.drivers.roster import DriverCase
 from tests.integration.services.real_boxes import CASES, SETUP, Bench, bench

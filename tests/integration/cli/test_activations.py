@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from cpe_manager.domain.activation_flow import State
+from cpe_manager.domain.activation.activation_flow import State
 from tests.integration.api.live import Live
 from tests.integration.api.test_activations import ORDER, comes_to
 from tests.unit.cli.runner import Cli, ok, one_line, parsed

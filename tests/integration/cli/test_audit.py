@@ -65,7 +65,7 @@ def test_without_a_daemon_the_database_and_an_export_are_looked_at_with_the_key_
 
 async def _write(data: Path) -> None:
     from cpe_manager import bootstrap, settings
-    from cpe_manager.domain.audit import NewAuditEntry
+    from cpe_manager.domain.access.audit import NewAuditEntry
 
     async with bootstrap.opened(settings.load(data)) as parts:
         now = parts.clock.now()

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import Result
 
 from cpe_manager.client import Client
-from cpe_manager.domain.access import Role
+from cpe_manager.domain.access.access import Role
 from cpe_manager.domain.changes.requests import ChangeState
 from cpe_manager.domain.outcomes import EXIT_CODE
 from tests.integration.api.changing import SHOWN, accepted, comes_to

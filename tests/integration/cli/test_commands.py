@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from cpe_manager.domain.access.tokens import Scope
 from cpe_manager.domain.jobs import JobState, Outcome
 from cpe_manager.domain.outcomes import EXIT_CODE
-from cpe_manager.domain.tokens import Scope
 from cpe_manager.ports.stores import Settled
 from tests.integration.api.live import Live
 from tests.integration.api.test_inventory import KEY_A, KEY_B

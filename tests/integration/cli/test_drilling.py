@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cpe_manager.domain.drills import Verdict
+from cpe_manager.domain.backup.drills import Verdict
 from tests.integration.api.live import Live
 from tests.integration.api.test_drills import drilled
 from tests.integration.cli.test_commands import working

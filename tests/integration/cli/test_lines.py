@@ -15,8 +15,8 @@ import pytest
 from cpe_manager.api.schemas.system import EventView
 from cpe_manager.cli import live as live_view
 from cpe_manager.client import Client
-from cpe_manager.domain.lines import Carrier, Condition, FailoverState, LineRecord, Transition
-from cpe_manager.domain.mobile_volume import month_of
+from cpe_manager.domain.failover.lines import Carrier, Condition, FailoverState, LineRecord, Transition
+from cpe_manager.domain.failover.mobile_volume import month_of
 from cpe_manager.ports.lines import IncidentChange, Move
 from simulators.lab.outputs import lines as lab_lines
 from simulators.lab.plan import LabPlan

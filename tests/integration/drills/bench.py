@@ -18,18 +18,18 @@ from cpe_manager.adapters.drill_process import ProcessStand
 from cpe_manager.adapters.engine.embedded import EmbeddedEngine
 from cpe_manager.adapters.ssh.limits import SshLimits
 from cpe_manager.adapters.ssh.sessions import SshSessions
-from cpe_manager.domain.drills import DrillResult
-from cpe_manager.domain.inventory import Device
+from cpe_manager.domain.backup.drills import DrillResult
+from cpe_manager.domain.fleet.inventory import Device
 from cpe_manager.domain.jobs import Job, JobKind, Outcome
 from cpe_manager.kit.log_redaction import Redactor
 from cpe_manager.ports.driver import Drivers, Replacing
 from cpe_manager.ports.engine import Ticket
 from cpe_manager.ports.shell import Credential
 from cpe_manager.runtime.metrics import Metrics
-from cpe_manager.services.drilling import DrillParts, DrillStores
-from cpe_manager.services.drills import DrillGoals, DrillRoom
-from cpe_manager.services.jobs import SIMPLE_TICKET, Jobs
-from cpe_manager.services.upkeep import Upkeep, UpkeepStores
+from cpe_manager.services.backup.drilling import DrillParts, DrillStores
+from cpe_manager.services.backup.drills import DrillGoals, DrillRoom
+from cpe_manager.services.jobs.jobs import SIMPLE_TICKET, Jobs
+from cpe_manager.services.jobs.upkeep import Upkeep, UpkeepStores
 from drivers.roster import DriverRoster
 from simulators.device import Device as Box
 from simulators.spec import DeviceSpec, Secrets

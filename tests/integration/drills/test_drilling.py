@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from cpe_manager.domain.drills import DrillResult, Verdict
+from cpe_manager.domain.backup.drills import DrillResult, Verdict
 from cpe_manager.domain.jobs import JobKind, JobState
 from cpe_manager.ports.shell import Shell
-from cpe_manager.services.drilling import NO_STAND
-from cpe_manager.services.drills import BELOW_TARGET, DrillAsked
+from cpe_manager.services.backup.drilling import NO_STAND
+from cpe_manager.services.backup.drills import BELOW_TARGET, DrillAsked
 from drivers.cisco_ios import CiscoIos
 from simulators.device import Device as Box
 from simulators.spec import DeviceSpec

@@ -17,14 +17,14 @@ from pathlib import Path
 import psutil
 
 from cpe_manager.bootstrap import init, opened
-from cpe_manager.domain.backups import Backup, BackupState
-from cpe_manager.domain.inventory import Group
+from cpe_manager.domain.backup.backups import Backup, BackupState
+from cpe_manager.domain.fleet.inventory import Group
 from cpe_manager.domain.jobs import DeviceWork, Job, JobKind, JobState, Outcome
 from cpe_manager.ports.inventory_source import SourceFile
 from cpe_manager.ports.stores import DeviceFilter, DeviceView
 from cpe_manager.runtime.supervisor import Supervisor
-from cpe_manager.services.importing import ImportRequest
-from cpe_manager.services.jobs import RunRequest
+from cpe_manager.services.fleet.importing import ImportRequest
+from cpe_manager.services.jobs.jobs import RunRequest
 from cpe_manager.settings import Settings
 from cpe_manager.wiring import Parts
 from simulators.device import Device

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cpe_manager.domain.backups import BackupState
+from cpe_manager.domain.backup.backups import BackupState
 from cpe_manager.domain.jobs import DeviceWork, Outcome
 from simulators.faults.kinds import fault_types
 from tests.contract.drivers.harness import significant

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from structlog.testing import capture_logs
 
-from cpe_manager.domain.inventory import Group
+from cpe_manager.domain.fleet.inventory import Group
 from tests.contract.drivers.roster import OVER_TELNET
 from tests.integration.faults.pipeline import PATIENT, end_of, not_backed_up, pipeline
 

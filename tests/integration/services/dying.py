@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal
 
-from cpe_manager.domain.commit_path import Entry, Phase, Result, Step
+from cpe_manager.domain.push.commit_path import Entry, Phase, Result, Step
 from cpe_manager.ports.pushes import Ended, PushStore
 from cpe_manager.ports.stores import Lease
 

@@ -14,20 +14,20 @@ from typing import Any, cast
 from backups.keyfile import KeyFile
 from backups.vault import Vault
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.cpe_config import CpeConfig, Lan, Management, Wan
-from cpe_manager.domain.cpe_features import Feature
 from cpe_manager.domain.errors import DeviceError
-from cpe_manager.domain.inventory import Device, LifeState
-from cpe_manager.domain.pushes import Push
+from cpe_manager.domain.fleet.inventory import Device, LifeState
+from cpe_manager.domain.model.cpe_config import CpeConfig, Lan, Management, Wan
+from cpe_manager.domain.model.cpe_features import Feature
+from cpe_manager.domain.push.pushes import Push
 from cpe_manager.ports.driver import FullDriver, Guarded, Replacing
 from cpe_manager.ports.pushes import PushStore
 from cpe_manager.ports.sessions import OpenedSession, Sessions
 from cpe_manager.ports.shell import Target
 from cpe_manager.ports.stores import InventoryChanges, Settled, SiteChange
-from cpe_manager.services.attempt import Outside
-from cpe_manager.services.commit_path import CommitPath
-from cpe_manager.services.push_trip import Care
-from cpe_manager.services.pushes import PushAsked, Pushes, PushStores
+from cpe_manager.services.backup.attempt import Outside
+from cpe_manager.services.push.commit_path import CommitPath
+from cpe_manager.services.push.push_trip import Care
+from cpe_manager.services.push.pushes import PushAsked, Pushes, PushStores
 from drivers.roster import DriverRoster
 from simulators import device as simulated
 from simulators.fleet import Fleet

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from cpe_manager import bootstrap
-from cpe_manager.domain.host_keys import fingerprint
-from cpe_manager.domain.inventory import DeviceRecord
-from cpe_manager.domain.replacements import ReplacementRecord, Unit
+from cpe_manager.domain.fleet.host_keys import fingerprint
+from cpe_manager.domain.fleet.inventory import DeviceRecord
+from cpe_manager.domain.replacement.replacements import ReplacementRecord, Unit
 from cpe_manager.services.bundle import Services
-from cpe_manager.services.replacements import ReplacementAsked, Said
+from cpe_manager.services.replacement.replacements import ReplacementAsked, Said
 from cpe_manager.settings import Settings
 from cpe_manager.wiring import Parts
 from drivers.roster import DriverRoster

@@ -15,7 +15,7 @@ from cpe_manager.domain.errors import (
     HostKeyChanged,
     InputError,
 )
-from cpe_manager.domain.inventory import Group, LifeState
+from cpe_manager.domain.fleet.inventory import Group, LifeState
 from cpe_manager.domain.jobs import JobState, Outcome, Priority, WorkState
 from tests.fakes.sessions import Breaks, Refuses, Text
 from tests.integration.services.world import World

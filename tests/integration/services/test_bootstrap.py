@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from cpe_manager import bootstrap
+from cpe_manager.domain.access.tokens import Scope
 from cpe_manager.domain.errors import Conflict, KeyringError, SettingsError
 from cpe_manager.domain.jobs import JobState
-from cpe_manager.domain.tokens import Scope
 from cpe_manager.settings import Settings, load
 
 

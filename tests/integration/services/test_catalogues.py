@@ -13,7 +13,7 @@ from cpe_manager.adapters.db.database import Database
 from cpe_manager.domain.changes.catalogue import CHANGE_TYPES
 from cpe_manager.domain.errors import InputError, NotFound
 from cpe_manager.ports.catalogue import CATALOGUE_ALARM, SHIPPED
-from cpe_manager.services.catalogues import CatalogueBook
+from cpe_manager.services.subscription.catalogues import CatalogueBook
 from tests.contract.stores.making import kinds
 from tests.fakes.clock import SimulatedClock
 

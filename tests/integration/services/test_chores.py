@@ -10,13 +10,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from cpe_manager.domain.errors import StoreBusy
-from cpe_manager.domain.inventory import Group
+from cpe_manager.domain.fleet.inventory import Group
 from cpe_manager.domain.jobs import JobKind, JobState, Priority
 from cpe_manager.ports.stores import DeviceFilter, InventoryChanges
 from cpe_manager.runtime.metrics import Metrics
-from cpe_manager.services.chores import TARGETS_SECONDS, Alarms, Figures, FigureStores, FollowUps
-from cpe_manager.services.jobs import RunRequest
-from cpe_manager.services.sweep import Rhythm, Sweep
+from cpe_manager.services.jobs.chores import TARGETS_SECONDS, Alarms, Figures, FigureStores, FollowUps
+from cpe_manager.services.jobs.jobs import RunRequest
+from cpe_manager.services.jobs.sweep import Rhythm, Sweep
 from tests.fakes.sessions import Refuses, Text
 from tests.integration.services.world import World
 

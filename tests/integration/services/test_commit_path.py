@@ -15,19 +15,19 @@ import pytest
 from backups.keyfile import KeyFile
 from backups.vault import Vault
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.commit_path import Phase, Result, Step
-from cpe_manager.domain.cpe_config import CpeConfig, Lan, Management, Wan
-from cpe_manager.domain.drift import Verdict
+from cpe_manager.domain.backup.drift import Verdict
 from cpe_manager.domain.errors import CommandRefused, Conflict, DeviceTimeout, InputError, SessionDropped, StoreBusy
-from cpe_manager.domain.inventory import Device, LifeState
+from cpe_manager.domain.fleet.inventory import Device, LifeState
 from cpe_manager.domain.jobs import Outcome
-from cpe_manager.domain.lockout import Lockout
-from cpe_manager.domain.pushes import Push
+from cpe_manager.domain.model.cpe_config import CpeConfig, Lan, Management, Wan
+from cpe_manager.domain.push.commit_path import Phase, Result, Step
+from cpe_manager.domain.push.lockout import Lockout
+from cpe_manager.domain.push.pushes import Push
 from cpe_manager.ports.shell import Credential
 from cpe_manager.ports.stores import Claimed, InventoryChanges, Settled
-from cpe_manager.services.attempt import Outside
-from cpe_manager.services.commit_path import CommitPath
-from cpe_manager.services.pushes import PushAsked, Pushes, PushStores
+from cpe_manager.services.backup.attempt import Outside
+from cpe_manager.services.push.commit_path import CommitPath
+from cpe_manager.services.push.pushes import PushAsked, Pushes, PushStores
 from tests.fakes.clock import CountingIds, SimulatedClock
 from tests.fakes.credentials import FixedCredentials
 from tests.fakes.drivers import FixedDrivers, PlainDriver

@@ -13,19 +13,19 @@ import pytest
 from backups.keyfile import KeyFile
 from backups.vault import Vault
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.coverage import CoverageReading
-from cpe_manager.domain.cpe_config import Role
 from cpe_manager.domain.errors import CommandRefused, Conflict, ConnectFailed, DeviceTimeout, InputError
-from cpe_manager.domain.interface_names import Interfaces
-from cpe_manager.domain.inventory import Device
-from cpe_manager.domain.lines import Line, LineSetup, Way
+from cpe_manager.domain.failover.coverage import CoverageReading
+from cpe_manager.domain.failover.lines import Line, LineSetup, Way
+from cpe_manager.domain.fleet.inventory import Device
+from cpe_manager.domain.model.cpe_config import Role
+from cpe_manager.domain.replacement.interface_names import Interfaces
 from cpe_manager.ports.coverage import Transfer
 from cpe_manager.ports.driver import Driver
 from cpe_manager.ports.sensing import LineReading, PortReading
 from cpe_manager.ports.sessions import OpenedSession
 from cpe_manager.ports.shell import Credential, ExecResult, Shell, Target
-from cpe_manager.services.attempt import Outside
-from cpe_manager.services.coverage import BoxCoverage, TransferTest
+from cpe_manager.services.backup.attempt import Outside
+from cpe_manager.services.failover.coverage import BoxCoverage, TransferTest
 from tests.fakes.clock import CountingIds, SimulatedClock
 from tests.fakes.credentials import FixedCredentials
 from tests.fakes.drivers import FAMILY, FixedDrivers, PlainDriver

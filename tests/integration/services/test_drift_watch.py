@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cpe_manager.domain.drift import LastChange, Verdict
+from cpe_manager.domain.backup.drift import LastChange, Verdict
 from cpe_manager.domain.errors import CommandRefused, SessionDropped
 from cpe_manager.ports.drift import DriftRow
 from cpe_manager.ports.shell import Shell

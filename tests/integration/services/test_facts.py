@@ -15,14 +15,14 @@ from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.snmp.poller import SnmpPoller
 from cpe_manager.adapters.ssh.sessions import SshSessions
 from cpe_manager.domain.errors import AuthFailed, Conflict, DeviceError, InputError, NotFound
-from cpe_manager.domain.inventory import Device as StoredDevice
-from cpe_manager.domain.inventory import LifeState
+from cpe_manager.domain.fleet.inventory import Device as StoredDevice
+from cpe_manager.domain.fleet.inventory import LifeState
 from cpe_manager.ports.driver import Facts
 from cpe_manager.ports.facts import DeviceFacts
 from cpe_manager.ports.shell import Credential
 from cpe_manager.ports.snmp import SnmpAccess
 from cpe_manager.ports.stores import InventoryChanges, SiteChange
-from cpe_manager.services.facts import FRESH, Askable, DeviceFactsBook, SnmpFacing, facts_due, facts_event
+from cpe_manager.services.fleet.facts import FRESH, Askable, DeviceFactsBook, SnmpFacing, facts_due, facts_event
 from drivers.roster import DriverRoster
 from simulators.device import Device
 from simulators.fleet import Fleet

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cpe_manager.domain.jobs import Priority
 from cpe_manager.services.failover.pressure import LINES, Pressure
-from cpe_manager.services.giving_way import MOST_SECONDS, GivingWay
+from cpe_manager.services.jobs.giving_way import MOST_SECONDS, GivingWay
 from tests.fakes.clock import SimulatedClock
 from tests.fakes.sessions import Holds
 from tests.integration.services.world import working

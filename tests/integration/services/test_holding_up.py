@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cpe_manager.domain.errors import StoreBusy
-from cpe_manager.domain.inventory import LifeState
+from cpe_manager.domain.fleet.inventory import LifeState
 from cpe_manager.domain.jobs import JobState, Outcome, Priority, WorkState
 from cpe_manager.ports.stores import InventoryChanges
 from tests.fakes.sessions import Holds, Refuses, Text

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from cpe_manager.domain.errors import ConnectFailed, DeviceTimeout, StoreBusy
-from cpe_manager.domain.inventory import Device, Group, LifeState
-from cpe_manager.domain.lines import FailoverState, LineRecord
+from cpe_manager.domain.failover.lines import FailoverState, LineRecord
+from cpe_manager.domain.fleet.inventory import Device, Group, LifeState
 from cpe_manager.ports.line_oids import LineTarget
 from cpe_manager.ports.shell import Credential
 from cpe_manager.ports.snmp import SnmpAccess

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cpe_manager.domain.errors import StoreBusy
-from cpe_manager.domain.lines import Carrier, FailoverState
+from cpe_manager.domain.failover.lines import Carrier, FailoverState
 from tests.integration.services.watching import POLICY, Bench, bench_of
 
 S = FailoverState

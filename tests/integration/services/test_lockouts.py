@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from cpe_manager.domain.commit_path import Phase
 from cpe_manager.domain.jobs import Outcome
-from cpe_manager.domain.lockout import Lockout
+from cpe_manager.domain.push.commit_path import Phase
+from cpe_manager.domain.push.lockout import Lockout
 from tests.contract.drivers.roster import DriverCase
 from tests.integration.services.real_boxes import CASES, bench
 

@@ -14,10 +14,11 @@ import pytest
 from cpe_manager.adapters.mail import Route, SmtpPost
 from cpe_manager.domain.errors import SettingsError
 from cpe_manager.domain.events import NewEvent
-from cpe_manager.domain.mail import Mail
-from cpe_manager.domain.subscriptions import Representative
+from cpe_manager.domain.subscription.subscriptions import Representative
+from cpe_manager.domain.telling.mail import Mail
 from cpe_manager.ports.shell import Credential
-from cpe_manager.services.notices import NoticeParts, NoticeRules, Notices
+from cpe_manager.services.telling.notice_facts import incident_facts
+from cpe_manager.services.telling.notices import NoticeParts, NoticeRules, Notices
 from tests.fakes.credentials import FixedCredentials
 from tests.integration.api.world import Reach, World, opened
 from tests.support.catalogues import a_subscription
@@ -262,3 +263,89 @@ async def test_nothing_is_sent_in_clear_to_a_server_without_starttls(server: Mai
     assert server.taken == []
     with pytest.raises(SettingsError, match="no password"):
         SmtpPost(route(server, credential="smtp"), LOGINS)
+
+
+# Incidents: to the operator alone, and what happens to one within a minute is one mail.
+
+
+def with_incidents(world: World, server: MailServer) -> Notices:
+    facts = {"incident": incident_facts("Europe/Brussels")}
+    parts = NoticeParts(world.database.mail, world.database.events, world.database.subscriptions,
+                        SmtpPost(route(server), LOGINS), world.metrics.mail, facts)  # fmt: skip
+    return Notices(parts, world.clock, world.ids, NoticeRules("p1", (NOC,)))
+
+
+async def incident(world: World, what: str, priority: int, one: str = "i1", **data: Any) -> None:
+    more = {"incident_id": one, "subject": "line", "device": "gent-r1", "node": "dslam-1", "site": "gent"}
+    more |= {"priority": priority, "parent_id": None, "reason": f"because {what}"} | data
+    await world.database.events.add([NewEvent(f"incident.{what}", world.clock.now(), data=more)])
+
+
+async def test_what_becomes_of_an_incident_within_a_minute_is_one_mail(world: World, server: MailServer) -> None:
+    notices = with_incidents(world, server)
+    await incident(world, "opened", 1)
+    await tell(world, notices)
+    await world.clock.advance(20)
+    await incident(world, "changed", 2, before=1)
+    await incident(world, "opened", 3, "i2", subject="backup", reason="no signal")
+    await tell(world, notices)
+    await world.clock.advance(39)
+    await tell(world, notices)
+    assert server.taken == []
+    await world.clock.advance(1)
+    await tell(world, notices)
+    (one,) = server.taken
+    assert (one.recipient, one.message["Subject"]) == (NOC, "The incident at gent is P2 now")
+    text = one.message.get_content()
+    said = ["priority P1 began", "because opened", "has priority P2 now", "because changed", "Incident: the line of"]
+    places = [text.index(words) for words in said[:4]]
+    assert places == sorted(places)
+    assert said[4] in text
+    assert text.count("Dear customer") == text.count("written by our systems") == 1
+    # The backup's is another incident, with a minute of its own; what comes after it went out is another mail.
+    await world.clock.advance(20)
+    await incident(world, "closed", 2, reason="the line is stable")
+    await tell(world, notices)
+    assert told(server, NOC)[1:] == ["P3 incident at gent"]
+    await world.clock.advance(60)
+    await tell(world, notices)
+    assert told(server, NOC)[2:] == ["The P2 incident at gent is closed"]
+    assert {one.recipient for one in server.taken} == {NOC}
+    assert (await kinds(world)).count("mail.sent") == 3
+
+
+async def test_what_was_tried_already_is_not_written_over(world: World, server: MailServer) -> None:
+    notices = with_incidents(world, server)
+    server.refuse = lambda _recipient: "451 4.2.2 later"
+    await incident(world, "opened", 1)
+    await tell(world, notices)
+    await world.clock.advance(60)
+    await tell(world, notices)
+    (waiting,) = (await notices.list()).items
+    assert (waiting.attempts, waiting.state) == (1, "queued")
+    await incident(world, "closed", 1)
+    await tell(world, notices)
+    assert len((await notices.list()).items) == 2
+
+
+async def test_lines_below_a_dead_access_node_are_told_with_the_node(world: World, server: MailServer) -> None:
+    notices = with_incidents(world, server)
+    await incident(world, "opened", 1, "old")
+    await tell(world, notices)
+    await world.clock.advance(61)
+    await tell(world, notices)
+    # Before anybody knows of the node a line is by itself; then it is the node's.
+    await incident(world, "opened", 1, "line")
+    await tell(world, notices)
+    await incident(world, "opened", 1, "node", subject="node", device="", site="", lines=2)
+    for one in ("line", "old"):
+        await incident(world, "changed", 1, one, parent_id="node")
+    await incident(world, "opened", 1, "late", parent_id="node")
+    await world.clock.advance(60)
+    await tell(world, notices)
+    assert told(server, NOC) == ["P1 incident at gent", "P1 incident at dslam-1"]
+    for one in ("line", "late", "old"):
+        await incident(world, "closed", 1, one, parent_id="node")
+    await world.clock.advance(60)
+    await tell(world, notices)
+    assert told(server, NOC)[2:] == ["The P1 incident at gent is closed"], "of the one that was told of by itself"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from cpe_manager.domain.commit_path import Phase
-from cpe_manager.domain.cpe_mobile import Barred, Mobile, Ports
+from cpe_manager.domain.failover.lines import Carrier
 from cpe_manager.domain.jobs import Outcome, Priority
-from cpe_manager.domain.lines import Carrier
+from cpe_manager.domain.model.cpe_mobile import Barred, Mobile, Ports
+from cpe_manager.domain.push.commit_path import Phase
 from cpe_manager.ports.driver import Carrying
 from tests.contract.drivers.harness import shown
 from tests.contract.drivers.roster import DriverCase

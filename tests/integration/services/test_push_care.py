@@ -13,26 +13,27 @@ from typing import Any, cast
 import pytest
 
 from cpe_manager.adapters.reach import TcpReach
-from cpe_manager.domain.checks import Check, Finding
-from cpe_manager.domain.commit_path import Phase, Step
-from cpe_manager.domain.cpe_config import Lan, Wan
-from cpe_manager.domain.entitlement import Component
 from cpe_manager.domain.errors import CommandRefused, Conflict, DeviceTimeout, InputError, SessionDropped
-from cpe_manager.domain.inventory import Device, Group, LifeState
+from cpe_manager.domain.fleet.inventory import Device, Group, LifeState
 from cpe_manager.domain.jobs import Job, JobKind, JobState, Outcome, Priority
-from cpe_manager.domain.lockout import Lockout, ManagementPath
-from cpe_manager.domain.probes import LineState, Probe
-from cpe_manager.domain.pushes import Hold, Limits, Order, Push, PushKind, SettledAs
+from cpe_manager.domain.model.cpe_config import Lan, Wan
+from cpe_manager.domain.push.checks import Check, Finding
+from cpe_manager.domain.push.commit_path import Phase, Step
+from cpe_manager.domain.push.lockout import Lockout, ManagementPath
+from cpe_manager.domain.push.probes import LineState, Probe
+from cpe_manager.domain.push.pushes import Hold, Limits, Order, Push, PushKind, SettledAs
+from cpe_manager.domain.subscription.entitlement import Component
+from cpe_manager.domain.subscription.subscriptions import Operation
 from cpe_manager.ports.shell import Shell
 from cpe_manager.ports.stores import InventoryChanges, NewWork, Settled
-from cpe_manager.services.attempt import Attempt, RetryPolicy
-from cpe_manager.services.commit_path import CommitPath
-from cpe_manager.services.push_admission import Admission, Rules
-from cpe_manager.services.push_checks import Checks
-from cpe_manager.services.push_plan import make_plan
-from cpe_manager.services.push_trip import Care
-from cpe_manager.services.push_upkeep import Books, FleetAddresses, PushUpkeep
-from cpe_manager.services.pushes import Again, PushAsked, Pushes, PushStores
+from cpe_manager.services.backup.attempt import Attempt, RetryPolicy
+from cpe_manager.services.push.commit_path import CommitPath
+from cpe_manager.services.push.push_admission import Admission, Rules
+from cpe_manager.services.push.push_checks import Checks
+from cpe_manager.services.push.push_plan import make_plan
+from cpe_manager.services.push.push_trip import Care
+from cpe_manager.services.push.push_upkeep import Books, FleetAddresses, PushUpkeep
+from cpe_manager.services.push.pushes import Again, PushAsked, Pushes, PushStores
 from tests.fakes.drivers import FixedDrivers
 from tests.fakes.guarded_box import BoxDriver, text_of
 from tests.integration.services.test_commit_path import BEFORE, CHANGE, NEW, OLD, Bench, NoEngine, opened
@@ -215,12 +216,45 @@ async def test_where_no_subscription_is_known_it_says_so(world: World) -> None:
 
 async def test_what_was_not_ordered_is_refused_once_somebody_knows(world: World) -> None:
     class Subscriptions:
-        async def judge(self, device: Device, components: Sequence[Component]) -> Sequence[Finding]:
+        async def judge(
+            self, device: Device, components: Sequence[Component], operation: Operation = Operation.CONFIGURE
+        ) -> Sequence[Finding]:
             return [Finding(Check.ENTITLEMENT, f"{device.site} has no {one}") for one in components]
 
     world.care = replace(world.care, checks=Checks(None, Subscriptions()))
     assert await world.withdrawn(await world.ask(change={"wan": {"ip_pack": "198.51.100.8/29"}})) == Check.ENTITLEMENT
     assert (await world.work(await world.ask())).outcome is Outcome.CONFIRMED
+
+
+@pytest.mark.parametrize(
+    ("how", "judged"),
+    [
+        ({}, Operation.RESTORE),
+        ({"on_demand": "An Peeters, by telephone"}, Operation.CONFIGURE),
+        ({"own": True}, Operation.CONFIGURE),
+        ({"names": {}}, Operation.CONFIGURE),
+        ({"version": None, "change": {"hostname": "SITE-3"}}, Operation.CONFIGURE),
+    ],
+    ids=["restore", "on demand", "what was confirmed", "of other hardware", "a change"],
+)
+async def test_a_version_that_is_brought_back_is_judged_as_a_restore(
+    world: World, how: dict[str, Any], judged: Operation
+) -> None:
+    class Subscriptions:
+        async def judge(
+            self, device: Device, components: Sequence[Component], operation: Operation = Operation.CONFIGURE
+        ) -> Sequence[Finding]:
+            return [Finding(Check.ENTITLEMENT, f"{device.site} may {operation} {len(components)}")]
+
+    assert (await world.work(await world.ask())).outcome is Outcome.CONFIRMED
+    world.bench.box.verbs.clear()
+    world.care = replace(world.care, checks=Checks(None, Subscriptions()))
+    push = await world.ask(**({"change": None, "version": 1} | how))
+    assert await world.withdrawn(push) == Check.ENTITLEMENT
+    assert f"may {judged} " in (await world.seen(push)).reason
+    plan = await world.pushes().plan(PushAsked("r1", **({"version": 1} | how)))
+    assert f"may {judged} " in plan.findings[0].reason
+    assert ("on demand: An Peeters" in push.summary) is ("on_demand" in how)
 
 
 # Windows and limits.

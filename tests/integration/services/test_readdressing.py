@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from cpe_manager.domain.checks import Check
-from cpe_manager.domain.commit_path import Phase, Step
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.jobs import Outcome
-from cpe_manager.domain.lockout import Lockout
+from cpe_manager.domain.push.checks import Check
+from cpe_manager.domain.push.commit_path import Phase, Step
+from cpe_manager.domain.push.lockout import Lockout
 from cpe_manager.ports.stores import InventoryChanges
-from cpe_manager.services.push_checks import Checks
-from cpe_manager.services.push_trip import Care
+from cpe_manager.services.push.push_checks import Checks
+from cpe_manager.services.push.push_trip import Care
 from tests.contract.drivers.roster import DriverCase
 from tests.integration.services.dying import WHENS, Dying, Killed, When
 from tests.integration.services.real_boxes import CASES, Bench, bench

@@ -10,8 +10,8 @@ import pytest
 
 from cpe_manager.domain.errors import Conflict, StoreBusy, StoreError, StoreFull
 from cpe_manager.domain.jobs import JobState, Outcome, WorkState
-from cpe_manager.services.hindrance import BELIEVED_SECONDS, PROBE_SECONDS
-from cpe_manager.services.worker import PROBE
+from cpe_manager.services.backup.worker import PROBE
+from cpe_manager.services.jobs.hindrance import BELIEVED_SECONDS, PROBE_SECONDS
 from tests.fakes.sessions import Holds
 from tests.integration.services.world import World, opened, working
 

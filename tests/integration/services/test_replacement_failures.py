@@ -15,26 +15,26 @@ import pytest
 from backups.keyfile import KeyFile
 from backups.vault import Vault
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.cpe_config import CpeConfig, Lan, Wan
 from cpe_manager.domain.errors import CommandRefused, ConnectFailed, HostKeyChanged, InputError, SessionDropped
-from cpe_manager.domain.host_keys import fingerprint
-from cpe_manager.domain.inventory import Device, LifeState
+from cpe_manager.domain.fleet.host_keys import fingerprint
+from cpe_manager.domain.fleet.inventory import Device, LifeState
 from cpe_manager.domain.jobs import Job, JobKind, JobState, Outcome
-from cpe_manager.domain.replacements import ReplacementRecord, Result, Stage, Step, Unit
+from cpe_manager.domain.model.cpe_config import CpeConfig, Lan, Wan
+from cpe_manager.domain.replacement.replacements import ReplacementRecord, Result, Stage, Step, Unit
 from cpe_manager.ports.driver import Facts
 from cpe_manager.ports.engine import Ticket
 from cpe_manager.ports.replacements import TICKET
 from cpe_manager.ports.sessions import OpenedSession
 from cpe_manager.ports.shell import Credential, Shell, Target
 from cpe_manager.ports.stores import InventoryChanges, NewWork, Settled, SiteChange
-from cpe_manager.services.attempt import Outside
-from cpe_manager.services.commit_path import CommitPath
-from cpe_manager.services.inventory import Inventory
-from cpe_manager.services.pushes import Pushes, PushStores
-from cpe_manager.services.replacement_steps import Steps
-from cpe_manager.services.replacement_ways import SwapStores
-from cpe_manager.services.replacements import ReplacementAsked, Replacements, Said
-from cpe_manager.services.replacing import ReplacementWork
+from cpe_manager.services.backup.attempt import Outside
+from cpe_manager.services.fleet.inventory import Inventory
+from cpe_manager.services.push.commit_path import CommitPath
+from cpe_manager.services.push.pushes import Pushes, PushStores
+from cpe_manager.services.replacement.replacement_steps import Steps
+from cpe_manager.services.replacement.replacement_ways import SwapStores
+from cpe_manager.services.replacement.replacements import ReplacementAsked, Replacements, Said
+from cpe_manager.services.replacement.replacing import ReplacementWork
 from tests.fakes.clock import CountingIds, SimulatedClock
 from tests.fakes.credentials import FixedCredentials
 from tests.fakes.drivers import FixedDrivers

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from cpe_manager.domain.carrying import carried
 from cpe_manager.domain.errors import Conflict
-from cpe_manager.domain.inventory import LifeState
-from cpe_manager.domain.replacements import Stage
+from cpe_manager.domain.fleet.inventory import LifeState
+from cpe_manager.domain.replacement.carrying import carried
+from cpe_manager.domain.replacement.replacements import Stage
 from cpe_manager.kit.uci import ports
 from cpe_manager.ports.driver import Replacing
-from cpe_manager.services.replacements import Said
+from cpe_manager.services.replacement.replacements import Said
 from tests.contract.drivers.harness import significant
 from tests.integration.services.swapping import DRIVERS, Bench, bench
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from cpe_manager.domain.checks import Check
-from cpe_manager.domain.commit_path import Step
 from cpe_manager.domain.jobs import Outcome
-from cpe_manager.services.push_restart import has_restarted
+from cpe_manager.domain.push.checks import Check
+from cpe_manager.domain.push.commit_path import Step
+from cpe_manager.services.push.push_restart import has_restarted
 from tests.contract.drivers.roster import DriverCase
 from tests.integration.services.dying import Dying, Killed, When
 from tests.integration.services.real_boxes import CASES, bench

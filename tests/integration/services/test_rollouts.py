@@ -14,20 +14,20 @@ from backups.keyfile import KeyFile
 from backups.vault import Vault
 from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.templates.renderer import JinjaTemplates
-from cpe_manager.domain.checks import Check
-from cpe_manager.domain.commit_path import Phase
 from cpe_manager.domain.errors import Conflict, InputError, StoreBusy
-from cpe_manager.domain.import_rules import ImportErrors
-from cpe_manager.domain.inventory import Group, LifeState
+from cpe_manager.domain.fleet.import_rules import ImportErrors
+from cpe_manager.domain.fleet.inventory import Group, LifeState
 from cpe_manager.domain.jobs import JobState, Outcome
-from cpe_manager.domain.pushes import Order, PushKind
-from cpe_manager.domain.rollouts import Amount, DeviceEnd, Rollout, RolloutState
+from cpe_manager.domain.push.checks import Check
+from cpe_manager.domain.push.commit_path import Phase
+from cpe_manager.domain.push.pushes import Order, PushKind
+from cpe_manager.domain.rollout.rollouts import Amount, DeviceEnd, Rollout, RolloutState
 from cpe_manager.ports.engine import Ticket
 from cpe_manager.ports.pushes import Ended
 from cpe_manager.ports.stores import InventoryChanges
-from cpe_manager.services.rollout_keeper import RolloutKeeper
-from cpe_manager.services.rollout_orders import Content, RolloutOrders, Selection, TemplateText
-from cpe_manager.services.rollouts import Pace, RolloutAsked, Rollouts
+from cpe_manager.services.rollout.rollout_keeper import RolloutKeeper
+from cpe_manager.services.rollout.rollout_orders import Content, RolloutOrders, Selection, TemplateText
+from cpe_manager.services.rollout.rollouts import Pace, RolloutAsked, Rollouts
 from tests.contract.stores.making import a_device, add, ended
 from tests.fakes.clock import CountingIds, SimulatedClock
 from tests.fakes.drivers import FixedDrivers, PlainDriver

@@ -10,11 +10,11 @@ import pytest
 
 from cpe_manager.adapters.schedule import Timetable
 from cpe_manager.domain.errors import Conflict, InputError, NotFound, StoreBusy
-from cpe_manager.domain.inventory import Group
+from cpe_manager.domain.fleet.inventory import Group
 from cpe_manager.domain.jobs import Job, Priority
 from cpe_manager.domain.schedules import Schedule
 from cpe_manager.ports.timer import OnFire
-from cpe_manager.services.scheduling import NewSchedule, ScheduleStores, Scheduling
+from cpe_manager.services.jobs.scheduling import NewSchedule, ScheduleStores, Scheduling
 from tests.integration.services.world import World, opened
 
 NIGHTLY = NewSchedule("nightly", "30 2 * * *", "Europe/Brussels", 240)

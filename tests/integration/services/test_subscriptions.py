@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 
 from cpe_manager.adapters.db.database import Database
-from cpe_manager.domain.access import SYSTEM, Principal, Role
-from cpe_manager.domain.checks import Check
-from cpe_manager.domain.entitlement import Component
+from cpe_manager.domain.access.access import SYSTEM, Principal, Role
 from cpe_manager.domain.errors import Conflict, Forbidden, InputError, NotFound
-from cpe_manager.domain.inventory import Device, LineKind
-from cpe_manager.domain.lines import LineSetup
-from cpe_manager.domain.subscriptions import Operation
-from cpe_manager.services.entitling import Entitling
+from cpe_manager.domain.failover.lines import LineSetup
+from cpe_manager.domain.fleet.inventory import Device, LineKind
+from cpe_manager.domain.push.checks import Check
+from cpe_manager.domain.subscription.entitlement import Component
+from cpe_manager.domain.subscription.subscriptions import Operation
 from cpe_manager.services.failover.subscribed import SubscribedLines
-from cpe_manager.services.subscriptions import SubscriptionRow, Subscriptions
+from cpe_manager.services.subscription.entitling import Entitling
+from cpe_manager.services.subscription.subscriptions import SubscriptionRow, Subscriptions
 from tests.contract.stores.making import NOW, a_device, add
 from tests.fakes.catalogues import MemoryCatalogues
 from tests.fakes.clock import SimulatedClock

@@ -9,9 +9,9 @@ from typing import Any, cast
 
 import pytest
 
+from cpe_manager.domain.access.tokens import Scope
 from cpe_manager.domain.errors import Conflict, InputError, NotFound, StoreFull, Unauthorised
-from cpe_manager.domain.tokens import Scope
-from cpe_manager.services.tokens import Tokens
+from cpe_manager.services.access.tokens import Tokens
 from tests.integration.services.world import RefusingJobs, World, opened
 
 READ = frozenset({Scope.READ})

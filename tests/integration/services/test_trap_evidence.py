@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from cpe_manager.domain.lines import Evidence, Line, LineRecord, LineSetup, Source, Way
+from cpe_manager.domain.failover.lines import Evidence, Line, LineRecord, LineSetup, Source, Way
 from cpe_manager.ports.snmp import SnmpAccess
 from cpe_manager.services.failover.trap_evidence import TrapEvidence
 from simulators.snmp.line import Sink

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 from cpe_manager.adapters.snmp.poller import SnmpPoller
-from cpe_manager.domain.inventory import LifeState
+from cpe_manager.domain.fleet.inventory import LifeState
 from cpe_manager.ports.snmp import Notification, Sender, SnmpAccess, SnmpTarget
 from cpe_manager.ports.stores import InventoryChanges, SiteChange
-from cpe_manager.services.traps import PortNames, Storms
+from cpe_manager.services.traps.traps import PortNames, Storms
 from simulators.snmp.families import oid
 from simulators.snmp.line import Sink
 from tests.integration.services.trap_scene import ADDRESS, CLOCK, a_box, access_to, known, scene

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, text
 
+from cpe_manager.domain.backup.retention import Policy
 from cpe_manager.domain.errors import Conflict, NotFound
 from cpe_manager.domain.jobs import Job, JobKind, JobState
-from cpe_manager.domain.retention import Policy
 from cpe_manager.ports.engine import Ticket
 from cpe_manager.ports.stores import InventoryChanges
-from cpe_manager.services.jobs import SIMPLE_TICKET
+from cpe_manager.services.jobs.jobs import SIMPLE_TICKET
+from cpe_manager.services.jobs.upkeep import Upkeep, UpkeepStores
 from cpe_manager.services.keys import UNDER_WAY
-from cpe_manager.services.upkeep import Upkeep, UpkeepStores
 from tests.fakes.sessions import Text
 from tests.integration.services.world import World, working
 
@@ -118,11 +118,11 @@ async def test_retention_deletes_by_policy_and_never_the_last_good_or_the_confir
         await versions_of(world, 1, "b")
         world.clock.step(timedelta(days=900))
         job = await world.do(JobKind.RETENTION)
-        assert (job.state, job.result) == (JobState.DONE, {"deleted": 2})
+        assert (job.state, job.result) == (JobState.DONE, {"deleted": 2, "line_rows": 0})
         assert await world.versions("a") == [(5, "good"), (4, "good"), (1, "good")], "the first one is confirmed"
         assert await world.versions("b") == [(1, "good")]
         assert sum((await world.database.backups.key_ids()).values()) == 4, "their sealed originals are gone too"
-        assert (await world.do(JobKind.RETENTION)).result == {"deleted": 0}
+        assert (await world.do(JobKind.RETENTION)).result == {"deleted": 0, "line_rows": 0}
 
 
 async def test_the_export_is_a_git_repository_of_redacted_views(tmp_path: Path, sqlite_url: str) -> None:

@@ -16,7 +16,7 @@ from cpe_manager.adapters.http_posts import HttpPosts
 from cpe_manager.domain.errors import Conflict, Forbidden, InputError, NotFound
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.ports.posts import Posted
-from cpe_manager.services.webhooks import For, WebhookParts, WebhookRules, Webhooks
+from cpe_manager.services.telling.webhooks import For, WebhookParts, WebhookRules, Webhooks
 from tests.integration.api.world import World, opened
 from tests.support.hook_server import HookServer
 

@@ -17,14 +17,14 @@ from cpe_manager.adapters.snmp.poller import SnmpPoller
 from cpe_manager.adapters.snmp.receiver import LocalEngine, TrapPort, new_engine
 from cpe_manager.domain.errors import StoreBusy
 from cpe_manager.domain.events import Event
-from cpe_manager.domain.inventory import Device, LifeState
+from cpe_manager.domain.fleet.inventory import Device, LifeState
 from cpe_manager.kit.log_redaction import Redactor
 from cpe_manager.ports.shell import Credential
 from cpe_manager.ports.snmp import SnmpAccess
 from cpe_manager.ports.stores import InventoryChanges, SiteChange
 from cpe_manager.runtime.metrics import Metrics
-from cpe_manager.services.trap_senders import TrapStores
-from cpe_manager.services.traps import Storms, Traps
+from cpe_manager.services.traps.trap_senders import TrapStores
+from cpe_manager.services.traps.traps import Storms, Traps
 from simulators.device import Device as Box
 from simulators.fleet import Fleet
 from simulators.snmp.access import login_of

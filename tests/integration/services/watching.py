@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import Any
 
-from cpe_manager.domain.inventory import Device, LifeState
-from cpe_manager.domain.lines import Evidence, FailoverPolicy, FailoverState, Incident, LineRecord, LineSetup
+from cpe_manager.domain.failover.lines import Evidence, FailoverPolicy, FailoverState, Incident, LineRecord, LineSetup
+from cpe_manager.domain.fleet.inventory import Device, LifeState
 from cpe_manager.services.failover.conductor import Conductor
 from cpe_manager.services.failover.rounds import Readying, WatcherParts
 from cpe_manager.services.failover.watching import Watcher, WatcherRules

@@ -15,22 +15,23 @@ from cpe_manager.adapters.db.database import Database
 from cpe_manager.adapters.engine.embedded import EmbeddedEngine
 from cpe_manager.adapters.engine.handling import DEFAULT_SLOTS
 from cpe_manager.adapters.git_export import GitExport
+from cpe_manager.domain.backup.retention import Policy
 from cpe_manager.domain.errors import StoreError
-from cpe_manager.domain.inventory import Device, Group, LifeState
+from cpe_manager.domain.fleet.inventory import Device, Group, LifeState
 from cpe_manager.domain.jobs import DeviceWork, Job, JobKind, JobState, Priority
-from cpe_manager.domain.retention import Policy
 from cpe_manager.kit.log_redaction import Redactor
 from cpe_manager.ports.driver import Drivers
 from cpe_manager.ports.shell import Credential
 from cpe_manager.ports.stores import DeviceFilter, DeviceView, InventoryChanges, JobStore, LineChange, SiteChange
 from cpe_manager.runtime.metrics import Metrics
-from cpe_manager.services.attempt import Attempt, Outside, RetryPolicy
-from cpe_manager.services.history import History
-from cpe_manager.services.jobs import SHARD_TICKET, SIMPLE_TICKET, Jobs, RunRequest
+from cpe_manager.services.backup.attempt import Attempt, Outside, RetryPolicy
+from cpe_manager.services.backup.history import History
+from cpe_manager.services.backup.worker import ShardWorker, WorkerLimits
+from cpe_manager.services.failover.line_history import LineHistory
+from cpe_manager.services.jobs.jobs import SHARD_TICKET, SIMPLE_TICKET, Jobs, RunRequest
+from cpe_manager.services.jobs.sweep import Rhythm, Sweep
+from cpe_manager.services.jobs.upkeep import Export, Retention, Rewrap, Step, Upkeep, UpkeepStores, Verify
 from cpe_manager.services.keys import Keys
-from cpe_manager.services.sweep import Rhythm, Sweep
-from cpe_manager.services.upkeep import Export, Retention, Rewrap, Step, Upkeep, UpkeepStores, Verify
-from cpe_manager.services.worker import ShardWorker, WorkerLimits
 from tests.fakes.clock import CountingIds, SimulatedClock
 from tests.fakes.credentials import FixedCredentials
 from tests.fakes.drivers import FAMILY, FixedDrivers
@@ -254,7 +255,9 @@ def make_node(world: World, options: Options) -> Node:
     steps: dict[JobKind, Step] = {
         JobKind.VERIFY: Verify(stores, world.vault, world.drivers, world.clock),
         JobKind.ROTATE: Rewrap(stores, world.vault, world.keys),
-        JobKind.RETENTION: Retention(stores, options.policy, "Europe/Brussels", world.clock),
+        JobKind.RETENTION: Retention(
+            stores, options.policy, "Europe/Brussels", LineHistory(world.database.lines, 400, world.clock)
+        ),
         JobKind.EXPORT: Export(stores, world.vault, exporter, world.drivers),
     }
     engine.register(SHARD_TICKET, worker.handle)

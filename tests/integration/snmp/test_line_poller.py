@@ -13,7 +13,7 @@ from cpe_manager.adapters.snmp.gets import SnmpGets
 from cpe_manager.adapters.snmp.line_poller import SnmpLinePoller
 from cpe_manager.adapters.snmp.poller import SnmpPoller
 from cpe_manager.domain.errors import CredentialMissing, DeviceTimeout
-from cpe_manager.domain.lines import Way
+from cpe_manager.domain.failover.lines import Way
 from cpe_manager.ports.line_oids import LineTarget
 from cpe_manager.ports.sensing import LineReading, PortReading
 from cpe_manager.ports.snmp import SnmpTarget, Value

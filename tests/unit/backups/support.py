@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from backups import keyring
 from backups.keyring import Keyring
-from cpe_manager.domain.backups import Backup, BackupState, Draft
+from cpe_manager.domain.backup.backups import Backup, BackupState, Draft
 from cpe_manager.ports.driver import SecretRule, Spec
 
 NOW = datetime(2026, 3, 1, 2, 30, tzinfo=UTC)

@@ -8,7 +8,7 @@ import pytest
 from backups.compression import Compression
 from backups.sealing import Sealer
 from backups.vault import NOTE, Vault
-from cpe_manager.domain.backups import Draft
+from cpe_manager.domain.backup.backups import Draft
 from cpe_manager.domain.errors import SealBroken
 from cpe_manager.kit.redaction import REMOVED
 from tests.unit.backups.support import ENABLE, LOGIN, SECRETS, SPEC, TEXT, FixedRings, row

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from cpe_manager.adapters.catalogue_file import CHANGE_FILE, SERVICE_FILE, CatalogueFiles, shipped, shipped_text
-from cpe_manager.domain.entitlement import NEEDS
 from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.subscription.entitlement import NEEDS
 from cpe_manager.ports.catalogue import SHIPPED
 from tests.support.catalogues import CONFIG, shipped_catalogue, shipped_entries
 

@@ -10,17 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cpe_manager.adapters.catalogue_reading import read_entries, read_service
-from cpe_manager.domain.catalogue import COMPONENTS, C
-from cpe_manager.domain.catalogue_data import (
+from cpe_manager.domain.changes.catalogue import CHANGE_TYPES
+from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.fleet.import_rules import ImportErrors
+from cpe_manager.domain.subscription.catalogue import COMPONENTS, C
+from cpe_manager.domain.subscription.catalogue_data import (
     entries_from_data,
     entries_to_data,
     service_from_data,
     service_to_data,
 )
-from cpe_manager.domain.changes.catalogue import CHANGE_TYPES
-from cpe_manager.domain.entitlement import NEEDS
-from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.import_rules import ImportErrors
+from cpe_manager.domain.subscription.entitlement import NEEDS
 from tests.support.catalogues import CONFIG, shipped_catalogue, shipped_entries
 
 SERVICE = (CONFIG / "service-catalogue.toml").read_text(encoding="utf-8")

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.inventory import LineKind
-from cpe_manager.domain.subscription_rules import SETTABLE, subscription_of
-from cpe_manager.domain.subscriptions import Representative, Subscription
+from cpe_manager.domain.fleet.inventory import LineKind
+from cpe_manager.domain.subscription.subscription_rules import SETTABLE, subscription_of
+from cpe_manager.domain.subscription.subscriptions import Representative, Subscription
 from tests.support.catalogues import a_subscription, shipped_catalogue
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)

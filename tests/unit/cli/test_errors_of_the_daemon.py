@@ -7,7 +7,8 @@ import json
 import pytest
 
 from cpe_manager.client_http import error_of
-from cpe_manager.domain import checks, errors
+from cpe_manager.domain import errors
+from cpe_manager.domain.push import checks
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cpe_manager.domain.acceptance import quarantine_reason
-from cpe_manager.domain.backups import LastGood
+from cpe_manager.domain.backup.acceptance import quarantine_reason
+from cpe_manager.domain.backup.backups import LastGood
 
 
 def last(size: int, lines: int) -> LastGood:

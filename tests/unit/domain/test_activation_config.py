@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
-from cpe_manager.domain.activation_config import lacking, patch_of
-from cpe_manager.domain.activation_flow import ON_THE_BOX, Step
-from cpe_manager.domain.activations import ActivationOrder, WifiChoice
-from cpe_manager.domain.cpe_config import (
+from cpe_manager.domain.activation.activation_config import lacking, patch_of
+from cpe_manager.domain.activation.activation_flow import ON_THE_BOX, Step
+from cpe_manager.domain.activation.activations import ActivationOrder, WifiChoice
+from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.failover.lines import Barrier
+from cpe_manager.domain.fleet.inventory import LineKind
+from cpe_manager.domain.model.cpe_config import (
     CpeConfig,
     DhcpServer,
     Firewall,
@@ -20,12 +23,9 @@ from cpe_manager.domain.cpe_config import (
     Wifi,
     WifiSecurity,
 )
-from cpe_manager.domain.cpe_config_data import changed
-from cpe_manager.domain.cpe_features import Feature
-from cpe_manager.domain.cpe_mobile import Barred, Mobile, Ports
-from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.inventory import LineKind
-from cpe_manager.domain.lines import Barrier
+from cpe_manager.domain.model.cpe_config_data import changed
+from cpe_manager.domain.model.cpe_features import Feature
+from cpe_manager.domain.model.cpe_mobile import Barred, Mobile, Ports
 
 ALL = frozenset(Feature)
 VOICE = Barrier("5060-5061", "10000-20000")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cpe_manager.domain.activation_flow import (
+from cpe_manager.domain.activation.activation_flow import (
     ENDS,
     MOST_CORRECTIONS,
     MOST_TRIES,

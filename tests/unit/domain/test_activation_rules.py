@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from cpe_manager.adapters.catalogue_file import CatalogueFiles
-from cpe_manager.domain.activation_rules import check, promise_of
-from cpe_manager.domain.activations import order_of
-from cpe_manager.domain.catalogue import ServiceCatalogue
+from cpe_manager.domain.activation.activation_rules import check, promise_of
+from cpe_manager.domain.activation.activations import order_of
 from cpe_manager.domain.changes.catalogue import CHANGE_TYPES
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.subscriptions import Subscription
+from cpe_manager.domain.subscription.catalogue import ServiceCatalogue
+from cpe_manager.domain.subscription.subscriptions import Subscription
 from cpe_manager.domain.working_days import weekday
 
 CONFIG = Path(__file__).parents[3] / "config"

@@ -6,10 +6,17 @@ from typing import Any
 
 import pytest
 
-from cpe_manager.domain.activation_flow import Step
-from cpe_manager.domain.activations import ActivationOrder, RushAnswer, TestResult, TestRound, Verdict, order_of
+from cpe_manager.domain.activation.activation_flow import Step
+from cpe_manager.domain.activation.activations import (
+    ActivationOrder,
+    RushAnswer,
+    TestResult,
+    TestRound,
+    Verdict,
+    order_of,
+)
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.inventory import LineKind
+from cpe_manager.domain.fleet.inventory import LineKind
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 WHOLE: dict[str, Any] = {

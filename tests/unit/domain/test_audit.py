@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cpe_manager.api.schemas.kinds import EVENT_KINDS
-from cpe_manager.domain.audit import (
+from cpe_manager.domain.access.audit import (
     GENESIS,
     MOST_DATA,
     Checked,
@@ -30,7 +30,7 @@ from cpe_manager.domain.audit import (
     sealed,
     written,
 )
-from cpe_manager.domain.audit_events import AUDITED, entry_of
+from cpe_manager.domain.access.audit_events import AUDITED, entry_of
 from cpe_manager.domain.events import Event
 from tests.fakes.audit import KEY, FixedKeys
 

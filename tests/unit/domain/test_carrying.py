@@ -8,13 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cpe_manager.domain.carrying import carried, fingerprint
-from cpe_manager.domain.cpe_config import CpeConfig, Role, Wan
-from cpe_manager.domain.cpe_config_data import changed, patch_between, to_data
-from cpe_manager.domain.cpe_features import Feature, missing, needed
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.interface_names import Interfaces, map_names
-from cpe_manager.domain.releases import compare
+from cpe_manager.domain.model.cpe_config import CpeConfig, Role, Wan
+from cpe_manager.domain.model.cpe_config_data import changed, patch_between, to_data
+from cpe_manager.domain.model.cpe_features import Feature, missing, needed
+from cpe_manager.domain.replacement.carrying import carried, fingerprint
+from cpe_manager.domain.replacement.interface_names import Interfaces, map_names
+from cpe_manager.domain.replacement.releases import compare
 from tests.contract.drivers.cpe_configs import cpe_configs
 from tests.contract.drivers.rich_configs import rich
 

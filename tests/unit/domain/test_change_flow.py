@@ -22,8 +22,8 @@ from cpe_manager.domain.changes.flow import (
 )
 from cpe_manager.domain.changes.requests import FROM, OPEN, WITHDRAWABLE, Approval, ChangeRequest, ChangeState, Shown
 from cpe_manager.domain.changes.telling import told, turned
-from cpe_manager.domain.commit_path import Phase
-from cpe_manager.domain.pushes import Push, PushKind, SettledAs, Settlement
+from cpe_manager.domain.push.commit_path import Phase
+from cpe_manager.domain.push.pushes import Push, PushKind, SettledAs, Settlement
 
 S = ChangeState
 NOW = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)
@@ -103,6 +103,8 @@ def test_what_is_scheduled_waits_is_put_off_refused_or_begun() -> None:
         {"approval": replace(APPROVAL, digest="other")},
         {"approval": replace(APPROVAL, basis="other")},
         {"approval": replace(APPROVAL, by_id="a")},
+        {"approval": replace(APPROVAL, by_id="token:b")},
+        {"approval": replace(APPROVAL, by_id="system")},
         {"shown": None},
         {"shown": None, "by_right": True},
     ],

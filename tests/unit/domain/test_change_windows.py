@@ -7,7 +7,7 @@ import pytest
 from cpe_manager.adapters.holidays import PublicHolidays
 from cpe_manager.domain.changes.windows import closed_on, opening
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.push_windows import HORIZON, Calendar, calendar_of, windows_of
+from cpe_manager.domain.push.push_windows import HORIZON, Calendar, calendar_of, windows_of
 
 OFFICE = windows_of("Mon-Fri 08:00-18:00 Europe/Brussels")
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from cpe_manager.domain.checks import ACCEPTABLE, Check, Held, findings, held_by, newly_held
-from cpe_manager.domain.cpe_config import (
+from cpe_manager.domain.model.cpe_config import (
     CpeConfig,
     DhcpServer,
     Lan,
@@ -18,8 +17,9 @@ from cpe_manager.domain.cpe_config import (
     StaticRoute,
     Wan,
 )
-from cpe_manager.domain.cpe_mobile import Barred, Mobile, Ports
-from cpe_manager.domain.entitlement import Component, newly_used
+from cpe_manager.domain.model.cpe_mobile import Barred, Mobile, Ports
+from cpe_manager.domain.push.checks import ACCEPTABLE, Check, Held, findings, held_by, newly_held
+from cpe_manager.domain.subscription.entitlement import Component, newly_used
 
 A = IPv4Address
 N = IPv4Network

@@ -6,7 +6,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cpe_manager.domain.commit_path import MARGIN, MOST_REVERTS, Entry, Phase, Result, Step, decide, phase_of, places
+from cpe_manager.domain.push.commit_path import (
+    MARGIN,
+    MOST_REVERTS,
+    Entry,
+    Phase,
+    Result,
+    Step,
+    decide,
+    phase_of,
+    places,
+)
 
 NOW = datetime(2026, 11, 28, 3, 0, tzinfo=UTC)
 DEADLINE = NOW + timedelta(seconds=120)

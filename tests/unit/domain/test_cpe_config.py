@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from cpe_manager.domain.cpe_config import (
+from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.model.cpe_config import (
     AccessRule,
     CpeConfig,
     DhcpServer,
@@ -21,10 +22,9 @@ from cpe_manager.domain.cpe_config import (
     Wifi,
     WifiSecurity,
 )
-from cpe_manager.domain.cpe_differences import differences
-from cpe_manager.domain.cpe_features import Feature, missing, needed, require_features
-from cpe_manager.domain.cpe_mobile import Mobile, Ports
-from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.model.cpe_differences import differences
+from cpe_manager.domain.model.cpe_features import Feature, missing, needed, require_features
+from cpe_manager.domain.model.cpe_mobile import Mobile, Ports
 
 LAN = Lan(IPv4Interface("192.168.1.1/24"))
 HOST = IPv4Address("192.168.1.20")

@@ -8,10 +8,10 @@ from ipaddress import IPv4Address
 import pytest
 from hypothesis import given, settings
 
-from cpe_manager.domain.cpe_config import CpeConfig, Wan
-from cpe_manager.domain.cpe_config_data import MASK, changed, from_data, to_data
-from cpe_manager.domain.cpe_features import Feature
 from cpe_manager.domain.errors import InputError
+from cpe_manager.domain.model.cpe_config import CpeConfig, Wan
+from cpe_manager.domain.model.cpe_config_data import MASK, changed, from_data, to_data
+from cpe_manager.domain.model.cpe_features import Feature
 from tests.contract.drivers.cpe_configs import cpe_configs
 from tests.contract.drivers.rich_configs import rich
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cpe_manager.domain.drift import Confirmation, LastChange, Sight, Standing, Verdict, adopted, judged
+from cpe_manager.domain.backup.drift import Confirmation, LastChange, Sight, Standing, Verdict, adopted, judged
 
 T0 = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
 MIKE = LastChange("mike", "yesterday", "the box")

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cpe_manager.domain.drills import Candidate, Count, Verdict, choose, standing
+from cpe_manager.domain.backup.drills import Candidate, Count, Verdict, choose, standing
 
 NOW = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)
 FAMILIES = ("acme", "beta", "gamma", "delta")

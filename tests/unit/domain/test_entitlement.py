@@ -7,10 +7,10 @@ from itertools import product
 
 import pytest
 
-from cpe_manager.domain.catalogue import C, Speed, Terms
-from cpe_manager.domain.entitlement import IDS, NEEDS, Component, all_entitled, entitled, part_of, speed_of
-from cpe_manager.domain.inventory import LineKind
-from cpe_manager.domain.subscriptions import Operation
+from cpe_manager.domain.fleet.inventory import LineKind
+from cpe_manager.domain.subscription.catalogue import C, Speed, Terms
+from cpe_manager.domain.subscription.entitlement import IDS, NEEDS, Component, all_entitled, entitled, part_of, speed_of
+from cpe_manager.domain.subscription.subscriptions import Operation
 from tests.support.catalogues import a_subscription, all_options, shipped_catalogue, shipped_entries
 from tests.support.entitlement_table import FORMULAS, TABLE, expected, rows
 

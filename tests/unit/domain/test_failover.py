@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from cpe_manager.domain.failover import Outcome, act_under_way, decide, record_after
-from cpe_manager.domain.lines import (
+from cpe_manager.domain.failover.failover import Outcome, act_under_way, decide, record_after
+from cpe_manager.domain.failover.lines import (
     Act,
     Carrier,
     Condition,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.failover_policy import (
+from cpe_manager.domain.failover.failover_policy import (
     checked,
     hold_down,
     may_return,
@@ -19,7 +19,7 @@ from cpe_manager.domain.failover_policy import (
     return_wait,
     test_due,
 )
-from cpe_manager.domain.lines import Carrier, Condition, FailoverPolicy, FailoverState, LineRecord
+from cpe_manager.domain.failover.lines import Carrier, Condition, FailoverPolicy, FailoverState, LineRecord
 from tests.support.line_evidence import START, a_line, a_record
 
 POLICY = FailoverPolicy()

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from cpe_manager.domain.line_outlook import clock, duration, outlook, with_due
-from cpe_manager.domain.lines import (
+from cpe_manager.domain.failover.line_outlook import clock, duration, outlook, with_due
+from cpe_manager.domain.failover.lines import (
     Carrier,
     Condition,
     FailoverPolicy,

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from cpe_manager.domain.coverage import CoverageGoals, CoverageReading, judged
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.line_setup import gaps, setup_of
-from cpe_manager.domain.lines import LineSetup
+from cpe_manager.domain.failover.coverage import CoverageGoals, CoverageReading, judged
+from cpe_manager.domain.failover.line_setup import gaps, setup_of
+from cpe_manager.domain.failover.lines import LineSetup
 
 NEW = LineSetup("")
 

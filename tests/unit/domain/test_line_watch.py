@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from cpe_manager.domain.failover_policy import policy_of
-from cpe_manager.domain.line_watch import DYING_GASP, Memory, needed
-from cpe_manager.domain.lines import Carrier, Condition, Evidence, FailoverPolicy, Source, Way
+from cpe_manager.domain.failover.failover_policy import policy_of
+from cpe_manager.domain.failover.line_watch import DYING_GASP, Memory, needed
+from cpe_manager.domain.failover.lines import Carrier, Condition, Evidence, FailoverPolicy, Source, Way
 from tests.support.line_evidence import Seen
 
 UP, DEGRADED, UNKNOWN = Condition.UP, Condition.DEGRADED, Condition.UNKNOWN
@@ -367,7 +367,7 @@ def test_each_witness_is_named_in_the_reasons_with_counts_and_ages() -> None:
 
 
 def test_only_evidence_that_can_change_a_verdict_asks_for_one() -> None:
-    from cpe_manager.domain.line_watch import observe
+    from cpe_manager.domain.failover.line_watch import observe
 
     seen = Seen().well()
     assert seen.condition is UP
@@ -382,7 +382,7 @@ def test_only_evidence_that_can_change_a_verdict_asks_for_one() -> None:
 
 
 def test_of_a_line_that_is_suspect_or_lost_the_mobile_way_is_heard_once() -> None:
-    from cpe_manager.domain.line_watch import observe, verdict
+    from cpe_manager.domain.failover.line_watch import observe, verdict
 
     seen = Seen().well().trap(False, 100.0)
     policy, now = seen.policy, seen.now

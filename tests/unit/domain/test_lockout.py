@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 import pytest
 
-from cpe_manager.domain.cpe_config import (
+from cpe_manager.domain.model.cpe_config import (
     AccessRule,
     CpeConfig,
     Firewall,
@@ -17,8 +17,8 @@ from cpe_manager.domain.cpe_config import (
     StaticRoute,
     Wan,
 )
-from cpe_manager.domain.cpe_mobile import Barred, Mobile, Ports
-from cpe_manager.domain.lockout import Lockout, ManagementPath, predicted_lockouts
+from cpe_manager.domain.model.cpe_mobile import Barred, Mobile, Ports
+from cpe_manager.domain.push.lockout import Lockout, ManagementPath, predicted_lockouts
 
 NOC = IPv4Network("10.100.7.0/24")
 BEFORE = CpeConfig(

@@ -10,9 +10,9 @@ from cpe_manager.adapters.mail import composed
 from cpe_manager.api.schemas.kinds import EVENT_KINDS
 from cpe_manager.domain.changes.requests import ChangeState
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.mail import Mail, address, addresses, message_id, one_line, pause
-from cpe_manager.domain.notice_texts import LANGUAGES, Facts, language_of, written
-from cpe_manager.domain.notices import KINDS, TOLD, told_to
+from cpe_manager.domain.telling.mail import Mail, address, addresses, message_id, one_line, pause
+from cpe_manager.domain.telling.notice_texts import LANGUAGES, Facts, language_of, written
+from cpe_manager.domain.telling.notices import KINDS, TOLD, told_to
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 

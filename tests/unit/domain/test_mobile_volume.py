@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cpe_manager.domain.mobile_volume import (
+from cpe_manager.domain.failover.mobile_volume import (
     MOST_RATE,
     SLACK,
     MonthVolume,

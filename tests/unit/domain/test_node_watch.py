@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from cpe_manager.domain.failover_policy import may_switch, policy_of
-from cpe_manager.domain.lines import FailoverPolicy
-from cpe_manager.domain.node_watch import Nodes
+from cpe_manager.domain.failover.failover_policy import may_switch, policy_of
+from cpe_manager.domain.failover.lines import FailoverPolicy
+from cpe_manager.domain.failover.node_watch import Nodes
 from tests.support.line_evidence import START, a_record
 
 POLICY = FailoverPolicy()

@@ -6,9 +6,9 @@ from ipaddress import IPv4Address, IPv4Interface
 
 import pytest
 
-from cpe_manager.domain.cpe_config import CpeConfig, Lan, Wan
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.probes import MOST, Probe, probes_of
+from cpe_manager.domain.model.cpe_config import CpeConfig, Lan, Wan
+from cpe_manager.domain.push.probes import MOST, Probe, probes_of
 
 CONFIG = CpeConfig(
     "SITE-1", wan=Wan("pppoe", username="fb1", password="secret-1"), lan=Lan(IPv4Interface("192.168.1.1/24")),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cpe_manager.domain.push_windows import HORIZON, calendar_of, freezes_of, windows_of
+from cpe_manager.domain.push.push_windows import HORIZON, calendar_of, freezes_of, windows_of
 
 OFFICE = "Mon-Fri 08:00-18:00 Europe/Brussels"
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from cpe_manager.domain.recognition import Candidate, Evidence, Verdict, recognise
+from cpe_manager.domain.fleet.recognition import Candidate, Evidence, Verdict, recognise
 from cpe_manager.ports.driver import Recognition
 
 

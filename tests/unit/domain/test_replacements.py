@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cpe_manager.domain.replacements import (
+from cpe_manager.domain.replacement.replacements import (
     END,
     LOOKING,
     MOST_TRIES,

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cpe_manager.domain.backups import BackupState
+from cpe_manager.domain.backup.backups import BackupState
+from cpe_manager.domain.backup.retention import Policy, Version, expired
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.retention import Policy, Version, expired
 
 BRUSSELS = "Europe/Brussels"
 START = datetime(2024, 1, 1, 1, 0, tzinfo=UTC)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.rollouts import (
+from cpe_manager.domain.rollout.rollouts import (
     Amount,
     DeviceEnd,
     Move,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.templates import change_of, lines_of
+from cpe_manager.domain.rollout.templates import change_of, lines_of
 
 
 def test_blank_lines_and_comments_are_left_out_and_indentation_is_kept() -> None:

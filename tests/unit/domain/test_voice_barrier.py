@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from cpe_manager.domain.cpe_config import CpeConfig
-from cpe_manager.domain.cpe_config_data import changed
-from cpe_manager.domain.cpe_features import Feature
-from cpe_manager.domain.cpe_mobile import Barred, Mobile, Ports
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.lines import Barrier
-from cpe_manager.domain.voice_barrier import barred_of, joined, to_mobile
+from cpe_manager.domain.failover.lines import Barrier
+from cpe_manager.domain.failover.voice_barrier import barred_of, joined, to_mobile
+from cpe_manager.domain.model.cpe_config import CpeConfig
+from cpe_manager.domain.model.cpe_config_data import changed
+from cpe_manager.domain.model.cpe_features import Feature
+from cpe_manager.domain.model.cpe_mobile import Barred, Mobile, Ports
 
 ALL = frozenset(Feature)
 VOICE = barred_of(Barrier())

@@ -11,7 +11,7 @@ from standardwebhooks import Webhook
 
 from cpe_manager.domain.errors import InputError
 from cpe_manager.domain.events import Event
-from cpe_manager.domain.webhooks import body_of, check_kinds, key_of, new_secret, pause, shown_url, signed
+from cpe_manager.domain.telling.webhooks import body_of, check_kinds, key_of, new_secret, pause, shown_url, signed
 
 AT = datetime(2026, 11, 28, 22, 6, 40, 120000, tzinfo=UTC)
 

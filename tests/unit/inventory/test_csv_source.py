@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cpe_manager.domain.inventory import DeviceRecord, LifeState, LineKind
+from cpe_manager.domain.fleet.inventory import DeviceRecord, LifeState, LineKind
 from tests.unit.inventory.reading import problems, read
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from cpe_manager.adapters.inventory.formats import InventoryFormats
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.import_plan import Existing, PlanOptions, plan
-from cpe_manager.domain.inventory import InventoryDocument
+from cpe_manager.domain.fleet.import_plan import Existing, PlanOptions, plan
+from cpe_manager.domain.fleet.inventory import InventoryDocument
 from cpe_manager.ports.inventory_source import SourceFile
 from tests.unit.inventory.world import KNOWN
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cpe_manager.domain.import_plan import ImportPlan, PlanOptions
-from cpe_manager.domain.import_records import LineWish
-from cpe_manager.domain.import_rules import ImportErrors, PlacedGroup
-from cpe_manager.domain.inventory import Device, DeviceRecord, Group, LifeState, LineKind
+from cpe_manager.domain.fleet.import_plan import ImportPlan, PlanOptions
+from cpe_manager.domain.fleet.import_records import LineWish
+from cpe_manager.domain.fleet.import_rules import ImportErrors, PlacedGroup
+from cpe_manager.domain.fleet.inventory import Device, DeviceRecord, Group, LifeState, LineKind
 from tests.unit.inventory.world import FAMILIES, device, planned, record
 
 MISSING = PlanOptions(suspend_missing=True)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cpe_manager.domain import import_rules as rules
-from cpe_manager.domain.import_rules import MAX_PROBLEMS, SETTING_RANGES, ImportErrors, Problem, Problems
-from cpe_manager.domain.inventory import GROUP_SETTINGS, SETTING_NAMES, DeviceSettings
+from cpe_manager.domain.fleet import import_rules as rules
+from cpe_manager.domain.fleet.import_rules import MAX_PROBLEMS, SETTING_RANGES, ImportErrors, Problem, Problems
+from cpe_manager.domain.fleet.inventory import GROUP_SETTINGS, SETTING_NAMES, DeviceSettings
 
 
 def test_every_setting_has_a_range_that_holds_its_default() -> None:

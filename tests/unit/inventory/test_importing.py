@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.import_rules import ImportErrors
-from cpe_manager.domain.inventory import LifeState, LineKind
+from cpe_manager.domain.fleet.import_rules import ImportErrors
+from cpe_manager.domain.fleet.inventory import LifeState, LineKind
 from cpe_manager.ports.inventory_source import SourceFile
 from cpe_manager.ports.stores import DeviceFilter
-from cpe_manager.services.importing import ImportRequest
+from cpe_manager.services.fleet.importing import ImportRequest
 from tests.unit.inventory.world import World
 
 HEAD = "site,name,address,family,group,line,line_kind,access_node,serial\n"

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from cpe_manager.domain.errors import Conflict, NotFound
-from cpe_manager.domain.import_rules import ImportErrors
-from cpe_manager.domain.inventory import Group, LifeState
+from cpe_manager.domain.fleet.import_rules import ImportErrors
+from cpe_manager.domain.fleet.inventory import Group, LifeState
 from cpe_manager.ports.stores import DeviceFilter
-from cpe_manager.services.inventory import Hardware
+from cpe_manager.services.fleet.inventory import Hardware
 from tests.fakes.inventory_store import fingerprint
 from tests.unit.inventory.world import World, record
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cpe_manager.domain.inventory import DeviceRecord, InventoryDocument, LifeState
+from cpe_manager.domain.fleet.inventory import DeviceRecord, InventoryDocument, LifeState
 from tests.unit.inventory.reading import problems, read
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from cpe_manager.adapters.inventory.formats import InventoryFormats
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.import_rules import ImportErrors
-from cpe_manager.domain.inventory import Group, LineKind
+from cpe_manager.domain.fleet.import_rules import ImportErrors
+from cpe_manager.domain.fleet.inventory import Group, LineKind
 from cpe_manager.ports.inventory_source import SourceFile
 
 GROUPS = """\

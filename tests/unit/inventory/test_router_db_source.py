@@ -6,7 +6,7 @@ import pytest
 
 from cpe_manager.adapters.inventory.families import ALIASES
 from cpe_manager.adapters.netmiko.platforms import platform_names
-from cpe_manager.domain.inventory import LifeState
+from cpe_manager.domain.fleet.inventory import LifeState
 from drivers.roster import DriverRoster
 from tests.unit.inventory.reading import problems, read
 

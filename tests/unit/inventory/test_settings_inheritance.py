@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.inventory import DeviceSettings, Group
-from cpe_manager.domain.settings_inheritance import Resolved, insecurities, resolve, with_descendants
+from cpe_manager.domain.fleet.inventory import DeviceSettings, Group
+from cpe_manager.domain.fleet.settings_inheritance import Resolved, insecurities, resolve, with_descendants
 from tests.unit.inventory.world import device
 
 GROUPS = {

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 
 from cpe_manager.adapters.inventory.formats import InventoryFormats
 from cpe_manager.domain.errors import CredentialMissing, StoreBusy, UnknownFamily
-from cpe_manager.domain.import_plan import Existing, ImportPlan, PlanOptions, plan
-from cpe_manager.domain.import_rules import Known
-from cpe_manager.domain.inventory import Device, DeviceRecord, Group, InventoryDocument, LifeState
+from cpe_manager.domain.fleet.import_plan import Existing, ImportPlan, PlanOptions, plan
+from cpe_manager.domain.fleet.import_rules import Known
+from cpe_manager.domain.fleet.inventory import Device, DeviceRecord, Group, InventoryDocument, LifeState
 from cpe_manager.ports.driver import Driver
 from cpe_manager.ports.inventory_source import SourceFile
 from cpe_manager.ports.shell import Credential
-from cpe_manager.services.importing import Importer, ImportReport, ImportRequest
-from cpe_manager.services.inventory import Inventory
+from cpe_manager.services.fleet.importing import Importer, ImportReport, ImportRequest
+from cpe_manager.services.fleet.inventory import Inventory
 from tests.fakes.clock import CountingIds, SimulatedClock
 from tests.fakes.inventory_store import MemoryInventoryStore
 

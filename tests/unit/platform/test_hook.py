@@ -14,7 +14,7 @@ import pytest
 from cpe_manager.adapters.http_posts import HttpPosts
 from cpe_manager.adapters.platform.hook import CommandCaller, Hook, HttpCaller
 from cpe_manager.domain.errors import CommandRefused, ConnectFailed, DeviceError, DeviceTimeout, SessionDropped
-from cpe_manager.domain.lines import Carrier
+from cpe_manager.domain.failover.lines import Carrier
 from tests.lab.edge import LINE
 from tests.support.hook_server import HookServer
 

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address
 import pytest
 
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.next_hops import NextHop, NextHops, next_hops
+from cpe_manager.domain.failover.next_hops import NextHop, NextHops, next_hops
 
 
 def test_one_of_each_family_at_most_with_its_interface_where_it_needs_one() -> None:

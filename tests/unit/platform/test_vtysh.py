@@ -9,7 +9,7 @@ import pytest
 from cpe_manager.adapters.platform import vtysh
 from cpe_manager.adapters.platform.vtysh import Prefix, Static
 from cpe_manager.domain.errors import CommandRefused, FetchIncomplete
-from cpe_manager.domain.lines import Carrier
+from cpe_manager.domain.failover.lines import Carrier
 from cpe_manager.ports.platform import EdgeSession
 from tests.lab.edge import LINE
 

@@ -13,11 +13,11 @@ import pytest
 from cpe_manager.domain.changes.entries import Effect
 from cpe_manager.domain.changes.requests import ChangeState
 from cpe_manager.domain.errors import InputError, NotFound, StoreBusy
-from cpe_manager.domain.lines import Barrier, Line, LineRecord, LineSetup
-from cpe_manager.domain.lockout import Lockout
+from cpe_manager.domain.failover.lines import Barrier, Line, LineRecord, LineSetup
 from cpe_manager.domain.paging import Page
-from cpe_manager.domain.probes import Probe
-from cpe_manager.domain.webhooks import Endpoint
+from cpe_manager.domain.push.lockout import Lockout
+from cpe_manager.domain.push.probes import Probe
+from cpe_manager.domain.telling.webhooks import Endpoint
 from cpe_manager.services.changes.bulk import _parameters
 from cpe_manager.services.changes.entry_book import EntryBook
 from cpe_manager.services.changes.everyone import EveryoneTold

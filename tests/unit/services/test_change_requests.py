@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from cpe_manager.domain.access import Permission, Principal, Role
+from cpe_manager.domain.access.access import SYSTEM, Permission, Principal, Role
+from cpe_manager.domain.access.tokens import Scope, Token, principal_of
 from cpe_manager.domain.changes.requests import ChangeRequest, ChangeState
 from cpe_manager.domain.errors import Conflict, Forbidden, InputError, NotFound, PreconditionFailed
-from cpe_manager.domain.inventory import Device, LifeState
+from cpe_manager.domain.fleet.inventory import Device, LifeState
 from cpe_manager.ports.changes import ChangeFilter
 from cpe_manager.services.changes.bulk import BulkChanges
 from cpe_manager.services.changes.requests import NewChange
@@ -103,6 +104,19 @@ async def test_another_name_of_the_same_account_is_no_second_pair_of_eyes(world:
     change = await asked(world)
     with pytest.raises(Forbidden):
         await approve(world, change, replace(BERT, id=ANNA.id))
+
+
+async def test_tokens_of_nobody_submit_and_approve_nothing(world: World) -> None:
+    one = principal_of(Token("t1", "one", frozenset({Scope.WRITE}), datetime(2026, 1, 1, tzinfo=UTC)))
+    other = replace(
+        BERT, id=principal_of(Token("t2", "other", frozenset({Scope.WRITE}), datetime(2026, 1, 1, tzinfo=UTC))).id
+    )
+    for submitter in (one, ANNA):
+        change = await asked(world, submitter)
+        for approver in (other, replace(BERT, id=SYSTEM.id)):
+            with pytest.raises(Forbidden, match="has no account: an approval is one of a user or a service account"):
+                await approve(world, change, approver)
+        assert (await approve(world, change)).state is S.APPROVED
 
 
 async def test_an_approval_is_of_what_is_shown_alone(world: World) -> None:
@@ -225,7 +239,7 @@ async def test_a_device_that_cannot_be_read_is_tried_again_and_at_last_given_up(
 
 async def test_what_is_refused_says_why(world: World) -> None:
     found = await asked(world, name="bad")
-    assert (found.state, found.code, found.reason) == (S.CLOSED, "port-reserved", "bad is reserved")
+    assert (found.state, found.code, found.reason) == (S.CLOSED, "port-reserved", "bad is reserved (§5.2.2)")
     found = await asked(world, name="h0")
     assert (found.state, found.code) == (S.CLOSED, "nothing-to-change")
     found = await asked(world, name="no host name")

@@ -12,7 +12,16 @@ from typing import Any
 import pytest
 
 from cpe_manager.domain.errors import AuthFailed, ConnectFailed, DeviceTimeout
-from cpe_manager.domain.lines import Carrier, Evidence, FailoverPolicy, Line, LineRecord, LineSetup, Source, Way
+from cpe_manager.domain.failover.lines import (
+    Carrier,
+    Evidence,
+    FailoverPolicy,
+    Line,
+    LineRecord,
+    LineSetup,
+    Source,
+    Way,
+)
 from cpe_manager.ports.platform import EdgeSession
 from cpe_manager.ports.sensing import LineReading, PortReading, SensingFigures
 from cpe_manager.services.failover.sensed_lines import Place, own_policy

@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import pytest
 
-from cpe_manager.domain.activations import ActivationOrder, Verdict
-from cpe_manager.domain.cpe_config import CpeConfig, Lan, PortMapping, Wan
-from cpe_manager.domain.cpe_mobile import Ports as PortRange
-from cpe_manager.domain.inventory import LineKind
+from cpe_manager.domain.activation.activations import ActivationOrder, Verdict
+from cpe_manager.domain.fleet.inventory import LineKind
+from cpe_manager.domain.model.cpe_config import CpeConfig, Lan, PortMapping, Wan
+from cpe_manager.domain.model.cpe_mobile import Ports as PortRange
 from cpe_manager.ports.activations import PortSeen, Seen
 from cpe_manager.services.activation.parts import Terms
 from cpe_manager.services.activation.port_tests import Ports

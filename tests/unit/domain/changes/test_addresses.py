@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from cpe_manager.domain.checks import Check
-from cpe_manager.domain.cpe_config import (
+from cpe_manager.domain.model.cpe_config import (
     AccessRule,
     CpeConfig,
     DhcpServer,
@@ -21,9 +20,10 @@ from cpe_manager.domain.cpe_config import (
     StaticRoute,
     Wan,
 )
-from cpe_manager.domain.cpe_config_data import Misfit
-from cpe_manager.domain.cpe_mobile import Ports
-from cpe_manager.domain.lockout import Lockout
+from cpe_manager.domain.model.cpe_config_data import Misfit
+from cpe_manager.domain.model.cpe_mobile import Ports
+from cpe_manager.domain.push.checks import Check
+from cpe_manager.domain.push.lockout import Lockout
 from tests.support.change_scenes import GAMES, OFFICE, SETTING, SMALL, WEB, after, effect, notes, refusals, told
 
 PPPOE = replace(OFFICE, wan=Wan("pppoe", username="fb1@isp.example", password="w0rd"))

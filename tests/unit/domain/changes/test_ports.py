@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from cpe_manager.domain.changes.entries import Setting
-from cpe_manager.domain.checks import Check
-from cpe_manager.domain.cpe_config import CpeConfig, PortMapping
-from cpe_manager.domain.cpe_config_data import Misfit
-from cpe_manager.domain.cpe_features import Feature
-from cpe_manager.domain.cpe_mobile import Ports
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.lines import Barrier
+from cpe_manager.domain.failover.lines import Barrier
+from cpe_manager.domain.model.cpe_config import CpeConfig, PortMapping
+from cpe_manager.domain.model.cpe_config_data import Misfit
+from cpe_manager.domain.model.cpe_features import Feature
+from cpe_manager.domain.model.cpe_mobile import Ports
+from cpe_manager.domain.push.checks import Check
 from tests.support.change_scenes import CATALOGUE, GAMES, OFFICE, SETTING, WEB, after, effect, notes, refusals, told
 
 HOST = "192.168.77.20"
@@ -132,7 +132,7 @@ def test_the_port_at_which_the_box_is_managed_is_named() -> None:
 )
 def test_the_ports_of_voice_are_named(port: Any, protocol: str, range_: str) -> None:
     told_ = refusals("open-port", opening(port, protocol=protocol))
-    assert told_ == f"port-of-voice: {protocol} {port} takes ports of voice over IP ({range_})"
+    assert told_ == f"port-of-voice: {protocol} {port} takes ports of voice over IP: {range_} (§3.8)"
 
 
 def test_where_there_is_no_voice_its_ports_are_free() -> None:

@@ -11,9 +11,9 @@ from jsonschema import Draft202012Validator
 
 from cpe_manager.domain.changes.catalogue import CHANGE_TYPES, masked_parameters, read, schema, written
 from cpe_manager.domain.changes.reading import TOLD
-from cpe_manager.domain.cpe_config_data import BOUNDS, MASK, Misfit
 from cpe_manager.domain.errors import InputError
-from cpe_manager.domain.subscriptions import Operation
+from cpe_manager.domain.model.cpe_config_data import BOUNDS, MASK, Misfit
+from cpe_manager.domain.subscription.subscriptions import Operation
 from tests.support.change_scenes import CATALOGUE
 
 WEB = {"port": 443, "inside": "192.168.77.10"}

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from cpe_manager.domain.changes.catalogue import CHANGE_TYPES, read
-from cpe_manager.domain.checks import Check
-from cpe_manager.domain.cpe_config import (
+from cpe_manager.domain.model.cpe_config import (
     AccessRule,
     CpeConfig,
     DhcpServer,
@@ -22,10 +21,11 @@ from cpe_manager.domain.cpe_config import (
     Wifi,
     WifiSecurity,
 )
-from cpe_manager.domain.cpe_config_data import Misfit
-from cpe_manager.domain.cpe_features import Feature
-from cpe_manager.domain.cpe_mobile import Barred, Mobile, Ports
-from cpe_manager.domain.lockout import Lockout
+from cpe_manager.domain.model.cpe_config_data import Misfit
+from cpe_manager.domain.model.cpe_features import Feature
+from cpe_manager.domain.model.cpe_mobile import Barred, Mobile, Ports
+from cpe_manager.domain.push.checks import Check
+from cpe_manager.domain.push.lockout import Lockout
 from tests.support.change_scenes import OFFICE, SETTING, SMALL, after, effect, notes, refusals, told
 
 NEW_KEY = "another secret key"
@@ -207,7 +207,7 @@ def test_the_firewall_is_set() -> None:
 @pytest.mark.parametrize("action", ["accept", "drop", "reject"])
 def test_a_rule_about_port_23_is_refused(action: str) -> None:
     asked = {"rules": [{"action": action, "protocol": "tcp", "ports": "20-25"}]}
-    assert refusals("firewall", asked).startswith(f"{Check.RESERVED}: rules[0] is about port 23")
+    assert refusals("firewall", asked).startswith(f"{Check.RESERVED}: it is about port 23")
 
 
 def test_what_the_family_cannot_carry_of_the_firewall_is_named() -> None:

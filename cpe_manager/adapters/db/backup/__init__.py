@@ -1,0 +1,1 @@
+"""Versions of configurations: taken, judged, compared, brought back in drills, let go of."""

@@ -1,0 +1,1 @@
+"""Change requests (§5.2)."""

@@ -1,0 +1,1 @@
+"""Customers, the operator and other programs are told: mail and webhooks."""

@@ -1,0 +1,1 @@
+"""Anything long: when it is due, who holds it, how it ends."""

@@ -1,0 +1,1 @@
+"""Hardware that is swapped (§5.1.3)."""

@@ -1,0 +1,1 @@
+"""Traps and informs of the fleet's boxes."""
