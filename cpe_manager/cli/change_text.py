@@ -75,15 +75,12 @@ def _state(one: ChangeDetailView) -> str:
     return f"{told}, asked again {one.round} times" if one.round and one.needs_approval else told
 
 
-def show_shown(shown: ShownView, *, native: bool = False) -> None:
-    """In words of the model, one line for each part that changes; then the device's own where somebody wants them."""
+def show_shown(shown: ShownView) -> None:
+    """In words of the model, one line for each part that changes."""
     for line in difference(shown.neutral):
         out(f"  {tame(line)}")
     for note in shown.notes:
         out(f"  note: {tame(note)}")
-    if native and shown.native:
-        out()
-        out(tame(shown.native).removesuffix("\n"))
 
 
 def difference(parts: Sequence[ShownPart]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cpe_manager.cli.change_text import COLUMNS, REFUSED, describe, next_of, rows_of, show_shown
+from cpe_manager.cli.change_text import COLUMNS, REFUSED, describe, next_of, rows_of
 from cpe_manager.cli.change_types import describe_type
 from cpe_manager.cli.connection import state_of
 from cpe_manager.cli.options import Json, Yes, confirmed, pairs
@@ -94,9 +94,9 @@ def show(
         show_json(found)
         return
     describe(found)
-    if native and found.shown is not None:
-        out()
-        show_shown(found.shown, native=True)
+    if native and found.shown is not None and found.shown.native:
+        out("\nIn the device's own words:")
+        out(tame(found.shown.native).removesuffix("\n"))
 
 
 @app.command()
