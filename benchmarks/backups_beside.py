@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -45,8 +45,10 @@ class Backups:
 
 
 @asynccontextmanager
-async def backing_up(home: Path, database: Database, boxes: int) -> AsyncIterator[Backups]:
-    """A simulated fleet in a process of its own, and its backups here."""
+async def backing_up(
+    home: Path, database: Database, boxes: int, pressed: Callable[[], str]
+) -> AsyncIterator[Backups]:  # fmt: skip
+    """A simulated fleet in a process of its own, and its backups here, which give way as ``pressed`` says."""
     place = home / "fleet"
     place.mkdir()
     fleet = await asyncio.to_thread(start_fleet, place, boxes)
@@ -59,6 +61,7 @@ async def backing_up(home: Path, database: Database, boxes: int) -> AsyncIterato
     settings.keyring.parent.mkdir(exist_ok=True)
     keys.create(clock.now())
     parts = await build(settings, database, Vault(keys), keys, ids, Redactor())
+    parts.worker.way.pressed = pressed
     file = SourceFile("fleet.csv", (place / "fleet.csv").read_text())
     await parts.services.importer.run(ImportRequest((file,), by="benchmark", backup=False))
     backups = Backups(parts)

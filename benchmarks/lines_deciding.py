@@ -40,10 +40,12 @@ from cpe_manager.kit.log_redaction import Redactor
 from cpe_manager.ports.shell import Credential
 from cpe_manager.ports.snmp import SnmpAccess
 from cpe_manager.ports.stores import InventoryChanges, LineChange, SiteChange
+from cpe_manager.runtime.heap import Heap
 from cpe_manager.runtime.limits import open_files
 from cpe_manager.runtime.logs import configure
 from cpe_manager.runtime.metrics import Metrics
 from cpe_manager.services.failover.conductor import Done
+from cpe_manager.services.failover.pressure import Pressure
 from cpe_manager.services.failover.rounds import WatcherParts
 from cpe_manager.services.failover.sensing import Senses, Sensing
 from cpe_manager.services.failover.trap_evidence import TrapEvidence
@@ -54,6 +56,8 @@ from tests.fakes.credentials import FixedCredentials
 
 PER_NODE = 100
 PATIENCE = 60.0
+CALM = 10.0
+"""Seconds before each loss in which nothing else happens."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +74,13 @@ class Deciding:
     cpu: float
     wall: float
     peak_mb: float
+    calm: float
+    """Of a core, in the ten seconds before the loss."""
+    stretch: float
+    """By how much polls were rarer than they should be when all was decided."""
     backups: int = 0
-    """Boxes that were backed up while this was measured."""
+    """Boxes that were backed up while this was measured, and ``backups_before`` in the ten seconds before the loss."""
+    backups_before: int = 0
 
 
 class Noting:
@@ -131,14 +140,14 @@ async def measured(home: Path, lines: int, failing: int, backed_up: int) -> list
         poller = SnmpLinePoller(reader, clock)
         senses = Senses(IcmpEchoes(), poller, TcpReach(), NoPlatforms())
         sensing = Sensing(senses, watcher.observe, FailoverPolicy(), clock, tally)
-        watcher.suspected = sensing.hurry
+        watcher.suspected, watcher.moved = sensing.hurry, sensing.moved
         intake = TrapPort("127.0.0.1", 0, LocalEngine(new_engine(), 1), clock)
         stores = TrapStores(database.inventory, database.events, credentials)
         traps = Traps(intake, stores, reader, clock, metrics, Redactor())
         evidence = TrapEvidence(poller, watcher.observe, sensing.hurry)
         traps.watching = evidence.note
         await intake.start()
-        running = [asyncio.create_task(body()) for body in (watcher.run, sensing.run, traps.run)]
+        running = [asyncio.create_task(body()) for body in (watcher.run, sensing.run, traps.run, Heap(clock).run)]
         try:
             while len(watcher.records()) < lines:
                 await asyncio.sleep(0.1)
@@ -154,15 +163,16 @@ async def measured(home: Path, lines: int, failing: int, backed_up: int) -> list
             await asyncio.sleep(5)
             step = max(1, lines // failing)
             ways = (("trap", intake.port), ("poll", 0))
+            scene = Scene(agents, noting, tally, lines)
             found = [
-                await fail(agents, noting, by, (number * step // 4, failing, step, trap_port), lines)
+                await scene.fail(by, (number * step // 4, failing, step, trap_port))
                 for number, (by, trap_port) in enumerate(ways)
             ]
             if backed_up:
-                async with backing_up(home, database, backed_up) as backups:
+                async with backing_up(home, database, backed_up, Pressure(watcher, sensing).reason) as backups:
                     for number, (by, trap_port) in enumerate(ways, 2):
                         command = (number * step // 4, failing, step, trap_port)
-                        found.append(await fail(agents, noting, by, command, lines, backups))
+                        found.append(await scene.fail(by, command, backups))
             return found
         finally:
             agents.terminate()
@@ -173,28 +183,44 @@ async def measured(home: Path, lines: int, failing: int, backed_up: int) -> list
             await intake.stop()
 
 
-async def fail(
-    agents: Any, noting: Noting, by: str, command: tuple[int, int, int, int], lines: int, backups: Backups | None = None
-) -> Deciding:  # fmt: skip
-    noting.told.clear()
-    stored = backups.done if backups else 0
-    first, failing, step, _ = command
-    wanted = {f"box-{number}" for number in range(first, first + failing * step, step)}
-    used, began = cpu(), time.time()
-    agents.stdin.write(f"down {' '.join(str(word) for word in command)}\n")
-    agents.stdin.flush()
-    said = await asyncio.to_thread(agents.stdout.readline)
-    lost_at = float(said.split()[1])
-    while len(wanted & noting.told.keys()) < failing and time.time() - began < PATIENCE:
-        await asyncio.sleep(0.2)
-    took = sorted(noting.told[name] - lost_at for name in wanted & noting.told.keys())
-    used, wall = cpu() - used, time.time() - began
-    missed = failing - len(took)
-    ends = (took[len(took) // 2], took[int(len(took) * 0.95)], took[-1]) if took else (float("nan"),) * 3
-    beside = backups.done - stored if backups else 0
-    found = Deciding(by, lines, failing, missed, *ends, used, wall, peak(), beside)
-    print(json.dumps(asdict(found)), flush=True)
-    return found
+@dataclass(frozen=True)
+class Scene:
+    agents: Any
+    noting: Noting
+    tally: Tally
+    lines: int
+
+    async def fail(self, by: str, command: tuple[int, int, int, int], backups: Backups | None = None) -> Deciding:
+        noting = self.noting
+        noting.told.clear()
+        first, failing, step, _ = command
+        wanted = {f"box-{number}" for number in range(first, first + failing * step, step)}
+        calm, before = await self._calm(backups)
+        stored = backups.done if backups else 0
+        used, began = cpu(), time.time()
+        self.agents.stdin.write(f"down {' '.join(str(word) for word in command)}\n")
+        self.agents.stdin.flush()
+        said = await asyncio.to_thread(self.agents.stdout.readline)
+        lost_at = float(said.split()[1])
+        while len(wanted & noting.told.keys()) < failing and time.time() - began < PATIENCE:
+            await asyncio.sleep(0.2)
+        took = sorted(noting.told[name] - lost_at for name in wanted & noting.told.keys())
+        used, wall = cpu() - used, time.time() - began
+        ends = (took[len(took) // 2], took[int(len(took) * 0.95)], took[-1]) if took else (float("nan"),) * 3
+        beside = backups.done - stored if backups else 0
+        found = Deciding(
+            by, self.lines, failing, failing - len(took), *ends, used, wall, peak(), calm, self.tally.stretch, beside,
+            before,
+        )  # fmt: skip
+        print(json.dumps(asdict(found)), flush=True)
+        return found
+
+    async def _calm(self, backups: Backups | None) -> tuple[float, int]:
+        """Share of a core while nothing is lost, and the boxes backed up meanwhile."""
+        stored = backups.done if backups else 0
+        used, began = cpu(), time.time()
+        await asyncio.sleep(CALM)
+        return (cpu() - used) / (time.time() - began), backups.done - stored if backups else 0
 
 
 def main() -> None:

@@ -134,6 +134,8 @@ class Settings(BaseSettings):
     keep_daily: int = Field(default=31, ge=0)
     keep_weekly: int = Field(default=13, ge=0)
     keep_monthly: int = Field(default=24, ge=0)
+    keep_line_days: float = Field(default=400.0, ge=1)
+    """Steps, incidents and orders of fail-over; what is open, and the last of each line, stays."""
 
     drill_sample: int = Field(default=20, ge=0)
     """Devices whose backup is restored onto a fresh box after the night's run; 0: none."""

@@ -36,6 +36,7 @@ from cpe_manager.kit.log_redaction import Redactor
 from cpe_manager.ports.clock import Clock, Ids
 from cpe_manager.ports.engine import Engine
 from cpe_manager.ports.timer import Timer
+from cpe_manager.runtime.heap import Heap
 from cpe_manager.runtime.limits import open_files
 from cpe_manager.runtime.metrics import Metrics
 from cpe_manager.services.access.tokens import Tokens
@@ -46,6 +47,7 @@ from cpe_manager.services.backup.drills import DrillGoals, DrillRoom
 from cpe_manager.services.backup.history import History
 from cpe_manager.services.backup.worker import ShardWorker, Visit, WorkerLimits
 from cpe_manager.services.bundle import Services
+from cpe_manager.services.failover.line_history import LineHistory
 from cpe_manager.services.fleet.detection import Detector
 from cpe_manager.services.fleet.facts import Askable, DeviceFactsBook, SnmpFacing
 from cpe_manager.services.fleet.importing import Importer
@@ -149,7 +151,12 @@ async def build(
     steps: dict[JobKind, Step] = {
         JobKind.VERIFY: Verify(stores, vault, drivers, clock),
         JobKind.ROTATE: Rewrap(stores, vault, keys),
-        JobKind.RETENTION: Retention(stores, _kept(settings), settings.nightly_timezone, clock),
+        JobKind.RETENTION: Retention(
+            stores,
+            _kept(settings),
+            settings.nightly_timezone,
+            LineHistory(database.lines, settings.keep_line_days, clock),
+        ),
         JobKind.EXPORT: Export(stores, vault, exporter, drivers),
     }
     stand = ProcessStand(settings.drill_command, lambda logins: SshSessions(logins, clock))
@@ -263,6 +270,7 @@ async def build(
         "sweep": sweep.run,
         "rollouts": changing.keeper.run,
         "changes": requested.keeper.run,
+        "heap": Heap(clock).run,
     }
     return Parts(services, worker, engine, timer, metrics, clock, ids, owner, tasks, traps, take_over, moving)
 

@@ -29,6 +29,7 @@ from cpe_manager.services.failover.coverage import BoxCoverage, TransferTest
 from cpe_manager.services.failover.line_ports import LinePorts
 from cpe_manager.services.failover.lines import LineHouse, Lines, LineStores
 from cpe_manager.services.failover.looking import LineLooking, Lookers, Trapped, Warmth
+from cpe_manager.services.failover.pressure import Pressure
 from cpe_manager.services.failover.rounds import WatcherParts
 from cpe_manager.services.failover.sensing import Senses, Sensing
 from cpe_manager.services.failover.sensing_terms import Rhythm
@@ -89,6 +90,7 @@ def failover(settings: Settings, database: Database, hands: Hands) -> Failover:
     senses = Senses(echoes, line_poller, TcpReach(), platforms)
     rhythm = Rhythm(fixed_source=settings.failover_fixed_source, mobile_source=settings.failover_mobile_source)
     sensing = Sensing(senses, watcher.observe, policy, clock, hands.metrics, rhythm)
+    hands.worker.way.pressed = Pressure(watcher, sensing).reason
     heard: list[Trapped] = []
     ports = LinePorts(database.inventory, database.backups, outside.drivers, clock)
     lookers = Lookers(sensing, line_poller, heard, ports)

@@ -66,12 +66,12 @@ class LinuxGuard(ABC):
         """A script on flash that puts back the files and what FRR runs now, run by a timer and by the next boot."""
         box = await self._unarmed(shell)
         try:
-            await self._keep(shell, box.files, linux_guard.KEPT)
+            await self._keep(shell, box.files, linux_guard.made(guard.token), f"{linux_guard.MADE}.*")
             links = self.links(box.text)
             for line in linux_guard.arming(guard.token, guard.seconds, box.systemd, box.files, links):
                 await ask(shell, line, "laying down the way back")
         except (CommandRefused, FetchIncomplete):
-            await shell.execute(linux_guard.DISARM)
+            await shell.execute(f"rm -rf {linux_guard.made(guard.token)}; {linux_guard.disarm(guard.token)}")
             raise
 
     async def armed(self, shell: Shell) -> str | None:
@@ -80,7 +80,7 @@ class LinuxGuard(ABC):
     async def confirm(self, shell: Shell, guard: Guard) -> None:
         if await self.armed(shell) not in (None, guard.token):
             raise CommandRefused("the way back that is laid down there is another's")
-        await ask(shell, linux_guard.DISARM, "taking up the way back")
+        await ask(shell, linux_guard.disarm(guard.token), "taking up the way back")
 
     async def revert(self, shell: Shell, guard: Guard) -> None:
         if await self.armed(shell) != guard.token:
@@ -132,9 +132,9 @@ class LinuxGuard(ABC):
         files = tuple(path for path in file_bundle.sections(text) if path.startswith("/"))
         return Unarmed(text, files, starter == "systemd")
 
-    async def _keep(self, shell: Shell, files: Sequence[str], folder: str) -> None:
+    async def _keep(self, shell: Shell, files: Sequence[str], folder: str, before: str) -> None:
         """Copies of the files and of what FRR runs, in a folder of the box; whole, or ``FetchIncomplete``."""
-        kept = await ask(shell, linux_guard.keeping(files, folder), "keeping the configuration")
+        kept = await ask(shell, linux_guard.keeping(files, folder, before), "keeping the configuration")
         if not linux_guard.kept_whole(kept, files):
             raise FetchIncomplete("the configuration that the box would go back to was not kept whole")
 

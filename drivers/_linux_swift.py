@@ -31,14 +31,14 @@ class LinuxSwift(LinuxGuard):
         made = "\n".join((guard.token, *lines, box.text))
         digest = hashlib.sha256(made.encode()).hexdigest()[:16]
         try:
-            await self._keep(shell, box.files, linux_guard.STORE)
-            for line in swift.preparing(lines, back, box.files, self.links(box.text)):
+            await self._keep(shell, box.files, swift.store(digest), f"{linux_guard.STORE}.* {linux_guard.READY}.*")
+            for line in swift.preparing(digest, lines, back, box.files, self.links(box.text)):
                 await ask(shell, line, "preparing the change")
-            directly = (await ask(shell, swift.DIRECTLY, "asking FRR's daemons")).strip() == "yes"
+            directly = (await ask(shell, swift.directly(digest), "asking FRR's daemons")).strip() == "yes"
             name = f"{_SYSTEMD if box.systemd else 'c'}{_DIRECTLY if directly else 'v'}{digest}"
             await ask(shell, swift.finishing(name), "preparing the change")
         except (CommandRefused, FetchIncomplete):
-            await shell.execute(f"rm -rf {linux_guard.STORE} {linux_guard.READY}")
+            await shell.execute(f"rm -rf {swift.store(digest)} {swift.ready(digest)}")
             raise
         return name
 
@@ -63,7 +63,7 @@ class LinuxSwift(LinuxGuard):
             refused.device_state = "changed"
             raise refused
         if found.stage == "checked":
-            await shell.execute(linux_guard.DISARM)
+            await shell.execute(linux_guard.disarm(guard.token))
             raise _untouched(f"the way back could not be laid down: {reason}")
         if await self.armed(shell) == guard.token:
             refused = CommandRefused("it was struck before")

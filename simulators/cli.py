@@ -33,6 +33,13 @@ app = typer.Typer(
 app.add_typer(cli_control.app, name="ctl")
 app.add_typer(cli_lab.app, name="lab")
 
+Beyond = Annotated[
+    bool,
+    typer.Option(
+        "--beyond-loopback",
+        help="Let the base be outside 127.0.0.0/8. Whoever reaches the boxes then can work out their passwords.",
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Decides every name, address and secret.")]
 Size = Annotated[int, typer.Option(help="Lower bound of a configuration's size in bytes; 0: the family's natural one.")]
 Setting = Annotated[list[str] | None, typer.Option("--option", help="FAMILY.NAME=VALUE, see `cpe-sim personas`.")]
@@ -63,6 +70,7 @@ def fleet(  # noqa: PLR0913, PLR0917  (a command's options are its parameters)
     seed: Seed = 0,
     base: Annotated[str, typer.Option(help="First address; with a fixed port each box has its own.")] = "127.1.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="SSH port; 0: each box gets one of its own.")] = 2200,
+    beyond_loopback: Beyond = False,
     config_bytes: Size = 0,
     option: Setting = None,
     authorized_keys: Keys = None,
@@ -77,7 +85,7 @@ def fleet(  # noqa: PLR0913, PLR0917  (a command's options are its parameters)
 ) -> None:
     """Run many boxes until SIGTERM or SIGINT."""
     families = tuple(item.strip() for item in mix.split(",") if item.strip())
-    plan = FleetPlan(count, families, seed, base, port, config_bytes)
+    plan = FleetPlan(count, families, seed, base, port, config_bytes, beyond_loopback)
     specs = [_completed(spec, option or [], authorized_keys) for spec in specs_for(plan)]
     outputs = Outputs(inventory, credentials, _socket_path(control), ready_file)
     _run(specs, outputs, _snmp(snmp_port, trap_sink), telnet_port, boot_seconds)

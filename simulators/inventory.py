@@ -38,17 +38,20 @@ class FleetPlan:
     base: str = "127.1.0.1"
     port: int = 0
     config_bytes: int = 0
+    beyond_loopback: bool = False
+    """The addresses are of a network that is the fleet's own, as in a container."""
 
 
 def specs_for(plan: FleetPlan) -> list[DeviceSpec]:
-    """The boxes of a plan. Raises ValueError for an unknown family or addresses that leave 127.0.0.0/8."""
+    """The boxes of a plan. Raises ValueError for an unknown family or addresses that leave 127.0.0.0/8
+    and may not."""
     for family in plan.families:
         persona_for(family)
     if not plan.families or plan.count < 1:
         raise ValueError("a fleet needs at least one family and one box")
     first = ipaddress.IPv4Address(plan.base)
     last = first + (plan.count if plan.port else 1) - 1
-    if not (first.is_loopback and last.is_loopback):
+    if not (plan.beyond_loopback or (first.is_loopback and last.is_loopback)):
         raise ValueError(f"{first} to {last} is not within 127.0.0.0/8")
     return [_spec(plan, index, str(first + index if plan.port else first)) for index in range(plan.count)]
 

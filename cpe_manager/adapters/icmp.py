@@ -5,8 +5,7 @@ within ``net.ipv4.ping_group_range``). The kernel throws away everything but ech
 it comes from the address that was asked, under our identifier and an open sequence number, and brings back the random
 token that was sent: who has not seen the question cannot answer it.
 
-There is no task, future or timer for each echo: ``send`` takes a callback, and echoes whose time is over within the
-same few milliseconds share one timer.
+There is no task, future or timer for each echo: ``send`` takes a callback, and all share one timer (``deadlines``).
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import heapq
 import os
 import secrets
 import socket
@@ -26,6 +24,7 @@ from typing import Any, Final
 
 import structlog
 
+from cpe_manager.adapters.deadlines import Deadlines
 from cpe_manager.domain.errors import ConnectFailed
 from cpe_manager.ports.sensing import Answered
 
@@ -129,10 +128,7 @@ class IcmpEchoes:
         self._hosts: dict[str, _Host] = {}
         self._waiting: dict[int, _Waiting] = {}
         self._number = secrets.randbits(16)
-        self._slots: dict[int, list[tuple[int, _Waiting]]] = {}
-        self._order: list[int] = []
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_slot = 0
+        self._deadlines = Deadlines[tuple[int, _Waiting]](TICK, self._over)
         self._tokens, self._spent = b"", 0
         self._sources: dict[tuple[str, int], Sequence[tuple[int, int, bytes]]] = {}
         self.refused = 0
@@ -174,11 +170,7 @@ class IcmpEchoes:
             wire.close()
         self._wires.clear()
         self._waiting.clear()
-        self._slots.clear()
-        self._order.clear()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._deadlines.clear()
 
     def _send(self, host: _Host, seconds: float, answered: Answered, source: str) -> int | None:
         """The sequence number; None when there is no room."""
@@ -196,7 +188,6 @@ class IcmpEchoes:
             self._tokens, self._spent = os.urandom(_TOKENS), 0
         token = self._tokens[self._spent : self._spent + _TOKEN]
         self._spent += _TOKEN
-        # Not the loop's time: uvloop's stands still within a turn, and deadlines would come early by that.
         now = time.monotonic()
         try:
             wire.send(host, number, token, self._from(source, host.family) if source else ())
@@ -207,7 +198,7 @@ class IcmpEchoes:
             raise ConnectFailed(f"{host.name}: echo not sent: {said}") from error
         waits = (token, host.name, now, answered)
         self._waiting[number] = waits
-        self._expect(number, waits, now + seconds)
+        self._deadlines.put((number, waits), now + seconds)
         return number
 
     def _heard(self, number: int, host: str, token: bytes) -> None:
@@ -218,38 +209,15 @@ class IcmpEchoes:
         del self._waiting[number]
         waits[3](time.monotonic() - waits[2])
 
-    def _expect(self, number: int, waits: _Waiting, deadline: float) -> None:
-        slot = int(deadline / TICK) + 1
-        due = self._slots.get(slot)
-        if due is not None:
-            due.append((number, waits))
-            return
-        self._slots[slot] = [(number, waits)]
-        heapq.heappush(self._order, slot)
-        if self._timer is None or slot < self._timer_slot:
-            self._set_timer()
-
-    def _set_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_slot = self._order[0]
-        wait = self._timer_slot * TICK - time.monotonic()
-        self._timer = asyncio.get_running_loop().call_later(max(0.0, wait), self._over)
-
-    def _over(self) -> None:
+    def _over(self, ended: list[tuple[int, _Waiting]]) -> None:
         """Tell those whose time is over."""
-        self._timer = None
         # What has come, but was not read yet since the loop was busy elsewhere, is no silence.
         for wire in self._wires.values():
             wire.read()
-        now = time.monotonic()
-        while self._order and self._order[0] * TICK <= now:
-            for number, waits in self._slots.pop(heapq.heappop(self._order)):
-                if self._waiting.get(number) is waits:
-                    del self._waiting[number]
-                    waits[3](None)
-        if self._order and self._timer is None:
-            self._set_timer()
+        for number, waits in ended:
+            if self._waiting.get(number) is waits:
+                del self._waiting[number]
+                waits[3](None)
 
     def _opened(self, family: int) -> _Wire:
         try:

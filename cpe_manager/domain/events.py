@@ -28,7 +28,8 @@ class NewEvent:
     ``push.requested|withdrawing|confirmed|reverted|stuck|withdrawn|settled``,
     ``webhook.added|removed|replayed|failing|recovered|disabled``, ``mail.sent|failed|failing|recovered|retried``,
     ``replacement.ordered|asks|answered|failed|cancelling|closed|support|cancelled``,
-    ``line.changed|suspect|switching|mobile|returning|fixed|failed|held|asked|tested|coverage``,
+    ``line.changed|suspect|switching|mobile|returning|fixed|failed|held|asked|tested|coverage|
+    cap_near|cap_reached``,
     ``incident.opened|changed|closed``, ``catalogue.changed``, ``subscription.changed``,
     ``change.submitted|accepted|asked_again|approved|scheduled|executing|done|reverted|stuck|refused|declined|withdrawn|
     expired|closed``,

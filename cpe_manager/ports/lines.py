@@ -38,6 +38,14 @@ class Move:
     at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class CapNews:
+    """An event about a line's data cap; ``mark``: as ``domain.data_cap.cap_mark`` gives it."""
+
+    mark: str
+    event: NewEvent
+
+
 class LineStore(Protocol):
     async def watched(self) -> Sequence[LineRecord]:
         """Every watched line with an active device. Lines that nobody has set up are not watched."""
@@ -75,6 +83,11 @@ class LineStore(Protocol):
         smaller one of the same month, changes nothing; neither is anybody's revision counted up."""
         ...
 
+    async def tell_caps(self, told: Mapping[str, CapNews]) -> None:
+        """Emit what is to be told of data caps, by line id: of each line what has a greater mark than what was told of
+        it before, and nothing else. Neither is anybody's revision counted up."""
+        ...
+
     async def want(
         self, line_id: str, what: Wanted, *, by: str, at: datetime, reason: str = "", key: str | None = None
     ) -> LineRecord:
@@ -106,12 +119,24 @@ class LineStore(Protocol):
         """The last confirmed push of a device in words: when, what, by whom; empty when there is none."""
         ...
 
+    async def last_changes(self, device_ids: Sequence[str]) -> Mapping[str, str]:
+        """The same of many at once, by device; those that have none are absent."""
+        ...
+
     async def counts(self) -> Mapping[FailoverState, int]:
         """Watched lines with an active device by state, all states named."""
         ...
 
     async def open_incidents(self) -> Mapping[int, int]:
         """Open incidents by priority, 1 to 3."""
+        ...
+
+    async def prune(self, before: datetime, *, keep: int, limit: int) -> int:
+        """Take away transitions and orders from before a time, and incidents that were closed before it: at most
+        ``limit`` of each kind. How many rows went; 0: there is nothing more to take away.
+
+        What stays: the last ``keep`` transitions of a line, those since the opening of an incident that is still open
+        and those of the line's last switch; open incidents, and parents of incidents that stay; a line's last order."""
         ...
 
     async def leader(self, now: datetime) -> tuple[str, datetime] | None:

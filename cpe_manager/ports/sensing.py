@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from cpe_manager.domain.errors import DeviceError
 from cpe_manager.domain.failover.lines import Way
 
 Answered = Callable[[float | None], None]
@@ -56,10 +57,20 @@ class LineReading:
     uptime: float | None = None
 
 
+Read = Callable[[LineReading | DeviceError], None]
+"""Must not wait."""
+
+
 class LinePoller(Protocol):
     async def poll(self, line_id: str) -> LineReading:
         """Raises ``DeviceTimeout`` and the other errors of ``ports.snmp.SnmpReader``; ``CredentialMissing`` for a line
         whose box cannot be asked by SNMP."""
+        ...
+
+    def ask(self, line_id: str, told: Read) -> bool:
+        """The same without a task: ``told`` is called once from the event loop, never before this returns. False where
+        that cannot be had at this moment (what is asked for has to be learned first, or the agent is asked in another
+        way): then ``poll`` does it. Raises ``ConnectFailed``; ``told`` is not called then."""
         ...
 
     def way_of(self, line_id: str, index: int, name: str) -> Way | None:

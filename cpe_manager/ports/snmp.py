@@ -6,10 +6,12 @@ line state, and news that a device sends by itself. Configuration never travels 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, runtime_checkable
+
+from cpe_manager.domain.errors import DeviceError
 
 AUTH_PROTOCOLS: Final = ("MD5", "SHA", "SHA-224", "SHA-256", "SHA-384", "SHA-512")
 PRIV_PROTOCOLS: Final = ("DES", "AES", "AES-192", "AES-256")
@@ -59,6 +61,20 @@ class SnmpReader(Protocol):
 
     async def walk(self, target: SnmpTarget, root: str, *, most: int = 2000) -> Mapping[str, Value]:
         """Everything below ``root``, in order. ``ProtocolError`` when it is more than ``most`` or goes in a circle."""
+        ...
+
+
+Told = Callable[[Mapping[str, Value] | DeviceError], None]
+"""Called once, from the event loop, with what a device has or why nothing came of the question. Must not wait."""
+
+
+@runtime_checkable
+class SnmpAsking(Protocol):
+    """A reader that needs no task for each question."""
+
+    def ask(self, target: SnmpTarget, names: tuple[str, ...], told: Told) -> bool:
+        """As ``SnmpReader.get``, told to ``told``, never before this returns. False where that cannot be had at this
+        moment: then ``get`` does it. Raises ``ConnectFailed``; ``told`` is not called then."""
         ...
 
 

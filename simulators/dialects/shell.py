@@ -105,7 +105,8 @@ class Shell:
     def _glob(self, word: str) -> list[str]:
         plain = expand(word, {"?": str(self.status), **self.variables})
         if "*" in word and "'" not in word and '"' not in word:
-            return sorted(path for path in self.files.paths() if _globbed(path, plain)) or [plain]
+            there = {path for file in self.files.paths() for path in (file, *_folders(file))}
+            return sorted(path for path in there if _globbed(path, plain)) or [plain]
         return [plain]
 
     def _redirect(self, command: Command, result: Reply) -> Reply:
@@ -138,6 +139,12 @@ class Shell:
 def as_bytes(text: str) -> bytes:
     """A file's content, or what a tool printed, as the bytes that it stands for."""
     return text.encode("utf-8", "surrogateescape")
+
+
+def _folders(path: str) -> list[str]:
+    """Those that a file lies in, but the root."""
+    parts = path.split("/")
+    return ["/".join(parts[:end]) for end in range(2, len(parts))]
 
 
 def _globbed(path: str, pattern: str) -> bool:
@@ -325,11 +332,13 @@ def _cp(call: Call) -> Reply:
 
 
 def _mv(call: Call) -> Reply:
-    """Files as `cp`; or a whole folder to a name that is free."""
+    """Files as `cp`; or a whole folder to a name that is free, which with `-T` is seen to."""
     paths = [word for word in call.words if not word.startswith("-")]
     files = call.shell.files
     below = [path for path in files.paths() if path.startswith(f"{paths[0]}/")] if paths else []
     if len(paths) == 2 and below and files.read(paths[0]) is None:
+        if "-T" in call.words and any(path.startswith(f"{paths[1]}/") for path in files.paths()):
+            return Reply(error=f"mv: cannot move '{paths[0]}' to '{paths[1]}': Directory not empty\n", status=1)
         for path in below:
             files.write(paths[1] + path.removeprefix(paths[0]), files.read(path) or "")
         files.remove(paths[0])

@@ -60,7 +60,7 @@ _VIRTUAL: Final = """\
     image: cpe-manager:latest
     profiles: [virtual]
     entrypoint: [cpe-sim]
-    command: [fleet, --count, "30", --base, {address}, --port, "0", --control, /tmp/sim.sock,
+    command: [fleet, --count, "30", --base, {address}, --beyond-loopback, --port, "0", --control, /tmp/sim.sock,
       --inventory, /var/lib/cpe-manager/virtual.csv, --credentials, /var/lib/cpe-manager/virtual.toml]
     volumes:
       - virtual:/var/lib/cpe-manager

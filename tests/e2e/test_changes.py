@@ -15,7 +15,7 @@ from tests.e2e.world import world
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 async def test_requests_sent_twice_are_each_executed_once_though_the_daemon_is_killed(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:

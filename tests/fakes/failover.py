@@ -6,7 +6,8 @@ What goes wrong is named by the side it strikes; each mishap strikes until it is
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,7 @@ from cpe_manager.domain.errors import DeviceError, DeviceTimeout, InputError, Se
 from cpe_manager.domain.failover.lines import Carrier, Evidence, FailoverState, LineRecord, Source, Way
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.platform import EdgeSession, Platform, Routed
+from cpe_manager.services.failover.asking import Asking
 from cpe_manager.services.failover.box import Moving
 
 
@@ -52,6 +54,17 @@ class Site:
     def evidence(self, at: float) -> Iterable[Evidence]:
         for way, carrier in ((Way.FIXED, Carrier.FIXED), (Way.MOBILE, Carrier.MOBILE)):
             yield Evidence(self.line_id, Source.ICMP, way, self.up(carrier), at, "echo")
+
+
+@dataclass(frozen=True)
+class _Asked:
+    site: Site
+
+    async def carrying(self) -> Carrier | None:
+        self.site.follow()
+        if not self.site.power:
+            raise DeviceTimeout("nobody there")
+        return self.site.box
 
 
 class Sites:
@@ -94,12 +107,9 @@ class Sites:
     async def give_up(self, record: LineRecord, key: str) -> bool:
         return key in self.of[record.line.id].pushes and "box-reverts" not in self.of[record.line.id].mishaps
 
-    async def carrying(self, record: LineRecord) -> Carrier | None:
-        site = self.of[record.line.id]
-        site.follow()
-        if not site.power:
-            raise DeviceTimeout("nobody there")
-        return site.box
+    @asynccontextmanager
+    async def asking(self, record: LineRecord) -> AsyncIterator[Asking]:
+        yield _Asked(self.of[record.line.id])
 
     # ports.sensing.Echoes
 

@@ -52,6 +52,8 @@ class GuardedBox:
     """Raised instead of what the verb would do."""
     after: dict[str, BaseException] = field(default_factory=dict)
     """Raised once the verb has been done."""
+    waits: dict[str, asyncio.Event] = field(default_factory=dict)
+    """Verbs that have no effect before something has come."""
     restarts_before: list[str] = field(default_factory=list)
     """Verbs that the box restarts before, quickly enough to answer them then; each entry once."""
     restarts_after_replacing: bool = False
@@ -89,6 +91,8 @@ class GuardedBox:
         if not self.is_reached():
             raise SessionDropped("the box is gone")
         self.verbs.append(verb)
+        if verb in self.waits:
+            await self.waits[verb].wait()
         if verb in self.restarts_before:
             self.restarts_before.remove(verb)
             self.reboot()
@@ -100,6 +104,8 @@ class GuardedBox:
         if (error := self.after.pop(verb, None)) is not None:
             raise error
         return str(answer or "")
+
+    def _way(self, _: str) -> None: ...
 
     def _show(self, _: str) -> str:
         return self.running
@@ -237,6 +243,7 @@ class SwiftBoxDriver(BoxDriver):
         await shell.execute(f"strike {guard.token} {guard.seconds}")
 
     async def carrying(self, shell: Shell, text: str) -> Carrier | None:
+        await shell.execute("way")
         if isinstance(shell, BoxShell) and shell.box.carrier is not None:
             return shell.box.carrier
         mobile = self.parse(text).mobile

@@ -14,7 +14,7 @@ from cpe_manager.domain.failover.lines import FailoverState, Incident, Line, Lin
 from cpe_manager.domain.failover.mobile_volume import MonthVolume, volume_of
 from cpe_manager.domain.fleet.inventory import Device, LifeState
 from cpe_manager.domain.paging import Page
-from cpe_manager.ports.lines import IncidentChange, Move, Wanted
+from cpe_manager.ports.lines import CapNews, IncidentChange, Move, Wanted
 
 T = TypeVar("T")
 
@@ -37,6 +37,8 @@ class MemoryLineStore:
         self.transitions: list[tuple[int, Transition]] = []
         self.all_incidents: dict[str, Incident] = {}
         self._refs: dict[tuple[str, str], str] = {}
+        self.told: dict[str, str] = {}
+        self.orders: list[tuple[str, datetime]] = []
         self._keys: dict[str, tuple[str, str]] = {}
         self._lead: tuple[str, datetime] | None = None
         self._numbers = itertools.count(1)
@@ -130,6 +132,12 @@ class MemoryLineStore:
             if row is not None and written is not None and (written.month, written.octets) < (one.month, one.octets):
                 row.record = replace(row.record, mobile_month=one.month, mobile_bytes=one.octets)
 
+    async def tell_caps(self, told: Mapping[str, CapNews]) -> None:
+        for line_id, one in told.items():
+            if line_id in self.rows and self.told.get(line_id, "") < one.mark:
+                self.told[line_id] = one.mark
+                self.events.append(one.event)
+
     async def want(
         self, line_id: str, what: Wanted, *, by: str, at: datetime, reason: str = "", key: str | None = None
     ) -> LineRecord:
@@ -141,6 +149,7 @@ class MemoryLineStore:
             if f"used {key}" in self._keys:
                 return self._seen(line_id)
             self._keys[f"used {key}"] = (line_id, what)
+        self.orders.append((line_id, at))
         row = self.rows[line_id]
         asked = {"wanted": what, "wanted_by": by, "wanted_reason": reason, "wanted_at": at.timestamp()}
         row.record = replace(row.record, **asked, revision=row.record.revision + 1)
@@ -185,6 +194,9 @@ class MemoryLineStore:
     async def last_change(self, device_id: str) -> str:
         return self.changes.get(device_id, "")
 
+    async def last_changes(self, device_ids: Sequence[str]) -> Mapping[str, str]:
+        return {device_id: self.changes[device_id] for device_id in device_ids if device_id in self.changes}
+
     async def counts(self) -> Mapping[FailoverState, int]:
         states = [one.state for one in await self.watched()]
         return {state: states.count(state) for state in FailoverState}
@@ -192,6 +204,30 @@ class MemoryLineStore:
     async def open_incidents(self) -> Mapping[int, int]:
         still = [one.priority for one in self.all_incidents.values() if one.closed_at is None]
         return {priority: still.count(priority) for priority in (1, 2, 3)}
+
+    async def prune(self, before: datetime, *, keep: int, limit: int) -> int:
+        still = [one for one in self.all_incidents.values() if one.closed_at is None]
+        steps = [one for one in self.transitions if self._free(one, before, keep, still)][:limit]
+        parents = {one.parent_id for one in self.all_incidents.values()}
+        incidents = [
+            one.id
+            for one in self.all_incidents.values()
+            if one.closed_at is not None and one.closed_at < before and one.id not in parents
+        ][:limit]
+        last = {line_id: max(at for of, at in self.orders if of == line_id) for line_id, _ in self.orders}
+        orders = [one for one in self.orders if one[1] < before and one[1] != last[one[0]]][:limit]
+        self.transitions = [one for one in self.transitions if one not in steps]
+        self.orders = [one for one in self.orders if one not in orders]
+        for incident_id in incidents:
+            del self.all_incidents[incident_id]
+        return len(steps) + len(incidents) + len(orders)
+
+    def _free(self, one: tuple[int, Transition], before: datetime, keep: int, still: Sequence[Incident]) -> bool:
+        number, step = one
+        numbers = sorted((other for other, line in self.transitions if line.line_id == step.line_id), reverse=True)
+        since_opened = any(open_.line_id == step.line_id and open_.opened_at <= step.at for open_ in still)
+        present = step.switch_id != "" and step.switch_id == self.rows[step.line_id].record.switch_id
+        return step.at < before and number not in numbers[:keep] and not since_opened and not present
 
     async def leader(self, now: datetime) -> tuple[str, datetime] | None:
         return self._lead if self._lead is not None and self._lead[1] > now else None

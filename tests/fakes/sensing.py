@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from cpe_manager.domain.errors import ConnectFailed, CpeManagerError, CredentialMissing, InputError
+from cpe_manager.domain.errors import ConnectFailed, CpeManagerError, CredentialMissing, DeviceError, InputError
 from cpe_manager.domain.failover.lines import Carrier, Way
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.platform import EdgeSession, Platform, Routed
-from cpe_manager.ports.sensing import Answered, LineReading, PortReading
+from cpe_manager.ports.sensing import Answered, LineReading, PortReading, Read
 
 
 class FakeEchoes:
@@ -84,8 +84,32 @@ class FakeLinePoller:
             raise found
         return found or LineReading((PortReading(Way.FIXED, True), PortReading(Way.MOBILE, True)), 1000.0)
 
+    def ask(self, line_id: str, told: Read) -> bool:
+        return False
+
     def way_of(self, line_id: str, index: int, name: str) -> Way | None:
         return self.ways.get((line_id, index, ""), self.ways.get((line_id, 0, name)))
+
+
+class AskedLinePoller(FakeLinePoller):
+    """Needs no task of its caller's."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def ask(self, line_id: str, told: Read) -> bool:
+        task = asyncio.create_task(self._answer(line_id, told))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return True
+
+    async def _answer(self, line_id: str, told: Read) -> None:
+        try:
+            got: LineReading | DeviceError = await self.poll(line_id)
+        except DeviceError as error:
+            got = error
+        told(got)
 
 
 class NoSnmp(FakeLinePoller):

@@ -16,6 +16,7 @@ from cpe_manager.domain.model.cpe_mobile import Barred, Ports
 from cpe_manager.ports.driver import Guard, Script
 from cpe_manager.ports.shell import Shell
 from drivers.frr_linux import FrrLinux
+from tests.contract.drivers.test_linux_between import Between
 from tests.lab.cpe import RealCpe
 from tests.lab.product import credential, sessions, target
 from tests.lab.test_linux_guard import left_behind
@@ -114,6 +115,21 @@ async def test_a_router_that_somebody_else_has_changed_meanwhile_is_left_untouch
         assert refused.value.device_state == "untouched"
         await leads(box, "eth0")
         assert await DRIVER.armed(shell) is None
+
+
+async def test_a_router_that_is_armed_while_it_is_prepared_goes_back(box: RealCpe) -> None:
+    """The real shell's half of ``tests/contract/drivers/test_linux_between.py``, which has every moment."""
+    async with session(box) as shell, session(box) as other:
+        before = (await DRIVER.fetch(shell)).text
+        between = Between(shell, 6, lambda: DRIVER.arm(other, GUARD))
+        with pytest.raises(CommandRefused, match="meanwhile"):
+            await DRIVER.prepare(between, script(before)[0], replace(GUARD, token="0badcafe"))  # type: ignore[arg-type]
+        assert between.acted
+        assert await DRIVER.armed(other) == GUARD.token
+        box.run("sh", "-c", "echo cache-size=2000 >/etc/dnsmasq.d/more.conf")
+        await DRIVER.revert(other, GUARD)
+        assert (await DRIVER.fetch(other)).text == before
+    assert left_behind(box) == ""
 
 
 async def test_no_packet_is_without_a_way_while_the_switch_is_made(box: RealCpe) -> None:

@@ -8,18 +8,22 @@ the image.
 from __future__ import annotations
 
 import ast
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
+from simulators.lab import compose
 from tests.packaging.conftest import ROOT, command
 
 BASE = "localhost/base:latest"
@@ -37,11 +41,17 @@ events_logger = "file"
 """
 
 
-def missing() -> str:
-    """What keeps containers from being built here, as one line; empty when nothing does."""
+def program(name: str) -> str | None:
+    """Where a program is: beside Python, as what the lock file brings, or on the path."""
+    beside = Path(sys.executable).with_name(name)
+    return str(beside) if beside.exists() else shutil.which(name)
+
+
+def missing(*more: str) -> str:
+    """What keeps containers from being built here, as one line; empty when nothing does. ``more``: further programs."""
     if os.geteuid() != 0:
         return "making a base image needs root"
-    absent = [program for program in _PROGRAMS if shutil.which(program) is None]
+    absent = [name for name in (*_PROGRAMS, *more) if program(name) is None]
     return f"not installed: {', '.join(absent)} (scripts/debian-packages.sh container)" if absent else ""
 
 
@@ -86,8 +96,7 @@ class Podman:
         """A program that is this podman, for tools that start one themselves. Its networks are the test's own, too."""
         networks = self._folder / "networks"
         networks.mkdir(exist_ok=True)
-        with self._settings.open("a") as settings:
-            settings.write(f'[network]\nnetwork_config_dir = "{networks}"\n')
+        self._settings.write_text(f'{_SETTINGS}[network]\nnetwork_config_dir = "{networks}"\n')
         words = " ".join(quote(word) for word in self._program)
         path.write_text(f'#!/bin/sh\nexport CONTAINERS_CONF={quote(str(self._settings))}\nexec {words} "$@"\n')
         path.chmod(0o755)
@@ -99,13 +108,46 @@ class Podman:
         lent = [f"--volume={source}:{goal}:ro" for source, goal in self._pip_mounts()]
         # Docker's image format, for the OCI one has no health check.
         options = ["--format=docker", "--network=host", f"--build-arg=BASE_IMAGE={BASE}", f"--tag={tag}"]
-        self("build", *options, *lent, ROOT, timeout=400)
+        self("build", *options, *lent, ROOT, timeout=1200)
 
     def _pip_mounts(self) -> list[tuple[Path, str]]:
         text, places = pip_settings(command(sys.executable, "-m", "pip", "config", "list"))
         settings = self._folder / "pip.conf"
         settings.write_text(text)
         return [(settings, "/etc/pip.conf"), *((place, str(place)) for place in places)]
+
+
+@contextmanager
+def composing(podman: Podman, folder: Path, project: str, *, key: str = "nobody") -> Iterator[Callable[..., None]]:
+    """Verbs of podman-compose on the lab's compose file, which is taken down at the end.
+
+    One at a time on a machine: its networks take the same ranges each time.
+    """
+    composer = program("podman-compose")
+    assert composer is not None
+    asked = [composer, "--podman-path", str(podman.script(folder / "podman")), "--project-name", project]
+    asked.append("--podman-build-args=--network=host --pull=never")
+
+    def told(*words: str) -> None:
+        done = subprocess.run(
+            [*asked, *words],
+            cwd=compose.FILE.parent,
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LAB_KEY": key},
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        assert done.returncode == 0, f"{words}: {done.stdout}\n{done.stderr}"
+
+    with Path(tempfile.gettempdir(), "cpe-lab-networks.lock").open("w") as alone:
+        fcntl.flock(alone, fcntl.LOCK_EX)
+        try:
+            yield told
+        finally:
+            # A container of the test's own may still be on one of the networks.
+            podman.attempt("rm", "--all", "--force", "--time=0")
+            told("--profile", "virtual", "down", "--timeout", "1")
 
 
 def pip_settings(listing: str) -> tuple[str, list[Path]]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +16,7 @@ from simulators.lab.measure import Measuring
 from simulators.lab.plan import LabPlan
 from tests.e2e.world import eventually
 from tests.packaging.conftest import command
-from tests.packaging.podman import Podman, base_archive, missing
+from tests.packaging.podman import Podman, base_archive, composing, missing
 
 PLAN = LabPlan(cpes=2)
 PROJECT = "cpe-lab-test"
@@ -42,56 +39,25 @@ def test_the_file_is_what_the_plan_says() -> None:
     assert services["cpe2"]["networks"]["fixed2"]["ipv4_address"] == str(PLAN.cpe(2).line_address)
 
 
-def composer() -> str | None:
-    beside = Path(sys.executable).with_name("podman-compose")
-    return str(beside) if beside.exists() else shutil.which("podman-compose")
-
-
 @contextmanager
 def composed(podman: Podman, folder: Path) -> Iterator[Containers]:
     """The lab, up; what the compose file asks for is asked by podman-compose."""
-    program = composer()
-    assert program is not None
     podman("import", base_archive(packages()), BASE)
-    engine = podman.script(folder / "podman")
     command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "key")
-    asked = [
-        program,
-        "--podman-path",
-        str(engine),
-        "--project-name",
-        PROJECT,
-        "--podman-build-args=--network=host --pull=never",
-    ]
-
-    def told(*words: str) -> None:
-        done = subprocess.run(
-            [*asked, *words],
-            cwd=compose.FILE.parent,
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LAB_KEY": (folder / "key.pub").read_text().strip()},
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
-        assert done.returncode == 0, f"{words}: {done.stdout}\n{done.stderr}"
-
-    try:
+    with composing(podman, folder, PROJECT, key=(folder / "key.pub").read_text().strip()) as told:
         told("build", "edge")
         told("up", "--detach", "--no-build")
-        lab = Containers(PLAN, PROJECT, (str(engine),))
+        lab = Containers(PLAN, PROJECT, (str(podman.script(folder / "podman")),))
         for node in PLAN.nodes:
             if node != "access":
                 eventually(f"node {node}", lambda node=node: lab.ready(node))
         yield lab
-    finally:
-        told("down", "--timeout", "1")
 
 
 @pytest.mark.container
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_in_containers_a_line_is_cut_and_the_customer_keeps_the_address(tmp_path: Path) -> None:
-    if reason := missing() or ("" if composer() else "podman-compose is not installed"):
+    if reason := missing("podman-compose"):
         pytest.skip(f"no containers: {reason}")
     with Podman() as podman, composed(podman, tmp_path) as lab:
         control = Control(PLAN, lab, lab)

@@ -190,7 +190,7 @@ DATA: Mapping[str, Callable[[CpeConfig], st.SearchStrategy[Any]]] = {
 }
 _CHECKS = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
 a_few = settings(max_examples=15, deadline=None, suppress_health_check=_CHECKS)
-many = settings(max_examples=400, deadline=None, suppress_health_check=_CHECKS)
+many = settings(max_examples=150, deadline=None, suppress_health_check=_CHECKS)
 
 
 def differing(before: Any, after: Any, place: str = "") -> set[str]:

@@ -10,14 +10,15 @@ import asyncio
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
-from cpe_manager.domain.errors import CredentialMissing
+from cpe_manager.domain.errors import CredentialMissing, DeviceError
 from cpe_manager.domain.failover.lines import Way
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.line_oids import Good, LineTarget, Sign
-from cpe_manager.ports.sensing import LineReading, PortReading
-from cpe_manager.ports.snmp import SnmpReader, Value
+from cpe_manager.ports.sensing import LineReading, PortReading, Read
+from cpe_manager.ports.snmp import SnmpAsking, SnmpReader, Value
 
 LEARNING_AT_ONCE: Final = 20
 LEARNED_FOR: Final = 3600.0
@@ -61,7 +62,7 @@ class _Plan:
     """What was learned of a box."""
 
     ports: tuple[_Port, ...]
-    names: Sequence[str]
+    names: tuple[str, ...]
     ways: Mapping[int, Way]
     until: float
     uptime: float | None = None
@@ -80,6 +81,7 @@ class SnmpLinePoller:
 
     def __init__(self, reader: SnmpReader, clock: Clock) -> None:
         self._reader, self._clock = reader, clock
+        self._asking = reader if isinstance(reader, SnmpAsking) else None
         self._targets: dict[str, LineTarget] = {}
         self._plans: dict[str, _Plan] = {}
         self._learning = asyncio.Semaphore(LEARNING_AT_ONCE)
@@ -103,10 +105,13 @@ class SnmpLinePoller:
             plan = await self._learned(line_id, target, None)
             got = await self._reader.get(target.target, plan.names)
             uptime = _seconds(got.get(_UPTIME))
-        plan.uptime = uptime
-        if any(port.oper and port.oper not in got for port in plan.ports):
-            plan.until = 0.0
-        return LineReading(tuple(_reading(port, got) for port in plan.ports), uptime)
+        return _read(plan, got, uptime)
+
+    def ask(self, line_id: str, told: Read) -> bool:
+        plan, target = self._plans.get(line_id), self._targets.get(line_id)
+        if self._asking is None or plan is None or target is None or plan.until <= self._clock.monotonic():
+            return False
+        return self._asking.ask(target.target, plan.names, partial(_told, plan, told))
 
     def way_of(self, line_id: str, index: int, name: str) -> Way | None:
         plan, target = self._plans.get(line_id), self._targets.get(line_id)
@@ -202,6 +207,26 @@ class SnmpLinePoller:
         return name if name in rows else "" if own else next(iter(rows), "")
 
 
+def _told(plan: _Plan, told: Read, got: Mapping[str, Value] | DeviceError) -> None:
+    if isinstance(got, DeviceError):
+        told(got)
+        return
+    uptime = _seconds(got.get(_UPTIME))
+    if uptime is not None and plan.uptime is not None and uptime < plan.uptime - _SLACK:
+        # Where the objects are is learned anew with the next poll: until then nothing is said of the ways.
+        plan.until = 0.0
+        told(LineReading((), uptime))
+        return
+    told(_read(plan, got, uptime))
+
+
+def _read(plan: _Plan, got: Mapping[str, Value], uptime: float | None) -> LineReading:
+    plan.uptime = uptime
+    if any(port.oper and port.oper not in got for port in plan.ports):
+        plan.until = 0.0
+    return LineReading(tuple([_reading(port, got) for port in plan.ports]), uptime)
+
+
 def _port(way: Way, index: int, signs: tuple[tuple[str, Sign], ...], signal: str) -> _Port:
     if not index:
         return _Port(way, 0, signs, signal)
@@ -240,10 +265,10 @@ def _reading(port: _Port, got: Mapping[str, Value]) -> PortReading:
     heard = port.last.get(port.signal)
     if heard is None or heard[0] != signal:
         heard = port.last[port.signal] = signal, _figure(signal)
-    errors, frames, octets = got.get(port.errors), got.get(port.frames), [got.get(name) for name in port.octets]
-    both = [each for each in octets if isinstance(each, int)]
+    errors, frames, came, went = map(got.get, (port.errors, port.frames, *port.octets))
     return PortReading(
-        port.way, up, errors if isinstance(errors, int) else None, sum(both) if len(both) == len(octets) else None,
+        port.way, up, errors if isinstance(errors, int) else None,
+        came + went if isinstance(came, int) and isinstance(went, int) else None,
         heard[1], what, frames if isinstance(frames, int) else None, port.octet_bits, port.index,
     )  # fmt: skip
 

@@ -90,6 +90,10 @@ EVENT_KINDS: Final[Mapping[str, str]] = {
     "line.fixed": "A line's traffic goes over the fixed line",
     "line.failed": "A line is down and nothing carries its traffic; `data` says why",
     "line.held": "An operator said hands off; nothing is moved until it is released",
+    "line.cap_near": "A line's volume over mobile nears its data cap (80 % unless its policy says otherwise); once a "
+    "month, `data` has both",
+    "line.cap_reached": "A line's volume over mobile has reached its data cap: nothing is moved there by itself until "
+    "the month ends; once a month",
     "line.tested": "A planned exercise of a mobile backup ended; `data` says how",
     "incident.opened": "An incident began: P1 line down without backup, P2 backup active, P3 backup defective (§5.1.1)",
     "incident.changed": "An incident has another priority or another parent than before; `data` has both",

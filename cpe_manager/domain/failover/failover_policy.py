@@ -44,6 +44,7 @@ _LIMITS: Final[Mapping[str, tuple[float, float]]] = {
     "switch_within": (1, 3600),
     "retry_after": (1, DAY),
     "data_cap_mb": (0, 10_000_000),
+    "data_cap_near": (1, 100),
     "test_every_days": (0, 3650),
 }
 

@@ -245,6 +245,7 @@ def observe(memory: Memory, seen: Evidence, policy: FailoverPolicy) -> bool:
         if way is Way.FIXED:
             _over_fixed(memory, seen, policy)
         elif way is Way.MOBILE:
+            steady = steady or _answers_again(memory, at, policy)
             memory.mobile.take(seen)
         else:
             memory.box.take(seen)
@@ -268,6 +269,18 @@ def _steady(memory: Memory) -> bool:
     if memory.bfd.ok is False or memory.port.ok is False or memory.bgp.ok is False:
         return False
     return bool(memory.mobile.good or memory.mobile.last == -inf)
+
+
+def _answers_again(memory: Memory, at: float, policy: FailoverPolicy) -> bool:
+    """Whether the mobile way of a line that is lost or suspect has answered since the loss began: one answer more says
+    nothing new of it. A suspect line is asked several times a second."""
+    mobile = memory.mobile
+    if not mobile.good or mobile.bad or memory.gasp > -inf or at - mobile.last > stale_after(policy):
+        return False
+    if memory.down:
+        return memory.condition is Condition.LINE_DOWN
+    against = max(memory.bfd.at, memory.port.at, memory.bgp.at, memory.fixed.first_bad)
+    return memory.condition is Condition.UP and mobile.last_ok > against
 
 
 def _over_fixed(memory: Memory, seen: Evidence, policy: FailoverPolicy) -> None:

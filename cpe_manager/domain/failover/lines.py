@@ -45,9 +45,10 @@ class Source(StrEnum):
     """What the box said over a session of ours."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Evidence:
-    """One thing that was seen of a line. ``ok``: True speaks for the way, False against it, None says that it could
+    """One thing that was seen of a line, never changed once it is made (nor frozen: thousands are made a second, and
+    that would double what each costs). ``ok``: True speaks for the way, False against it, None says that it could
     not be told. ``at``: when it was seen. ``order``: what the sender counts up (an agent's uptime in seconds), so that
     what comes late or twice is known; None when it has none. ``loss`` is a share from 0 to 1, ``signal`` dBm."""
 
@@ -210,6 +211,8 @@ class FailoverPolicy:
     """No return by itself in these hours, as ``domain.push.push_windows`` writes windows; empty: at any time."""
     data_cap_mb: int = 0
     """Mobile volume of a calendar month beyond which nothing is moved there by itself; 0: no cap."""
+    data_cap_near: int = 80
+    """Percent of the cap from which it is told that a line nears it."""
     test_every_days: int = 30
     """Between planned exercises; 0: none."""
     test_window: str = "Mon-Fri 05:00-06:00 Europe/Brussels"

@@ -6,6 +6,10 @@ up (``systemd-run``; without systemd a detached shell that sleeps), and the next
 daemon has started, without it as cron's ``@reboot``. The last thing that it does is to take itself away, so that a
 power cut on the way leads to another try.
 
+The folder comes and goes whole, in one rename: it is made under a name that is its maker's alone, and there is a
+promise exactly while it has its own name. Who finds that name taken has lost, and takes nothing away but what he made
+himself.
+
 FRR goes back by ``frr-reload.py`` where the box has that, else by a restart with the kept text as its file. FRR that
 ends leaves its addresses in the kernel, and who starts takes what it finds there for somebody else's: those that it ran
 and is to run no longer are taken away before.
@@ -40,11 +44,17 @@ PRIVATE: Final = ("/etc/ppp/", "/etc/hostapd/", "/etc/snmp/", "/etc/wireguard/",
 
 KEPT: Final = "/var/lib/cpe-manager"
 """The way back. On flash, so that it is there after a restart."""
+MADE: Final = f"{KEPT}.arm"
+"""Behind it stands the token: a way back that is being made."""
 STORE, READY = f"{KEPT}.swift", "/run/cpe-manager.swift"
-"""What was prepared for a swift change: on flash what becomes the way back, and what a restart is to lose."""
+"""What was prepared for a swift change, a name of its own behind each: on flash what becomes the way back, and what a
+restart is to lose."""
+_GONE: Final = f"{KEPT}.gone"
 INCOMING: Final = "/run/cpe-manager.new"
 """A configuration that is on its way in."""
 _MARK: Final = "cpe-manager "
+_HEAD: Final = "# cpe-manager "
+_END: Final = 'echo "cpe-manager $?"'
 _NOTE: Final = re.compile(r"^# cpe-manager ([0-9a-z]+)$", re.MULTILINE)
 _TIMER: Final = "cpe-manager-undo"
 _UNIT: Final = "/etc/systemd/system/cpe-manager-boot.service"
@@ -83,12 +93,19 @@ ARMED: Final = f'cat {KEPT}/undo 2>/dev/null; ls -d {KEPT}/undo 2>/dev/null; ech
 _TAKE_UP: Final = (
     f"systemctl stop {_TIMER}.timer 2>/dev/null; "
     f"start-stop-daemon --stop --quiet --pidfile {_PID} >/dev/null 2>&1; "
-    f"rm -f {KEPT}/undo; rm -rf {KEPT} {STORE} {READY}; rm -f {_LINK} {_UNIT} {_CRON} {_PID}; "
-    "systemctl daemon-reload 2>/dev/null; sync"
+    f"rm -rf {_GONE}; mv -T {KEPT} {_GONE} 2>/dev/null || rm -rf {KEPT}; rm -rf {KEPT}.* {READY}.*; "
+    f"rm -f {_LINK} {_UNIT} {_CRON} {_PID}; systemctl daemon-reload 2>/dev/null; sync"
 )
-DISARM: Final = f'{_TAKE_UP}; [ ! -e {KEPT}/undo ]; echo "cpe-manager $?"'
 GO_BACK: Final = f'setsid -w sh {KEPT}/undo </dev/null >/dev/null 2>&1; [ ! -e {KEPT}/undo ]; echo "cpe-manager $?"'
 """In a session of its own, for going back may cut ours."""
+
+
+def disarm(token: str) -> str:
+    """The shell line that takes up the way back of that token, or what is left of any; another's is refused."""
+    ours = f"head -n 1 {KEPT}/undo | grep -qxF '{_HEAD}{token}'"
+    return f"[ ! -e {KEPT}/undo ] || {ours} && sh -c '{_TAKE_UP}'; [ ! -e {KEPT}/undo ]; {_END}"
+
+
 APART: Final = "/run/cpe-manager.apart"
 """A script that the box works off by itself."""
 WORK_OFF: Final = f"setsid -f sh -c 'sleep 1; sh {APART}' </dev/null >/dev/null 2>&1; echo \"cpe-manager $?\""
@@ -146,14 +163,15 @@ def token_of(printed: str) -> str | None:
     return found.group(1) if found else ""
 
 
-def keeping(files: Sequence[str], folder: str = KEPT) -> str:
-    """The shell line that keeps copies of the files and of what FRR runs, and prints the checksums of both readings."""
+def keeping(files: Sequence[str], folder: str, before: str) -> str:
+    """The shell line that keeps copies of the files and of what FRR runs, and prints the checksums of both readings.
+    ``before``: a pattern of what was left by those that did the same, and is cleared away."""
     copies = [f"cp -p {quote(path)} {folder}/{number}" for number, path in enumerate(files)]
     sums = "; ".join(f"{_summed(owner)} >{folder}/sum.{owner}" for owner in _OWNERS)
     ours = " ".join(f"{folder}/{number}" for number in range(len(files)))
     theirs = " ".join(map(quote, files))
     return (
-        f"umask 077; rm -rf {folder}; mkdir -p {folder}; cp -p {_FRR_CONF} {folder}/frr.conf 2>/dev/null; "
+        f"umask 077; rm -rf {before}; mkdir -p {folder}; cp -p {_FRR_CONF} {folder}/frr.conf 2>/dev/null; "
         f"{NAMES} >{folder}/names; {sums}; "
         f"{_SHOW} >{folder}/frr && {' && '.join(copies)} && sha256sum {folder}/frr {ours} && {_SHOW} | sha256sum && "
         f'sha256sum {theirs}; echo "cpe-manager $?"'
@@ -168,16 +186,19 @@ def kept_whole(printed: str, files: Sequence[str]) -> bool:
 
 
 def arming(token: str, seconds: int, systemd: bool, files: Sequence[str], links: Links) -> Iterator[str]:
-    """Shell lines that lay down the script, have the next boot run it, and start its timer."""
-    lines = [f"{_HEAD}{token}", *way_back(files, links)]
-    yield from writing(f"{KEPT}/tell", "\n".join(_telling(KEPT, links)))
-    yield from writing(f"{KEPT}/undo.new", "\n".join(lines))
+    """Shell lines behind ``keeping`` into ``made(token)`` that lay down the script, have the next boot run it, and
+    start its timer."""
+    lines, folder = [f"{_HEAD}{token}", *way_back(files, links)], made(token)
+    yield from writing(f"{folder}/tell", "\n".join(_telling(KEPT, links)))
+    yield from writing(f"{folder}/undo", "\n".join(lines))
     boot = f"{at_boot(systemd)} && systemctl daemon-reload" if systemd else at_boot(systemd)
-    done = f"mv -f {KEPT}/undo.new {KEPT}/undo && sync && {timer(seconds, systemd)}"
-    yield f'{boot} && {done}; echo "cpe-manager $?"'
+    # A folder without a script is what a power cut left of one.
+    takes = f"sync && [ ! -e {KEPT}/undo ] && rm -rf {KEPT} && mv -T {folder} {KEPT}"
+    yield f"{boot} && {takes} && sync && {timer(seconds, systemd)}; {_END}"
 
 
-_HEAD: Final = "# cpe-manager "
+def made(token: str) -> str:
+    return f"{MADE}.{token}"
 
 
 def way_back(files: Sequence[str], links: Links) -> Iterator[str]:

@@ -1,8 +1,10 @@
 """A change of FRR's routes that a Linux router makes in one round trip, and the way back that is laid down before it.
 
-Two folders. ``STORE``, on flash and written through: copies of all files and of what FRR runs, and the script that goes
-back; at the strike it takes the place of ``KEPT`` in one rename. ``READY``, in memory: the lines for FRR, and the
-checksums of all that they were made for; a restart loses it, and with it the change. Nobody reads either before.
+Two folders, with the digest of what was prepared behind their names. ``STORE``, on flash and written through: copies
+of all files and of what FRR runs, and the script that goes back; at the strike it takes the place of ``KEPT`` in one
+rename. ``READY``, in memory: the lines for FRR, and the checksums of all that they were made for; a restart loses it,
+and with it the change. Nobody reads either before.
+Preparing takes away what was prepared before, and nothing else: somebody may be arming the box at that moment.
 
 The strike is one line of shell. It asks whether the box still runs and holds what it did, and has no way back open;
 then renames, has timer and boot run the script, and gives FRR its lines. A mark behind each of the three says how far
@@ -85,57 +87,76 @@ def frr_alone(commands: Sequence[str]) -> tuple[str, ...] | None:
     return tuple(shlex.split(found[1])) if found and tuple(commands[1:]) == _REST else None
 
 
-def preparing(lines: Sequence[str], back: Sequence[str] | None, files: Sequence[str], links: Links) -> Iterator[str]:
-    """Shell lines behind ``guard.keeping`` into ``STORE``. ``back``: FRR's lines that undo ``lines``, the short way;
+def store(digest: str) -> str:
+    return f"{STORE}.{digest}"
+
+
+def ready(digest: str) -> str:
+    return f"{READY}.{digest}"
+
+
+def preparing(
+    digest: str, lines: Sequence[str], back: Sequence[str] | None, files: Sequence[str], links: Links
+) -> Iterator[str]:
+    """Shell lines behind ``guard.keeping`` into ``store``. ``back``: FRR's lines that undo ``lines``, the short way;
     what FRR does not run again after them is brought back the long way."""
-    script = list(way_back(files, links))
+    script, kept, volatile = list(way_back(files, links)), store(digest), ready(digest)
     if back:
-        yield from writing(f"{STORE}/speak", _SPEAK)
-        yield from writing(f"{STORE}/back", "\n".join(back))
+        yield from writing(f"{kept}/speak", _SPEAK)
+        yield from writing(f"{kept}/back", "\n".join(back))
         short = f"[ -e {KEPT}/direct ] && perl {KEPT}/speak tell {KEPT}/back || vtysh -f {KEPT}/back"
-        yield from writing(f"{STORE}/shortly", short)
+        yield from writing(f"{kept}/shortly", short)
         script.insert(0, f'[ "$1" = boot ] || sh {KEPT}/shortly >/dev/null 2>&1')
-    yield from writing(f"{STORE}/way", "\n".join(script))
-    yield from writing(f"{STORE}/tell", "\n".join(telling(links)))
-    # Nobody is armed: what still lies there is of one who was.
-    yield f"umask 077; rm -rf {READY} {KEPT}; mkdir -p {READY}; {_END}"
-    yield from writing(f"{READY}/speak", _SPEAK)
-    yield from writing(f"{READY}/changes", "\n".join(lines))
-    yield f"cp -p {STORE}/names {STORE}/frr {READY} && sha256sum {' '.join(map(quote, files))} >{READY}/sums; {_END}"
-    yield f"[ ! -e {_CONF} ] || sha256sum {_CONF} >>{READY}/sums; {_END}"
-    yield f"vtysh -C -f {READY}/changes; {_END}"
+    yield from writing(f"{kept}/way", "\n".join(script))
+    yield from writing(f"{kept}/tell", "\n".join(telling(links)))
+    yield f"umask 077; mkdir -p {volatile}; {_END}"
+    yield from writing(f"{volatile}/speak", _SPEAK)
+    yield from writing(f"{volatile}/changes", "\n".join(lines))
+    sums = f"{volatile}/sums"
+    yield f"cp -p {kept}/names {kept}/frr {volatile} && sha256sum {' '.join(map(quote, files))} >{sums}; {_END}"
+    yield f"[ ! -e {_CONF} ] || sha256sum {_CONF} >>{sums}; {_END}"
+    yield f"vtysh -C -f {volatile}/changes; {_END}"
 
 
-DIRECTLY: Final = (
-    f"umask 077; [ -e {STORE}/back ] && [ ! -e {_SOCKETS}/mgmtd.vty ] && "
-    f"perl {READY}/speak print >{READY}/told 2>/dev/null && [ -s {READY}/told ] && {_SHOW} | cmp -s - {READY}/frr && "
-    f"sha256sum -c --status {READY}/sums && {NAMES} | cmp -s - {READY}/names && "
-    f': >{STORE}/direct && echo yes; echo "cpe-manager 0"'
-)
-"""Whether FRR's daemons can be spoken to without vtysh, and what they say that they run: prints ``yes``."""
+def directly(digest: str) -> str:
+    """Whether FRR's daemons can be spoken to without vtysh, and what they say that they run: prints ``yes``."""
+    kept, volatile = store(digest), ready(digest)
+    return (
+        f"umask 077; [ -e {kept}/back ] && [ ! -e {_SOCKETS}/mgmtd.vty ] && perl {volatile}/speak print "
+        f">{volatile}/told 2>/dev/null && [ -s {volatile}/told ] && {_SHOW} | cmp -s - {volatile}/frr && "
+        f"sha256sum -c --status {volatile}/sums && {NAMES} | cmp -s - {volatile}/names && "
+        f': >{kept}/direct && echo yes; echo "cpe-manager 0"'
+    )
 
 
 def finishing(name: str) -> str:
-    """What was made is on flash before anybody may make use of it."""
-    return f"sync && : >{READY}/{name}; {_END}"
+    """What was made is on flash before anybody may make use of it, and all of it is there; nobody has armed the box
+    meanwhile. ``name``: two letters and the digest."""
+    kept, volatile = store(name[2:]), ready(name[2:])
+    return (
+        f"[ ! -e {KEPT} ] || echo 'a way back was laid down there meanwhile, or one was broken off'; "
+        f"[ ! -e {KEPT} ] && [ -e {kept}/way ] && [ -e {volatile}/changes ] && sync && : >{volatile}/{name}; {_END}"
+    )
 
 
 def striking(name: str, token: str, seconds: int, *, systemd: bool, directly: bool) -> str:
     """The strike."""
+    kept, volatile = store(name[2:]), ready(name[2:])
     # To start a program costs as much as what most of them do here.
     same = (
-        f"perl {READY}/speak same {READY}/told"
+        f"perl {volatile}/speak same {volatile}/told"
         if directly
-        else f"sha256sum -c --status {READY}/sums && {NAMES} | cmp -s - {READY}/names && {_SHOW} | cmp -s - {READY}/frr"
+        else f"sha256sum -c --status {volatile}/sums && {NAMES} | cmp -s - {volatile}/names && "
+        f"{_SHOW} | cmp -s - {volatile}/frr"
     )
-    checks = f"[ -e {READY}/{name} ] && [ ! -e {KEPT} ] && {same} && echo '{_CHECKED}'"
+    checks = f"[ -e {volatile}/{name} ] && [ ! -e {KEPT} ] && {same} && echo '{_CHECKED}'"
     arms = (
-        f"umask 077 && mv {STORE} {KEPT} && echo '# cpe-manager {token}' >{KEPT}/undo && "
-        f"echo 'sh {KEPT}/way $1' >>{KEPT}/undo && sync {KEPT}/undo {KEPT} && "
+        f"umask 077 && echo '# cpe-manager {token}' >{kept}/undo && echo 'sh {KEPT}/way $1' >>{kept}/undo && "
+        f"mv -T {kept} {KEPT} && sync {KEPT}/undo {KEPT} && "
         f"{at_boot(systemd)} && {timer(seconds, systemd)} && echo '{_ARMED}'"
     )
-    told = f"perl {READY}/speak tell {READY}/changes" if directly else f"vtysh -f {READY}/changes"
-    return f"{checks} && {arms} && {told} && echo '{_APPLIED}'; {_END}; rm -rf {READY}"
+    told = f"perl {volatile}/speak tell {volatile}/changes" if directly else f"vtysh -f {volatile}/changes"
+    return f"{checks} && {arms} && {told} && echo '{_APPLIED}'; {_END}; rm -rf {volatile}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.engine import Ticket
 from cpe_manager.ports.stores import Claimed, InventoryStore, JobStore, Settled
 from cpe_manager.services.backup.settler import Settler
+from cpe_manager.services.jobs.giving_way import GivingWay
 from cpe_manager.services.jobs.hindrance import Hindrance
 from cpe_manager.services.jobs.leases import LeaseKeeper
 
@@ -108,6 +109,7 @@ class ShardWorker:
             Priority.URGENT: Slots(aside, clock),
         }
         self._hindrance = Hindrance(clock)
+        self.way = GivingWay(clock)
         self.keeper = LeaseKeeper(jobs, clock, ttl=limits.lease_ttl)
         self.settler = Settler(jobs, clock, self._forget, self._hindrance)
         self._stopping = False
@@ -166,10 +168,16 @@ class ShardWorker:
             if not claimed:
                 await asyncio.wait(running, timeout=LOOK_AGAIN_SECONDS)
 
+    async def _give_way(self) -> None:
+        while self.way.closed and not self._stopping:
+            await self._clock.sleep(LOOK_AGAIN_SECONDS)
+
     async def _claim(self, job_id: str, shard: int, slots: Slots, most: int) -> Sequence[Claimed]:
         taken = await slots.take()
         claimed: Sequence[Claimed] = ()
         try:
+            if slots is self._slots[Priority.BULK]:
+                await self._give_way()
             if self._stopping:  # it was a session's end that gave the slots, maybe long after the look before
                 return claimed
             claimed = await self._jobs.claim(

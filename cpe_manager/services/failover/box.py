@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack, suppress
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 import structlog
 
-from cpe_manager.domain.errors import Conflict, CpeManagerError
+from cpe_manager.domain.errors import Conflict
 from cpe_manager.domain.failover.lines import Carrier, LineRecord
 from cpe_manager.domain.fleet.settings_inheritance import resolve
 from cpe_manager.domain.jobs import Priority
 from cpe_manager.domain.push.commit_path import Phase
 from cpe_manager.domain.push.pushes import NOTHING_TO_CHANGE, Push
 from cpe_manager.ports.driver import Carrying
+from cpe_manager.ports.shell import Shell, Target
 from cpe_manager.ports.stores import InventoryStore
 from cpe_manager.services.backup.attempt import Outside
+from cpe_manager.services.failover.asking import Asking, CarryingDriver, Dumb, asked
 from cpe_manager.services.failover.change import RouteChange
 from cpe_manager.services.failover.swift import Struck, SwiftPath
 from cpe_manager.services.fleet.targets import known, target_of
@@ -62,8 +65,9 @@ class Box(Protocol):
         stuck) all the same: it has to be followed by a move back."""
         ...
 
-    async def carrying(self, record: LineRecord) -> Carrier | None:
-        """Over what the box's own route goes; None: it does not tell. Raises ``CpeManagerError``."""
+    def asking(self, record: LineRecord) -> AbstractAsyncContextManager[Asking]:
+        """To ask it again and again over what its own route goes. Entering raises ``CpeManagerError`` when nobody can
+        know how the box is spoken to."""
         ...
 
 
@@ -163,22 +167,27 @@ class PushedBox:
             await clock.sleep(pause)
             pause = min(LAST_LOOK, pause * 1.3)
 
-    async def carrying(self, record: LineRecord) -> Carrier | None:
+    @asynccontextmanager
+    async def asking(self, record: LineRecord) -> AsyncIterator[Asking]:
         parts = self._parts
         view = await parts.inventory.device(record.line.device_id)
         groups = {group.name: group for group in await parts.inventory.groups()}
         resolved = resolve(view.device, groups)
         driver = parts.outside.drivers.get(known("family", resolved.family))
         if not isinstance(driver, Carrying):
-            return None
+            yield Dumb()
+            return
         target = target_of(view.device, resolved, view.pinned_keys)
+        async with asked(cast("CarryingDriver", driver), lambda: self._session(target)) as made:
+            yield made
+
+    @asynccontextmanager
+    async def _session(self, target: Target) -> AsyncIterator[Shell]:
+        outside = self._parts.outside
         with ExitStack() as held:
-            held.enter_context(
-                parts.outside.redactor.holding(*parts.outside.credentials.get(target.credential_ref).secrets())
-            )
-            async with parts.outside.sessions.open(target) as opened:
-                text = (await driver.fetch(opened.shell)).text
-                return await driver.carrying(opened.shell, text)
+            held.enter_context(outside.redactor.holding(*outside.credentials.get(target.credential_ref).secrets()))
+            async with outside.sessions.open(target) as opened:
+                yield opened.shell
 
 
 def _failure(push: Push) -> str:
@@ -196,11 +205,3 @@ def _once_more(push: Push) -> bool:
     interrupted = push.phase is Phase.REVERTED and (push.reason or "").startswith(_INTERRUPTED)
     stale = push.phase is Phase.WITHDRAWN and push.code == "refused"
     return (interrupted or stale) and not (push.key or "").endswith(":again")
-
-
-async def told(box: Box, record: LineRecord) -> tuple[Carrier | None, str]:
-    """What the box carries over, and why that is not known; it is no fault of a switch that a box cannot be asked."""
-    try:
-        return await box.carrying(record), ""
-    except CpeManagerError as error:
-        return None, str(error)

@@ -9,7 +9,8 @@ named by the switch it belongs to, and right to do twice: after a crash it is si
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,16 +22,14 @@ from cpe_manager.domain.failover.lines import Carrier, Condition, FailoverPolicy
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.platform import Platform, Platforms, Routed
 from cpe_manager.ports.sensing import Echoes
+from cpe_manager.services.failover.asking import Asking, Dumb, Pauses
 from cpe_manager.services.failover.box import Box, Moving
 
 log = structlog.get_logger()
 
 VERIFY_SECONDS: Final = 8.0
 """What the new way gets to show that it carries: routes spread, neighbours are learned."""
-VERIFY_PAUSE: Final = 0.3
 ECHO_SECONDS: Final = 1.0
-SELF_LOOK: Final = 0.5
-"""Between looks at a box that moves by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,21 +165,26 @@ class Conductor:
         """Whether box and platform have moved without us, within the grace of a box that does."""
         if record.line.setup.moves != "cpe":
             return False, False
-        until = self._clock.monotonic() + policy.self_switch_grace
+        until, pauses = self._clock.monotonic() + policy.self_switch_grace, Pauses()
         box = edge = False
-        while True:
-            box = box or await self._box_carries(record) is over
-            edge = edge or await self._edge_carries(record) is over
-            if (box and (edge or not record.line.setup.platform)) or self._clock.monotonic() >= until:
-                return box, edge
-            await self._clock.sleep(SELF_LOOK)
+        async with self._asking(record) as asking:
+            while True:
+                box = box or await _box_carries(record, asking) is over
+                edge = edge or await self._edge_carries(record) is over
+                left = until - self._clock.monotonic()
+                if (box and (edge or not record.line.setup.platform)) or left <= 0:
+                    return box, edge
+                await self._clock.sleep(pauses.next(left))
 
-    async def _box_carries(self, record: LineRecord) -> Carrier | None:
-        try:
-            return await self._box.carrying(record)
-        except CpeManagerError as error:
-            log.info("failover.box_not_told", device=record.line.device, code=error.code, reason=str(error))
-            return None
+    @asynccontextmanager
+    async def _asking(self, record: LineRecord) -> AsyncIterator[Asking]:
+        async with AsyncExitStack() as held:
+            asking: Asking = Dumb()
+            try:
+                asking = await held.enter_async_context(self._box.asking(record))
+            except CpeManagerError as error:
+                _not_told(record, error)
+            yield asking
 
     async def _edge_carries(self, record: LineRecord) -> Carrier | None:
         if not record.line.setup.platform:
@@ -195,17 +199,19 @@ class Conductor:
 
     async def _verified(self, record: LineRecord, over: Carrier) -> _Fault | None:
         """Why traffic over a way is not proven; None when it is. Asked again for a while: routes spread."""
-        until = self._clock.monotonic() + VERIFY_SECONDS
-        while True:
-            faults = await asyncio.gather(
-                self._echo(record.line.setup, over), self._routed(record, over), self._own_route(record, over)
-            )
-            found = [fault for fault in faults if fault is not None]
-            if not found:
-                return None
-            if self._clock.monotonic() >= until:
-                return _Fault("; ".join(one.reason for one in found), any(one.defective for one in found))
-            await self._clock.sleep(VERIFY_PAUSE)
+        until, pauses = self._clock.monotonic() + VERIFY_SECONDS, Pauses()
+        async with self._asking(record) as asking:
+            while True:
+                faults = await asyncio.gather(
+                    self._echo(record.line.setup, over), self._routed(record, over), _own_route(record, asking, over)
+                )
+                found = [fault for fault in faults if fault is not None]
+                if not found:
+                    return None
+                left = until - self._clock.monotonic()
+                if left <= 0:
+                    return _Fault("; ".join(one.reason for one in found), any(one.defective for one in found))
+                await self._clock.sleep(pauses.next(left))
 
     async def _echo(self, setup: LineSetup, over: Carrier) -> _Fault | None:
         host = setup.mobile_address if over is Carrier.MOBILE else setup.line_address
@@ -236,13 +242,6 @@ class Conductor:
             return _Fault(f"the platform could not be asked: {error}")
         return None
 
-    async def _own_route(self, record: LineRecord, over: Carrier) -> _Fault | None:
-        carrier = await self._box_carries(record)
-        if carrier in (None, over):
-            return None
-        assert carrier is not None
-        return _Fault(f"the box's own route goes over {carrier.value}", defective=over is Carrier.MOBILE)
-
     # The way back.
 
     async def _box_back(self, record: LineRecord, over: Carrier, given_up: str, key: str) -> _Fault | None:
@@ -271,6 +270,26 @@ class Conductor:
                     switch_id=record.switch_id, reason=fault.reason,
                 )  # fmt: skip
         return "; ".join(left)
+
+
+async def _own_route(record: LineRecord, asking: Asking, over: Carrier) -> _Fault | None:
+    carrier = await _box_carries(record, asking)
+    if carrier in (None, over):
+        return None
+    assert carrier is not None
+    return _Fault(f"the box's own route goes over {carrier.value}", defective=over is Carrier.MOBILE)
+
+
+async def _box_carries(record: LineRecord, asking: Asking) -> Carrier | None:
+    try:
+        return await asking.carrying()
+    except CpeManagerError as error:
+        _not_told(record, error)
+        return None
+
+
+def _not_told(record: LineRecord, error: CpeManagerError) -> None:
+    log.info("failover.box_not_told", device=record.line.device, code=error.code, reason=str(error))
 
 
 def _warn(event: str, record: LineRecord, fault: _Fault) -> None:

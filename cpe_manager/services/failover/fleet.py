@@ -46,15 +46,12 @@ class Watched:
     volume: MonthVolume = _NOTHING
     """Over mobile, as it is counted here; ``written``: as the database has it."""
     written: MonthVolume = _NOTHING
-
-    @property
-    def calm(self) -> bool:
-        """All is well, and one more thing that speaks for it changes nothing."""
-        well = self.condition is Condition.UP and not self.suspicion and self.record.state is FailoverState.FIXED
-        return well and not self.record.wanted and self.incidents == _NONE
+    told: str = ""
+    """Mark of what was told of its data cap by this process, as far as it knows."""
 
 
-_NONE: Final = Incidents()
+_DECIDED_ON: Final = frozenset({FailoverState.SUSPECT, FailoverState.SWITCHING, FailoverState.RETURNING})
+"""States that a line leaves within moments, by what is decided and done."""
 
 
 class Fleet:
@@ -67,6 +64,8 @@ class Fleet:
         """Open parent incidents by access node."""
         self.down: set[str] = set()
         """Access nodes that are down."""
+        self.decided_on: set[str] = set()
+        """Lines that something speaks against, or that are being moved."""
         self.wake = asyncio.Event()
         self._nodes = Nodes()
         self._dirty: dict[str, None] = {}
@@ -77,6 +76,7 @@ class Fleet:
         self.lines.clear()
         self.parents.clear()
         self.down.clear()
+        self.decided_on.clear()
         self._nodes = Nodes()
         self._dirty.clear()
         self._timers.clear()
@@ -88,16 +88,25 @@ class Fleet:
         policy = self.policy(record)
         if known is None:
             volume = volume_of(record)
-            self.lines[line_id] = Watched(record, policy, volume=volume, written=volume)
+            new = self.lines[line_id] = Watched(record, policy, volume=volume, written=volume)
+            self.stands(new, record)
             self._nodes.note(node, line_id, None)
             return
         if known.record.line.node != node:
             self._nodes.forget(known.record.line.node, line_id)
             self._nodes.note(node, line_id, None)
-        known.record, known.policy = record, policy
+        known.policy = policy
+        self.stands(known, record)
+
+    def stands(self, watched: Watched, record: LineRecord) -> None:
+        """A line as it is written."""
+        watched.record = record
+        change = self.decided_on.add if record.state in _DECIDED_ON else self.decided_on.discard
+        change(record.line.id)
 
     def forget(self, line_id: str) -> None:
         watched = self.lines.pop(line_id, None)
+        self.decided_on.discard(line_id)
         if watched is not None:
             self._nodes.forget(watched.record.line.node, line_id)
 

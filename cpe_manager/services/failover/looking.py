@@ -41,6 +41,8 @@ class Looking(Protocol):
 
     def hurry(self, line_id: str) -> None: ...
 
+    def moved(self, line_id: str, moved: bool) -> None: ...
+
 
 class Polling(Protocol):
     def set_targets(self, targets: Mapping[str, LineTarget]) -> None: ...
@@ -94,6 +96,7 @@ class LineLooking:
         self._changed = asyncio.Event()
         watcher.changed = self._changed.set
         watcher.suspected = lookers.sensing.hurry
+        watcher.moved = lookers.sensing.moved
 
     async def run(self) -> None:
         """Until cancelled."""

@@ -13,25 +13,23 @@ from collections import Counter
 from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any
 from zlib import crc32
 
 import structlog
 
 from cpe_manager.domain.errors import ConnectFailed, CredentialMissing, DeviceError
-from cpe_manager.domain.failover.lines import Carrier, Evidence, FailoverPolicy, FailoverState, LineRecord, Source, Way
+from cpe_manager.domain.failover.lines import Evidence, FailoverPolicy, LineRecord, Source, Way
 from cpe_manager.ports.clock import Clock
 from cpe_manager.ports.platform import Platforms
 from cpe_manager.ports.reach import Reach
-from cpe_manager.ports.sensing import Echoes, LinePoller, SensingFigures
+from cpe_manager.ports.sensing import Echoes, LinePoller, LineReading, SensingFigures
 from cpe_manager.services.failover.agenda import Agenda
 from cpe_manager.services.failover.edge_sensing import EdgeSensing
 from cpe_manager.services.failover.sensed_lines import Place, SensedLine, sensed
-from cpe_manager.services.failover.sensing_terms import Rhythm, SensingObserver, Sink
+from cpe_manager.services.failover.sensing_terms import Rhythm, SensingObserver, Sink, is_moved
 
 log = structlog.get_logger(__name__)
-
-_MOVING: Final = frozenset({FailoverState.SWITCHING, FailoverState.MOBILE, FailoverState.RETURNING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +62,7 @@ class Sensing:
         self._tasks: set[asyncio.Task[None]] = set()
         self._polling = self._connecting = self._addresses = 0
         self._silent_in_a_row = 0
+        self._lag = 0.0
         self._heard = float("-inf")
         self._figures = self._fresh()
         self._edges = EdgeSensing(senses.platforms, self._agenda, self._begin, sink, clock, self.rhythm)
@@ -85,7 +84,7 @@ class Sensing:
             new = self._lines[line_id] = sensed(line, place, self._policy, before)
             self._start(new, now)
         for record in watched:
-            self._lines[record.line.id].moved = record.carrier is Carrier.MOBILE or record.state in _MOVING
+            self._move(self._lines[record.line.id], is_moved(record), now)
         self._addresses = sum(bool(line.fixed) + bool(line.mobile) for line in self._lines.values())
         self._edges.set_lines(self._lines.values(), now)
 
@@ -103,8 +102,27 @@ class Sensing:
                 self._agenda.put(line.connect, now)
         line.hurried_until = now + rhythm.hurry
 
+    def moved(self, line_id: str, moved: bool) -> None:
+        """A line's traffic goes over mobile from now on, or again over the fixed line. That it has been decided ends
+        the close look at it: whoever moves it proves the way by himself."""
+        line = self._lines.get(line_id)
+        if line is not None:
+            line.hurried_until = float("-inf")
+            self._move(line, moved, self._clock.monotonic())
+
+    def _move(self, line: SensedLine, moved: bool, now: float) -> None:
+        if moved and not line.moved and (line.fixed or line.mobile):
+            self._agenda.put(line.echo, min(line.echo.due, max(now, line.echoed_at + line.probe_every)))
+        line.moved = moved
+
     def counts(self) -> Mapping[str, int]:
         return {"lines": len(self._lines), "polling": self._polling, "connecting": self._connecting}
+
+    @property
+    def pressed(self) -> bool:
+        """Whether this process hardly keeps up with looking, or did not within the last second or two."""
+        late = max(self._lag, self._figures.lag)
+        return self._figures.stretch > 1.0 or late > self.rhythm.pressed
 
     async def run(self) -> None:
         """For ever."""
@@ -154,7 +172,11 @@ class Sensing:
             self._send(line, Way.MOBILE, line.mobile, line.mobile_wait, self.rhythm.mobile_source)
         every = line.probe_every
         if line.hurried_until > now:
-            every = min(every, self.rhythm.hurry_every)
+            # That the mobile way answers is soon known: it is the fixed one that has to be looked at so closely.
+            every = min(every, self.rhythm.hurry_every if line.fixed else self.rhythm.tcp_silent)
+        elif not line.fixed:
+            # Nothing is sent before the mobile way's own turn; whatever speaks against the line brings that on.
+            every = max(every, line.mobile_due - now)
         return line.next_echo(now, every)
 
     def _send(self, line: SensedLine, way: Way, host: str, wait: float, source: str) -> None:
@@ -208,13 +230,27 @@ class Sensing:
         if line.polling or (stretch > 1.0 and now - line.polled_at < (stretch - 0.5) * every):
             self._figures.polls["skipped"] += 1
             return now + every
-        if self._polling >= self.rhythm.most_polls:
-            self._figures.polls["postponed"] += 1
-            return now + self.rhythm.poll_again
+        try:
+            asked = self._senses.poller.ask(line.id, partial(self._read, line))
+        except ConnectFailed as error:
+            self._unread(line, error)
+            return now + every
+        if not asked:
+            if self._polling >= self.rhythm.most_polls:
+                self._figures.polls["postponed"] += 1
+                return now + self.rhythm.poll_again
+            self._polling += 1
+            self._begin(self._polled(line), "line-poll")
         line.polling, line.polled_at = True, now
-        self._polling += 1
-        self._begin(self._polled(line), "line-poll")
         return now + every
+
+    def _read(self, line: SensedLine, got: LineReading | DeviceError) -> None:
+        """A poll that needed no task."""
+        line.polling = False
+        if isinstance(got, LineReading):
+            self._tell(line, got)
+        else:
+            self._unread(line, got)
 
     async def _polled(self, line: SensedLine) -> None:
         try:
@@ -223,19 +259,25 @@ class Sensing:
             if not line.gone:
                 self._agenda.put(line.poll, self._clock.monotonic() + self.rhythm.unasked)
         except DeviceError as error:
-            silent = error.code == "timeout"
-            self._figures.polls["silent" if silent else "failed"] += 1
-            if not line.gone:
-                self._sink(Evidence(line.id, Source.SNMP, Way.MANAGEMENT, None, self._at(), f"poll: {error.code}"))
+            self._unread(line, error)
         else:
-            self._figures.polls["answered"] += 1
-            if not line.gone:
-                line.answered_at = self._clock.monotonic()
-                for evidence in line.polls.evidence(line.id, reading, self._at()):
-                    self._sink(evidence)
+            self._tell(line, reading)
         finally:
             line.polling = False
             self._polling -= 1
+
+    def _tell(self, line: SensedLine, reading: LineReading) -> None:
+        self._figures.polls["answered"] += 1
+        if line.gone:
+            return
+        line.answered_at = self._clock.monotonic()
+        for evidence in line.polls.evidence(line.id, reading, self._at()):
+            self._sink(evidence)
+
+    def _unread(self, line: SensedLine, error: DeviceError) -> None:
+        self._figures.polls["silent" if error.code == "timeout" else "failed"] += 1
+        if not line.gone:
+            self._sink(Evidence(line.id, Source.SNMP, Way.MANAGEMENT, None, self._at(), f"poll: {error.code}"))
 
     # Connections to the box itself
 
@@ -291,6 +333,7 @@ class Sensing:
             log.error("sensing.blind", addresses=self._addresses)
         figures.blind = blind
         self._observer.sensed(figures)
+        self._lag = figures.lag
         behind = figures.lag > rhythm.late or figures.polls["postponed"] > 0
         stretch = min(rhythm.slowest, figures.stretch * 1.5) if behind else max(1.0, figures.stretch * 0.75)
         self._figures = self._fresh(stretch)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
-from cpe_manager.domain.failover.lines import Evidence
+from cpe_manager.domain.failover.lines import Carrier, Evidence, FailoverState, LineRecord
 from cpe_manager.ports.sensing import SensingFigures
 
+_MOVING: Final = frozenset({FailoverState.SWITCHING, FailoverState.MOBILE, FailoverState.RETURNING})
 Sink = Callable[[Evidence], None]
 """Who takes evidence in. Never waits, never raises."""
 
@@ -45,12 +46,19 @@ class Rhythm:
     """Addresses, from which on the silence of all is our own blindness."""
     late: float = 0.3
     """So late an entry says that this process cannot keep up."""
+    pressed: float = 0.1
+    """So late an entry says that it soon cannot: what can wait should."""
     slowest: float = 8.0
     """How much rarer polls may become, as a factor."""
     report: float = 1.0
     fixed_source: str = ""
     mobile_source: str = ""
     """Where echoes go out: an address or an interface of this machine; empty: as its routes have it."""
+
+
+def is_moved(record: LineRecord) -> bool:
+    """Whether a line's traffic goes over mobile, or is about to: then that way is asked as often as the fixed one."""
+    return record.carrier is Carrier.MOBILE or record.state in _MOVING
 
 
 class SensingObserver(Protocol):

@@ -14,7 +14,7 @@ from cpe_manager.domain.failover.lines import FailoverState, Incident, LineRecor
 from cpe_manager.domain.failover.mobile_volume import MonthVolume
 from cpe_manager.domain.paging import Page
 from cpe_manager.domain.subscription.subscriptions import Operation
-from cpe_manager.ports.lines import LineStore, Move, Wanted
+from cpe_manager.ports.lines import CapNews, LineStore, Move, Wanted
 from cpe_manager.services.subscription.entitling import Entitling
 
 
@@ -40,6 +40,9 @@ class SubscribedLines:
         self, device: str, setup: LineSetup, at: datetime, by: str, *, revision: int | None = None
     ) -> LineRecord:
         return await self._one(await self._lines.set_up(device, setup, at, by, revision=revision))
+
+    async def tell_caps(self, told: Mapping[str, CapNews]) -> None:
+        await self._lines.tell_caps(told)
 
     async def want(
         self, line_id: str, what: Wanted, *, by: str, at: datetime, reason: str = "", key: str | None = None
@@ -74,11 +77,17 @@ class SubscribedLines:
     async def last_change(self, device_id: str) -> str:
         return await self._lines.last_change(device_id)
 
+    async def last_changes(self, device_ids: Sequence[str]) -> Mapping[str, str]:
+        return await self._lines.last_changes(device_ids)
+
     async def counts(self) -> Mapping[FailoverState, int]:
         return await self._lines.counts()
 
     async def open_incidents(self) -> Mapping[int, int]:
         return await self._lines.open_incidents()
+
+    async def prune(self, before: datetime, *, keep: int, limit: int) -> int:
+        return await self._lines.prune(before, keep=keep, limit=limit)
 
     async def leader(self, now: datetime) -> tuple[str, datetime] | None:
         return await self._lines.leader(now)

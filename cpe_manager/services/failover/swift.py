@@ -184,6 +184,9 @@ class SwiftPath:
         view = await self._stores.inventory.device(device_id)
         if view.device.state is not LifeState.ACTIVE:
             raise Conflict(f"{view.device.name} is {view.device.state}")
+        under_way = (await self._stores.pushes.pushes(device_id=device_id, open_only=True)).items
+        if any(push.begun_at is not None for push in under_way):
+            raise Conflict(f"a push of {view.device.name} is under way")
         trip = await self._trip(view, held)
         _, driver, _ = self._path.way(trip)
         if not isinstance(driver, Swift):
@@ -235,15 +238,18 @@ class SwiftPath:
     # The switch.
 
     async def strike(self, device_id: str, key: str, *, by: str) -> Struck | None:
-        """Move a device's traffic to mobile, now. None when it is not ready: the ordinary way is to be taken.
+        """Move a device's traffic to mobile, now. None when it is not ready: the ordinary way is to be taken, and
+        preparing it stands back.
 
         Returns when the box has taken the change or refused it. Raises ``Conflict`` (another push is in flight, or
         this was asked for already) and ``StoreError``, with nothing done.
         """
         ready = self._ready.pop(device_id, None)
-        if ready is None:
-            return None
         self._again[device_id] = self._outside.clock.monotonic() + AGAIN_SECONDS
+        if ready is None:
+            if (preparing := self._keeping.get(device_id)) is not None:
+                preparing.cancel()
+            return None
         new = self._prepared(ready, key, by)
         limits = self._hands.limits
         try:

@@ -28,6 +28,7 @@ from cpe_manager.services.failover.conductor import Done
 from cpe_manager.services.failover.fleet import Fleet, Watched
 from cpe_manager.services.failover.moves import Change, Pending, move_of
 from cpe_manager.services.failover.rounds import Rounds, WatcherParts
+from cpe_manager.services.failover.sensing_terms import is_moved
 from cpe_manager.services.failover.volumes import Volumes
 from cpe_manager.services.failover.waiting import woken
 from cpe_manager.services.failover.writing import Writer
@@ -67,6 +68,8 @@ class Watcher:
         """Called when lines were added, changed or taken away; whoever looks at lines sets it."""
         self.suspected: Callable[[str], None] = lambda _line_id: None
         """Called when something speaks against a line, so that it is looked at more closely."""
+        self.moved: Callable[[str, bool], None] = lambda _line_id, _moved: None
+        """Called when a line's traffic begins to be moved to mobile (True), and when the fixed line carries again."""
 
     # What others call.
 
@@ -75,10 +78,10 @@ class Watcher:
         watched = self._fleet.lines.get(seen.line_id)
         if watched is None:
             return
-        observe(watched.memory, seen, watched.policy)
+        news = observe(watched.memory, seen, watched.policy)
         if seen.octets:
             watched.volume = watched.volume.plus(seen.octets, seen.at)
-        if not (seen.ok is True and seen.carries is None and not seen.loss and watched.calm):
+        if news:
             self._fleet.mark(seen.line_id)
 
     def nudge(self) -> None:
@@ -88,6 +91,11 @@ class Watcher:
     def records(self) -> list[LineRecord]:
         """The lines that are watched here; none while another process has the lead."""
         return [one.record for one in self._fleet.lines.values()]
+
+    @property
+    def deciding(self) -> int:
+        """How many lines something speaks against, or are being moved at this moment."""
+        return len(self._fleet.decided_on)
 
     def policy(self, line_id: str) -> FailoverPolicy:
         found = self._fleet.lines.get(line_id)
@@ -269,7 +277,7 @@ class Watcher:
             return
         before = watched.record
         watched.writing = watched.switching = False
-        watched.record = replace(pending.move.record, revision=pending.move.record.revision + 1)
+        self._fleet.stands(watched, replace(pending.move.record, revision=pending.move.record.revision + 1))
         watched.written = volume_of(watched.record)
         watched.incidents = pending.left
         if watched.done is pending.done:
@@ -282,6 +290,8 @@ class Watcher:
             self._acts.begin(watched.record, watched.policy, pending.act)
         if watched.record.state is FailoverState.SUSPECT and before.state is not FailoverState.SUSPECT:
             self.suspected(pending.line_id)
+        if (moved := is_moved(watched.record)) is not is_moved(before):
+            self.moved(pending.line_id, moved)
         self._fleet.mark(pending.line_id)
 
     async def _refused(self, pending: Pending) -> None:

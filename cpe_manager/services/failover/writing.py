@@ -19,10 +19,13 @@ log = structlog.get_logger()
 
 BATCH: Final = 500
 LINGER_SECONDS: Final = 0.02
-"""How long what has no effect waits for company."""
+"""How long what has no effect waits for company at least."""
+LINGER_TIMES: Final = 3.0
+LINGER_MOST: Final = 0.25
+URGENT_MOST: Final = 0.05
+"""When steps come one after the other, hundreds of lines of them, a transaction for each would cost more than all the
+rest: a write waits so many times as long as the last one took, but not longer than this. The first one never does."""
 AGAIN_SECONDS: Final = 0.5
-MOST_LOOK_UPS: Final = 50
-"""Last changes looked up for one batch: a node that fails takes hundreds of lines with it."""
 
 Back = Callable[[Pending], Awaitable[None]]
 Opened = Callable[[str, str | None], None]
@@ -46,6 +49,8 @@ class Writer:
         self._waiting: list[Pending] = []
         self._nodes: list[_Node] = []
         self._any, self._hurry = asyncio.Event(), asyncio.Event()
+        self._took = 0.0
+        self._ended = float("-inf")
 
     def put(self, pending: Pending, *, at_once: bool) -> None:
         (self._urgent if at_once else self._waiting).append(pending)
@@ -66,8 +71,7 @@ class Writer:
         """Until cancelled. Raises ``StoreError`` for nothing: it waits."""
         while True:
             await self._any.wait()
-            if not self._urgent:
-                await woken(self._hurry, self._clock, LINGER_SECONDS)
+            await self._gather()
             self._any.clear()
             self._hurry.clear()
             try:
@@ -78,6 +82,15 @@ class Writer:
                 log.error("lines.write_refused", code=error.code, reason=str(error))
                 self._any.set()
                 await self._clock.sleep(AGAIN_SECONDS)
+
+    async def _gather(self) -> None:
+        """Let others come that are to be written with those that wait."""
+        linger = LINGER_TIMES * self._took
+        since = self._clock.monotonic() - self._ended
+        if not self._urgent:
+            await woken(self._hurry, self._clock, max(LINGER_SECONDS, min(linger, LINGER_MOST) - since))
+        if self._urgent and (rest := min(linger, URGENT_MOST) - (self._clock.monotonic() - self._ended)) > 0:
+            await self._clock.sleep(rest)
 
     async def _urgent_ones(self) -> None:
         while self._urgent:
@@ -91,8 +104,7 @@ class Writer:
         batch = self._waiting[:BATCH]
         if not batch:
             return
-        looked_up = [await self._with_change(one) for one in batch[:MOST_LOOK_UPS]]
-        batch = [*looked_up, *batch[MOST_LOOK_UPS:]]
+        batch = await self._with_changes(batch)
         await self._write(batch)
         del self._waiting[: len(batch)]
         await self._tell(batch)
@@ -108,20 +120,30 @@ class Writer:
                 self._opened(one.name, found)
 
     async def _write(self, batch: Sequence[Pending]) -> None:
+        began = self._clock.monotonic()
         self._refusals = set(await self._store.move([one.move for one in batch]))
+        self._ended = self._clock.monotonic()
+        self._took = self._ended - began
 
     async def _tell(self, batch: Sequence[Pending]) -> None:
         for one in batch:
             await (self._refused if one.line_id in self._refusals else self._written)(one)
 
-    async def _with_change(self, one: Pending) -> Pending:
-        if not one.wants_change or one.move.transition is None:
-            return one
-        found = await self._store.last_change(one.move.record.line.device_id)
-        transition = replace(one.move.transition, last_change=found)
-        events = tuple(
-            replace(event, data={**event.data, "last_change": found}) if "last_change" in event.data else event
-            for event in one.move.events
-        )
-        move = Move(one.move.record, transition, one.move.incidents, events, one.move.at)
-        return replace(one, move=move)
+    async def _with_changes(self, batch: Sequence[Pending]) -> list[Pending]:
+        """The steps with the last change of their devices, which are looked up all at once."""
+        wanted = {
+            one.move.record.line.device_id for one in batch if one.wants_change and one.move.transition is not None
+        }
+        found = await self._store.last_changes(tuple(wanted)) if wanted else {}
+        return [_with_change(one, found.get(one.move.record.line.device_id, "")) for one in batch]
+
+
+def _with_change(one: Pending, found: str) -> Pending:
+    if not one.wants_change or one.move.transition is None or not found:
+        return one
+    transition = replace(one.move.transition, last_change=found)
+    events = tuple(
+        replace(event, data={**event.data, "last_change": found}) if "last_change" in event.data else event
+        for event in one.move.events
+    )
+    return replace(one, move=Move(one.move.record, transition, one.move.incidents, events, one.move.at))

@@ -27,6 +27,7 @@ from cpe_manager.ports.engine import Ticket
 from cpe_manager.ports.export import ExportedFile, Exporter
 from cpe_manager.ports.keys import KeyStore
 from cpe_manager.ports.stores import BackupStore, EventStore, JobStore
+from cpe_manager.services.failover.line_history import LineHistory
 
 log = structlog.get_logger()
 
@@ -169,10 +170,11 @@ class Rewrap:
 
 
 class Retention:
-    """Deletes what the policy no longer keeps; never the last good version, never one that waits for a decision."""
+    """Deletes what the policy no longer keeps; never the last good version, never one that waits for a decision. And
+    what became of lines long ago."""
 
-    def __init__(self, stores: UpkeepStores, policy: Policy, timezone: str, clock: Clock) -> None:
-        self._backups, self._policy, self._timezone, self._clock = stores.backups, policy, timezone, clock
+    def __init__(self, stores: UpkeepStores, policy: Policy, timezone: str, lines: LineHistory) -> None:
+        self._backups, self._policy, self._timezone, self._lines = stores.backups, policy, timezone, lines
 
     async def __call__(self, _job: Job) -> dict[str, Any]:
         deleted, after = 0, None
@@ -183,7 +185,7 @@ class Retention:
                 deleted += await self._backups.delete(gone) if gone else 0
             after = page.next
             if after is None:
-                return {"deleted": deleted}
+                return {"deleted": deleted, "line_rows": await self._lines.prune()}
 
     async def _expired(self, position_id: str) -> list[str]:
         versions: list[Version] = []

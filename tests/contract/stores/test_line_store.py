@@ -17,7 +17,7 @@ from cpe_manager.domain.failover.mobile_volume import MonthVolume
 from cpe_manager.domain.fleet.inventory import Device, LifeState
 from cpe_manager.domain.jobs import JobKind
 from cpe_manager.domain.push.commit_path import Phase
-from cpe_manager.ports.lines import IncidentChange, LineStore, Move
+from cpe_manager.ports.lines import CapNews, IncidentChange, LineStore, Move
 from cpe_manager.ports.stores import InventoryChanges, LineChange, NewWork, SiteChange
 from tests.contract.stores.making import NOW, a_device, a_job, a_push, after, an_order, claim, ended, new_id
 from tests.fakes.line_store import MemoryLineStore
@@ -283,6 +283,28 @@ async def test_a_volume_over_mobile_only_grows_within_its_month_and_is_no_change
     assert (await bench.store.line(two.line.id)).mobile_bytes == 0
 
 
+async def test_of_a_data_cap_each_thing_is_told_once_a_month(bench: Bench) -> None:
+    one, two = await bench.lines(2)
+
+    async def tell(mark: str, *records: LineRecord) -> None:
+        kind = "line.cap_near" if mark.endswith("1") else "line.cap_reached"
+        event = NewEvent(kind, NOW, "warning", one.line.device_id, data={"mark": mark})
+        await bench.store.tell_caps(
+            {record.line.id: CapNews(mark, event) for record in records} | {new_id(): CapNews(mark, event)}
+        )
+
+    for mark in ("2026-11:1", "2026-11:1", "2026-11:2", "2026-11:2", "2026-11:1", "2026-10:2", "2026-12:1"):
+        await tell(mark, one)
+    await tell("2026-11:2", one, two)
+    await bench.store.tell_caps({})
+    found = [event.data["mark"] for event in await bench.events("line.cap")]
+    assert found == ["2026-11:1", "2026-11:2", "2026-12:1", "2026-11:2"]
+    assert await bench.store.revisions() == {one.line.id: 1, two.line.id: 1}
+    assert await bench.store.move([a_move(one, FailoverState.SUSPECT)]) == []
+    await tell("2026-12:1", one)
+    assert len(await bench.events("line.cap")) == 4
+
+
 async def test_a_move_with_an_old_revision_is_refused_and_the_others_are_written(bench: Bench) -> None:
     one, two, three = await bench.lines(3)
     await bench.store.want(two.line.id, "hold", by="op", at=NOW)
@@ -311,6 +333,78 @@ async def test_a_line_may_take_several_steps_in_one_batch(bench: Bench) -> None:
     again = a_move(now, FailoverState.FIXED, opened(None, "well"), opened(1, "once more"))
     assert await bench.store.move([again]) == []
     assert [one.reason for one in (await bench.store.incidents(open_only=True)).items] == ["once more"]
+
+
+async def test_what_is_old_goes_and_what_is_open_last_or_pointed_to_stays(bench: Bench) -> None:
+    one, two = await bench.lines(2)
+    day = 86_400
+
+    async def step(record: LineRecord, at: float, *incidents: IncidentChange, switch_id: str = "") -> LineRecord:
+        now = await bench.store.line(record.line.id)
+        move = a_move(now, FailoverState.MOBILE, *incidents, at=at, switch_id=switch_id)
+        assert move.transition is not None
+        move = replace(move, transition=replace(move.transition, switch_id=switch_id))
+        assert await bench.store.move([move]) == []
+        return await bench.store.line(record.line.id)
+
+    async def left() -> dict[str, Any]:
+        steps = (await bench.store.history(None, limit=100)).items
+        incidents = (await bench.store.incidents(limit=100)).items
+        return {
+            "one": [round((step.at - NOW).total_seconds() / day) for step in steps if step.line_id == one.line.id],
+            "two": [round((step.at - NOW).total_seconds() / day) for step in steps if step.line_id == two.line.id],
+            "incidents": sorted(f"{one.subject} {one.reason}" for one in incidents),
+        }
+
+    # An access node's incident with one child that is closed late; another whose child is closed early.
+    late = await bench.store.node_incident("n1", [], "late", after(0))
+    early = await bench.store.node_incident("n2", [], "early", after(0))
+    await step(one, 0, opened(1, "child late", parent_id=late), switch_id="s1")
+    await step(two, 0, opened(1, "child early", parent_id=early))
+    await step(two, day, opened(None))
+    for node in ("n1", "n2"):
+        await bench.store.node_incident(node, [], None, after(day))
+    for number in range(1, 7):
+        await step(one, number * day, switch_id="s6" if number in (2, 6) else "s1")
+    await step(two, 2 * day, IncidentChange("backup", 3, "still open"))
+    for number in range(3, 8):
+        await step(two, number * day)
+    await step(one, 20 * day, opened(None), switch_id="s6")
+    for number, what in enumerate(("hold", "release", "hold")):
+        await bench.store.want(one.line.id, what, by="op", at=after(number * day), key=f"k{number}")  # type: ignore[arg-type]
+    await bench.store.want(two.line.id, "test", by="op", at=after(0), key="k9")
+
+    rounds = [await bench.store.prune(after(10 * day), keep=3, limit=100) for _ in range(3)]
+    # Of the line's last switch, and the last three; of an open incident.
+    assert await left() == {
+        "one": [20, 6, 5, 2],
+        "two": [7, 6, 5, 4, 3, 2],
+        "incidents": ["backup still open", "line child late", "node late"],
+    }
+    # Four steps of the one line and two of the other, one child, two orders; then its parent.
+    assert rounds == [9, 1, 0]
+    events = len(await bench.events())
+    again = await bench.store.want(two.line.id, "test", by="op", at=after(30 * day), key="k9")
+    assert again == await bench.store.line(two.line.id)
+    assert len(await bench.events()) == events
+
+
+async def test_pruning_goes_batch_by_batch_and_leaves_younger_things_alone(bench: Bench) -> None:
+    (record,) = await bench.lines(1)
+    for number in range(10):
+        now = await bench.store.line(record.line.id)
+        await bench.store.move([a_move(now, FailoverState.MOBILE, opened(number % 2 + 1), at=number)])
+    assert await bench.store.prune(after(5), keep=1, limit=100) == 0, "all since its incident was opened"
+    now = await bench.store.line(record.line.id)
+    await bench.store.move([a_move(now, FailoverState.FIXED, opened(None), at=10)])
+    assert await bench.store.prune(after(5), keep=1, limit=3) == 3
+    assert await bench.store.prune(after(5), keep=1, limit=3) == 2
+    assert await bench.store.prune(after(5), keep=1, limit=3) == 0
+    assert len((await bench.store.history(None)).items) == 6
+    assert len((await bench.store.incidents()).items) == 1
+    assert await bench.store.prune(after(100), keep=1, limit=100) == 6
+    assert [one.after for one in (await bench.store.history(None)).items] == [FailoverState.FIXED]
+    assert (await bench.store.incidents()).items == ()
 
 
 async def test_a_line_and_subject_have_one_open_incident_that_changes_its_priority_and_closes(bench: Bench) -> None:
@@ -454,7 +548,9 @@ async def test_the_last_change_is_the_last_push_that_was_confirmed(bench: Bench)
         await bench.db.pushes.create(push, an_order(), job, NewWork(device.id, 0, NOW))
         (row,) = await claim(bench.db, job)
         await bench.db.jobs.settle([ended(row, at=after(number))])
-    assert await bench.store.last_change(device.id) == "2026-03-01 02:30:01 UTC: change 1, by op"
+    words = "2026-03-01 02:30:01 UTC: change 1, by op"
+    assert await bench.store.last_change(device.id) == words
+    assert await bench.store.last_changes((device.id, "nobody's")) == {device.id: words}
 
 
 @pytest.mark.parametrize("bench", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True)

@@ -34,7 +34,7 @@ from tests.e2e.world import world
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "1"))
 DEVICE_TROUBLES = (*OF_DEVICE, Trouble.FLASH)
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200 * ROUNDS)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400 * ROUNDS)]
 Note = Callable[[str, object], None]
 
 
@@ -67,7 +67,10 @@ def test_every_push_ends_before_or_after_when_its_daemon_is_struck(
             Trouble.DISK: bench.fill_disk,
             Trouble.DATABASE: lambda: store.gone(bench.release),
         }[trouble]
-        for number in range(ROUNDS):
+        # On a busy machine a strike may come when its push has gone on: then there is another round for those.
+        for number in range(3 * ROUNDS):
+            if number >= ROUNDS and cells_of(trouble) <= set(bench.tally.ends):
+                break
             bench.round(bench.lanes, trouble, number, strike)
         assert cells_of(trouble) <= set(bench.tally.ends)
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
-from cpe_manager.domain.errors import CommandRefused
+from cpe_manager.domain.errors import CommandRefused, ConnectFailed, SessionDropped
 from cpe_manager.domain.failover.lines import Carrier, Line, LineRecord, LineSetup
 from cpe_manager.domain.push.commit_path import Phase
+from cpe_manager.services.failover.asking import FIRST_PAUSE, LAST_PAUSE, Pauses
 from cpe_manager.services.failover.box import BoxParts, PushedBox
 from cpe_manager.services.failover.change import RouteChange
 from cpe_manager.services.failover.swift import SwiftPath
@@ -34,6 +35,14 @@ class Working:
         for ticket in tickets:
             self.tasks.append(asyncio.ensure_future(self._work(ticket.id.rpartition("/")[0])))
 
+    async def close(self) -> None:
+        """Workers end; a defect of one that has ended is told."""
+        for task in self.tasks:
+            task.cancel()
+        for came in await asyncio.gather(*self.tasks, return_exceptions=True):
+            if isinstance(came, BaseException) and not isinstance(came, asyncio.CancelledError):
+                raise came
+
     async def _work(self, job_id: str) -> None:
         database, outside = self.bench.database, self.bench.outside
         while True:
@@ -54,6 +63,9 @@ class Working:
             await database.jobs.settle([settled])
 
 
+Making = Callable[..., "Scene"]
+
+
 @dataclass
 class Scene:
     bench: Bench
@@ -66,19 +78,38 @@ class Scene:
         await self.bench.until(task.done)
         return task.result()
 
+    async def carrying(self, times: int = 1) -> list[Carrier | None]:
+        async with self.box.asking(self.record) as asking:
+            return [await asking.carrying() for _ in range(times)]
+
     async def phases(self) -> list[tuple[str, Phase]]:
         found = (await self.bench.database.pushes.pushes()).items
         return sorted((one.key or "", one.phase) for one in found)
 
 
 @pytest.fixture
-async def scene(bench: Bench) -> Scene:  # noqa: F811
-    return made(bench)
+async def making(bench: Bench) -> AsyncIterator[Making]:  # noqa: F811
+    """Makes scenes; none of their workers outlives the test."""
+    engines: list[Working] = []
+
+    def make(swift: SwiftPath | None = None) -> Scene:
+        engines.append(Working(bench))
+        return made(bench, engines[-1], swift)
+
+    yield make
+    for engine in engines:
+        await engine.close()
+    left = [task.get_name() for task in asyncio.all_tasks() if "Working._work" in repr(task.get_coro())]
+    assert left == []
 
 
-def made(bench: Bench, *, swift: SwiftPath | None = None) -> Scene:  # noqa: F811
+@pytest.fixture
+async def scene(making: Making) -> Scene:
+    return making()
+
+
+def made(bench: Bench, engine: Working, swift: SwiftPath | None) -> Scene:  # noqa: F811
     database, outside = bench.database, bench.outside
-    engine = Working(bench)
     pushes = Pushes(PushStores(database.pushes, database.inventory, database.backups), engine, outside)  # type: ignore[arg-type]
     change = RouteChange(database.inventory, database.backups, outside)
     line = Line("l1", "L1", "s1", bench.device.id, "r1", "", LineSetup("l1"))
@@ -91,9 +122,9 @@ def moves_to_mobile(bench: Bench) -> bool:  # noqa: F811
     return mobile is not None and mobile.preferred
 
 
-async def test_a_box_is_moved_there_and_back_by_urgent_pushes(scene: Scene) -> None:
-    scene.bench.outside = replace(scene.bench.outside, drivers=FixedDrivers(BoxDriver()))
-    scene = made(scene.bench)
+async def test_a_box_is_moved_there_and_back_by_urgent_pushes(bench: Bench, making: Making) -> None:  # noqa: F811
+    bench.outside = replace(bench.outside, drivers=FixedDrivers(BoxDriver()))
+    scene = making()
     moving = await scene.do(scene.box.move(scene.record, Carrier.MOBILE, "s1"))
     assert (moving.failed, scene.bench.box.running) == ("", NEW)
     assert await scene.do(scene.box.end(moving)) == ""
@@ -132,9 +163,12 @@ async def test_a_push_that_a_dying_process_left_is_followed_by_another_one(scene
     assert await scene.phases() == [("failover:s1", Phase.REVERTED), ("failover:s1:again", Phase.CONFIRMED)]
 
 
-async def test_a_box_that_was_changed_since_it_was_made_ready_takes_the_ordinary_path(bench: Bench) -> None:  # noqa: F811
+async def test_a_box_that_was_changed_since_it_was_made_ready_takes_the_ordinary_path(
+    bench: Bench,  # noqa: F811
+    making: Making,
+) -> None:
     swift = await bench.ready()
-    scene = made(bench, swift=swift)
+    scene = making(swift)
     changed = bench.box.running.replace("SITE-1", "SITE-2")
     bench.box.running = bench.box.startup = changed
     moving = await scene.do(scene.box.move(scene.record, Carrier.MOBILE, "s1"))
@@ -151,10 +185,44 @@ async def test_what_is_in_force_has_to_be_moved_back_and_what_is_not_is_given_up
     assert await scene.do(scene.box.give_up(scene.record, "s1")) is True
 
 
-async def test_the_box_says_over_what_it_goes(scene: Scene) -> None:
-    assert await scene.do(scene.box.carrying(scene.record)) is Carrier.FIXED
+async def test_the_box_says_over_what_it_goes(scene: Scene, making: Making) -> None:
+    assert await scene.do(scene.carrying()) == [Carrier.FIXED]
     moving = await scene.do(scene.box.move(scene.record, Carrier.MOBILE, "s1"))
     await scene.do(scene.box.end(moving))
-    assert await scene.do(scene.box.carrying(scene.record)) is Carrier.MOBILE
+    assert await scene.do(scene.carrying()) == [Carrier.MOBILE]
     scene.bench.outside = replace(scene.bench.outside, drivers=FixedDrivers(BoxDriver()))
-    assert await scene.do(made(scene.bench).box.carrying(scene.record)) is None
+    assert await scene.do(making().carrying()) == [None]
+
+
+async def test_a_box_that_is_asked_again_is_read_once_and_then_asked_one_thing(scene: Scene) -> None:
+    opened = scene.bench.outside.sessions.opened  # type: ignore[attr-defined]
+    scene.bench.box.verbs.clear()
+    assert await scene.do(scene.carrying(4)) == [Carrier.FIXED] * 4
+    assert scene.bench.box.verbs == ["show", "way", "way", "way", "way"]
+    assert scene.bench.outside.sessions.opened == opened + 1  # type: ignore[attr-defined]
+
+
+async def test_a_box_whose_session_is_lost_is_asked_over_another_one_and_not_read_again(scene: Scene) -> None:
+    scene.bench.box.verbs.clear()
+    async with scene.box.asking(scene.record) as asking:
+        assert await scene.do(asking.carrying()) is Carrier.FIXED
+        scene.bench.box.before["way"] = SessionDropped("gone")
+        with pytest.raises(SessionDropped):
+            await scene.do(asking.carrying())
+        scene.bench.box.carrier = Carrier.MOBILE
+        assert await scene.do(asking.carrying()) is Carrier.MOBILE
+        scene.bench.box.reachable = False
+        with pytest.raises(SessionDropped):
+            await scene.do(asking.carrying())
+        with pytest.raises(ConnectFailed):
+            await scene.do(asking.carrying())
+    assert scene.bench.box.verbs == ["show", "way", "way", "way"]
+
+
+def test_the_pauses_between_questions_grow_and_end_with_the_time() -> None:
+    pauses = Pauses()
+    found = [pauses.next(60.0) for _ in range(9)]
+    assert found == sorted(found)
+    assert (found[0], found[-1]) == (FIRST_PAUSE, LAST_PAUSE)
+    assert sum(found[:4]) < 2
+    assert pauses.next(0.5) == 0.5

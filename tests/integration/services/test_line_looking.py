@@ -54,6 +54,9 @@ class Told:
         self.lines.append(records)
         self.places.append({} if places is None else places)
 
+    def moved(self, line_id: str, moved: bool) -> None:
+        pass
+
     def hurry(self, line_id: str) -> None:
         self.hurried.append(line_id)
 

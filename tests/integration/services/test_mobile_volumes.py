@@ -14,7 +14,7 @@ from cpe_manager.domain.failover.lines import Carrier, Evidence, FailoverState, 
 from cpe_manager.domain.failover.mobile_volume import MonthVolume, month_of, volume_of
 from cpe_manager.ports.sensing import LineReading, PortReading
 from cpe_manager.services.failover.sensing import Senses, Sensing
-from cpe_manager.services.failover.volumes import LEAST, WRITE_SECONDS
+from cpe_manager.services.failover.volumes import LEAST, TELL_SECONDS, WRITE_SECONDS
 from tests.fakes.failover import Site
 from tests.fakes.line_store import MemoryLineStore
 from tests.fakes.sensing import FakeEchoes, FakeLinePoller, FakePlatforms, FakeReach
@@ -110,6 +110,52 @@ async def test_a_test_of_the_backup_is_refused_at_the_cap(bench: Bench) -> None:
     await bench.until(lambda: not record(bench, site).wanted)
     assert site.log == []
     assert "data cap" in record(bench, site).reasons[0]
+
+
+def told(bench: Bench) -> list[tuple[str, int]]:
+    found = [event for event in bench.store.events if event.kind.startswith("line.cap")]
+    return [(event.kind.removeprefix("line.cap_"), event.data["octets"] // MB) for event in found]
+
+
+async def test_it_is_told_once_a_month_that_a_line_nears_its_cap_and_that_it_has_reached_it(bench: Bench) -> None:
+    bench.clock.step(datetime(2026, 1, 31, 22, 30, tzinfo=UTC) - bench.clock.now())
+    site = await well(bench, **CAPPED)
+    other = await bench.line("r2")
+    for octets, found in (
+        (79 * MB, []),
+        (MB, [("near", 80)]),
+        (10 * MB, [("near", 80)]),
+        (10 * MB, [("near", 80), ("reached", 100)]),
+        (50 * MB, [("near", 80), ("reached", 100)]),
+    ):
+        carried(bench, site, octets)
+        bench.observe(Evidence(other[1].line_id, Source.SNMP, Way.MOBILE, True, 0.0, octets=10**12))
+        await bench.passing(TELL_SECONDS + 1)
+        assert told(bench) == found
+    near, reached = [event for event in bench.store.events if event.kind.startswith("line.cap")]
+    assert (near.message, near.severity) == ("r1: 80 of 100 MB over mobile in 2026-01, 80 % of its data cap", "warning")
+    assert (reached.severity, reached.data["month"], reached.data["cap_mb"]) == ("error", "2026-01", CAP)
+    await bench.die()
+    await bench.start()
+    await bench.passing(TELL_SECONDS + 1)
+    assert len(told(bench)) == 2, "the next process tells nothing again"
+    bench.clock.step(datetime(2026, 1, 31, 23, 1, tzinfo=UTC) - bench.clock.now())
+    carried(bench, site, 120 * MB)
+    await bench.passing(TELL_SECONDS + 1)
+    assert told(bench)[2:] == [("reached", 120)], "of one that leaps over both the second alone"
+    carried(bench, site, 1)
+    await bench.passing(TELL_SECONDS + 1)
+    assert len(told(bench)) == 3
+
+
+async def test_a_line_nears_its_cap_where_its_policy_says_and_a_cap_that_comes_late_is_told_of(bench: Bench) -> None:
+    site = await well(bench)
+    carried(bench, site, 30 * MB)
+    await bench.passing(TELL_SECONDS + 1)
+    assert told(bench) == []
+    await bench.line("r1", policy={"data_cap_mb": CAP, "data_cap_near": 30})
+    await bench.passing(TELL_SECONDS + 20)
+    assert told(bench) == [("near", 30)]
 
 
 async def test_with_the_next_month_a_line_at_its_cap_is_switched(bench: Bench) -> None:

@@ -67,9 +67,11 @@ class Hands:
     database: Database
     limits: WorkerLimits = field(default_factory=lambda: WorkerLimits("w1", lease_ttl=600))
     settled: list[Any] = field(default_factory=list)
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def adopt(self, claimed: Claimed, groups: Mapping[str, Group], visit: Visit) -> asyncio.Task[None]:
-        return asyncio.ensure_future(self._one(claimed, groups, visit))
+        self.tasks.append(asyncio.ensure_future(self._one(claimed, groups, visit)))
+        return self.tasks[-1]
 
     async def _one(self, claimed: Claimed, groups: Mapping[str, Group], visit: Visit) -> None:
         settled = await visit.run(claimed, groups)
@@ -152,9 +154,10 @@ async def bench(tmp_path: Path, sqlite_url: str) -> AsyncIterator[Bench]:
         try:
             yield made
         finally:
-            for task in made.tasks:
+            ending = (*made.tasks, *made.hands.tasks)
+            for task in ending:
                 task.cancel()
-            await asyncio.gather(*made.tasks, return_exceptions=True)
+            await asyncio.gather(*ending, return_exceptions=True)
 
 
 async def test_one_round_trip_changes_the_box_and_the_rest_is_an_ordinary_push(bench: Bench) -> None:
@@ -199,6 +202,37 @@ async def test_what_is_not_ready_is_not_struck(bench: Bench) -> None:
     slow.want([bench.device.id])
     await bench.clock.advance(5)
     assert not slow.ready
+
+
+async def test_a_box_that_is_being_prepared_is_left_alone_once_the_ordinary_path_is_taken(bench: Bench) -> None:
+    come = bench.box.waits["prepare"] = asyncio.Event()
+    swift = bench.path()
+    swift.want([bench.device.id])
+    await bench.until(lambda: "prepare" in bench.box.verbs)
+    assert await swift.strike(bench.device.id, "s1", by="failover") is None
+    come.set()
+    await bench.clock.advance(30)
+    await asyncio.sleep(0.02)
+    assert bench.box.prepared == {}
+    assert bench.box.verbs.count("prepare") == 1
+    del bench.box.waits["prepare"]
+    await bench.until(lambda: bool(swift.ready))
+
+
+async def test_a_box_that_a_push_is_under_way_on_is_not_prepared(bench: Bench) -> None:
+    bench.box.before["confirm"] = Killed()
+    struck = await bench.struck(await bench.ready())
+    with pytest.raises(Killed):
+        await bench.ended(struck)
+    bench.box.verbs.clear()
+    swift = bench.path()
+    swift.want([bench.device.id])
+    await bench.clock.advance(30)
+    await asyncio.sleep(0.05)
+    assert bench.box.verbs == []
+    await bench.work((await bench.database.pushes.push(struck.push_id)).push, "w2")
+    bench.box.running = bench.box.startup = OLD
+    await bench.until(lambda: bool(swift.ready))
 
 
 async def test_a_box_that_was_changed_since_refuses_untouched_and_ends_as_it_was(bench: Bench) -> None:

@@ -118,11 +118,11 @@ async def test_retention_deletes_by_policy_and_never_the_last_good_or_the_confir
         await versions_of(world, 1, "b")
         world.clock.step(timedelta(days=900))
         job = await world.do(JobKind.RETENTION)
-        assert (job.state, job.result) == (JobState.DONE, {"deleted": 2})
+        assert (job.state, job.result) == (JobState.DONE, {"deleted": 2, "line_rows": 0})
         assert await world.versions("a") == [(5, "good"), (4, "good"), (1, "good")], "the first one is confirmed"
         assert await world.versions("b") == [(1, "good")]
         assert sum((await world.database.backups.key_ids()).values()) == 4, "their sealed originals are gone too"
-        assert (await world.do(JobKind.RETENTION)).result == {"deleted": 0}
+        assert (await world.do(JobKind.RETENTION)).result == {"deleted": 0, "line_rows": 0}
 
 
 async def test_the_export_is_a_git_repository_of_redacted_views(tmp_path: Path, sqlite_url: str) -> None:

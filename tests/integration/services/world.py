@@ -27,6 +27,7 @@ from cpe_manager.runtime.metrics import Metrics
 from cpe_manager.services.backup.attempt import Attempt, Outside, RetryPolicy
 from cpe_manager.services.backup.history import History
 from cpe_manager.services.backup.worker import ShardWorker, WorkerLimits
+from cpe_manager.services.failover.line_history import LineHistory
 from cpe_manager.services.jobs.jobs import SHARD_TICKET, SIMPLE_TICKET, Jobs, RunRequest
 from cpe_manager.services.jobs.sweep import Rhythm, Sweep
 from cpe_manager.services.jobs.upkeep import Export, Retention, Rewrap, Step, Upkeep, UpkeepStores, Verify
@@ -254,7 +255,9 @@ def make_node(world: World, options: Options) -> Node:
     steps: dict[JobKind, Step] = {
         JobKind.VERIFY: Verify(stores, world.vault, world.drivers, world.clock),
         JobKind.ROTATE: Rewrap(stores, world.vault, world.keys),
-        JobKind.RETENTION: Retention(stores, options.policy, "Europe/Brussels", world.clock),
+        JobKind.RETENTION: Retention(
+            stores, options.policy, "Europe/Brussels", LineHistory(world.database.lines, 400, world.clock)
+        ),
         JobKind.EXPORT: Export(stores, world.vault, exporter, world.drivers),
     }
     engine.register(SHARD_TICKET, worker.handle)

@@ -6,6 +6,7 @@ import asyncio
 import csv
 import stat
 import tomllib
+from dataclasses import replace
 
 import asyncssh
 import pytest
@@ -135,3 +136,11 @@ def test_odd_passwords_survive_the_credentials_file(tmp_path):
     spec = DeviceSpec("x y", "openwrt", given=Secrets(login=odd))
     write_credentials(tmp_path / "c.toml", [spec])
     assert tomllib.loads((tmp_path / "c.toml").read_text())["credentials"]["x y"]["password"] == odd
+
+
+@pytest.mark.parametrize(("base", "count"), [("10.255.1.3", 1), ("127.255.255.250", 30)])
+def test_addresses_outside_loopback_are_refused_unless_they_were_asked_for(base: str, count: int) -> None:
+    plan = FleetPlan(count, ("openwrt",), base=base, port=2200)
+    with pytest.raises(ValueError, match="not within 127"):
+        specs_for(plan)
+    assert len(specs_for(replace(plan, beyond_loopback=True))) == count

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from cpe_manager.adapters.clock import SystemClock
-from cpe_manager.adapters.snmp.gets import SnmpGets
+from cpe_manager.adapters.snmp import messages
+from cpe_manager.adapters.snmp.gets import SnmpGets, _head, _swift_head
 from cpe_manager.adapters.snmp.poller import SnmpPoller
 from cpe_manager.domain.errors import ConnectFailed, CredentialMissing, DeviceTimeout, ProtocolError
+from cpe_manager.kit import ber
 from cpe_manager.ports.snmp import SnmpAccess, SnmpTarget
 from tests.integration.snmp.boxes import IF_DESCR, IF_OPER, SYS_NAME, SYS_UPTIME, by_community, by_user, target
 
@@ -165,6 +167,29 @@ async def test_a_cancelled_question_leaves_nothing_behind(gets, odd):
     ends = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(isinstance(end, asyncio.CancelledError) for end in ends)
     assert gets._asked == {}
+
+
+def test_the_swift_way_of_reading_says_what_the_rules_say_or_nothing():
+    chance, read = random.Random(11), 0
+    for size in (0, 5, 200):
+        pdu = messages.pdu(messages.RESPONSE, 2**30 + 5, messages.binding(SYS_NAME, ber.tlv(ber.OCTETS, bytes(size))))
+        for name in (b"", b"c0mmunity", b"x" * 127, b"x" * 130):
+            whole = messages.v2c(name, pdu)
+            for _ in range(2000):
+                octets = bytearray(whole)
+                for _ in range(chance.randrange(3)):
+                    octets[chance.randrange(min(len(octets), 180))] = chance.randrange(256)
+                data = bytes(octets[: len(octets) - chance.randrange(2)])
+                try:
+                    swift = _swift_head(data)
+                except IndexError:
+                    with pytest.raises(ValueError, match=r"cut off|a length|type|message"):
+                        _head(data)
+                    continue
+                if swift is not None:
+                    read += 1
+                    assert swift == _head(data)
+    assert read > 5000
 
 
 async def test_mangled_answers_break_nothing(snmp_box, gets, odd):

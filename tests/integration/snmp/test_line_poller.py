@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -40,7 +42,7 @@ class Counting:
 
 
 class Scene:
-    def __init__(self, box: Device, reader: Counting, **ports: tuple[str, ...]) -> None:
+    def __init__(self, box: Device, reader: Counting | SnmpGets, **ports: tuple[str, ...]) -> None:
         self.box, self.reader = box, reader
         self.poller = SnmpLinePoller(reader, SystemClock())
         oids = ROSTER.get(box.spec.family).spec.snmp.line
@@ -145,6 +147,40 @@ async def test_interfaces_are_learned_again_after_a_restart_of_the_agent(snmp_bo
     assert (after.uptime or 0.0) < (before.uptime or 0.0)
     assert reader.walks > 0
     assert {port.way: port.up for port in after.ports} == {Way.FIXED: True, Way.MOBILE: True}
+
+
+async def test_a_question_without_a_task_says_the_same_once_it_is_known_where_things_are(snmp_box):
+    gets = SnmpGets(SnmpPoller(SystemClock()))
+    scene = Scene(await snmp_box(), gets)
+    assert not scene.poller.ask("line", print)
+    assert not scene.poller.ask("another", print)
+    usual = await scene.poller.poll("line")
+
+    async def asked() -> Any:
+        told = asyncio.get_running_loop().create_future()
+        assert scene.poller.ask("line", told.set_result)
+        assert not told.done()
+        return await told
+
+    assert {(port.way, port.up, port.signal) for port in (await asked()).ports} == {
+        (port.way, port.up, port.signal) for port in usual.ports
+    }
+    scene.box.restart(down=0)
+    # Interfaces may be numbered anew: nothing is said of them until that has been looked at.
+    after = await asked()
+    assert after.ports == ()
+    assert (after.uptime or 0.0) < (usual.uptime or 0.0)
+    assert not scene.poller.ask("line", print)
+    assert len((await scene.poller.poll("line")).ports) == 2
+    silent = target(scene.box, by_community(scene.box), timeout=0.1, retries=1)
+    oids = ROSTER.get(scene.box.spec.family).spec.snmp.line
+    scene.poller.set_targets({"line": LineTarget(silent, oids)})
+    await scene.poller.poll("line")
+    scene.box.restart(down=30)
+    failed = await asked()
+    assert isinstance(failed, DeviceTimeout)
+    assert "2 tries" in str(failed)
+    gets.close()
 
 
 async def test_which_way_an_interface_belongs_to_is_known_by_number_and_by_name(snmp_box, reader):

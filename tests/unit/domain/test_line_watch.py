@@ -381,6 +381,27 @@ def test_only_evidence_that_can_change_a_verdict_asks_for_one() -> None:
     assert news(now + 3.0, ok=True)
 
 
+def test_of_a_line_that_is_suspect_or_lost_the_mobile_way_is_heard_once() -> None:
+    from cpe_manager.domain.failover.line_watch import observe, verdict
+
+    seen = Seen().well().trap(False, 100.0)
+    policy, now = seen.policy, seen.now
+
+    def news(at: float, ok: bool) -> bool:
+        return observe(seen.memory, Evidence("line-1", Source.ICMP, Way.MOBILE, ok, at), policy)
+
+    assert seen.condition is UP
+    assert [news(now + 0.2 * step, ok=True) for step in (1, 2, 3)] == [True, False, False]
+    assert news(now + 1.0, ok=False)
+    assert news(now + 1.2, ok=True)
+    assert not news(now + 1.4, ok=True)
+    lost = now + policy.trap_confirm + 2 * policy.probe_every
+    assert verdict(seen.memory, lost, policy).condition is LINE_DOWN
+    assert not news(lost + 0.1, ok=True)
+    assert [news(lost + 0.2 + step, ok=False) for step in range(3)] == [True, True, True]
+    assert news(lost + 4.0, ok=True)
+
+
 def test_a_memory_is_small_and_does_not_grow() -> None:
     def size(memory: Memory) -> int:
         parts = [memory, memory.fixed, memory.mobile, memory.box, memory.agent, memory.sent, memory.lost]

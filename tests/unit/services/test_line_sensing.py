@@ -28,7 +28,15 @@ from cpe_manager.services.failover.sensed_lines import Place, own_policy
 from cpe_manager.services.failover.sensing import Senses, Sensing
 from cpe_manager.services.failover.sensing_terms import Rhythm
 from tests.fakes.clock import SimulatedClock
-from tests.fakes.sensing import FakeEchoes, FakeLinePoller, FakePlatform, FakePlatforms, FakeReach, NoSnmp
+from tests.fakes.sensing import (
+    AskedLinePoller,
+    FakeEchoes,
+    FakeLinePoller,
+    FakePlatform,
+    FakePlatforms,
+    FakeReach,
+    NoSnmp,
+)
 
 FAST = FailoverPolicy(probe_every=0.2)
 
@@ -140,8 +148,9 @@ async def test_lines_are_spread_over_their_period(worlds):
     assert max(later - earlier for earlier, later in itertools.pairwise(first)) < 1.0
 
 
-async def test_a_poll_tells_of_the_box_and_of_each_way_with_the_share_of_errors_and_of_a_restart(worlds):
-    world = worlds()
+@pytest.mark.parametrize("poller", [None, AskedLinePoller])
+async def test_a_poll_tells_of_the_box_and_of_each_way_with_the_share_of_errors_and_of_a_restart(worlds, poller):
+    world = worlds(poller=poller)
     world.sensing.set_lines([record()])
 
     def reading(errors: int, frames: int, uptime: float) -> LineReading:
@@ -196,9 +205,10 @@ async def test_another_box_on_the_line_and_a_line_that_comes_back_are_counted_fr
     assert await polled(9500) == [0, 500, 0, 0]
 
 
+@pytest.mark.parametrize("poller", [None, AskedLinePoller])
 @pytest.mark.parametrize("error", [DeviceTimeout("x"), AuthFailed("x"), ConnectFailed("x")])
-async def test_a_poll_without_an_answer_says_nothing_of_the_line(worlds, error):
-    world = worlds()
+async def test_a_poll_without_an_answer_says_nothing_of_the_line(worlds, error, poller):
+    world = worlds(poller=poller)
     world.poller.readings["a"] = error
     world.sensing.set_lines([record()])
     await world.clock.advance(5)
@@ -228,6 +238,48 @@ async def test_polls_at_once_are_bounded_and_those_that_must_wait_are_counted_wh
     await world.clock.advance(60)
     assert world.figures[-1].stretch == 1.0
     assert len(world.poller.times("h")) >= 5
+
+
+async def test_polls_that_need_no_task_are_not_bounded_and_each_line_has_one_at_a_time(worlds):
+    world = worlds(rhythm=Rhythm(most_polls=1), poller=AskedLinePoller)
+    world.poller.block = asyncio.Event()
+    world.sensing.set_lines([record(name) for name in "abcdefgh"])
+    await world.clock.advance(20)
+    assert world.poller.most_at_once == 8
+    assert len(world.poller.polled) == 8
+    assert not any(one.polls["postponed"] for one in world.figures)
+    world.poller.block.set()
+    await world.clock.advance(11)
+    assert len(world.poller.polled) >= 24
+
+
+async def test_a_line_whose_traffic_is_moved_is_asked_over_mobile_each_time_and_no_longer_looked_at_closely(worlds):
+    world = worlds(policy=FailoverPolicy(probe_every=2.0))
+    world.sensing.set_lines([record(), record("b", line_address="")])
+    await world.clock.advance(12)
+    for name in "ab":
+        world.sensing.hurry(name)
+        world.sensing.moved(name, moved=True)
+    fixed, mobile = len(world.echoes.times("fixed-a")), len(world.echoes.times("mobile-b"))
+    await world.clock.advance(20)
+    assert 9 <= len(world.echoes.times("fixed-a")) - fixed <= 12
+    assert 9 <= len(world.echoes.times("mobile-b")) - mobile <= 12
+    world.sensing.moved("b", moved=False)
+    world.sensing.moved("nobody's", moved=True)
+    mobile = len(world.echoes.times("mobile-b"))
+    await world.clock.advance(20)
+    assert 3 <= len(world.echoes.times("mobile-b")) - mobile <= 5
+
+
+async def test_a_line_without_an_address_of_its_own_is_asked_over_mobile_in_that_ways_own_rhythm(worlds):
+    world = worlds(policy=FailoverPolicy(probe_every=1.0))
+    world.sensing.set_lines([record(line_address="")])
+    await world.clock.advance(60)
+    assert 11 <= len(world.echoes.times("mobile-a")) <= 13
+    asked = len(world.echoes.times("mobile-a"))
+    world.sensing.hurry("a")
+    await world.clock.advance(5.5)
+    assert 5 <= len(world.echoes.times("mobile-a")) - asked <= 7
 
 
 async def test_the_box_is_connected_to_rarely_and_often_while_its_line_is_silent_and_not_when_a_poll_has_told(worlds):

@@ -19,7 +19,7 @@ from cpe_manager.adapters.db.transactions import Transaction, Values, chunks, in
 from cpe_manager.domain.events import NewEvent, Severity
 from cpe_manager.domain.failover.lines import LineRecord
 from cpe_manager.domain.failover.mobile_volume import MonthVolume
-from cpe_manager.ports.lines import IncidentChange, Move
+from cpe_manager.ports.lines import CapNews, IncidentChange, Move
 
 _SUBJECTS = {"line": "line", "backup": "mobile backup", "node": "access node"}
 
@@ -65,6 +65,15 @@ async def count_mobile(tx: Transaction, volumes: Mapping[str, MonthVolume]) -> N
     change = update(line_state).where(columns.line_id == bindparam("of"), more)
     values = [{"of": of, "month": one.month, "octets": one.octets} for of, one in sorted(volumes.items())]
     await tx.many(change.values(mobile_month=month, mobile_bytes=octets), values)
+
+
+async def tell_caps(tx: Transaction, told: Mapping[str, CapNews]) -> None:
+    """As ``LineStore.tell_caps`` says; few lines at a time."""
+    for line_id, one in sorted(told.items()):
+        new = and_(line_state.c.line_id == line_id, line_state.c.mobile_told < one.mark)
+        done = await tx.run(update(line_state).where(new).values(mobile_told=one.mark))
+        if done.rowcount:
+            tx.emit([one.event])
 
 
 async def close_all(tx: Transaction, record: LineRecord, reason: str, at: datetime) -> None:

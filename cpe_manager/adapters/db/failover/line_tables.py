@@ -62,6 +62,7 @@ line_state: Final = Table(
     Column("test_ok", Boolean),
     Column("mobile_bytes", BigInteger, nullable=False),
     Column("mobile_month", String(7), nullable=False, server_default=""),  # of mobile_bytes, as 2026-11
+    Column("mobile_told", String(16), nullable=False, server_default=""),  # of the data cap, as 2026-11:1
     Column("revision", Integer, nullable=False),
 )
 Index(

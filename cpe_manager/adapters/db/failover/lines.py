@@ -5,12 +5,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Select, and_, func, or_, select, tuple_, update
 
 from cpe_manager.adapters.db import cursors
-from cpe_manager.adapters.db.failover import line_moves
+from cpe_manager.adapters.db.failover import line_moves, line_pruning
 from cpe_manager.adapters.db.failover.line_rows import (
     ON_THE_LINE,
     select_incidents,
@@ -32,7 +33,7 @@ from cpe_manager.adapters.db.failover.line_tables import (
 )
 from cpe_manager.adapters.db.rows import ACCESS_NODE
 from cpe_manager.adapters.db.tables import device, line, push
-from cpe_manager.adapters.db.transactions import Connections, Transaction
+from cpe_manager.adapters.db.transactions import Connections, Transaction, in_chunks
 from cpe_manager.adapters.db.types import AnyRow
 from cpe_manager.domain.errors import Conflict, NotFound, PreconditionFailed
 from cpe_manager.domain.events import NewEvent
@@ -41,9 +42,10 @@ from cpe_manager.domain.failover.mobile_volume import MonthVolume
 from cpe_manager.domain.fleet.inventory import LifeState
 from cpe_manager.domain.paging import Page
 from cpe_manager.domain.push.commit_path import Phase
-from cpe_manager.ports.lines import Move, Wanted
+from cpe_manager.ports.lines import CapNews, Move, Wanted
 
 _LEAD = "watcher"
+_AT_A_LOOK = 1000
 _ACTIVE = device.c.state == LifeState.ACTIVE.value
 
 
@@ -57,9 +59,18 @@ class SqlLines:
         return await self._records(select_lines().where(line_setup.c.watched, _ACTIVE).order_by(line.c.id))
 
     async def revisions(self) -> Mapping[str, int]:
-        query = select_lines().with_only_columns(line_state.c.line_id, line_state.c.revision)
-        rows = await self._db.read(lambda tx: tx.rows(query.where(line_setup.c.watched, _ACTIVE)))
-        return {row.line_id: row.revision for row in rows}
+        columns = (line_state.c.line_id, line_state.c.revision)
+        query = select_lines().with_only_columns(*columns).where(line_setup.c.watched, _ACTIVE)
+        query = query.order_by(line_state.c.line_id).limit(_AT_A_LOOK)
+        found: dict[str, int] = {}
+        last = ""
+        while True:
+            # Some at a time: thousands of rows at once would keep everybody else waiting.
+            rows = await self._db.read(partial(_rows, query=query.where(line_state.c.line_id > last)))
+            found |= {row.line_id: row.revision for row in rows}
+            if len(rows) < _AT_A_LOOK:
+                return found
+            last = rows[-1].line_id
 
     async def lines(
         self, *, state: FailoverState | None = None, node: str | None = None, after: str | None = None, limit: int = 50
@@ -88,6 +99,10 @@ class SqlLines:
     async def count_mobile(self, volumes: Mapping[str, MonthVolume]) -> None:
         if volumes:
             await self._db.write(lambda tx: line_moves.count_mobile(tx, volumes))
+
+    async def tell_caps(self, told: Mapping[str, CapNews]) -> None:
+        if told:
+            await self._db.write(lambda tx: line_moves.tell_caps(tx, told))
 
     async def want(
         self, line_id: str, what: Wanted, *, by: str, at: datetime, reason: str = "", key: str | None = None
@@ -132,11 +147,23 @@ class SqlLines:
         return await self._db.write(lambda tx: line_moves.node_incident(tx, node, lines, reason, at))
 
     async def last_change(self, device_id: str) -> str:
-        confirmed = (push.c.device_id == device_id, push.c.phase == Phase.CONFIRMED.value)
-        query = select(push.c.summary, push.c.ended_at, push.c.requested_by).where(*confirmed)
-        query = query.order_by(push.c.ended_at.desc(), push.c.id.desc()).limit(1)
-        rows = await self._db.read(lambda tx: tx.rows(query))
-        return f"{rows[0].ended_at:%Y-%m-%d %H:%M:%S} UTC: {rows[0].summary}, by {rows[0].requested_by}" if rows else ""
+        return (await self.last_changes((device_id,))).get(device_id, "")
+
+    async def last_changes(self, device_ids: Sequence[str]) -> Mapping[str, str]:
+        rank = func.row_number().over(
+            partition_by=push.c.device_id, order_by=(push.c.ended_at.desc(), push.c.id.desc())
+        )
+        columns = (push.c.device_id, push.c.summary, push.c.ended_at, push.c.requested_by, rank.label("rank"))
+        confirmed = select(*columns).where(push.c.phase == Phase.CONFIRMED.value)
+
+        def newest(part: Sequence[str]) -> Select[Any]:
+            ranked = confirmed.where(push.c.device_id.in_(part)).subquery()
+            return select(ranked).where(ranked.c.rank == 1)
+
+        rows = await self._db.read(lambda tx: in_chunks(tx, device_ids, newest))
+        return {
+            row.device_id: f"{row.ended_at:%Y-%m-%d %H:%M:%S} UTC: {row.summary}, by {row.requested_by}" for row in rows
+        }
 
     async def counts(self) -> Mapping[FailoverState, int]:
         columns = (line_state.c.state, func.count().label("lines"))
@@ -150,6 +177,9 @@ class SqlLines:
         rows = await self._db.read(lambda tx: tx.rows(query.group_by(incident.c.priority)))
         found = {row.priority: row.number for row in rows}
         return {priority: found.get(priority, 0) for priority in (1, 2, 3)}
+
+    async def prune(self, before: datetime, *, keep: int, limit: int) -> int:
+        return await line_pruning.prune(self._db, before, keep, limit)
 
     async def leader(self, now: datetime) -> tuple[str, datetime] | None:
         query = select(line_lead).where(line_lead.c.name == _LEAD, line_lead.c.until > now)
@@ -169,6 +199,10 @@ class SqlLines:
 
     async def _records(self, query: Select[Any]) -> list[LineRecord]:
         return [to_record(row) for row in await self._db.read(lambda tx: tx.rows(query))]
+
+
+async def _rows(tx: Transaction, query: Select[Any]) -> Sequence[AnyRow]:
+    return await tx.rows(query)
 
 
 async def _named(tx: Transaction, name: str) -> LineRecord:
