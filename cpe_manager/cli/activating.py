@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -10,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from cpe_manager.cli.connection import state_of
+from cpe_manager.cli.journals import begun, followed
 from cpe_manager.cli.options import Json, Wait, Yes, confirmed, pairs
 from cpe_manager.cli.progress import JobFailed
 from cpe_manager.cli.reading import data_of, put
-from cpe_manager.cli.render import err, fields, out, show_json, show_json_items, table, tame, when
+from cpe_manager.cli.render import fields, out, show_json, show_json_items, table, when
 from cpe_manager.domain.activation.activation_flow import ENDS, State
 from cpe_manager.domain.errors import InputError
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from cpe_manager.client import Client
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-_LOOK_AGAIN: Final = 1.0
-"""Seconds between looks at an activation that is followed."""
 _RESTS: Final = frozenset({*ENDS, State.FAILED, State.RUSH_ASKED})
 
 Which = Annotated[str, typer.Argument(help="Its id; or a site or a device, for its latest.", metavar="ACTIVATION")]
@@ -60,38 +58,18 @@ def order(
 
 
 def _and_then(client: Client, made: ActivationView, *, wait: bool, as_json: bool) -> None:
+    show = f"cpe-manager activations show {made.site}"
     if not wait:
-        if as_json:
-            show_json(made)
-        else:
-            out(f"activation {made.id} of {made.site} under way: cpe-manager activations show {made.site}")
+        begun(made, f"activation {made.id} of {made.site} under way: {show}", as_json=as_json)
         return
-    try:
-        seen = _follow(client, made.id, quiet=as_json)
-    except KeyboardInterrupt:
-        err(f"activation {made.id} goes on: cpe-manager activations show {made.id}")
-        raise
-    if as_json:
-        show_json(seen)
-    if seen.state is State.ACTIVATED:
-        if not as_json:
-            out(f"{seen.site}: activated; cpe-manager activations report {seen.site} has all of it")
-        return
-    raise JobFailed(f"{seen.site}: {seen.state}" + (f": {seen.note}" if seen.note else ""))
-
-
-def _follow(client: Client, ref: str, *, quiet: bool) -> ActivationDetailView:
-    told = 0
-    while True:
-        seen = client.activation(ref)
-        steps = [step for step in seen.journal if step.result is not None]
-        for step in steps[told:] if not quiet else ():
-            reason = f": {tame(step.reason)}" if step.reason else ""
-            err(f"{step.at.astimezone():%H:%M:%S}  {step.step:9} {step.result}{reason}")
-        told = len(steps)
-        if seen.state in _RESTS:
-            return seen
-        time.sleep(_LOOK_AGAIN)  # noqa: TID251 - the command line waits; it has no event loop
+    seen = followed(
+        lambda: client.activation(made.id), lambda one: one.state in _RESTS,
+        f"activation {made.id} goes on: {show}", as_json=as_json,
+    )  # fmt: skip
+    if seen.state is not State.ACTIVATED:
+        raise JobFailed(f"{seen.site}: {seen.state}" + (f": {seen.note}" if seen.note else ""))
+    if not as_json:
+        out(f"{seen.site}: activated; cpe-manager activations report {seen.site} has all of it")
 
 
 @app.command("list")

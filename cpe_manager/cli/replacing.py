@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cpe_manager.cli.connection import state_of
+from cpe_manager.cli.journals import begun, followed
 from cpe_manager.cli.options import Json, Limit, Wait, Yes, confirmed, pairs
 from cpe_manager.cli.progress import JobFailed
 from cpe_manager.cli.render import err, fields, out, show_json, show_json_items, table, tame, when
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from cpe_manager.client import Client
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-_LOOK_AGAIN: Final = 0.5
-"""Seconds between looks at a replacement that is followed."""
 
 Where = Annotated[str, typer.Argument(help="A device, or a site with one device.", metavar="SITE|DEVICE")]
 Which = Annotated[str, typer.Argument(help="The replacement's id.", metavar="REPLACEMENT")]
@@ -92,19 +90,14 @@ def _record(ctx: typer.Context, device: str, body: dict[str, str | None], *, as_
 
 def _and_then(client: Client, made: ReplacementView, *, wait: bool, as_json: bool) -> None:
     """Follow it to where a person is asked, or to its end."""
+    show = f"cpe-manager devices replacement show {made.id}"
     if not wait:
-        if as_json:
-            show_json(made)
-        else:
-            out(f"replacement {made.id} under way: cpe-manager devices replacement show {made.id}")
+        begun(made, f"replacement {made.id} under way: {show}", as_json=as_json)
         return
-    try:
-        seen = _follow(client, made.id, quiet=as_json)
-    except KeyboardInterrupt:
-        err(f"replacement {made.id} goes on: cpe-manager devices replacement show {made.id}")
-        raise
-    if as_json:
-        show_json(seen)
+    seen = followed(
+        lambda: client.replacement(made.id), lambda one: one.ended_at is not None or bool(one.asks),
+        f"replacement {made.id} goes on: {show}", as_json=as_json,
+    )  # fmt: skip
     if seen.ended_at is None:
         if not as_json:
             _show_asks(seen)
@@ -114,23 +107,6 @@ def _and_then(client: Client, made: ReplacementView, *, wait: bool, as_json: boo
         raise JobFailed(f"{seen.device}: {seen.stage}" + (f": {seen.reason}" if seen.reason else ""))
     elif not as_json:
         out(f"{seen.device}: hardware {seen.serial} in service, its configuration is back")
-
-
-def _follow(client: Client, replacement_id: str, *, quiet: bool) -> ReplacementDetailView:
-    told, waits = 0, ""
-    while True:
-        seen = client.replacement(replacement_id)
-        steps = [step for step in seen.journal if step.result is not None]
-        for step in steps[told:] if not quiet else ():
-            reason = f": {tame(step.reason)}" if step.reason else ""
-            err(f"{step.at.astimezone():%H:%M:%S}  {step.step:9} {step.result}{reason}")
-        told = len(steps)
-        if seen.ended_at is not None or seen.asks:
-            return seen
-        if not quiet and seen.note != waits and not steps:
-            waits = seen.note
-            err(tame(waits))
-        time.sleep(_LOOK_AGAIN)  # noqa: TID251 - the command line waits; it has no event loop
 
 
 @app.command("list")

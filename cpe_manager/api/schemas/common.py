@@ -169,3 +169,11 @@ class ProblemTypeView(View):
     title: str
     meaning: str
     remedy: str = Field(description="What whoever gets it can do")
+
+
+class RowView(View):
+    """What became of one row of a table that was brought in; which thing it is about is told beside."""
+
+    number: int = Field(description="Line of the file")
+    result: Literal["new", "changed", "unchanged", "refused"]
+    reason: str

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from cpe_manager.api.schemas.common import Body, View
+from cpe_manager.api.schemas.common import Body, RowView, View
 from cpe_manager.domain.failover.lines import (
     Carrier,
     Condition,
@@ -225,11 +225,8 @@ class LineImportBody(Body):
     dry_run: bool = False
 
 
-class RowResultView(View):
-    number: int
+class RowResultView(RowView):
     device: str
-    result: Literal["new", "changed", "unchanged", "refused"]
-    reason: str
 
     @classmethod
     def of(cls, one: RowResult) -> RowResultView:

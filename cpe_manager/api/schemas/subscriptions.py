@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from cpe_manager.api.schemas.catalogue import SpeedView, VolumeView
-from cpe_manager.api.schemas.common import Body, Moment, View
+from cpe_manager.api.schemas.common import Body, Moment, RowView, View
 from cpe_manager.domain.fleet.inventory import LineKind
 from cpe_manager.domain.subscription.subscription_rules import MOST_OPTIONS, MOST_REPRESENTATIVES
 from cpe_manager.domain.subscription.subscriptions import Entitled, Operation, Subscription
@@ -130,11 +130,8 @@ class SubscriptionImportBody(Body):
     dry_run: bool = False
 
 
-class SubscriptionRowView(View):
-    number: int
+class SubscriptionRowView(RowView):
     site: str
-    result: Literal["new", "changed", "unchanged", "refused"]
-    reason: str
 
     @classmethod
     def of(cls, one: RowResult) -> SubscriptionRowView:
