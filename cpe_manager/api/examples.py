@@ -53,6 +53,7 @@ REQUESTS: Final[Mapping[str, Any]] = {
         "policy": {"misses": 5},
     },
     "orderLine": {"what": "switch", "reason": "the provider works on the node"},
+    "retryMails": {"id": "019acb2e5d7f7c3a8e1b2f4d6a908172"},
     "checkCoverage": {"verdict": "passed", "reason": "measured on site: -71 dBm"},
     "importLines": {
         "rows": [{"number": 2, "device": _DEVICE, "values": {"line_address": "192.0.2.10"}}],
