@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final, TypeVar
 
 from gufo.snmp import (
@@ -206,7 +207,8 @@ class SnmpPoller:
     def _make_room(self) -> None:
         spare = len(self._kept) - self._most
         if spare > 0:
-            for place in [place for place, kept in self._kept.items() if not kept.users][:spare]:
+            unused = (place for place, kept in self._kept.items() if not kept.users)
+            for place in list(islice(unused, spare)):
                 del self._kept[place]
 
 

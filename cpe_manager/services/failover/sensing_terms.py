@@ -46,7 +46,7 @@ class Rhythm:
     """Addresses, from which on the silence of all is our own blindness."""
     late: float = 0.3
     """So late an entry says that this process cannot keep up."""
-    pressed: float = 0.1
+    pressed: float = 0.2
     """So late an entry says that it soon cannot: what can wait should."""
     slower: float = 2.0
     """How much rarer polls may become, as a factor: beyond that it saves next to nothing, and losses that only a poll
