@@ -45,7 +45,7 @@ from cpe_manager.services.backup.drift import DriftBook, DriftStores
 from cpe_manager.services.backup.drilling import DrillParts, DrillStores
 from cpe_manager.services.backup.drills import DrillGoals, DrillRoom
 from cpe_manager.services.backup.history import History
-from cpe_manager.services.backup.worker import ShardWorker, Visit, WorkerLimits
+from cpe_manager.services.backup.worker import ShardWorker, WorkerLimits
 from cpe_manager.services.bundle import Services
 from cpe_manager.services.failover.line_history import LineHistory
 from cpe_manager.services.fleet.detection import Detector
@@ -140,12 +140,14 @@ async def build(
     poller = SnmpPoller(clock, most_sessions=min(MOST_SNMP_SESSIONS, open_files(2 * MOST_SNMP_SESSIONS) // 2))
     outside = Outside(sessions, drivers, credentials, vault, clock, ids, redactor)
     attempt = Attempt(outside, RetryPolicy(settings.retry_base_seconds, settings.retry_cap_seconds))
-    limits = WorkerLimits(owner, settings.sessions, settings.sessions_per_access_node, settings.lease_seconds)
     what = sold(catalogue_files(settings), database, clock)
     care = _care(settings, database, what.entitling)
     pushing = CommitPath(outside, database.pushes, database.backups, care)
-    visits: dict[JobKind, Visit] = {JobKind.BACKUP: attempt, JobKind.PUSH: pushing}
-    worker = ShardWorker(database.jobs, database.inventory, visits, clock, limits, metrics)
+    limits = WorkerLimits(owner, settings.sessions, settings.sessions_per_access_node, settings.lease_seconds)
+    worker = ShardWorker(
+        database.jobs, database.inventory, {JobKind.BACKUP: attempt, JobKind.PUSH: pushing}, clock, limits, metrics
+    )
+    worker.way = attempt.way
     stores = UpkeepStores(database.jobs, database.backups, database.events)
     exporter = GitExport(settings.git_export_dir, clock) if settings.git_export_dir else None
     steps: dict[JobKind, Step] = {

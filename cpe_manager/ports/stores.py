@@ -168,6 +168,8 @@ class Claimed:
     facts: DeviceFacts | None = None
     unsaved: bool = False
     """When last asked, it ran something that it would not come up with."""
+    bulk: bool = False
+    """It is work that gives way to whatever cannot wait."""
 
 
 @dataclass(frozen=True, slots=True)

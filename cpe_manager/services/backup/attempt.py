@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Protocol, cast
@@ -25,12 +25,13 @@ from cpe_manager.ports.clock import Clock, Ids
 from cpe_manager.ports.driver import Capture, Driver, Drivers
 from cpe_manager.ports.driver_reading import Archiving
 from cpe_manager.ports.facts import DeviceFacts
-from cpe_manager.ports.sessions import Credentials, Sessions
+from cpe_manager.ports.sessions import Credentials, OpenedSession, Sessions
 from cpe_manager.ports.shell import Shell, Target
 from cpe_manager.ports.stores import Claimed, Settled
 from cpe_manager.services.backup.witness import Look, Seen
 from cpe_manager.services.fleet.facts import facts_due, facts_event
 from cpe_manager.services.fleet.targets import known, target_of
+from cpe_manager.services.jobs.giving_way import GivingWay
 
 log = structlog.get_logger()
 
@@ -80,6 +81,8 @@ class Attempt:
 
     def __init__(self, outside: Outside, retry: RetryPolicy) -> None:
         self._outside, self._retry = outside, retry
+        self.way = GivingWay(outside.clock)
+        """Where sessions of bulk work wait for their turn; the worker's is the same."""
 
     async def run(self, claimed: Claimed, groups: Mapping[str, Group]) -> Settled:
         """Raises nothing but cancellation: a driver's defect fails this device alone."""
@@ -114,14 +117,24 @@ class Attempt:
         settled = self._judge(claimed, driver, examined, contact)
         if isinstance(driver, Archiving) and (version := _without_file(claimed, settled)):
             target = target_of(claimed.device, resolved, claimed.pinned_keys)
-            return replace(settled, file=await self._file(target, cast("_Filing", driver), version, secrets))
+            filing = cast("_Filing", driver)
+            return replace(settled, file=await self._file(claimed, target, filing, version, secrets_of))
         return settled
 
-    async def _file(self, target: Target, driver: _Filing, version: str, secrets: tuple[str, ...]) -> FileDraft | None:
+    @asynccontextmanager
+    async def _open(self, target: Target, *, bulk: bool) -> AsyncIterator[OpenedSession]:
+        async with AsyncExitStack() as held:
+            async with self.way.turn() if bulk else nullcontext():
+                opened = await held.enter_async_context(self._outside.sessions.open(target))
+            yield opened
+
+    async def _file(
+        self, claimed: Claimed, target: Target, driver: _Filing, version: str, secrets: tuple[str, ...]
+    ) -> FileDraft | None:
         """The box's own backup file, for beside a version. No backup fails for it; the next night tries again."""
         outside = self._outside
         try:
-            async with outside.sessions.open(target) as opened:
+            async with self._open(target, bulk=claimed.bulk) as opened:
                 made = await driver.archive(opened.shell)
             return outside.vault.draft_file(made, driver.spec, secrets, backup_id=version, object_id=outside.ids.new())
         except (DeviceError, ValueError) as error:
@@ -135,7 +148,7 @@ class Attempt:
         target = target_of(claimed.device, resolved, claimed.pinned_keys)
         found: tuple[Capture, Examined] | None = None
         try:
-            async with self._outside.sessions.open(target) as opened:
+            async with self._open(target, bulk=claimed.bulk) as opened:
                 if not claimed.pinned_keys and opened.host_key:
                     contact.host_key = opened.host_key
                 capture = await driver.fetch(opened.shell)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
@@ -110,6 +110,7 @@ class ShardWorker:
         }
         self._hindrance = Hindrance(clock)
         self.way = GivingWay(clock)
+        """Where what is done in bulk waits; whoever opens sessions for it is given the same one."""
         self.keeper = LeaseKeeper(jobs, clock, ttl=limits.lease_ttl)
         self.settler = Settler(jobs, clock, self._forget, self._hindrance)
         self._stopping = False
@@ -196,7 +197,7 @@ class ShardWorker:
             slots.give(taken - len(claimed))
         if claimed:
             self._hindrance.claimed()
-        return claimed
+        return [replace(one, bulk=True) for one in claimed] if slots is self._slots[Priority.BULK] else claimed
 
     @property
     def limits(self) -> WorkerLimits:

@@ -3,11 +3,16 @@
 
 It gives way for at most three quarters of the time: a storm that lasts all night, or a machine that is too small for
 its lines, makes a night of backups slower and does not end it.
+
+So that few of them are half-way open when something urgent comes, and no turn of the loop is long for what they compute
+in their hand-shakes, only some are opened at a time: a hand-shake costs more CPU than all that follows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 
 import structlog
@@ -22,6 +27,13 @@ _EARNED: Final = 3.0
 """Seconds of giving way that a second without it allows."""
 
 
+OPENING: Final = 24
+"""Sessions of bulk work that are being opened at a time."""
+OPENING_SECONDS: Final = 0.5
+"""So long one that is being opened keeps others from it: boxes that are gone do not hold up the rest."""
+LOOK_AGAIN_SECONDS: Final = 0.2
+
+
 class GivingWay:
     """``pressed`` answers why bulk work should begin nothing at this moment, in operators' words; empty: it may. Who
     has something more urgent in this process sets it; it never waits and never raises."""
@@ -32,6 +44,7 @@ class GivingWay:
         self._looked = clock.monotonic()
         self._held = 0.0
         self._closed = self._resting = False
+        self._opening = asyncio.Semaphore(OPENING)
 
     @property
     def closed(self) -> bool:
@@ -45,3 +58,23 @@ class GivingWay:
             self._closed = bool(why)
             log.info("bulk.gives_way" if why else "bulk.goes_on", reason=why, resting=self._resting)
         return self._closed
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """The turn of one session of bulk work, which is opened within. Waits while such work has to."""
+        await self._opening.acquire()
+        ended = False
+
+        def end() -> None:
+            nonlocal ended
+            if not ended:
+                ended = True
+                self._opening.release()
+
+        try:
+            while self.closed:
+                await self._clock.sleep(LOOK_AGAIN_SECONDS)
+            asyncio.get_running_loop().call_later(OPENING_SECONDS, end)
+            yield
+        finally:
+            end()

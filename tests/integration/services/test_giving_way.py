@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cpe_manager.domain.jobs import Priority
 from cpe_manager.services.failover.pressure import LINES, Pressure
-from cpe_manager.services.jobs.giving_way import MOST_SECONDS, GivingWay
+from cpe_manager.services.jobs.giving_way import MOST_SECONDS, OPENING, GivingWay
 from tests.fakes.clock import SimulatedClock
 from tests.fakes.sessions import Holds
 from tests.integration.services.world import working
@@ -49,6 +49,50 @@ async def test_a_backup_that_somebody_waits_for_does_not_give_way(tmp_path: Path
         world.node.worker.way.pressed = lambda: "pressed"
         await world.add(*NAMES)
         await world.ended(await world.start_run(priority=Priority.NORMAL))
+
+
+async def test_few_sessions_are_opened_at_a_time_and_boxes_that_are_gone_do_not_hold_up_the_rest() -> None:
+    way = GivingWay(SimulatedClock())
+    opening, most, opened = 0, 0, 0
+    gone = asyncio.Event()
+
+    async def one(number: int) -> None:
+        nonlocal opening, most, opened
+        async with way.turn():
+            opening += 1
+            most = max(most, opening)
+            await (gone.wait() if number < OPENING else asyncio.sleep(0))
+            opening -= 1
+        opened += 1
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(number)) for number in range(3 * OPENING)]
+        await asyncio.sleep(0)
+        assert (opening, opened) == (OPENING, 0)
+        await asyncio.wait(tasks[OPENING:])
+        assert opened == 2 * OPENING
+        assert most <= 2 * OPENING
+        gone.set()
+    assert opened == 3 * OPENING
+
+
+async def test_a_session_that_has_its_slot_is_not_opened_while_it_has_to_wait() -> None:
+    clock = SimulatedClock()
+    way = GivingWay(clock)
+    way.pressed = lambda: "pressed"
+    opened = asyncio.Event()
+
+    async def one() -> None:
+        async with way.turn():
+            opened.set()
+
+    task = asyncio.create_task(one())
+    await clock.advance(1.0)
+    assert not opened.is_set()
+    way.pressed = lambda: ""
+    await clock.advance(1.0)
+    await task
+    assert opened.is_set()
 
 
 async def test_a_process_that_gives_way_stops_at_once(tmp_path: Path, sqlite_url: str) -> None:

@@ -250,6 +250,7 @@ def make_node(world: World, options: Options) -> Node:
     limits = WorkerLimits(options.owner, options.sessions, options.per_access_node, options.lease_ttl)
     attempt = Attempt(outside, options.retry)
     worker = ShardWorker(store, database.inventory, {JobKind.BACKUP: attempt}, world.clock, limits, world.metrics)
+    worker.way = attempt.way
     stores = UpkeepStores(store, database.backups, database.events)
     exporter = GitExport(options.export_to, world.clock) if options.export_to else None
     steps: dict[JobKind, Step] = {
