@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.failover_scene import EACH, GROUPS, Line, Scene, played
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
 P1, P2 = ("line", 1), ("line", 2)
 AT_THE_KILL = {
