@@ -53,7 +53,7 @@ def test_without_a_daemon_the_database_and_an_export_are_looked_at_with_the_key_
     assert (edited.exit_code, edited.stdout.split(":")[0]) == (1, "entry 1 is wrong (edited)")
     file.write_text("{}\n")
     one_line(bare("audit", "verify", "--file", str(file), env=where), "input", "no entry")
-    database = sqlite3.connect(data / "cpe-manager.sqlite3")
+    database = sqlite3.connect(data / "cpe-manager.sqlite3", timeout=100)
     database.execute("DROP TRIGGER audit_entry_no_delete")
     database.execute("DELETE FROM audit_entry WHERE number = 2")
     database.commit()

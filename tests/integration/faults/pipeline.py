@@ -165,7 +165,7 @@ class Pipeline:
     def _lease_owners(self) -> list[str]:
         """Read past the product: no service tells who holds a device."""
         path = self.settings.url.removeprefix("sqlite:///")
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=100)) as database:
             return [str(row[0]) for row in database.execute("SELECT owner FROM device_lease WHERE owner IS NOT NULL")]
 
 

@@ -55,7 +55,7 @@ async def test_a_file_that_is_missing_comes_with_the_next_night(tmp_path: Path, 
     async with pipeline(tmp_path, sqlite_url, DriverCase("openwrt"), ["A-1"]) as made:
         history = made.parts.services.history
         await made.run()
-        engine = create_engine(sqlite_url)
+        engine = create_engine(sqlite_url, connect_args={"timeout": 100})
         with engine.begin() as connection:
             connection.execute(text("DELETE FROM backup_file"))
         engine.dispose()
@@ -69,7 +69,7 @@ async def test_a_file_that_is_missing_comes_with_the_next_night(tmp_path: Path, 
 async def test_verify_finds_a_file_that_was_tampered_with(tmp_path: Path, sqlite_url: str) -> None:
     async with pipeline(tmp_path, sqlite_url, DriverCase("openwrt"), ["A-1"]) as made:
         await made.run()
-        engine = create_engine(sqlite_url)
+        engine = create_engine(sqlite_url, connect_args={"timeout": 100})
         with engine.begin() as connection:
             connection.execute(text("UPDATE backup_file SET size = size + 1"))
         engine.dispose()
