@@ -39,7 +39,7 @@ async def versions_of(world: World, count: int, *names: str) -> None:
 
 def execute(url: str, statement: str, **values: Any) -> None:
     """As somebody with access to the database file would do it."""
-    engine = create_engine(url)
+    engine = create_engine(url, connect_args={"timeout": 100} if url.startswith("sqlite") else {})
     with engine.begin() as connection:
         assert connection.execute(text(statement), values).rowcount == 1
     engine.dispose()
