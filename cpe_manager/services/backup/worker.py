@@ -169,16 +169,12 @@ class ShardWorker:
             if not claimed:
                 await asyncio.wait(running, timeout=LOOK_AGAIN_SECONDS)
 
-    async def _give_way(self) -> None:
-        while self.way.closed and not self._stopping:
-            await self._clock.sleep(LOOK_AGAIN_SECONDS)
-
     async def _claim(self, job_id: str, shard: int, slots: Slots, most: int) -> Sequence[Claimed]:
         taken = await slots.take()
         claimed: Sequence[Claimed] = ()
         try:
             if slots is self._slots[Priority.BULK]:
-                await self._give_way()
+                await self.way.wait(lambda: self._stopping)
             if self._stopping:  # it was a session's end that gave the slots, maybe long after the look before
                 return claimed
             claimed = await self._jobs.claim(

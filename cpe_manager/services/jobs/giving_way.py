@@ -59,6 +59,11 @@ class GivingWay:
             log.info("bulk.gives_way" if why else "bulk.goes_on", reason=why, resting=self._resting)
         return self._closed
 
+    async def wait(self, ends: Callable[[], bool] = lambda: False) -> None:
+        """As long as bulk work has to, and until ``ends`` says that nobody waits any more."""
+        while self.closed and not ends():
+            await self._clock.sleep(LOOK_AGAIN_SECONDS)
+
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """The turn of one session of bulk work, which is opened within. Waits while such work has to."""
@@ -72,8 +77,7 @@ class GivingWay:
                 self._opening.release()
 
         try:
-            while self.closed:
-                await self._clock.sleep(LOOK_AGAIN_SECONDS)
+            await self.wait()
             asyncio.get_running_loop().call_later(OPENING_SECONDS, end)
             yield
         finally:
