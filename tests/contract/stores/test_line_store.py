@@ -541,14 +541,21 @@ async def test_the_last_change_is_the_last_push_that_was_confirmed(bench: Bench)
     assert bench.db is not None
     device = a_device("cpe1")
     await bench.add(device)
-    assert await bench.store.last_change(device.id) == ""
-    for number, phase in enumerate((Phase.CONFIRMED, Phase.CONFIRMED, Phase.REVERTED)):
+    # The phase of the first one is written, and its end is about to be.
+    ends = (
+        (Phase.CONFIRMED, None),
+        (Phase.CONFIRMED, after(1)),
+        (Phase.CONFIRMED, after(2)),
+        (Phase.REVERTED, after(3)),
+    )
+    for number, (phase, at) in enumerate(ends):
+        assert bool(await bench.store.last_change(device.id)) is (number > 1)
         job = a_job(kind=JobKind.PUSH)
-        push = a_push(device, job, summary=f"change {number}", phase=phase, ended_at=after(number))
+        push = a_push(device, job, summary=f"change {number}", phase=phase, ended_at=at)
         await bench.db.pushes.create(push, an_order(), job, NewWork(device.id, 0, NOW))
         (row,) = await claim(bench.db, job)
         await bench.db.jobs.settle([ended(row, at=after(number))])
-    words = "2026-03-01 02:30:01 UTC: change 1, by op"
+    words = "2026-03-01 02:30:02 UTC: change 2, by op"
     assert await bench.store.last_change(device.id) == words
     assert await bench.store.last_changes((device.id, "nobody's")) == {device.id: words}
 

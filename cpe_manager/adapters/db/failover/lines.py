@@ -154,7 +154,8 @@ class SqlLines:
             partition_by=push.c.device_id, order_by=(push.c.ended_at.desc(), push.c.id.desc())
         )
         columns = (push.c.device_id, push.c.summary, push.c.ended_at, push.c.requested_by, rank.label("rank"))
-        confirmed = select(*columns).where(push.c.phase == Phase.CONFIRMED.value)
+        # The phase is written a moment before the end.
+        confirmed = select(*columns).where(push.c.phase == Phase.CONFIRMED.value, push.c.ended_at.is_not(None))
 
         def newest(part: Sequence[str]) -> Select[Any]:
             ranked = confirmed.where(push.c.device_id.in_(part)).subquery()
