@@ -278,8 +278,14 @@ class Sensing:
         if line.gone:
             return
         line.answered_at = self._clock.monotonic()
+        errors = False
         for evidence in line.polls.evidence(line.id, reading, self._at()):
+            errors = errors or bool(evidence.loss)
             self._sink(evidence)
+        # Any loss leaves errors behind: where polls are rare, the line would be called degraded for long after it.
+        again = self._clock.monotonic() + self.rhythm.errors_again
+        if errors and line.poll.due > again:
+            self._agenda.put(line.poll, again)
 
     def _unread(self, line: SensedLine, error: DeviceError) -> None:
         self._figures.polls["silent" if error.code == "timeout" else "failed"] += 1

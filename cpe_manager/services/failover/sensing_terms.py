@@ -37,6 +37,8 @@ class Rhythm:
     most_polls: int = 500
     poll_again: float = 0.2
     """When all that may run do."""
+    errors_again: float = 10.0
+    """At the latest, until a line is polled again whose last poll told of frames with errors."""
     unasked: float = 60.0
     """Until a line without SNMP access is asked for one again."""
     hurry: float = 10.0

@@ -195,6 +195,24 @@ async def test_polls_tell_what_went_over_mobile_since_the_one_before_and_nothing
     assert {one.octets for one in world.of(Source.SNMP, Way.FIXED)} == {0}
 
 
+async def test_a_line_with_errors_is_polled_again_soon_where_polls_are_rare(worlds):
+    world = worlds(policy=FailoverPolicy(probe_every=5.0, poll_every=3600.0))
+    world.sensing.set_lines([record()])
+
+    async def polls(errors: int, frames: int, *, seconds: float, hurry: bool) -> int:
+        world.poller.readings["a"] = LineReading((PortReading(Way.FIXED, True, errors=errors, frames=frames),), 500.0)
+        before = len(world.poller.polled)
+        if hurry:
+            world.sensing.hurry("a")
+        await world.clock.advance(seconds)
+        return len(world.poller.polled) - before
+
+    assert await polls(10, 1000, seconds=60, hurry=True) == 1
+    assert await polls(60, 1150, seconds=5, hurry=True) == 1
+    assert await polls(60, 2000, seconds=60, hurry=False) == 1, "and then as rarely as before"
+    assert [one.loss for one in world.of(Source.SNMP, Way.FIXED)] == [None, 0.25, 0.0]
+
+
 async def test_another_box_on_the_line_and_a_line_that_comes_back_are_counted_from_their_first_poll_on(worlds):
     world = worlds()
 
