@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import typer
 from click.testing import CliRunner, Result
 
@@ -24,13 +27,26 @@ def command_line(tmp_path: Path) -> Cli:
         **dict.fromkeys(("CPE_MANAGER_URL", "CPE_MANAGER_TOKEN", "CPE_MANAGER_DATA_DIR")),
         "XDG_CONFIG_HOME": str(tmp_path / "config"),
         "XDG_DATA_HOME": str(tmp_path / "share"),
-        "TZ": "Europe/Brussels",
     }
 
     def call(*args: str, env: dict[str, str] | None = None, stdin: str | None = None) -> Result:
-        return CliRunner().invoke(TREE, list(args), env={**home, **(env or {})}, input=stdin)
+        with _in_zone("Europe/Brussels"):
+            return CliRunner().invoke(TREE, list(args), env={**home, **(env or {})}, input=stdin)
 
     return call
+
+
+@contextmanager
+def _in_zone(name: str) -> Iterator[None]:
+    """The C library reads ``TZ`` when it is told to, and would keep it for the tests that come after."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", name)
+        time.tzset()
+        try:
+            yield
+        finally:
+            patch.undo()
+            time.tzset()
 
 
 def ok(result: Result) -> str:
