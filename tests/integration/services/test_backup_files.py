@@ -7,11 +7,11 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
 
 from cpe_manager.domain.errors import NotFound
 from tests.contract.drivers.roster import DriverCase
 from tests.integration.faults.pipeline import pipeline
+from tests.support.beside import executed_beside
 
 
 @pytest.mark.parametrize("family", ["openwrt", "teltonika"])
@@ -55,10 +55,7 @@ async def test_a_file_that_is_missing_comes_with_the_next_night(tmp_path: Path, 
     async with pipeline(tmp_path, sqlite_url, DriverCase("openwrt"), ["A-1"]) as made:
         history = made.parts.services.history
         await made.run()
-        engine = create_engine(sqlite_url, connect_args={"timeout": 100})
-        with engine.begin() as connection:
-            connection.execute(text("DELETE FROM backup_file"))
-        engine.dispose()
+        await executed_beside(sqlite_url, "DELETE FROM backup_file")
         version = await history.find("A-1")
         assert await history.file(version) is None
         await made.run()
@@ -69,10 +66,7 @@ async def test_a_file_that_is_missing_comes_with_the_next_night(tmp_path: Path, 
 async def test_verify_finds_a_file_that_was_tampered_with(tmp_path: Path, sqlite_url: str) -> None:
     async with pipeline(tmp_path, sqlite_url, DriverCase("openwrt"), ["A-1"]) as made:
         await made.run()
-        engine = create_engine(sqlite_url, connect_args={"timeout": 100})
-        with engine.begin() as connection:
-            connection.execute(text("UPDATE backup_file SET size = size + 1"))
-        engine.dispose()
+        await executed_beside(sqlite_url, "UPDATE backup_file SET size = size + 1")
         found = await made.verified()
         assert found["broken"] == 1
         assert "openwrt-sysupgrade.tar.gz" in str(found["which"])

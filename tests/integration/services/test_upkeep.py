@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
 
 from cpe_manager.domain.backup.retention import Policy
 from cpe_manager.domain.errors import Conflict, NotFound
@@ -22,6 +21,7 @@ from cpe_manager.services.jobs.upkeep import Upkeep, UpkeepStores
 from cpe_manager.services.keys import UNDER_WAY
 from tests.fakes.sessions import Text
 from tests.integration.services.world import World, working
+from tests.support.beside import executed_beside
 
 
 def config(number: int) -> Text:
@@ -35,14 +35,6 @@ async def versions_of(world: World, count: int, *names: str) -> None:
     for _ in range(count):
         await world.run(*names)
         world.clock.step(timedelta(days=1))
-
-
-def execute(url: str, statement: str, **values: Any) -> None:
-    """As somebody with access to the database file would do it."""
-    engine = create_engine(url, connect_args={"timeout": 100} if url.startswith("sqlite") else {})
-    with engine.begin() as connection:
-        assert connection.execute(text(statement), values).rowcount == 1
-    engine.dispose()
 
 
 async def test_verify_of_sound_versions_finds_nothing(world: World) -> None:
@@ -68,7 +60,8 @@ async def test_verify_finds_the_one_version_that_was_tampered_with(world: World,
     await world.add("a", "b")
     await versions_of(world, 2, "a", "b")
     broken, other = await world.history.find("b", 1), await world.history.find("b", 2)
-    execute(sqlite_url, tamper, **({"other": other.id} if ":other" in tamper else {}), id=broken.id)
+    more = {"other": other.id} if ":other" in tamper else {}
+    assert await executed_beside(sqlite_url, tamper, id=broken.id, **more) == 1
     job = await world.do(JobKind.VERIFY)
     assert job.state is JobState.FAILED
     assert (job.result["checked"], job.result["broken"]) == (4, 1)
