@@ -105,6 +105,13 @@ class Changes(RuleBasedStateMachine):
     def time_passes(self, seconds: int) -> None:
         self.world.tick(seconds)
 
+    @rule()
+    def nobody_answers(self) -> None:
+        """For so long that what waits for an approval is over."""
+        if self.world.picked(0, S.ACCEPTED) is not None:
+            self.world.tick(max(SECONDS))
+            self.world.look()
+
     @rule(behind=st.booleans())
     def somebody_cannot_be_told(self, behind: bool) -> None:
         self.world.everyone.behind = behind
