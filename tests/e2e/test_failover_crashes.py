@@ -88,13 +88,17 @@ def who_takes_over_goes_on_under_the_same_name_and_begins_nothing(scene: Scene, 
         before = scene.seen["killed"][line]
         assert (now.switch_id, now.steps, now.attempts) == (before.switch_id, before.steps, before.attempts), line
         assert bool(now.switch_id) is (group in {"switching", "mobile", "returning"} or now.carrier == "mobile"), line
-        assert {key.removesuffix(":again") for key in now.pushes} == {
-            key.removesuffix(":again") for key in before.pushes
-        }, line
+        # Box and edge of a lost line are moved side by side: the edge may have been asked while the box had yet to be.
+        begun = {f"failover:{now.switch_id}"} if group == "switching" else set()
+        assert _moves(before) <= _moves(now) <= _moves(before) | begun, line
         assert now.under_way <= 1, line
         # Asked once more is what was on its way; all else is left alone.
         again = {"switching": ("mobile",), "returning": ("fixed",)}.get(group, ())
         assert now.orders == (*before.orders, *again), line
+
+
+def _moves(line: Line) -> set[str]:
+    return {key.removesuffix(":again") for key in line.pushes}
 
 
 def nothing_was_moved_twice_in_the_end(scene: Scene, group: str) -> None:
