@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ MOST_WAITING: Final = 32
 """Beyond that the answer would take seconds, and memory is held for it."""
 
 
+_LEAST_PER_LANE: Final = 8
+"""KiB (RFC 9106, §3.1)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
     """As RFC 9106 recommends where memory is not plenty (§4, second choice). ``memory``: KiB for each hash."""
@@ -29,16 +34,23 @@ class Cost:
     parallelism: int = 4
 
 
+def _of_no_password(cost: Cost) -> str:
+    """A hash that is as much work to verify as any, and fits nothing. Drawn, as making one is that work, too, and every
+    process would do it when it starts."""
+    salt, digest = (b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (16, 32))
+    return f"$argon2id$v=19$m={cost.memory},t={cost.time},p={cost.parallelism}${salt}${digest}"
+
+
 class Argon2Passwords:
     """Implements ``ports.passwords.Passwords``. ``at_once``: hashes that are made at a time."""
 
     def __init__(self, cost: Cost | None = None, *, at_once: int = 2) -> None:
         cost = cost or Cost()
-        try:
-            self._hasher = PasswordHasher(cost.time, cost.memory, cost.parallelism)
-            self._nobodys = self._hasher.hash(secrets.token_hex(16))
-        except (VerificationError, ValueError) as error:
-            raise SettingsError(f"Argon2 does not take these parameters: {error}") from error
+        if cost.memory < _LEAST_PER_LANE * cost.parallelism:
+            least = _LEAST_PER_LANE * cost.parallelism
+            raise SettingsError(f"Argon2 takes at least {least} KiB for a parallelism of {cost.parallelism}")
+        self._hasher = PasswordHasher(cost.time, cost.memory, cost.parallelism)
+        self._nobodys = _of_no_password(cost)
         # The library lets go of the interpreter's lock while it works.
         self._threads = ThreadPoolExecutor(at_once, "argon2")
         self._waiting = 0
