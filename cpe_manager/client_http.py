@@ -41,7 +41,11 @@ class Http:
             raise InputError("the token holds characters that no token has")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
-            self._http = httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT, transport=transport)
+            # Reading the certificates that are trusted takes longer than most answers: only where there is TLS.
+            tls = not self.url.lower().startswith("http:")
+            self._http = httpx.Client(
+                base_url=self.url, headers=headers, timeout=TIMEOUT, transport=transport, verify=tls
+            )  # fmt: skip
         except (httpx.InvalidURL, ValueError) as error:
             raise InputError(f"{url!r} is not a URL of a daemon: {error}") from error
 
