@@ -26,15 +26,18 @@ PATIENCE = 150.0
 """Seconds after which a test stops hoping; how long things really take is measured in benchmarks/."""
 
 
-def eventually(what: str, probe: Any, *, within: float = PATIENCE, every: float = 0.1) -> Any:
-    """The first truthy answer of ``probe``; fails with ``what`` when none comes."""
+def eventually(what: str, probe: Any, *, within: float = PATIENCE, every: float | None = None) -> Any:
+    """The first truthy answer of ``probe``; fails with ``what`` when none comes. It is asked ``every`` so many seconds,
+    or less and less often: what takes long needs no close look, and each look takes from what is waited for."""
     deadline = time.monotonic() + within
-    last: Any = None
+    pause, last = every or 0.05, None
     while time.monotonic() < deadline:
         last = probe()
         if last:
             return last
-        time.sleep(every)  # noqa: TID251  a test process has no event loop to hold up
+        time.sleep(pause)  # noqa: TID251  a test process has no event loop to hold up
+        if every is None:
+            pause = min(0.5, pause * 1.25)
     raise AssertionError(f"never came: {what} (last answer: {last!r})")
 
 
@@ -103,6 +106,13 @@ class World:
     token: str = ""
     starts: int = 0
     within: tuple[str, ...] = ()
+    # Reading the certificates that are trusted would cost more than all that is asked. No connection is kept: daemons
+    # are killed.
+    _polls: httpx.Client = field(
+        default_factory=lambda: httpx.Client(
+            verify=False, timeout=PATIENCE, limits=httpx.Limits(max_keepalive_connections=0)
+        )
+    )
 
     @property
     def data(self) -> Path:
@@ -184,7 +194,7 @@ class World:
     def get(self, path: str, **params: Any) -> Any:
         """An answer of the API as JSON: what polls, polls here, since a command costs half a second of CPU."""
         headers = {"Authorization": f"Bearer {self.token}"}
-        answer = httpx.get(f"{self.url}/api/v1/{path}", headers=headers, params=params, timeout=30)
+        answer = self._polls.get(f"{self.url}/api/v1/{path}", headers=headers, params=params)
         answer.raise_for_status()
         return answer.json()
 
@@ -210,13 +220,17 @@ class World:
             return {name: len(api.get(f"/api/v1/devices/{name}/backups").json()["items"]) for name in names}
 
     def api(self) -> httpx.Client:
-        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {self.token}"}, timeout=30)
+        headers = {"Authorization": f"Bearer {self.token}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=PATIENCE, verify=False)
 
     @contextmanager
     def sim(self) -> Iterator[ControlClient]:
         """The simulated fleet's control."""
         with ControlClient(self.control) as control:
             yield control
+
+    def close(self) -> None:
+        self._polls.close()
 
     def logs(self) -> str:
         return "\n".join(f"--- {process.name}\n{process.tail()}" for process in self.processes)
@@ -229,6 +243,7 @@ def world(home: Path, **env: str) -> Iterator[World]:
     try:
         yield made
     finally:
+        made.close()
         for process in reversed(made.processes):
             if process.alive:
                 process.popen.send_signal(signal.SIGCONT)
