@@ -9,7 +9,7 @@ from cpe_manager.adapters.mail import Route, SmtpPost
 from cpe_manager.domain.telling.mail import addresses
 from cpe_manager.ports.mail import Post
 from cpe_manager.services.backup.attempt import Outside
-from cpe_manager.services.telling.notice_facts import activation_facts, change_facts, incident_facts
+from cpe_manager.services.telling.notice_facts import activation_facts, cap_facts, change_facts, incident_facts
 from cpe_manager.services.telling.notices import MailGauges, NoticeParts, NoticeRules, Notices
 from cpe_manager.settings import Settings
 
@@ -21,6 +21,7 @@ def notices(settings: Settings, database: Database, outside: Outside, owner: str
         "change": change_facts(database.changes, zone),
         "activation": activation_facts(zone),
         "incident": incident_facts(zone),
+        "line": cap_facts(zone),
     }
     post = _post(settings, outside)
     parts = NoticeParts(database.mail, database.events, database.subscriptions, post, gauges, facts)

@@ -14,6 +14,8 @@ from cpe_manager.domain.telling.mail import one_line
 
 LANGUAGES: Final = ("en", "nl", "fr")
 _MOST_LINES: Final = 30
+_SUMMARY: Final = {"incident": "incident", "line": "volume"}
+"""The label of the summary, by the first word of a kind; else it is a change's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def written(kind: str, language: str, facts: Facts) -> tuple[str, str]:
     for label, value in (
         ("ticket", ticket),
         ("site", place),
-        ("incident" if kind.startswith("incident.") else "summary", one_line(facts.summary)),
+        (_SUMMARY.get(kind.partition(".")[0], "summary"), one_line(facts.summary)),
         ("reason", one_line(facts.reason)),
         ("when", one_line(facts.when, 80)),
     ):
@@ -83,6 +85,7 @@ _EN: Final = _Words(
         "site": "Site",
         "summary": "Change",
         "incident": "Incident",
+        "volume": "Volume",
         "reason": "Reason",
         "when": "Date",
         "differences": "What would be changed",
@@ -160,6 +163,14 @@ _EN: Final = _Words(
             "The incident at {site} has priority P{priority} now.",
         ),
         "incident.closed": ("The P{priority} incident at {site} is closed", "The incident at {site} is over."),
+        "line.cap_near": (
+            "{site} nears its mobile data cap",
+            "The mobile backup of {site} has used most of its volume for this month.",
+        ),
+        "line.cap_reached": (
+            "{site} has reached its mobile data cap",
+            "The mobile backup of {site} has used its volume for this month.",
+        ),
     },
 )
 
@@ -171,6 +182,7 @@ _NL: Final = _Words(
         "site": "Vestiging",
         "summary": "Wijziging",
         "incident": "Incident",
+        "volume": "Volume",
         "reason": "Reden",
         "when": "Datum",
         "differences": "Wat er zou wijzigen",
@@ -260,6 +272,14 @@ _NL: Final = _Words(
             "Het incident in {site} heeft nu prioriteit P{priority}.",
         ),
         "incident.closed": ("Het P{priority}-incident in {site} is afgesloten", "Het incident in {site} is voorbij."),
+        "line.cap_near": (
+            "{site} nadert zijn mobiele datalimiet",
+            "De mobiele back-up van {site} heeft het grootste deel van zijn volume voor deze maand verbruikt.",
+        ),
+        "line.cap_reached": (
+            "{site} heeft zijn mobiele datalimiet bereikt",
+            "De mobiele back-up van {site} heeft zijn volume voor deze maand verbruikt.",
+        ),
     },
 )
 
@@ -271,6 +291,7 @@ _FR: Final = _Words(
         "site": "Site",
         "summary": "Modification",
         "incident": "Incident",
+        "volume": "Volume",
         "reason": "Motif",
         "when": "Date",
         "differences": "Ce qui serait modifié",
@@ -357,6 +378,14 @@ _FR: Final = _Words(
             "L'incident à {site} a maintenant la priorité P{priority}.",
         ),
         "incident.closed": ("L'incident P{priority} à {site} est clôturé", "L'incident à {site} est terminé."),
+        "line.cap_near": (
+            "{site} approche de son plafond de données mobiles",
+            "Le secours mobile de {site} a consommé la plus grande partie de son volume de ce mois.",
+        ),
+        "line.cap_reached": (
+            "{site} a atteint son plafond de données mobiles",
+            "Le secours mobile de {site} a consommé son volume de ce mois.",
+        ),
     },
 )
 

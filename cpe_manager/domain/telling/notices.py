@@ -1,5 +1,6 @@
 """Of what customer and operator are told by mail (§5.1.1, §5.2.2): the customer of the opening of his ticket, of each
-change, of the outcome and of the closing, and of a refusal with its reason; the operator of incidents as well."""
+change, of the outcome and of the closing, and of a refusal with its reason; the operator of incidents and of data caps
+as well."""
 
 from __future__ import annotations
 
@@ -38,6 +39,8 @@ TOLD: Final[Mapping[str, frozenset[Audience]]] = {
     "incident.changed": OPERATOR,
     "incident.closed": OPERATOR,
     "activation.reported": OPERATOR,
+    "line.cap_near": OPERATOR,
+    "line.cap_reached": OPERATOR,
 }
 """By kind of event; whatever is not here is told to nobody."""
 

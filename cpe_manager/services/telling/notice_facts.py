@@ -1,4 +1,5 @@
-"""What mails about changes, activations and incidents may say: read from where it is kept, without any secret."""
+"""What mails about changes, activations, incidents and data caps may say: read from where it is kept, and without any
+secret."""
 
 from __future__ import annotations
 
@@ -69,6 +70,20 @@ def incident_facts(zone: str) -> FactsOf:
             reason=str(data.get("reason") or ""),
             when=f"{event.at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S} ({zone})",
             priority=int(data.get("priority") or 0),
+        )
+
+    return facts
+
+
+def cap_facts(zone: str) -> FactsOf:
+    """Of a line's volume over mobile this month, and whether it grows just now."""
+
+    async def facts(event: Event) -> Facts | None:
+        growing = ", and goes over mobile now" if event.data.get("carrier") == "mobile" else ""
+        return Facts(
+            site=str(event.data.get("site") or event.device or ""),
+            summary=f"{event.message}{growing}",
+            when=local(event.at, zone),
         )
 
     return facts

@@ -14,10 +14,13 @@ import pytest
 from cpe_manager.adapters.mail import Route, SmtpPost
 from cpe_manager.domain.errors import SettingsError
 from cpe_manager.domain.events import NewEvent
+from cpe_manager.domain.failover.data_cap import cap_event
+from cpe_manager.domain.failover.lines import Carrier, FailoverPolicy, Line, LineRecord, LineSetup
+from cpe_manager.domain.failover.mobile_volume import MonthVolume, month_of
 from cpe_manager.domain.subscription.subscriptions import Representative
 from cpe_manager.domain.telling.mail import Mail
 from cpe_manager.ports.shell import Credential
-from cpe_manager.services.telling.notice_facts import incident_facts
+from cpe_manager.services.telling.notice_facts import cap_facts, incident_facts
 from cpe_manager.services.telling.notices import NoticeParts, NoticeRules, Notices
 from tests.fakes.credentials import FixedCredentials
 from tests.integration.api.world import Reach, World, opened
@@ -269,7 +272,7 @@ async def test_nothing_is_sent_in_clear_to_a_server_without_starttls(server: Mai
 
 
 def with_incidents(world: World, server: MailServer) -> Notices:
-    facts = {"incident": incident_facts("Europe/Brussels")}
+    facts = {"incident": incident_facts("Europe/Brussels"), "line": cap_facts("Europe/Brussels")}
     parts = NoticeParts(world.database.mail, world.database.events, world.database.subscriptions,
                         SmtpPost(route(server), LOGINS), world.metrics.mail, facts)  # fmt: skip
     return Notices(parts, world.clock, world.ids, NoticeRules("p1", (NOC,)))
@@ -312,6 +315,22 @@ async def test_what_becomes_of_an_incident_within_a_minute_is_one_mail(world: Wo
     assert told(server, NOC)[2:] == ["The P2 incident at gent is closed"]
     assert {one.recipient for one in server.taken} == {NOC}
     assert (await kinds(world)).count("mail.sent") == 3
+
+
+async def test_the_operator_alone_is_told_of_a_data_cap(world: World, server: MailServer) -> None:
+    notices = with_incidents(world, server)
+    line = Line("l1", "L-1", "gent", "d1", "gent-r1", "", LineSetup("l1"))
+    record, policy = LineRecord(line, carrier=Carrier.MOBILE), FailoverPolicy(data_cap_mb=1000)
+    at = world.clock.now().timestamp()
+    for kind, octets in (("line.cap_near", 812_000_000), ("line.cap_reached", 1_000_000_000)):
+        event = cap_event(kind, record, MonthVolume(month_of(at), octets), policy, at)
+        await world.database.events.add([replace(event, device_id=None)])
+    await tell(world, notices)
+    assert told(server, NOC) == ["gent nears its mobile data cap", "gent has reached its mobile data cap"]
+    assert {one.recipient for one in server.taken} == {NOC}
+    text = server.taken[0].message.get_content()
+    assert "Volume: gent-r1: 812 of 1000 MB over mobile in" in text
+    assert "81 % of its data cap, and goes over mobile now" in text
 
 
 async def test_what_was_tried_already_is_not_written_over(world: World, server: MailServer) -> None:
