@@ -3,8 +3,9 @@
 VENV := .venv/bin
 READY := .venv/.ready
 PYTEST := $(VENV)/python -m pytest -q -p tests.support.no_skips -p tests.support.tiers -p tests.support.no_hangs
-# Most of the rest waits for other processes, so it takes more workers than there are cores.
-REST_WORKERS = $(shell echo $$((2 * $$(nproc) + 1)))
+# Much of the rest waits for other processes and for time to pass, so it takes more workers than there are cores; with
+# more than these, all that they do is wait for each other.
+REST_WORKERS = $(shell echo $$((2 * $$(nproc))))
 # Bytecode is kept even where the shell says otherwise (slim container images do): without it each worker, and each
 # program that a test starts, compiles everything again, and that takes as long as the tests.
 export PYTHONDONTWRITEBYTECODE :=

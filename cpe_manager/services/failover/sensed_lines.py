@@ -37,9 +37,10 @@ class SensedLine:
     """One line. ``misses``: echoes over the fixed way in a row that nobody answered."""
 
     __slots__ = (
-        "_setup", "_times", "answered_at", "connect", "connecting", "echo", "echoed_at", "edges", "fixed", "fixed_wait",
-        "gone", "host", "hurried_until", "id", "misses", "mobile", "mobile_due", "mobile_wait", "moved", "place",
-        "platform", "poll", "poll_every", "polled_at", "polling", "polls", "port", "probe_every",
+        "_setup", "_times", "answered_at", "connect", "connecting", "degraded_loss", "echo", "echoed_at", "edges",
+        "fixed", "fixed_wait", "gone", "host", "hurried_until", "id", "misses", "mobile", "mobile_due",
+        "mobile_wait", "moved", "place", "platform", "poll", "poll_every", "polled_at", "polling", "polls", "port",
+        "probe_every",
     )  # fmt: skip
 
     def __init__(self, line: Line, place: Place | None, policy: FailoverPolicy) -> None:
@@ -48,6 +49,7 @@ class SensedLine:
         self.host, self.port = (place.host, place.port) if place is not None else ("", 0)
         self.fixed, self.mobile, self.platform = setup.line_address, setup.mobile_address, setup.platform
         self.probe_every, self.poll_every = policy.probe_every, policy.poll_every
+        self.degraded_loss = policy.degraded_loss
         self.echo, self.poll, self.connect = Entry(_never), Entry(_never), Entry(_never)
         self.edges = tuple(
             (EdgeMemory(line.id, way), addresses)

@@ -278,13 +278,13 @@ class Sensing:
         if line.gone:
             return
         line.answered_at = self._clock.monotonic()
-        errors = False
+        errors = 0.0
         for evidence in line.polls.evidence(line.id, reading, self._at()):
-            errors = errors or bool(evidence.loss)
+            errors = max(errors, evidence.loss or 0.0)
             self._sink(evidence)
         # Any loss leaves errors behind: where polls are rare, the line would be called degraded for long after it.
         again = self._clock.monotonic() + self.rhythm.errors_again
-        if errors and line.poll.due > again:
+        if errors >= line.degraded_loss / 2 and line.poll.due > again:
             self._agenda.put(line.poll, again)
 
     def _unread(self, line: SensedLine, error: DeviceError) -> None:

@@ -38,7 +38,7 @@ class Rhythm:
     poll_again: float = 0.2
     """When all that may run do."""
     errors_again: float = 10.0
-    """At the latest, until a line is polled again whose last poll told of frames with errors."""
+    """At the latest, until a line is polled again whose last poll told of so many errors that it stays degraded."""
     unasked: float = 60.0
     """Until a line without SNMP access is asked for one again."""
     hurry: float = 10.0
