@@ -111,7 +111,9 @@ class HttpPosts:
         try:
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
-            raise ConnectFailed(f"{place}: the name means no address ({error})") from error
+            # In words: an error number in brackets behind the name reads as a part of the URL.
+            words = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
+            raise ConnectFailed(f"{place}: the name means no address ({words})") from error
         addresses = [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
         # One that is not allowed among them: the next answer may have it alone.
         if not self._private and (bad := next((a for a in addresses if not _public(a)), None)) is not None:

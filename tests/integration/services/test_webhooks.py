@@ -13,7 +13,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from cpe_manager.adapters.http_posts import HttpPosts
-from cpe_manager.domain.errors import Conflict, Forbidden, InputError, NotFound
+from cpe_manager.domain.errors import Conflict, ConnectFailed, Forbidden, InputError, NotFound
 from cpe_manager.domain.events import NewEvent
 from cpe_manager.ports.posts import Posted
 from cpe_manager.services.telling.webhooks import For, WebhookParts, WebhookRules, Webhooks
@@ -321,6 +321,12 @@ def bound_parts(world: World, sites: Mapping[str, frozenset[str]], posts: Any = 
 async def changed(world: World, *sites: str, kind: str = "change.done") -> None:
     now = world.clock.now()
     await world.database.events.add([NewEvent(kind, now, message="1", data={"site": site}) for site in sites])
+
+
+async def test_a_name_that_means_nothing_is_told_in_words() -> None:
+    said = r"^https://no-such-host\.invalid: the name means no address \([a-z -]+\)$"
+    with pytest.raises(ConnectFailed, match=said):
+        await HttpPosts(private=True).post("https://no-such-host.invalid", b"{}", {}, seconds=60)
 
 
 async def test_an_endpoint_that_is_bound_to_sites_is_told_of_changes_of_these_alone(
