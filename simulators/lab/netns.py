@@ -105,12 +105,8 @@ class Running:
         node; files and processes stay the machine's. Raises ``LabError``."""
         if node not in self.pids:
             raise LabError(f"this lab has no node {node!r}")
-        with open("/proc/thread-self/ns/net", "rb") as own, open(f"/proc/{self.pids[node]}/ns/net", "rb") as there:  # noqa: PTH123
-            _enter(there.fileno())
-            try:
-                yield
-            finally:
-                _enter(own.fileno())
+        with inside(Path(f"/proc/{self.pids[node]}/ns/net")):
+            yield
 
     def settle(self, seconds: float = 90.0) -> float:
         """Wait until routing has come to rest: every session of the edge is up, and each box that moves by itself has
@@ -157,6 +153,18 @@ class Running:
         if not Path(f"/proc/{running.owner}").exists():
             raise LabError(f"the lab in {folder} is gone")
         return running
+
+
+@contextlib.contextmanager
+def inside(network: Path) -> Iterator[None]:
+    """Within this context the calling thread, and threads that it starts, open their sockets in the network namespace
+    of that file; files and processes stay the machine's. Raises ``LabError``; ``OSError`` when it has gone."""
+    with Path("/proc/thread-self/ns/net").open("rb") as own, network.open("rb") as there:
+        _enter(there.fileno())
+        try:
+            yield
+        finally:
+            _enter(own.fileno())
 
 
 def _enter(descriptor: int) -> None:

@@ -11,8 +11,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,7 +96,8 @@ def spawn_piped(name: str, argv: Sequence[str], log: Path, env: dict[str, str] |
 class World:
     """One data directory, one fleet, and the processes between them.
 
-    ``within`` starts the product's commands elsewhere, in another network for example; ``get`` then does not reach it.
+    ``within`` starts the product's commands elsewhere, in another network for example; ``network`` has ``get`` ask from
+    there.
     """
 
     home: Path
@@ -106,6 +107,7 @@ class World:
     token: str = ""
     starts: int = 0
     within: tuple[str, ...] = ()
+    network: Callable[[], AbstractContextManager[None]] = nullcontext
     # Reading the certificates that are trusted would cost more than all that is asked. No connection is kept: daemons
     # are killed.
     _polls: httpx.Client = field(
@@ -194,7 +196,8 @@ class World:
     def get(self, path: str, **params: Any) -> Any:
         """An answer of the API as JSON: what polls, polls here, since a command costs half a second of CPU."""
         headers = {"Authorization": f"Bearer {self.token}"}
-        answer = self._polls.get(f"{self.url}/api/v1/{path}", headers=headers, params=params)
+        with self.network():
+            answer = self._polls.get(f"{self.url}/api/v1/{path}", headers=headers, params=params or None)
         answer.raise_for_status()
         return answer.json()
 

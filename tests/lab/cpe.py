@@ -8,10 +8,12 @@ line of its own, ``mgmt0``, which is neither LAN nor WAN.
 from __future__ import annotations
 
 import subprocess
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from simulators.lab.netns import inside
 from tests.lab.box import LabError, RealBox
 
 PROGRAMS = (
@@ -65,8 +67,16 @@ class RealCpe(RealBox):
     @property
     def internet(self) -> tuple[str, ...]:
         """What a command is put behind, for it to run in the internet before the box, with the test's own files."""
+        return ("nsenter", f"--net={self._internet}", "--")
+
+    def in_internet(self) -> AbstractContextManager[None]:
+        """The calling thread's sockets are opened there meanwhile."""
+        return inside(self._internet)
+
+    @property
+    def _internet(self) -> Path:
         assert self._process is not None
-        return ("nsenter", f"--net=/proc/{self._process.pid}/root/run/netns/inet", "--")
+        return Path(f"/proc/{self._process.pid}/root/run/netns/inet")
 
     def gets(self, place: str, address: str, port: int, *, source: str = "") -> str:
         """What a TCP server says to who connects from ``host`` or ``inet``; empty when it cannot be reached."""

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from simulators.lab import outputs
 from simulators.lab.control import Control
 from simulators.lab.measure import Measuring
@@ -59,9 +57,10 @@ class Managed:
         eventually(f"{state}, not {self.state()}\n{self.w.logs()}", lambda: self.state() == state, within=within)
 
     def api(self, method: str, path: str, body: Any = None) -> Any:
-        with self.lab.network_of("manager"):
-            headers = {"Authorization": f"Bearer {self.w.token}"}
-            answer = httpx.request(method, f"{self.w.url}/api/v1/{path}", headers=headers, json=body, timeout=60)
+        if method == "GET":
+            return self.w.get(path)
+        with self.w.network(), self.w.api() as api:
+            answer = api.request(method, f"/api/v1/{path}", json=body)
         assert answer.is_success, answer.text
         return answer.json()
 
@@ -115,7 +114,7 @@ def host_key(lab: Running) -> str:
 def managed(lab: Running, home: Path, settings: str = QUICK, *, set_up: bool = True) -> Iterator[Managed]:
     """``set_up`` False: the daemon serves, and nothing is in its inventory yet."""
     with world(home) as w:
-        w.within = lab.within("manager")
+        w.within, w.network = lab.within("manager"), lambda: lab.network_of("manager")
         w.env["PYTHONPATH"] = str(Path(__file__).parents[2])
         w.init()
         with (w.data / "cpe-manager.toml").open("a") as file:

@@ -38,7 +38,7 @@ def w(cpe: RealCpe, tmp_path: Path) -> Iterator[World]:
     cpe.watch_frr()
     cpe.run("vtysh", "-c", "write memory")
     with world(tmp_path) as made:
-        made.within = cpe.internet
+        made.within, made.network = cpe.internet, cpe.in_internet
         made.data.mkdir()
         made.credentials.write_text(
             f"[credentials.box]\nusername = 'root'\nprivate_key_file = '{cpe.private_key_file}'\n"
@@ -69,10 +69,10 @@ def change(w: World, cpe: RealCpe, patch: dict[str, Any], *more: str) -> Any:
 
 def ended(w: World, push_id: str) -> Any:
     def look() -> Any:
-        found = json.loads(w.ok("push", "status", push_id, "--json"))
+        found = w.get(f"pushes/{push_id}")
         return found if found["ended_at"] else None
 
-    return eventually("the end of the push", look, within=300, every=2.0)
+    return eventually("the end of the push", look, within=300)
 
 
 def confirmed(push: Any) -> None:
@@ -225,12 +225,12 @@ class Desk:
 
     def _in(self, change_id: str, *states: str) -> Any:
         def look() -> Any:
-            found.append(self.w.json("changes", "show", change_id))
+            found.append(self.w.get(f"changes/{change_id}"))
             return found[-1] if found[-1]["state"] in states else None
 
         found: list[Any] = []
         try:
-            return eventually(f"a request in {states}", look, within=300, every=1.0)
+            return eventually(f"a request in {states}", look, within=300)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{found[-1:]}\n{self.w.logs()}") from None
 

@@ -5,7 +5,6 @@ The manager lives in the internet before the box, at an address that the box rea
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,7 +37,7 @@ def w(cpe: RealCpe, tmp_path: Path) -> Iterator[World]:
     cpe.watch_frr()
     cpe.run("vtysh", "-c", "write memory")  # in FRR's own words from the beginning, as a saved change leaves it
     with world(tmp_path) as made:
-        made.within = cpe.internet
+        made.within, made.network = cpe.internet, cpe.in_internet
         made.data.mkdir()
         made.credentials.write_text(
             f"[credentials.box]\nusername = 'root'\nprivate_key_file = '{cpe.private_key_file}'\n"
@@ -92,7 +91,7 @@ def test_a_change_that_cuts_the_line_is_warned_of_and_taken_back_by_the_router(
     started = w.json("push", "apply", cpe.name, *given, *accepted, "--guard", GUARD, "--yes", "--no-wait")
     eventually("the cut", lambda: not reached(cpe), every=1.0)
     assert _ended(w, started["id"]) is None, "the push ended before the line was cut"
-    ended = eventually("the end of the push", lambda: _ended(w, started["id"]), within=300, every=10.0)
+    ended = eventually("the end of the push", lambda: _ended(w, started["id"]), within=300, every=1.0)
     assert ended["phase"] == "reverted", [step["reason"] for step in ended["journal"] if step["reason"]]
     assert changed(before, state_of(cpe)) == {}
     w.ok("backup", "run", cpe.name)
@@ -105,5 +104,5 @@ def reached(cpe: RealCpe) -> bool:
 
 
 def _ended(w: World, push_id: str) -> Any:
-    found = json.loads(w.ok("push", "status", push_id, "--json"))
+    found = w.get(f"pushes/{push_id}")
     return found if found["phase"] in ("confirmed", "reverted", "stuck", "withdrawn") else None
