@@ -22,6 +22,8 @@ _AT_LENGTH = frozenset(
         "drivers/test_detection",
         "drivers/test_faults",
         "drivers/test_line_probe",
+        "drivers/test_linux_between",
+        "drivers/test_linux_swift",
         "drivers/test_model_law",
         "drivers/test_replacing",
         "drivers/test_resetting",
@@ -31,6 +33,7 @@ _AT_LENGTH = frozenset(
         "drivers/test_vyos_guard",
         "drivers/test_writing",
         "services/test_line_sensing",
+        "unit/test_dependencies",
     }
 )
 _SLOW_MARKS = frozenset({"lab", "container", "postgres", "slow"})
