@@ -66,7 +66,7 @@ def test_the_key_file_of_another_installation_stops_the_start(w: World, tmp_path
     w.init()
     with world(tmp_path / "other") as other:
         other.home.mkdir()
-        other.init()
+        other.init(own=True)
         keyring = w.data / "keys" / "keyring.json"
         shutil.copy(other.data / "keys" / "keyring.json", keyring)
     one_line(w.cli("serve", "--data-dir", str(w.data), "--port", "0"), "key", str(keyring))

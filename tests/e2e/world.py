@@ -156,10 +156,10 @@ class World:
         assert process.alive, process.tail()
         return process
 
-    def init(self) -> None:
-        """What ``cpe-manager init`` makes. It takes seconds, and what it makes on SQLite is the same for all: a process
-        of tests has it done once."""
-        if "CPE_MANAGER_DATABASE_URL" in self.env:
+    def init(self, *, own: bool = False) -> None:
+        """What ``cpe-manager init`` makes. It takes seconds, and what it makes on SQLite will do for all: a process of
+        tests has it done once. ``own``: with keys and a token that no other world has."""
+        if own or "CPE_MANAGER_DATABASE_URL" in self.env:
             self.token = self._init(self.data)
             return
         made, self.token = _installation()
