@@ -23,6 +23,9 @@ MOST_WAITING: Final = 32
 
 _LEAST_PER_LANE: Final = 8
 """KiB (RFC 9106, §3.1)."""
+_MOST_LANES: Final = 2**24 - 1
+_MOST: Final = 2**32 - 1
+"""Of lanes, and of passes and KiB (the same)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class Argon2Passwords:
         if cost.memory < _LEAST_PER_LANE * cost.parallelism:
             least = _LEAST_PER_LANE * cost.parallelism
             raise SettingsError(f"Argon2 takes at least {least} KiB for a parallelism of {cost.parallelism}")
+        if cost.parallelism > _MOST_LANES or max(cost.time, cost.memory) > _MOST:
+            raise SettingsError(f"Argon2 takes at most {_MOST_LANES} lanes, and {_MOST} passes and KiB")
         self._hasher = PasswordHasher(cost.time, cost.memory, cost.parallelism)
         self._nobodys = _of_no_password(cost)
         # The library lets go of the interpreter's lock while it works.

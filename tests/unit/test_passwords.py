@@ -42,3 +42,6 @@ async def test_a_hash_of_other_costs_is_stale():
 def test_costs_that_argon2_does_not_take_are_refused():
     with pytest.raises(SettingsError, match="at least 32 KiB for a parallelism of 4"):
         Argon2Passwords(Cost(time=1, memory=31, parallelism=4))
+    for cost in (Cost(time=2**32), Cost(memory=2**32), Cost(parallelism=2**24, memory=2**30)):
+        with pytest.raises(SettingsError, match="at most"):
+            Argon2Passwords(cost)
